@@ -1,0 +1,162 @@
+//! The trait of file formats, and what it gives and takes.
+//!
+//! All of it blocks: the core calls it on the blocking pool.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use thermocline_model::{ArrayBytes, ChunkTable, DataType, Dataset, Object, Variable};
+
+use crate::Result;
+
+/// Positioned reads from one object. Blocking.
+pub trait ReadAt: Send + Sync {
+    /// Where it lies and which state of it is read.
+    fn object(&self) -> &Object;
+
+    /// Exactly `len_bytes` bytes from `offset`.
+    ///
+    /// # Errors
+    /// [`crate::ErrorKind::Corrupt`] when the object ends before, and whatever the store says.
+    fn read_at(&self, offset: u64, len_bytes: usize) -> Result<bytes::Bytes>;
+
+    /// The file, when the object is one on this machine; for libraries that open files themselves.
+    fn local_path(&self) -> Option<&Path>;
+}
+
+/// Opens other objects that an object refers to: external links, raw files, the members of a directory store.
+pub trait OpenOther: Send + Sync {
+    /// Opens an object named relative to the one being indexed (or by an absolute path or URL),
+    /// inside the declared roots only. `Ok(None)` if nothing is there.
+    ///
+    /// # Errors
+    /// [`crate::ErrorKind::InvalidInput`] when the name leads out of the declared roots.
+    fn open(&self, name: &str) -> Result<Option<Arc<dyn ReadAt>>>;
+
+    /// All objects below a directory or prefix named relative to the one being indexed:
+    /// their names relative to it, and sizes, sorted by name.
+    fn list(&self, prefix: &str) -> Result<Vec<(String, u64)>>;
+}
+
+/// What a format is asked to read: an object, or a directory that is one dataset.
+pub struct Source<'a> {
+    /// The object; for a directory store the first metadata document found in it.
+    pub object: Arc<dyn ReadAt>,
+    /// Other objects near it.
+    pub others: &'a dyn OpenOther,
+    /// Bounds for untrusted numbers.
+    pub limits: &'a Limits,
+}
+
+/// Bounds for what files may claim (`contracts`: damaged and hostile files).
+#[derive(Debug, Clone)]
+pub struct Limits {
+    /// Largest header of one object (HDF5 object header, NetCDF-3 header, metadata document), in bytes.
+    pub header_bytes: usize,
+    /// Deepest nesting of groups.
+    pub depth: usize,
+    /// Most groups and variables of a dataset.
+    pub n_nodes: usize,
+    /// Most bytes of attributes of a dataset.
+    pub attribute_bytes: usize,
+    /// Longest chain of codecs.
+    pub n_codecs: usize,
+    /// Largest decoded chunk, in bytes.
+    pub chunk_bytes: u64,
+    /// Most chunks of one variable.
+    pub n_chunks: u64,
+    /// Largest array kept inline, in bytes (strings, awkward small arrays).
+    pub inline_bytes: u64,
+    /// Budget of inline bytes for coordinates of a dataset.
+    pub coordinate_bytes: u64,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            header_bytes: 64 << 20,
+            depth: 64,
+            n_nodes: 200_000,
+            attribute_bytes: 256 << 20,
+            n_codecs: 32,
+            chunk_bytes: 1 << 30,
+            n_chunks: 100_000_000,
+            inline_bytes: 16 << 20,
+            coordinate_bytes: 256 << 20,
+        }
+    }
+}
+
+/// What indexing an object gives.
+#[derive(Debug, Default)]
+pub struct Indexed {
+    /// The metadata. `objects[0]` is the object that was indexed; others follow as chunks name them.
+    pub dataset: Dataset,
+    /// Chunk tables; variables name them by number.
+    pub tables: Vec<ChunkTable>,
+    /// Bytes of chunks whose place is inline; their offsets count from its start.
+    pub inline: Vec<u8>,
+}
+
+/// A box of elements: first element and length along each axis.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Region {
+    /// First element along each axis.
+    pub start: Vec<u64>,
+    /// Number of elements along each axis.
+    pub shape: Vec<u64>,
+}
+
+/// A file format: recognises objects, indexes them, decodes what has no byte ranges.
+pub trait Format: Send + Sync {
+    /// Folder name, plugin id and configuration key.
+    fn id(&self) -> &'static str;
+
+    /// True if an object that begins with `head` (up to 64 KiB) and has this file name is of this format.
+    fn sniff(&self, head: &[u8], name: &str) -> bool;
+
+    /// Names, in a directory, whose presence makes the whole directory one dataset (`zarr.json`, `.zgroup`).
+    fn directory_markers(&self) -> &'static [&'static str] {
+        &[]
+    }
+
+    /// Reads everything but values: groups, variables, attributes, and where each chunk lies.
+    ///
+    /// # Errors
+    /// [`crate::ErrorKind::Refused`] with one precise message when the object cannot be a dataset.
+    fn index(&self, source: &Source<'_>) -> Result<Indexed>;
+
+    /// Values of a part of a variable whose chunks have the place `Format`, in the variable's type.
+    /// Elements of `region` beyond the variable's shape read as its fill.
+    ///
+    /// # Errors
+    /// Whatever keeps it from being exactly right.
+    fn decode(&self, source: &Source<'_>, variable: &Variable, region: &Region) -> Result<ArrayBytes>;
+
+    /// Opens the object through the format's reference library, if one is built in.
+    ///
+    /// # Errors
+    /// [`ReferenceError`] tells a file that the library refuses from one that it cannot judge.
+    fn reference(&self, source: &Source<'_>) -> Result<Box<dyn ReferenceReader>, ReferenceError>;
+}
+
+/// Why the reference library says nothing of an object or a variable.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ReferenceError {
+    /// The library says that the object is damaged: it must not be served.
+    Refused(String),
+    /// The library cannot judge (too old, a filter missing, not a local file, not built in).
+    Unable(String),
+}
+
+/// Reads values through the library that defines the format, to compare with ours.
+pub trait ReferenceReader {
+    /// Values of a region inside the variable's shape, in exactly the representation of `dtype`
+    /// (byte order included), as [`Format::decode`] would give them.
+    fn read(
+        &mut self,
+        variable: &Variable,
+        dtype: &DataType,
+        region: &Region,
+    ) -> Result<ArrayBytes, ReferenceError>;
+}

@@ -1,0 +1,10 @@
+//! The verbs of Thermocline: finding datasets, indexing them, reading their chunks.
+//!
+//! Formats, cold stores and providers are traits here and crates of their own below `plugins/`.
+//! Nothing in this crate knows HTTP.
+
+pub mod bytes;
+pub mod error;
+pub mod format;
+
+pub use error::{Error, ErrorKind, Result};
