@@ -4,7 +4,10 @@
 //! Nothing in this crate knows HTTP.
 
 pub mod bytes;
+pub mod catalog;
 pub mod error;
 pub mod format;
+pub mod manifest;
+pub mod read;
 
 pub use error::{Error, ErrorKind, Result};

@@ -1,0 +1,123 @@
+//! The trait of serving plugins, and how they declare routes.
+
+use async_trait::async_trait;
+use axum::Router;
+use axum::routing::MethodRouter;
+use thermocline_core::Result;
+use thermocline_core::manifest::Manifest;
+
+use crate::AppState;
+
+/// A path that a plugin serves.
+pub struct Route {
+    /// Path in axum's syntax, `/` first. Of a dataset route: below `/datasets/{dataset_id}`.
+    pub path: &'static str,
+    /// What answers; GET answers HEAD too.
+    pub handler: MethodRouter<AppState>,
+    /// What the OpenAPI document says of it, one for each method.
+    pub operations: Vec<Operation>,
+}
+
+/// What the OpenAPI document says of a path and method.
+#[derive(Debug, Clone)]
+pub struct Operation {
+    /// Method in lower case: `get`, `post`.
+    pub method: &'static str,
+    /// One line.
+    pub summary: &'static str,
+    /// Parameters in the query; those in the path are found in it.
+    pub query: Vec<Parameter>,
+    /// Media type of the good answer.
+    pub media_type: &'static str,
+}
+
+/// A parameter in the query.
+#[derive(Debug, Clone)]
+pub struct Parameter {
+    /// Its name.
+    pub name: &'static str,
+    /// One line.
+    pub description: &'static str,
+}
+
+/// One way in which a dataset can be opened, for catalogs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AccessMethod {
+    /// Short name: `zarr`, `zarr3`, `kerchunk`.
+    pub name: &'static str,
+    /// Path below `/datasets/{dataset_id}`, `/` first.
+    pub path: String,
+    /// Media type.
+    pub media_type: &'static str,
+    /// What a user of xarray types, with `{url}` for the address.
+    pub xarray_call: String,
+}
+
+/// How a plugin feels.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Health {
+    /// Everything works.
+    Pass,
+    /// It works, with this limitation.
+    Warn(String),
+    /// It does not work, for this reason.
+    Fail(String),
+}
+
+/// Whether a plugin is there.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum PluginStatus {
+    /// It started.
+    Running,
+    /// It is switched off by the configuration.
+    Disabled,
+    /// It failed to start; its routes are left out.
+    Failed(String),
+}
+
+/// Serves datasets in one protocol.
+#[async_trait]
+pub trait ServePlugin: Send + Sync {
+    /// Folder name, plugin id and configuration key.
+    fn id(&self) -> &'static str;
+
+    /// Version of the plugin.
+    fn version(&self) -> &'static str {
+        env!("CARGO_PKG_VERSION")
+    }
+
+    /// Paths of the whole server.
+    fn app_routes(&self) -> Vec<Route> {
+        Vec::new()
+    }
+
+    /// Paths of every dataset, relative to `/datasets/{dataset_id}`.
+    fn dataset_routes(&self) -> Vec<Route> {
+        Vec::new()
+    }
+
+    /// How a dataset can be opened through this plugin.
+    fn access_methods(&self, manifest: &Manifest) -> Vec<AccessMethod> {
+        let _ = manifest;
+        Vec::new()
+    }
+
+    /// Wraps the whole stack.
+    fn layer(&self, router: Router) -> Router {
+        router
+    }
+
+    /// Starts what runs beside requests.
+    ///
+    /// # Errors
+    /// The reason why it cannot run: the plugin is left out and the server goes on.
+    async fn start(&self, app: &AppState) -> Result<()> {
+        let _ = app;
+        Ok(())
+    }
+
+    /// How it feels.
+    fn health(&self) -> Health {
+        Health::Pass
+    }
+}
