@@ -5,9 +5,12 @@
 
 pub mod bytes;
 pub mod catalog;
+pub mod clock;
 pub mod error;
 pub mod format;
+pub mod index;
 pub mod manifest;
 pub mod read;
+pub mod verify;
 
 pub use error::{Error, ErrorKind, Result};

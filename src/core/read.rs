@@ -1,38 +1,28 @@
 //! Chunks and values of datasets, from whatever route they take.
+//!
+//! A chunk whose stored bytes are already what the client wants passes through untouched. Every other
+//! one is gathered from stored chunks, decoded, put together, encoded, and kept in a bounded cache.
+
+pub(crate) mod derive;
+mod etag;
+mod form;
+mod stored;
 
 use std::ops::Range;
 use std::sync::Arc;
 use std::time::SystemTime;
 
 use bytes::Bytes;
-use thermocline_model::{ArrayBytes, Codec, DataType, Variable};
+use moka::future::Cache;
+use thermocline_model::{ArrayBytes, ChunkPart, ChunkRef, ChunkTable, Place, Variable};
+use tokio::sync::Semaphore;
 
-use crate::format::Region;
+use crate::bytes::{ByteSource, ObjectOpener};
+use crate::format::{Format, Limits, Region};
 use crate::manifest::Manifest;
-use crate::{Error, Result};
+use crate::{Error, ErrorKind, Result};
 
-/// How a client wants the chunks of a variable.
-#[derive(Debug, Clone, PartialEq)]
-pub struct ChunkForm {
-    /// Type of the elements on the wire. [`DataType::String`] for a stored [`DataType::FixedString`] or
-    /// [`DataType::Char`] makes texts of them (of characters: along the last axis, which disappears).
-    pub dtype: DataType,
-    /// Lengths of the axes of a chunk on the wire.
-    pub chunk_shape: Vec<u64>,
-    /// Steps in the order of writing.
-    pub codecs: Vec<Codec>,
-    /// What a chunk that was never written becomes.
-    pub absent: AbsentChunk,
-}
-
-/// What a chunk that was never written becomes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum AbsentChunk {
-    /// Absent: the client knows the fill value.
-    Absent,
-    /// A chunk of fill values.
-    Filled,
-}
+pub use form::{AbsentChunk, ChunkForm};
 
 /// The bytes of a chunk, ready to be sent.
 #[derive(Debug, Clone)]
@@ -85,10 +75,64 @@ pub enum ChunkLocation {
     Derived,
 }
 
+/// Bounds for reading and deriving.
+#[derive(Debug, Clone)]
+pub struct ReadSettings {
+    /// Bytes of derived chunks that are kept.
+    pub cache_bytes: u64,
+    /// Bytes of stored and decoded data that may be in work at once.
+    pub work_bytes: u64,
+    /// Largest answer of [`Reader::values`], in bytes.
+    pub max_values_bytes: u64,
+    /// Bounds for untrusted numbers.
+    pub limits: Limits,
+}
+
+impl Default for ReadSettings {
+    fn default() -> Self {
+        Self {
+            cache_bytes: 256 << 20,
+            work_bytes: 1 << 30,
+            max_values_bytes: 1 << 30,
+            limits: Limits::default(),
+        }
+    }
+}
+
 /// Reads chunks and values.
-pub struct Reader {}
+pub struct Reader {
+    bytes: Arc<dyn ByteSource>,
+    opener: Arc<dyn ObjectOpener>,
+    formats: Vec<Arc<dyn Format>>,
+    settings: ReadSettings,
+    /// Derived chunks by entity tag.
+    cache: Cache<String, Bytes>,
+    /// One permit for each KiB of data in work.
+    work: Arc<Semaphore>,
+}
+
+/// Bytes that one permit of the work budget stands for.
+const PERMIT_BYTES: u64 = 1024;
 
 impl Reader {
+    /// A reader of `formats` over `bytes`.
+    pub fn new(
+        bytes: Arc<dyn ByteSource>,
+        opener: Arc<dyn ObjectOpener>,
+        formats: Vec<Arc<dyn Format>>,
+        settings: ReadSettings,
+    ) -> Self {
+        let cache = Cache::builder()
+            .max_capacity(settings.cache_bytes)
+            .weigher(|key: &String, chunk: &Bytes| {
+                u32::try_from(key.len() + chunk.len() + 64).unwrap_or(u32::MAX)
+            })
+            .build();
+        let n_permits = (settings.work_bytes / PERMIT_BYTES).clamp(1, u64::from(u32::MAX >> 3));
+        let work = Arc::new(Semaphore::new(n_permits as usize));
+        Self { bytes, opener, formats, settings, cache, work }
+    }
+
     /// The chunk at `index` of the form's grid; `Ok(None)` only for a chunk that was never written, when
     /// the form leaves it absent, and for an index outside the grid.
     ///
@@ -101,11 +145,24 @@ impl Reader {
         form: &ChunkForm,
         index: &[u64],
     ) -> Result<Option<Chunk>> {
-        let _ = (manifest, variable, form, index);
-        Err(Error::internal("not built"))
+        let Some(wanted) = self.find(manifest, variable, form, index).await? else { return Ok(None) };
+        let head = wanted.head(manifest, variable, form);
+        let bytes = match &wanted.found {
+            Found::Stored(chunk) => {
+                self.stored_bytes(manifest, &manifest.dataset.objects, chunk, form::is_summed(variable, chunk))
+                    .await?
+            }
+            Found::Derived(_) | Found::Filled => {
+                self.derived_bytes(manifest, variable, form, index, &wanted, &head).await?
+            }
+        };
+        Ok(Some(Chunk { head: ChunkHead { len_bytes: Some(bytes.len() as u64), ..head }, bytes }))
     }
 
     /// What [`Reader::chunk`] would answer, without reading or computing it.
+    ///
+    /// # Errors
+    /// Those of loading the chunk table.
     pub async fn chunk_head(
         &self,
         manifest: &Arc<Manifest>,
@@ -113,46 +170,200 @@ impl Reader {
         form: &ChunkForm,
         index: &[u64],
     ) -> Result<Option<ChunkHead>> {
-        let _ = (manifest, variable, form, index);
-        Err(Error::internal("not built"))
+        let wanted = self.find(manifest, variable, form, index).await?;
+        let Some(wanted) = wanted else { return Ok(None) };
+        let mut head = wanted.head(manifest, variable, form);
+        if head.len_bytes.is_none()
+            && let Some(kept) = self.cache.get(&head.etag).await
+        {
+            head.len_bytes = Some(kept.len() as u64);
+        }
+        Ok(Some(head))
     }
 
     /// Where each chunk of the form's grid that exists can be read, with its position in C order, ascending.
+    ///
+    /// # Errors
+    /// Those of loading the chunk table.
     pub async fn locations(
         &self,
         manifest: &Arc<Manifest>,
         variable: &Variable,
         form: &ChunkForm,
     ) -> Result<Vec<(u64, ChunkLocation)>> {
-        let _ = (manifest, variable, form);
-        Err(Error::internal("not built"))
+        let table = manifest.table(variable).await?;
+        let Some(grid) = form.grid(variable) else { return Ok(Vec::new()) };
+        if form.chunk_shape == variable.storage.chunk_shape && form.absent == AbsentChunk::Absent {
+            let located = table.iter().map(|(linear, chunk)| (linear, form.location(variable, &chunk)));
+            return Ok(located.collect());
+        }
+        let mut found = Vec::new();
+        for linear in 0..grid.n_chunks() {
+            let wanted = self.find_in(&table, manifest, variable, form, &grid.index(linear))?;
+            let location = match wanted.map(|wanted| wanted.found) {
+                None => continue,
+                Some(Found::Stored(chunk)) => form.location(variable, &chunk),
+                Some(Found::Derived(_) | Found::Filled) => ChunkLocation::Derived,
+            };
+            found.push((linear, location));
+        }
+        Ok(found)
     }
 
     /// The route that a variable takes in a form.
+    ///
+    /// # Errors
+    /// Those of loading the chunk table.
     pub async fn route(
         &self,
         manifest: &Arc<Manifest>,
         variable: &Variable,
         form: &ChunkForm,
     ) -> Result<Route> {
-        let _ = (manifest, variable, form);
-        Err(Error::internal("not built"))
+        let table = manifest.table(variable).await?;
+        if form.chunk_shape != variable.storage.chunk_shape || form.joins(variable) {
+            return Ok(Route::Derived);
+        }
+        let passes = |part: &ChunkPart| form.passes(variable, part);
+        let parts = table.parts();
+        if parts.iter().all(|part| part.place == Place::Inline) && !parts.is_empty() {
+            return Ok(Route::Inline);
+        }
+        Ok(match (parts.iter().any(passes), parts.iter().all(passes)) {
+            (_, true) => Route::Ranges,
+            (true, false) => Route::Mixed,
+            (false, false) => Route::Derived,
+        })
     }
 
     /// Values of a region inside the variable's shape, in its stored type.
+    ///
+    /// # Errors
+    /// [`ErrorKind::InvalidInput`] for a region outside the shape, [`ErrorKind::TooLarge`] beyond the limit,
+    /// and whatever keeps the values from being exactly right.
     pub async fn values(
         &self,
         manifest: &Arc<Manifest>,
         variable: &Variable,
         region: &Region,
     ) -> Result<ArrayBytes> {
-        let _ = (manifest, variable, region);
-        Err(Error::internal("not built"))
+        let len_bytes = derive::decoded_bytes(variable, &region.shape)?;
+        if len_bytes > self.settings.max_values_bytes {
+            return Err(Error::new(
+                ErrorKind::TooLarge,
+                format!("{len_bytes} bytes of {:?} exceed {}", variable.name, self.settings.max_values_bytes),
+            ));
+        }
+        let _permit = self.reserve(len_bytes).await?;
+        self.gather(manifest, variable, region).await
     }
 
     /// Bytes of the source object number `object` of a dataset.
+    ///
+    /// # Errors
+    /// [`ErrorKind::NotFound`] for a number that no object has, and those of reading.
     pub async fn object_bytes(&self, manifest: &Manifest, object: u32, range: Range<u64>) -> Result<Bytes> {
-        let _ = (manifest, object, range);
-        Err(Error::internal("not built"))
+        let found = manifest.dataset.objects.get(object as usize);
+        let found = found.ok_or_else(|| {
+            Error::not_found(format!("Object {object} not found in dataset '{}'", manifest.id))
+        })?;
+        self.bytes.read(found, range).await
+    }
+
+    /// Bytes of derived chunks that are kept at present.
+    pub fn cached_bytes(&self) -> u64 {
+        self.cache.weighted_size()
+    }
+
+    /// Waits until `len_bytes` of data may be in work, at most the whole budget at once.
+    async fn reserve(&self, len_bytes: u64) -> Result<tokio::sync::OwnedSemaphorePermit> {
+        let whole = (self.settings.work_bytes / PERMIT_BYTES).clamp(1, u64::from(u32::MAX >> 3));
+        let n_permits = len_bytes.div_ceil(PERMIT_BYTES).clamp(1, whole);
+        let n_permits = u32::try_from(n_permits).unwrap_or(u32::MAX >> 3);
+        let work = Arc::clone(&self.work);
+        work.acquire_many_owned(n_permits)
+            .await
+            .map_err(|cause| Error::internal("the work budget is closed").with_source(cause))
+    }
+
+    async fn find(
+        &self,
+        manifest: &Arc<Manifest>,
+        variable: &Variable,
+        form: &ChunkForm,
+        index: &[u64],
+    ) -> Result<Option<Wanted>> {
+        let table = manifest.table(variable).await?;
+        self.find_in(&table, manifest, variable, form, index)
+    }
+
+    fn find_in(
+        &self,
+        table: &Arc<ChunkTable>,
+        manifest: &Manifest,
+        variable: &Variable,
+        form: &ChunkForm,
+        index: &[u64],
+    ) -> Result<Option<Wanted>> {
+        let Some(linear) = form.linear(variable, index) else { return Ok(None) };
+        let found = if form.is_one_stored_chunk(variable) {
+            match table.get(linear) {
+                None => None,
+                Some(chunk) if form.passes(variable, &chunk.part) => Some(Found::Stored(chunk)),
+                Some(chunk) => Some(Found::Derived(etag::of_chunk(&manifest.dataset.objects, &chunk))),
+            }
+        } else {
+            derive::covering_tag(table, &manifest.dataset.objects, variable, &form.region(variable, index))?
+                .map(Found::Derived)
+        };
+        Ok(match (found, form.absent) {
+            (Some(found), _) => Some(Wanted { linear, table: variable.storage.table, found }),
+            (None, AbsentChunk::Filled) => {
+                Some(Wanted { linear, table: variable.storage.table, found: Found::Filled })
+            }
+            (None, AbsentChunk::Absent) => None,
+        })
     }
 }
+
+/// A chunk that a client asks for and that exists.
+struct Wanted {
+    linear: u64,
+    table: u32,
+    found: Found,
+}
+
+enum Found {
+    /// Its stored bytes are what is wanted.
+    Stored(ChunkRef),
+    /// It must be derived; a tag of what it is derived from.
+    Derived(u64),
+    /// It was never written; the fill is sent.
+    Filled,
+}
+
+impl Wanted {
+    fn head(&self, manifest: &Manifest, variable: &Variable, form: &ChunkForm) -> ChunkHead {
+        let objects = &manifest.dataset.objects;
+        match &self.found {
+            Found::Stored(chunk) => ChunkHead {
+                etag: etag::stored(objects, chunk, &manifest.revision),
+                len_bytes: Some(form::passed_len(variable, chunk)),
+                modified: etag::modified(objects, chunk.part.place),
+            },
+            Found::Derived(tag) => ChunkHead {
+                etag: etag::derived(*tag, &manifest.revision, self.table, self.linear, form),
+                len_bytes: None,
+                modified: etag::modified(objects, Place::Object(0)),
+            },
+            Found::Filled => ChunkHead {
+                etag: etag::derived(0, &manifest.revision, self.table, u64::MAX, form),
+                len_bytes: None,
+                modified: etag::modified(objects, Place::Object(0)),
+            },
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

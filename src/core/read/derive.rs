@@ -1,0 +1,355 @@
+//! Derived chunks and values: stored chunks are read, decoded, put together and encoded.
+
+use std::hash::{Hash, Hasher};
+use std::sync::Arc;
+
+use bytes::Bytes;
+use futures::{StreamExt, TryStreamExt, stream};
+use thermocline_codec::{ChunkSpec, decode, encode, fill_chunk, fixed_to_text, join_chars, region, swap_byte_order};
+use thermocline_model::{ArrayBytes, ChunkRef, ChunkTable, DataType, Object, Place, StringPadding, Variable};
+use twox_hash::XxHash64;
+
+use super::{ChunkForm, ChunkHead, Found, Reader, Wanted, etag};
+use crate::format::{Region, Source};
+use crate::manifest::{Manifest, blocking};
+use crate::{Error, ErrorKind, Result};
+
+/// Stored chunks that are read ahead of decoding.
+const READ_AHEAD: usize = 4;
+
+/// What an element of text is taken to need in memory, in bytes.
+const TEXT_BYTES: u64 = 64;
+
+/// Memory that values of a shape take, in bytes.
+pub(super) fn decoded_bytes(variable: &Variable, shape: &[u64]) -> Result<u64> {
+    let element = variable.dtype.len_bytes().map_or(TEXT_BYTES, |len| len.max(1) as u64);
+    shape.iter().try_fold(element, |product, length| product.checked_mul(*length)).ok_or_else(|| {
+        Error::new(ErrorKind::TooLarge, format!("a part of {:?} exceeds 2^64 bytes", variable.name))
+    })
+}
+
+/// The stored chunks that overlap a region, with their indices in the stored grid.
+fn covering(variable: &Variable, region: &Region) -> Result<Vec<Vec<u64>>> {
+    let mut indices: Vec<Vec<u64>> = vec![Vec::new()];
+    for (axis, chunk) in variable.storage.chunk_shape.iter().enumerate() {
+        let (start, len, length) = (region.start.get(axis), region.shape.get(axis), variable.shape.get(axis));
+        let (Some(start), Some(len), Some(length)) = (start, len, length) else {
+            return Err(Error::internal(format!("a region of {:?} has another rank", variable.name)));
+        };
+        let end = start.saturating_add(*len).min(*length);
+        if *start >= end {
+            return Ok(Vec::new());
+        }
+        let chunk = (*chunk).max(1);
+        let positions = start / chunk..=(end - 1) / chunk;
+        indices = indices
+            .into_iter()
+            .flat_map(|index| {
+                positions.clone().map(move |position| {
+                    let mut index = index.clone();
+                    index.push(position);
+                    index
+                })
+            })
+            .collect();
+    }
+    Ok(indices)
+}
+
+/// A tag of the stored chunks below a region; `Ok(None)` if none of them was ever written.
+pub(super) fn covering_tag(
+    table: &ChunkTable,
+    objects: &[Object],
+    variable: &Variable,
+    region: &Region,
+) -> Result<Option<u64>> {
+    let grid = stored_grid(variable)?;
+    let mut hash = XxHash64::with_seed(4);
+    let mut is_written = false;
+    for index in covering(variable, region)? {
+        let chunk = grid.linear(&index).and_then(|linear| table.get(linear));
+        is_written |= chunk.is_some();
+        chunk.map(|chunk| etag::of_chunk(objects, &chunk)).hash(&mut hash);
+    }
+    Ok(is_written.then(|| hash.finish()))
+}
+
+fn stored_grid(variable: &Variable) -> Result<thermocline_model::ChunkGrid> {
+    variable.stored_grid().ok_or_else(|| Error::internal(format!("{:?} has no chunk grid", variable.name)))
+}
+
+impl Reader {
+    /// A derived chunk from the cache, or made once however many ask for it.
+    pub(super) async fn derived_bytes(
+        &self,
+        manifest: &Arc<Manifest>,
+        variable: &Variable,
+        form: &ChunkForm,
+        index: &[u64],
+        wanted: &Wanted,
+        head: &ChunkHead,
+    ) -> Result<Bytes> {
+        let make = async {
+            let made = match wanted.found {
+                Found::Filled => self.filled_chunk(variable, form).await,
+                _ => self.derive(manifest, variable, form, index).await,
+            };
+            made.map_err(Arc::new)
+        };
+        let key = head.etag.clone();
+        self.cache.try_get_with(key, make).await.map_err(|shared: Arc<Arc<Error>>| {
+            Error::new(shared.kind(), shared.to_string())
+        })
+    }
+
+    async fn derive(
+        &self,
+        manifest: &Arc<Manifest>,
+        variable: &Variable,
+        form: &ChunkForm,
+        index: &[u64],
+    ) -> Result<Bytes> {
+        let region = form.region(variable, index);
+        let work_bytes = decoded_bytes(variable, &region.shape)?;
+        if work_bytes > self.settings.limits.chunk_bytes {
+            return Err(Error::new(
+                ErrorKind::TooLarge,
+                format!("a chunk of {work_bytes} bytes exceeds {}", self.settings.limits.chunk_bytes),
+            ));
+        }
+        let _permit = self.reserve(work_bytes.saturating_mul(2)).await?;
+        let values = self.gather(manifest, variable, &region).await?;
+        let (form, stored, padding) = (form.clone(), variable.dtype.clone(), text_encoding(variable));
+        let max_bytes = self.settings.limits.chunk_bytes;
+        blocking(move || encode_as(&form, &stored, padding.as_deref(), values, &region, max_bytes)).await
+    }
+
+    /// Values of a region in the stored type; elements beyond the variable's shape are fill.
+    pub(super) async fn gather(
+        &self,
+        manifest: &Arc<Manifest>,
+        variable: &Variable,
+        region: &Region,
+    ) -> Result<ArrayBytes> {
+        let table = manifest.table(variable).await?;
+        let grid = stored_grid(variable)?;
+        let n_elements = n_elements(&region.shape)?;
+        let mut values = fill_chunk(&variable.dtype, variable.fill.as_ref(), n_elements);
+        let chunks = covering(variable, region)?.into_iter().filter_map(|index| {
+            let chunk = table.get(grid.linear(&index)?)?;
+            Some((index, chunk))
+        });
+        let shared = Arc::new(variable.clone());
+        let mut decoded = stream::iter(chunks)
+            .map(|(index, chunk)| {
+                let variable = Arc::clone(&shared);
+                async move {
+                    let values = self.decode_stored(manifest, variable, &index, chunk).await?;
+                    Ok::<_, Error>((index, values))
+                }
+            })
+            .buffered(READ_AHEAD);
+        while let Some((index, chunk)) = decoded.try_next().await? {
+            place(&chunk, &grid.start(&index), variable, &mut values, region)?;
+        }
+        Ok(values)
+    }
+
+    /// The values of one stored chunk: exactly `chunk_shape` elements.
+    async fn decode_stored(
+        &self,
+        manifest: &Arc<Manifest>,
+        variable: Arc<Variable>,
+        index: &[u64],
+        chunk: ChunkRef,
+    ) -> Result<ArrayBytes> {
+        if let Place::Format(number) = chunk.part.place {
+            return self.decode_by_format(manifest, variable, index, number).await;
+        }
+        let stored = self.raw_bytes(manifest, &manifest.dataset.objects, &chunk).await?;
+        let max_bytes = self.settings.limits.chunk_bytes;
+        blocking(move || decode_chunk(&variable, &chunk, &stored, max_bytes)).await
+    }
+
+    async fn decode_by_format(
+        &self,
+        manifest: &Arc<Manifest>,
+        variable: Arc<Variable>,
+        index: &[u64],
+        number: u32,
+    ) -> Result<ArrayBytes> {
+        let object = manifest.dataset.objects.get(number as usize).cloned();
+        let object = object.ok_or_else(|| Error::internal(format!("no object {number} in {}", manifest.id)))?;
+        let format = self.formats.iter().find(|format| format.id() == manifest.format).cloned();
+        let format = format.ok_or_else(|| Error::internal(format!("no format {:?}", manifest.format)))?;
+        let chunk_shape = variable.storage.chunk_shape.clone();
+        let start = index.iter().zip(&chunk_shape).map(|(i, length)| i * length).collect();
+        let region = Region { start, shape: chunk_shape };
+        let (opener, limits) = (Arc::clone(&self.opener), self.settings.limits.clone());
+        blocking(move || {
+            let opened = opener.open(&object.href)?;
+            if opened.object().identity != object.identity || opened.object().len_bytes != object.len_bytes {
+                let kind = ErrorKind::Changed { retry_after: std::time::Duration::from_secs(2) };
+                return Err(Error::new(kind, format!("{} changed after it was indexed", object.href)));
+            }
+            let others = opener.others(&object.href);
+            let source = Source { object: opened, others: others.as_ref(), limits: &limits };
+            format.decode(&source, &variable, &region)
+        })
+        .await
+    }
+
+    async fn filled_chunk(&self, variable: &Variable, form: &ChunkForm) -> Result<Bytes> {
+        let mut shape = form.chunk_shape.clone();
+        if form.joins(variable) {
+            shape.extend(variable.shape.last());
+        }
+        let _permit = self.reserve(decoded_bytes(variable, &shape)?).await?;
+        let values = fill_chunk(&variable.dtype, variable.fill.as_ref(), n_elements(&shape)?);
+        let region = Region { start: vec![0; shape.len()], shape };
+        let (form, stored, encoding) = (form.clone(), variable.dtype.clone(), text_encoding(variable));
+        let max_bytes = self.settings.limits.chunk_bytes;
+        blocking(move || encode_as(&form, &stored, encoding.as_deref(), values, &region, max_bytes)).await
+    }
+}
+
+/// The values of one stored chunk from its bytes: exactly `chunk_shape` elements.
+///
+/// # Errors
+/// [`ErrorKind::Corrupt`] when the bytes do not decode to exactly the chunk.
+pub(crate) fn decode_chunk(
+    variable: &Variable,
+    chunk: &ChunkRef,
+    stored: &[u8],
+    max_bytes: u64,
+) -> Result<ArrayBytes> {
+    let encoding = variable.storage.encodings.get(usize::from(chunk.part.encoding));
+    let encoding = encoding.ok_or_else(|| Error::internal("a chunk names an encoding that does not exist"))?;
+    if encoding.dtype != variable.dtype {
+        return Err(Error::internal(format!("an encoding of {:?} has another type", variable.name)));
+    }
+    let shape = &variable.storage.chunk_shape;
+    if chunk.part.is_short {
+        return pad_short(variable, stored, n_elements(shape)?);
+    }
+    let spec = ChunkSpec { dtype: &encoding.dtype, shape, max_bytes };
+    Ok(decode(&encoding.codecs, chunk.part.filter_mask, stored, &spec)?)
+}
+
+/// The first rows of a chunk, the rest fill.
+fn pad_short(variable: &Variable, stored: &[u8], n_elements: usize) -> Result<ArrayBytes> {
+    let mut values = fill_chunk(&variable.dtype, variable.fill.as_ref(), n_elements);
+    match &mut values {
+        ArrayBytes::Fixed(bytes) => {
+            let rows = bytes.get_mut(..stored.len());
+            rows.ok_or_else(|| Error::corrupt("a short chunk is longer than a whole one"))?
+                .copy_from_slice(stored);
+        }
+        ArrayBytes::Texts(_) => return Err(Error::internal("texts cannot be cut from a contiguous array")),
+    }
+    Ok(values)
+}
+
+/// Copies what a stored chunk and a region have in common, inside the variable's shape.
+fn place(
+    chunk: &ArrayBytes,
+    chunk_start: &[u64],
+    variable: &Variable,
+    values: &mut ArrayBytes,
+    region: &Region,
+) -> Result<()> {
+    let chunk_shape = &variable.storage.chunk_shape;
+    let rank = chunk_shape.len();
+    let (mut from, mut to, mut lengths) = (vec![0; rank], vec![0; rank], vec![0; rank]);
+    let axes = chunk_start.iter().zip(chunk_shape).zip(&region.start).zip(&region.shape).zip(&variable.shape);
+    for (axis, ((((chunk_start, chunk_len), start), len), length)) in axes.enumerate() {
+        let first = (*chunk_start).max(*start);
+        let last = (chunk_start + chunk_len).min(start + len).min(*length);
+        from[axis] = first - chunk_start;
+        to[axis] = first - start;
+        lengths[axis] = last.saturating_sub(first);
+    }
+    let element_size = variable.dtype.len_bytes().unwrap_or(1);
+    region::copy_box(chunk, chunk_shape, &from, values, &region.shape, &to, &lengths, element_size)?;
+    Ok(())
+}
+
+fn n_elements(shape: &[u64]) -> Result<usize> {
+    let product = shape.iter().try_fold(1_u64, |product, length| product.checked_mul(*length));
+    product
+        .and_then(|n| usize::try_from(n).ok())
+        .ok_or_else(|| Error::new(ErrorKind::TooLarge, "an array has more elements than memory"))
+}
+
+/// The character set that a variable names for its characters.
+fn text_encoding(variable: &Variable) -> Option<String> {
+    variable.attrs.text("_Encoding").map(str::to_owned)
+}
+
+/// Values in the wanted type and codecs.
+fn encode_as(
+    form: &ChunkForm,
+    stored: &DataType,
+    text_encoding: Option<&str>,
+    values: ArrayBytes,
+    region: &Region,
+    max_bytes: u64,
+) -> Result<Bytes> {
+    let values = convert(form, stored, text_encoding, values, region)?;
+    let spec = ChunkSpec { dtype: &form.dtype, shape: &form.chunk_shape, max_bytes };
+    Ok(Bytes::from(encode(&form.codecs, &values, &spec)?))
+}
+
+fn convert(
+    form: &ChunkForm,
+    stored: &DataType,
+    text_encoding: Option<&str>,
+    values: ArrayBytes,
+    region: &Region,
+) -> Result<ArrayBytes> {
+    if *stored == form.dtype {
+        return Ok(values);
+    }
+    let impossible = || Error::internal(format!("no way from {stored:?} to {:?}", form.dtype));
+    match (stored, &form.dtype, values) {
+        (DataType::Char, DataType::String, ArrayBytes::Fixed(bytes)) => {
+            let n_per_text = match (region.shape.split_last(), form.chunk_shape.len() < region.shape.len()) {
+                (Some((last, _)), true) => *last,
+                _ => 1,
+            };
+            let n_per_text = usize::try_from(n_per_text).map_err(|_| impossible())?;
+            Ok(ArrayBytes::Texts(join_chars(&bytes, n_per_text, text_encoding)?))
+        }
+        (DataType::FixedString { len, padding, utf8 }, DataType::String, ArrayBytes::Fixed(bytes)) => {
+            let texts = bytes.chunks_exact((*len).max(1)).map(|text| fixed_to_text(text, *padding, *utf8));
+            Ok(ArrayBytes::Texts(texts.collect()))
+        }
+        (
+            DataType::FixedString { len, padding, .. },
+            DataType::FixedString { len: wanted, .. },
+            ArrayBytes::Fixed(mut bytes),
+        ) if len == wanted => {
+            bytes.chunks_exact_mut((*len).max(1)).for_each(|text| clean(text, *padding));
+            Ok(ArrayBytes::Fixed(bytes))
+        }
+        (stored, wanted, ArrayBytes::Fixed(mut bytes))
+            if stored.little_endian() == wanted.little_endian() && stored.is_number() =>
+        {
+            swap_byte_order(&mut bytes, stored.len_bytes().unwrap_or(1));
+            Ok(ArrayBytes::Fixed(bytes))
+        }
+        _ => Err(impossible()),
+    }
+}
+
+/// Replaces what fills a fixed text up by NULs.
+fn clean(text: &mut [u8], padding: StringPadding) {
+    let n_bytes = match padding {
+        StringPadding::NullPadded => return,
+        StringPadding::NullTerminated => text.iter().position(|byte| *byte == 0).unwrap_or(text.len()),
+        StringPadding::SpacePadded => text.iter().rposition(|byte| *byte != b' ').map_or(0, |last| last + 1),
+    };
+    if let Some(rest) = text.get_mut(n_bytes..) {
+        rest.fill(0);
+    }
+}

@@ -1,0 +1,322 @@
+//! Compares what we decode with what the format's reference library decodes, right after indexing.
+//!
+//! A variable whose bits differ is refused. What the library cannot judge is served and marked so.
+
+use std::sync::Arc;
+
+use thermocline_model::{
+    ArrayBytes, ChunkRef, ChunkTable, Group, Note, Place, Refusal, Variable, Verification,
+};
+use tracing::error;
+
+use crate::format::{Format, Indexed, ReadAt, ReferenceError, ReferenceReader, Region, Source};
+use crate::read::derive::decode_chunk;
+use crate::{Error, Result};
+
+/// How much is compared.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum VerifyLevel {
+    /// Nothing.
+    Off,
+    /// Of every variable the first, the last and eight other chunks; all of them below 1 MiB.
+    #[default]
+    Sample,
+    /// Everything.
+    Full,
+}
+
+/// Chunks compared besides the first and the last.
+const N_SAMPLES: u64 = 8;
+
+/// Variables of which all chunks are compared, in stored bytes.
+const SMALL_BYTES: u64 = 1 << 20;
+
+/// Compares the values of every variable, refuses those that differ, and records the outcome.
+///
+/// # Errors
+/// [`crate::ErrorKind::Refused`] when the reference library says that the whole object is damaged.
+pub fn verify(
+    format: &dyn Format,
+    source: &Source<'_>,
+    indexed: &mut Indexed,
+    level: VerifyLevel,
+) -> Result<()> {
+    if level == VerifyLevel::Off {
+        let reason = "verification is switched off".to_owned();
+        for_each(&mut indexed.dataset.root, "", &mut |_, variable| {
+            variable.verification = Verification::Unverified { reason: reason.clone() };
+        });
+        return Ok(());
+    }
+    let mut reference = match format.reference(source) {
+        Ok(reference) => Ok(reference),
+        Err(ReferenceError::Refused(reason)) => return Err(Error::refused(reason)),
+        Err(ReferenceError::Unable(reason)) => Err(reason),
+    };
+    let mut root = std::mem::take(&mut indexed.dataset.root);
+    let mut comparison = Comparison { format, source, indexed, level, opened: Vec::new() };
+    let mut outcomes = Vec::new();
+    for_each(&mut root, "", &mut |path, variable| {
+        let outcome = match &mut reference {
+            Ok(reference) => comparison.compare(reference.as_mut(), variable),
+            Err(reason) => Outcome::Unable(reason.clone()),
+        };
+        outcomes.push((path.to_owned(), outcome));
+    });
+    indexed.dataset.root = root;
+    record(indexed, outcomes);
+    Ok(())
+}
+
+/// What comparing one variable gave.
+enum Outcome {
+    Equal { n_chunks: u64 },
+    Unable(String),
+    Different(String),
+}
+
+fn record(indexed: &mut Indexed, outcomes: Vec<(String, Outcome)>) {
+    for (path, outcome) in outcomes {
+        match outcome {
+            Outcome::Equal { n_chunks } => {
+                set(&mut indexed.dataset.root, &path, Verification::Verified { n_chunks });
+            }
+            Outcome::Unable(reason) => {
+                let note = Note { path: path.clone(), note: format!("not verified: {reason}") };
+                indexed.dataset.notes.push(note);
+                set(&mut indexed.dataset.root, &path, Verification::Unverified { reason });
+            }
+            Outcome::Different(reason) => {
+                let object = indexed.dataset.objects.first().map(|object| object.href.as_str());
+                error!(variable = %path, object, %reason, "variable refused by verification");
+                refuse(indexed, &path, reason);
+            }
+        }
+    }
+}
+
+fn for_each(group: &mut Group, path: &str, visit: &mut dyn FnMut(&str, &mut Variable)) {
+    let below = |name: &str| if path.is_empty() { name.to_owned() } else { format!("{path}/{name}") };
+    for variable in &mut group.variables {
+        let path = below(&variable.name);
+        visit(&path, variable);
+    }
+    for child in &mut group.groups {
+        let path = below(&child.name);
+        for_each(child, &path, visit);
+    }
+}
+
+fn set(root: &mut Group, path: &str, verification: Verification) {
+    for_each(root, "", &mut |found, variable| {
+        if found == path {
+            variable.verification = verification.clone();
+        }
+    });
+}
+
+fn refuse(indexed: &mut Indexed, path: &str, reason: String) {
+    let (group_path, name) = path.rsplit_once('/').unwrap_or(("", path));
+    let mut group = &mut indexed.dataset.root;
+    for part in group_path.split('/').filter(|part| !part.is_empty()) {
+        match group.groups.iter_mut().position(|child| child.name == part) {
+            Some(position) => group = &mut group.groups[position],
+            None => return,
+        }
+    }
+    if let Some(position) = group.variables.iter().position(|variable| variable.name == name) {
+        let variable = group.variables.remove(position);
+        let dtype = format!("{:?}", variable.dtype);
+        let refusal = Refusal { path: path.to_owned(), reason, dtype, shape: variable.shape };
+        indexed.dataset.refusals.push(refusal);
+    }
+}
+
+struct Comparison<'a> {
+    format: &'a dyn Format,
+    source: &'a Source<'a>,
+    indexed: &'a Indexed,
+    level: VerifyLevel,
+    opened: Vec<Option<Arc<dyn ReadAt>>>,
+}
+
+impl Comparison<'_> {
+    fn compare(&mut self, reference: &mut dyn ReferenceReader, variable: &Variable) -> Outcome {
+        let table = self.indexed.tables.get(variable.storage.table as usize);
+        let (Some(table), Some(grid)) = (table, variable.stored_grid()) else {
+            return Outcome::Different("it has no chunk table".to_owned());
+        };
+        let mut n_compared = 0;
+        for linear in sample(table, grid.n_chunks(), self.level) {
+            let start = grid.start(&grid.index(linear));
+            match self.compare_chunk(reference, variable, table.get(linear), start) {
+                Ok(ChunkOutcome::Equal) => n_compared += 1,
+                Ok(ChunkOutcome::BothFail) => {}
+                Ok(ChunkOutcome::Unable(reason)) => return Outcome::Unable(reason),
+                Err(reason) => return Outcome::Different(reason),
+            }
+        }
+        Outcome::Equal { n_chunks: n_compared }
+    }
+
+    fn compare_chunk(
+        &mut self,
+        reference: &mut dyn ReferenceReader,
+        variable: &Variable,
+        chunk: Option<ChunkRef>,
+        start: Vec<u64>,
+    ) -> Result<ChunkOutcome, String> {
+        let region = clip(variable, start);
+        let theirs = match reference.read(variable, &variable.dtype, &region) {
+            Ok(values) => Some(values),
+            Err(ReferenceError::Unable(reason)) => return Ok(ChunkOutcome::Unable(reason)),
+            Err(ReferenceError::Refused(_)) => None,
+        };
+        let ours = self.ours(variable, chunk, &region);
+        match (ours, theirs) {
+            (Ok(ours), Some(theirs)) if equal(&ours, &theirs) => Ok(ChunkOutcome::Equal),
+            (Ok(_), Some(_)) => {
+                Err(format!("values at {:?} differ from the reference library's", region.start))
+            }
+            // A damaged chunk: reading it is an error with both, and stays one when it is served.
+            (Err(_), None) => Ok(ChunkOutcome::BothFail),
+            (Ok(_), None) => Err(format!("the reference library refuses the chunk at {:?}", region.start)),
+            (Err(error), Some(_)) => Err(format!("the chunk at {:?} cannot be decoded: {error}", region.start)),
+        }
+    }
+
+    /// Our values of a region that lies in one stored chunk.
+    fn ours(&mut self, variable: &Variable, chunk: Option<ChunkRef>, region: &Region) -> Result<ArrayBytes> {
+        let n_elements = region.shape.iter().product::<u64>();
+        let n_elements = usize::try_from(n_elements).map_err(|cause| {
+            Error::new(crate::ErrorKind::TooLarge, "a chunk has more elements than memory").with_source(cause)
+        })?;
+        let mut values = thermocline_codec::fill_chunk(&variable.dtype, variable.fill.as_ref(), n_elements);
+        let Some(chunk) = chunk else { return Ok(values) };
+        if let Place::Format(_) = chunk.part.place {
+            return self.format.decode(self.source, variable, region);
+        }
+        let stored = self.stored(&chunk)?;
+        let whole = decode_chunk(variable, &chunk, &stored, self.source.limits.chunk_bytes)?;
+        let origin = vec![0; region.shape.len()];
+        let element_size = variable.dtype.len_bytes().unwrap_or(1);
+        let chunk_shape = &variable.storage.chunk_shape;
+        thermocline_codec::region::copy_box(
+            &whole,
+            chunk_shape,
+            &origin,
+            &mut values,
+            &region.shape,
+            &origin,
+            &region.shape,
+            element_size,
+        )?;
+        Ok(values)
+    }
+
+    fn stored(&mut self, chunk: &ChunkRef) -> Result<bytes::Bytes> {
+        let len_bytes = chunk.len_bytes as usize;
+        let number = match chunk.part.place {
+            Place::Object(number) | Place::Format(number) => number as usize,
+            Place::Inline => {
+                let start = usize::try_from(chunk.offset).unwrap_or(usize::MAX);
+                let bytes = start
+                    .checked_add(len_bytes)
+                    .and_then(|end| self.indexed.inline.get(start..end))
+                    .ok_or_else(|| Error::internal("an inline chunk lies outside the inline bytes"))?;
+                return Ok(bytes::Bytes::copy_from_slice(bytes));
+            }
+        };
+        self.object(number)?.read_at(chunk.offset, len_bytes)
+    }
+
+    fn object(&mut self, number: usize) -> Result<Arc<dyn ReadAt>> {
+        if number == 0 {
+            return Ok(Arc::clone(&self.source.object));
+        }
+        if let Some(Some(object)) = self.opened.get(number) {
+            return Ok(Arc::clone(object));
+        }
+        let missing = || Error::corrupt(format!("object {number} is not there"));
+        let href = &self.indexed.dataset.objects.get(number).ok_or_else(missing)?.href;
+        let object = self.source.others.open(href)?.ok_or_else(missing)?;
+        if self.opened.len() <= number {
+            self.opened.resize(number + 1, None);
+        }
+        if let Some(slot) = self.opened.get_mut(number) {
+            *slot = Some(Arc::clone(&object));
+        }
+        Ok(object)
+    }
+}
+
+enum ChunkOutcome {
+    Equal,
+    BothFail,
+    Unable(String),
+}
+
+/// The part of a chunk inside the variable's shape.
+fn clip(variable: &Variable, start: Vec<u64>) -> Region {
+    let axes = start.iter().zip(&variable.storage.chunk_shape).zip(&variable.shape);
+    let shape = axes.map(|((start, chunk), length)| (*chunk).min(length.saturating_sub(*start))).collect();
+    Region { start, shape }
+}
+
+/// Equal bit for bit.
+fn equal(ours: &ArrayBytes, theirs: &ArrayBytes) -> bool {
+    ours == theirs
+}
+
+/// Positions of the chunks to compare, each once: never-written ones too, for their fill.
+fn sample(table: &ChunkTable, n_chunks: u64, level: VerifyLevel) -> Vec<u64> {
+    if level == VerifyLevel::Full || (table.stored_bytes() <= SMALL_BYTES && n_chunks <= 1000) {
+        return (0..n_chunks).collect();
+    }
+    let mut chosen: Vec<u64> = [0, n_chunks.saturating_sub(1)].into();
+    let mut state = n_chunks;
+    for _ in 0..N_SAMPLES {
+        // A linear congruential generator (Knuth, MMIX): the same sample at every indexing.
+        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        chosen.push((state >> 16) % n_chunks.max(1));
+    }
+    // Where hardly any chunk was written, a blind choice would only ever compare fill.
+    chosen.extend(table.iter().take(2).map(|(linear, _)| linear));
+    chosen.sort_unstable();
+    chosen.dedup();
+    chosen.retain(|linear| *linear < n_chunks);
+    chosen
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use thermocline_model::{ChunkPart, ChunkTableBuilder};
+
+    fn table(n_chunks: u64, len_bytes: u32) -> ChunkTable {
+        let part =
+            ChunkPart { place: Place::Object(0), encoding: 0, filter_mask: 0, is_short: false };
+        let mut builder = ChunkTableBuilder::new();
+        for linear in 0..n_chunks {
+            builder.push(linear, ChunkRef { part, offset: 0, len_bytes });
+        }
+        builder.build()
+    }
+
+    #[test]
+    fn small_variables_are_compared_whole() {
+        assert_eq!(sample(&table(20, 10), 20, VerifyLevel::Sample), (0..20).collect::<Vec<_>>());
+    }
+
+    #[test]
+    fn of_large_variables_the_first_the_last_and_some_more_are_compared() {
+        let chosen = sample(&table(100_000, 1000), 100_000, VerifyLevel::Sample);
+        assert!(chosen.contains(&0) && chosen.contains(&99_999));
+        assert!((8..=12).contains(&chosen.len()), "{chosen:?}");
+    }
+
+    #[test]
+    fn an_array_without_chunks_has_nothing_to_compare() {
+        assert!(sample(&ChunkTable::default(), 0, VerifyLevel::Sample).is_empty());
+    }
+}
