@@ -11,6 +11,7 @@ use tracing::error;
 
 use crate::format::{Format, Indexed, ReadAt, ReferenceError, ReferenceReader, Region, Source};
 use crate::read::derive::decode_chunk;
+use crate::reference::References;
 use crate::{Error, Result};
 
 /// How much is compared.
@@ -37,6 +38,7 @@ const SMALL_BYTES: u64 = 1 << 20;
 /// [`crate::ErrorKind::Refused`] when the reference library says that the whole object is damaged.
 pub fn verify(
     format: &dyn Format,
+    references: &dyn References,
     source: &Source<'_>,
     indexed: &mut Indexed,
     level: VerifyLevel,
@@ -48,7 +50,7 @@ pub fn verify(
         });
         return Ok(());
     }
-    let mut reference = match format.reference(source) {
+    let mut reference = match references.open(format, source) {
         Ok(reference) => Ok(reference),
         Err(ReferenceError::Refused(reason)) => return Err(Error::refused(reason)),
         Err(ReferenceError::Unable(reason)) => Err(reason),
