@@ -247,6 +247,7 @@ impl Reader {
         variable: &Variable,
         region: &Region,
     ) -> Result<ArrayBytes> {
+        derive::check_region(variable, region)?;
         let len_bytes = derive::decoded_bytes(variable, &region.shape)?;
         if len_bytes > self.settings.max_values_bytes {
             return Err(Error::new(
@@ -254,7 +255,7 @@ impl Reader {
                 format!("{len_bytes} bytes of {:?} exceed {}", variable.name, self.settings.max_values_bytes),
             ));
         }
-        let _permit = self.reserve(len_bytes).await?;
+        let _permit = self.reserve(derive::work_bytes(variable, len_bytes)?).await?;
         self.gather(manifest, variable, region).await
     }
 

@@ -28,6 +28,32 @@ pub(super) fn decoded_bytes(variable: &Variable, shape: &[u64]) -> Result<u64> {
     })
 }
 
+/// Memory that gathering `len_bytes` of a variable takes: the result and the chunks read ahead.
+pub(super) fn work_bytes(variable: &Variable, len_bytes: u64) -> Result<u64> {
+    let chunk_bytes = decoded_bytes(variable, &variable.storage.chunk_shape)?;
+    Ok(len_bytes.saturating_add(chunk_bytes.saturating_mul(READ_AHEAD as u64)))
+}
+
+/// Refuses a region that is not inside the variable's shape.
+pub(super) fn check_region(variable: &Variable, region: &Region) -> Result<()> {
+    let rank = variable.shape.len();
+    let is_inside = region.start.len() == rank
+        && region.shape.len() == rank
+        && region
+            .start
+            .iter()
+            .zip(&region.shape)
+            .zip(&variable.shape)
+            .all(|((start, len), length)| start.checked_add(*len).is_some_and(|end| end <= *length));
+    if is_inside {
+        return Ok(());
+    }
+    Err(Error::invalid_input(format!(
+        "elements {:?} from {:?} lie outside {:?} of shape {:?}",
+        region.shape, region.start, variable.name, variable.shape
+    )))
+}
+
 /// The stored chunks that overlap a region, with their indices in the stored grid.
 fn covering(variable: &Variable, region: &Region) -> Result<Vec<Vec<u64>>> {
     let mut indices: Vec<Vec<u64>> = vec![Vec::new()];
@@ -110,14 +136,14 @@ impl Reader {
         index: &[u64],
     ) -> Result<Bytes> {
         let region = form.region(variable, index);
-        let work_bytes = decoded_bytes(variable, &region.shape)?;
-        if work_bytes > self.settings.limits.chunk_bytes {
+        let len_bytes = decoded_bytes(variable, &region.shape)?;
+        if len_bytes > self.settings.limits.chunk_bytes {
             return Err(Error::new(
                 ErrorKind::TooLarge,
-                format!("a chunk of {work_bytes} bytes exceeds {}", self.settings.limits.chunk_bytes),
+                format!("a chunk of {len_bytes} bytes exceeds {}", self.settings.limits.chunk_bytes),
             ));
         }
-        let _permit = self.reserve(work_bytes.saturating_mul(2)).await?;
+        let _permit = self.reserve(work_bytes(variable, len_bytes.saturating_mul(2))?).await?;
         let values = self.gather(manifest, variable, &region).await?;
         let (form, stored, padding) = (form.clone(), variable.dtype.clone(), text_encoding(variable));
         let max_bytes = self.settings.limits.chunk_bytes;
