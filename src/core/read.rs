@@ -3,7 +3,7 @@
 //! A chunk whose stored bytes are already what the client wants passes through untouched. Every other
 //! one is gathered from stored chunks, decoded, put together, encoded, and kept in a bounded cache.
 
-pub(crate) mod derive;
+mod derive;
 mod etag;
 mod form;
 mod stored;
@@ -22,6 +22,7 @@ use crate::format::{Format, Limits, Region};
 use crate::manifest::Manifest;
 use crate::{Error, ErrorKind, Result};
 
+pub use derive::decode_chunk;
 pub use form::{AbsentChunk, ChunkForm};
 
 /// The bytes of a chunk, ready to be sent.

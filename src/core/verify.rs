@@ -10,7 +10,7 @@ use thermocline_model::{
 use tracing::error;
 
 use crate::format::{Format, Indexed, ReadAt, ReferenceError, ReferenceReader, Region, Source};
-use crate::read::derive::decode_chunk;
+use crate::read::decode_chunk;
 use crate::reference::References;
 use crate::{Error, Result};
 

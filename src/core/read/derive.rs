@@ -243,7 +243,7 @@ impl Reader {
 ///
 /// # Errors
 /// [`ErrorKind::Corrupt`] when the bytes do not decode to exactly the chunk.
-pub(crate) fn decode_chunk(
+pub fn decode_chunk(
     variable: &Variable,
     chunk: &ChunkRef,
     stored: &[u8],
