@@ -4,9 +4,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use thermocline_core::catalog::Catalog;
+use thermocline_core::manifest::Manifest;
 use thermocline_core::read::Reader;
 
-use crate::plugin::{PluginStatus, ServePlugin};
+use crate::plugin::{AccessMethod, PluginStatus, ServePlugin};
 
 /// Settings of answers, from the sections `server` and `plugins` of the configuration.
 #[derive(Debug, Clone)]
@@ -27,6 +28,16 @@ pub struct HttpConfig {
     pub serve_objects: bool,
     /// The one dataset that is also served at the root, if the server has only one.
     pub single: Option<String>,
+    /// Origins whose pages may read answers; `*` for any.
+    pub cors_origins: Vec<String>,
+    /// Longest time that a handler may take before its answer begins.
+    pub request_timeout: Duration,
+    /// Most requests that are worked on at the same time; further ones wait.
+    pub max_concurrent_requests: usize,
+    /// Largest body of a request, in bytes.
+    pub max_body_bytes: usize,
+    /// True if clients reach the server itself by TLS.
+    pub is_tls: bool,
 }
 
 impl Default for HttpConfig {
@@ -40,6 +51,11 @@ impl Default for HttpConfig {
             max_whole_object_bytes: 1 << 30,
             serve_objects: true,
             single: None,
+            cors_origins: vec!["*".into()],
+            request_timeout: Duration::from_secs(300),
+            max_concurrent_requests: 4096,
+            max_body_bytes: 16 << 20,
+            is_tls: false,
         }
     }
 }
@@ -56,6 +72,24 @@ pub struct App {
     pub plugins: Vec<(Arc<dyn ServePlugin>, PluginStatus)>,
     /// Name and version of every component, for `/versions`.
     pub versions: Vec<(String, String)>,
+}
+
+impl App {
+    /// The plugins that started, in order.
+    pub fn running(&self) -> impl Iterator<Item = &Arc<dyn ServePlugin>> {
+        self.plugins.iter().filter(|(_, status)| *status == PluginStatus::Running).map(|(plugin, _)| plugin)
+    }
+
+    /// All the ways in which a dataset can be opened, of all plugins.
+    pub fn access_methods(&self, manifest: &Manifest) -> Vec<AccessMethod> {
+        self.running().flat_map(|plugin| plugin.access_methods(manifest)).collect()
+    }
+
+    /// Version of this server.
+    pub fn version(&self) -> &str {
+        let own = self.versions.iter().find(|(name, _)| name == "thermocline");
+        own.map_or(env!("CARGO_PKG_VERSION"), |(_, version)| version)
+    }
 }
 
 /// [`App`] as handlers take it.

@@ -2,20 +2,107 @@
 
 use std::sync::Arc;
 
-use axum::extract::FromRequestParts;
+use axum::extract::{FromRequestParts, RawPathParams};
 use http::request::Parts;
-use thermocline_core::Error;
 use thermocline_core::manifest::Manifest;
+use thermocline_model::{Group, Variable};
 
 use crate::{AppState, Problem};
 
+/// Name of the path parameter that names a dataset.
+const DATASET_ID: &str = "dataset_id";
+
 /// The dataset that the path names, opened from the index. Never stages, never touches the archive.
+///
+/// In a path without `{dataset_id}` it is the one dataset of the server.
+///
+/// # Errors
+/// 404 for an unknown dataset, 422 with the reason for a refused one, 503 while it is indexed; if its
+/// source is lost, 500 on the key of a chunk or an object and 410 on all else.
 pub struct OpenDataset(pub Arc<Manifest>);
 
 impl FromRequestParts<AppState> for OpenDataset {
     type Rejection = Problem;
 
-    async fn from_request_parts(_parts: &mut Parts, _state: &AppState) -> Result<Self, Problem> {
-        Err(Error::internal("not built").into())
+    async fn from_request_parts(parts: &mut Parts, app: &AppState) -> Result<Self, Problem> {
+        let params = path_params(parts, app).await?;
+        let named = params.iter().find(|(name, _)| *name == DATASET_ID).map(|(_, id)| id);
+        let id = named.or(app.config.single.as_deref()).unwrap_or_default();
+        let opened = app.catalog.open(id).await.map_err(|error| {
+            let names_bytes = names_bytes(params.iter().filter(|(name, _)| *name != DATASET_ID), parts);
+            if names_bytes { Problem::from(error) } else { Problem::for_metadata(error) }
+        });
+        opened.map(Self)
+    }
+}
+
+/// The last parameter of the path that is not the dataset: the rest behind `{*key}`, percent-decoded,
+/// without slashes at its ends. Empty if the route has none.
+pub struct DatasetPath(pub String);
+
+impl FromRequestParts<AppState> for DatasetPath {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, app: &AppState) -> Result<Self, Problem> {
+        let params = path_params(parts, app).await?;
+        let rest = params.iter().filter(|(name, _)| *name != DATASET_ID).last();
+        Ok(Self(rest.map(|(_, value)| value.trim_matches('/').to_owned()).unwrap_or_default()))
+    }
+}
+
+/// The group at a path like `ocean/deep` (empty or `/` for the root).
+///
+/// # Errors
+/// 404 as xpublish says it.
+pub fn find_group<'a>(manifest: &'a Manifest, path: &str) -> Result<&'a Group, Problem> {
+    let has_empty_names =
+        path.trim_matches('/').split('/').count() > 1 && path.trim_matches('/').split('/').any(str::is_empty);
+    let group = manifest.dataset.root.group(path).filter(|_| !has_empty_names);
+    group.ok_or_else(|| Problem::not_found(format!("Group '{path}' not found in dataset '{}'", manifest.id)))
+}
+
+/// The variable at a path like `ocean/deep/temp`.
+///
+/// # Errors
+/// 404 as xpublish says it, with the variables that exist.
+pub fn find_variable<'a>(manifest: &'a Manifest, path: &str) -> Result<&'a Variable, Problem> {
+    manifest.dataset.root.variable(path).ok_or_else(|| {
+        let problem = Problem::not_found(format!("Variable '{path}' not found in dataset '{}'", manifest.id));
+        problem
+            .with_allowed(manifest.dataset.root.variables_below().into_iter().take(50).map(|(path, _)| path))
+    })
+}
+
+async fn path_params(parts: &mut Parts, app: &AppState) -> Result<RawPathParams, Problem> {
+    RawPathParams::from_request_parts(parts, app)
+        .await
+        .map_err(|_| Problem::not_found("the path is not UTF-8"))
+}
+
+/// True if the path ends in the key of a chunk (`0.0`, `c/0/0`, `c`) or names a source object: there a
+/// client must never read 410, and a mistake on this side costs nothing.
+fn names_bytes<'a>(rest: impl Iterator<Item = (&'a str, &'a str)>, parts: &Parts) -> bool {
+    let is_object = parts.uri.path().contains("/objects/");
+    is_object || rest.last().is_some_and(|(_, key)| is_chunk_like(key))
+}
+
+fn is_chunk_like(key: &str) -> bool {
+    let last = key.trim_matches('/').rsplit('/').next().unwrap_or_default();
+    let is_index = last.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.') && last != ".";
+    last == "c" || (is_index && !last.is_empty())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn keys_of_chunks_are_told_from_metadata() {
+        for key in ["tas/0.0.1", "tas/c/0/1", "tas/c", "0", "a/b/12/"] {
+            assert!(is_chunk_like(key), "{key}");
+        }
+        for key in [".zarray", "tas/.zattrs", "zarr.json", "", "tas", "ocean/deep", ".zgroup"] {
+            assert!(!is_chunk_like(key), "{key}");
+        }
     }
 }

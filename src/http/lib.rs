@@ -1,13 +1,23 @@
 //! HTTP for plugins: how a route is declared, how a dataset is found, how an answer is sent.
+//!
+//! A plugin writes handlers over [`OpenDataset`], [`conditional`] and [`Problem`] and declares them as
+//! [`Route`]s; [`router::build`] puts the plugins together and adds what every answer has: CORS,
+//! request ids, compression, metrics, and problems for whatever goes wrong.
 
 mod app;
 pub mod conditional;
 mod extract;
+pub mod json;
 pub mod links;
+pub mod negotiate;
+pub mod openapi;
 mod plugin;
-mod problem;
+pub mod problem;
+pub mod router;
 
 pub use app::{App, AppState, HttpConfig};
-pub use extract::OpenDataset;
-pub use plugin::{AccessMethod, Health, Operation, Parameter, PluginStatus, Route, ServePlugin};
+pub use extract::{DatasetPath, OpenDataset, find_group, find_variable};
+pub use plugin::{
+    AccessMethod, Health, Operation, Parameter, PluginStatus, Route, ServePlugin, with_propfind,
+};
 pub use problem::Problem;

@@ -1,8 +1,20 @@
 //! Absolute URLs of this server as the client sees it.
 
-use http::request::Parts;
+use std::convert::Infallible;
+use std::fmt::Write;
+use std::net::{IpAddr, SocketAddr};
 
-use crate::App;
+use axum::extract::{ConnectInfo, FromRequestParts};
+use http::header::{FORWARDED, HOST};
+use http::request::Parts;
+use http::{HeaderMap, HeaderName};
+use ipnet::IpNet;
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_encode};
+
+use crate::{App, AppState};
+
+/// What a path segment shows as it is (RFC 3986, `unreserved`).
+const SEGMENT: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
 /// Scheme, host and prefix by which a client reached the server, without a trailing slash.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -10,8 +22,204 @@ pub struct BaseUrl(pub String);
 
 impl BaseUrl {
     /// From the configuration, else the forwarding headers of trusted proxies, else `Host`.
+    ///
+    /// Of several proxies the last one counts, the one that we trust; what it forwards of others is
+    /// not believed.
     pub fn of(app: &App, parts: &Parts) -> Self {
-        let _ = (app, parts);
-        Self(String::new())
+        if let Some(url) = &app.config.public_url {
+            return Self(url.trim_end_matches('/').to_owned());
+        }
+        let forwarded =
+            if is_from_proxy(app, parts) { Forwarded::read(&parts.headers) } else { Forwarded::default() };
+        let own_scheme = if app.config.is_tls { "https" } else { "http" };
+        let scheme = forwarded.scheme.unwrap_or(own_scheme);
+        let host = forwarded.host.or_else(|| own_host(parts)).unwrap_or("localhost");
+        let prefix = forwarded.prefix.unwrap_or_default();
+        Self(format!("{scheme}://{host}{prefix}"))
+    }
+
+    /// Address of a dataset.
+    pub fn dataset(&self, id: &str) -> String {
+        format!("{}/datasets/{}", self.0, segment(id))
+    }
+
+    /// The path before this server's own paths, for links inside pages: empty or `/prefix`.
+    pub fn prefix(&self) -> &str {
+        let after_scheme = self.0.find("://").map_or(0, |position| position + 3);
+        let rest = self.0.get(after_scheme..).unwrap_or_default();
+        rest.find('/').and_then(|slash| rest.get(slash..)).unwrap_or_default()
+    }
+}
+
+impl FromRequestParts<AppState> for BaseUrl {
+    type Rejection = Infallible;
+
+    async fn from_request_parts(parts: &mut Parts, app: &AppState) -> Result<Self, Infallible> {
+        Ok(Self::of(app, parts))
+    }
+}
+
+/// A text as one segment of a path, percent-encoded.
+pub fn segment(text: &str) -> String {
+    percent_encode(text.as_bytes(), SEGMENT).to_string()
+}
+
+/// A path of several segments, each percent-encoded.
+pub fn path(path: &str) -> String {
+    let mut encoded = String::with_capacity(path.len());
+    for (number, part) in path.split('/').enumerate() {
+        let slash = if number > 0 { "/" } else { "" };
+        // Writing into a text does not fail.
+        let _ = write!(encoded, "{slash}{}", percent_encode(part.as_bytes(), SEGMENT));
+    }
+    encoded
+}
+
+fn is_from_proxy(app: &App, parts: &Parts) -> bool {
+    let Some(ConnectInfo(peer)) = parts.extensions.get::<ConnectInfo<SocketAddr>>() else {
+        return false;
+    };
+    let peer = peer.ip().to_canonical();
+    app.config
+        .trusted_proxies
+        .iter()
+        .filter_map(|network| parse_network(network))
+        .any(|network| network.contains(&peer))
+}
+
+/// A network as the configuration names it: `127.0.0.0/8`, or a single address.
+pub fn parse_network(text: &str) -> Option<IpNet> {
+    let text = text.trim();
+    text.parse().ok().or_else(|| text.parse::<IpAddr>().ok().map(IpNet::from))
+}
+
+fn own_host(parts: &Parts) -> Option<&str> {
+    let authority = parts.uri.authority().map(http::uri::Authority::as_str);
+    let host = parts.headers.get(HOST).and_then(|value| value.to_str().ok()).or(authority);
+    host.filter(|host| is_host(host))
+}
+
+/// What forwarding headers say.
+#[derive(Debug, Default, PartialEq, Eq)]
+struct Forwarded<'a> {
+    scheme: Option<&'static str>,
+    host: Option<&'a str>,
+    prefix: Option<&'a str>,
+}
+
+impl<'a> Forwarded<'a> {
+    /// From `Forwarded` (RFC 7239), else from `X-Forwarded-Proto`, `-Host` and `-Prefix`.
+    fn read(headers: &'a HeaderMap) -> Self {
+        let mut found = Self {
+            scheme: last(headers, &HeaderName::from_static("x-forwarded-proto")).and_then(scheme),
+            host: last(headers, &HeaderName::from_static("x-forwarded-host")).filter(|host| is_host(host)),
+            prefix: last(headers, &HeaderName::from_static("x-forwarded-prefix")).and_then(prefix),
+        };
+        for pair in last(headers, &FORWARDED).unwrap_or_default().split(';') {
+            let Some((name, value)) = pair.split_once('=') else { continue };
+            let value = value.trim().trim_matches('"');
+            match name.trim().to_ascii_lowercase().as_str() {
+                "proto" => found.scheme = scheme(value).or(found.scheme),
+                "host" => found.host = Some(value).filter(|host| is_host(host)).or(found.host),
+                _ => {}
+            }
+        }
+        found
+    }
+}
+
+/// The last item of the last header of a name: what the proxy in front of us added.
+fn last<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<&'a str> {
+    let list = headers.get_all(name).iter().next_back()?.to_str().ok()?;
+    list.rsplit(',').next().map(str::trim)
+}
+
+fn scheme(text: &str) -> Option<&'static str> {
+    if text.eq_ignore_ascii_case("https") {
+        return Some("https");
+    }
+    text.eq_ignore_ascii_case("http").then_some("http")
+}
+
+/// True for what can stand between `//` and `/` of a URL, so that a header cannot write into documents.
+fn is_host(text: &str) -> bool {
+    let is_allowed = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_' | ':' | '[' | ']');
+    !text.is_empty() && text.len() <= 255 && text.chars().all(is_allowed)
+}
+
+fn prefix(text: &str) -> Option<&str> {
+    let text = text.trim_end_matches('/');
+    let is_allowed = |c: char| c.is_ascii_alphanumeric() || matches!(c, '/' | '.' | '-' | '_' | '~' | '%');
+    let is_path = text.starts_with('/') && !text.starts_with("//") && text.chars().all(is_allowed);
+    is_path.then_some(text)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn forwarded(
+        headers: &[(&'static str, &'static str)],
+    ) -> (Option<&'static str>, Option<String>, Option<String>) {
+        let headers: HeaderMap = headers
+            .iter()
+            .map(|(name, value)| (HeaderName::from_static(name), http::HeaderValue::from_static(value)))
+            .collect();
+        let found = Forwarded::read(&headers);
+        (found.scheme, found.host.map(str::to_owned), found.prefix.map(str::to_owned))
+    }
+
+    #[test]
+    fn forwarding_headers_are_understood() {
+        let some = |text: &str| Some(text.to_owned());
+        let cases: [(&[(&str, &str)], _); 7] = [
+            (
+                &[
+                    ("x-forwarded-proto", "https"),
+                    ("x-forwarded-host", "data.example"),
+                    ("x-forwarded-prefix", "/tc/"),
+                ],
+                (Some("https"), some("data.example"), some("/tc")),
+            ),
+            (
+                &[("forwarded", "for=1.2.3.4;proto=https;host=a.example:8443")],
+                (Some("https"), some("a.example:8443"), None),
+            ),
+            (
+                &[("forwarded", "host=evil;proto=http, for=1.2.3.4; Host=\"b.example\"; Proto=HTTPS")],
+                (Some("https"), some("b.example"), None),
+            ),
+            (&[("x-forwarded-host", "evil, real.example")], (None, some("real.example"), None)),
+            (&[("x-forwarded-host", "a\"><script>")], (None, None, None)),
+            (&[("x-forwarded-proto", "gopher"), ("x-forwarded-prefix", "//evil")], (None, None, None)),
+            (&[], (None, None, None)),
+        ];
+        for (headers, expected) in cases {
+            assert_eq!(forwarded(headers), expected, "{headers:?}");
+        }
+    }
+
+    #[test]
+    fn networks_and_single_addresses_are_understood() {
+        let contains = |network: &str, ip: &str| {
+            parse_network(network).unwrap().contains(&ip.parse::<IpAddr>().unwrap())
+        };
+        assert!(contains("127.0.0.0/8", "127.3.2.1"));
+        assert!(!contains("127.0.0.0/8", "128.0.0.1"));
+        assert!(contains("::1", "::1"));
+        assert!(contains("10.1.2.3", "10.1.2.3"));
+        assert_eq!(parse_network("localhost"), None);
+    }
+
+    #[test]
+    fn segments_and_paths_are_encoded() {
+        assert_eq!(segment("era5.t2m a/b°"), "era5.t2m%20a%2Fb%C2%B0");
+        assert_eq!(path("ocean/deep sea"), "ocean/deep%20sea");
+    }
+
+    #[test]
+    fn the_prefix_is_what_follows_the_host() {
+        assert_eq!(BaseUrl("https://a.example/tc/x".into()).prefix(), "/tc/x");
+        assert_eq!(BaseUrl("https://a.example".into()).prefix(), "");
     }
 }

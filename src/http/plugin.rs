@@ -2,11 +2,15 @@
 
 use async_trait::async_trait;
 use axum::Router;
+use axum::extract::{Request, State};
+use axum::handler::Handler;
+use axum::response::{IntoResponse, Response};
 use axum::routing::MethodRouter;
+use http::HeaderValue;
 use thermocline_core::Result;
 use thermocline_core::manifest::Manifest;
 
-use crate::AppState;
+use crate::{AppState, Problem};
 
 /// A path that a plugin serves.
 pub struct Route {
@@ -21,7 +25,8 @@ pub struct Route {
 /// What the OpenAPI document says of a path and method.
 #[derive(Debug, Clone)]
 pub struct Operation {
-    /// Method in lower case: `get`, `post`.
+    /// Method in lower case: `get`, `post`. Two plugins may not have the same one of one path.
+    /// Methods that OpenAPI does not know (`propfind`) are left out of its document.
     pub method: &'static str,
     /// One line.
     pub summary: &'static str,
@@ -29,6 +34,20 @@ pub struct Operation {
     pub query: Vec<Parameter>,
     /// Media type of the good answer.
     pub media_type: &'static str,
+}
+
+impl Operation {
+    /// GET with an answer of `media_type`, without parameters in the query.
+    pub fn get(summary: &'static str, media_type: &'static str) -> Self {
+        Self { method: "get", summary, query: Vec::new(), media_type }
+    }
+
+    /// Adds a parameter in the query.
+    #[must_use]
+    pub fn with_query(mut self, name: &'static str, description: &'static str) -> Self {
+        self.query.push(Parameter { name, description });
+        self
+    }
 }
 
 /// A parameter in the query.
@@ -51,6 +70,31 @@ pub struct AccessMethod {
     pub media_type: &'static str,
     /// What a user of xarray types, with `{url}` for the address.
     pub xarray_call: String,
+}
+
+/// Adds a handler of `PROPFIND` to a route: the method of WebDAV by which obstore lists.
+pub fn with_propfind<H, T>(route: MethodRouter<AppState>, handler: H) -> MethodRouter<AppState>
+where
+    H: Handler<T, AppState> + Sync,
+    T: 'static,
+{
+    let fallback = move |State(app): State<AppState>, request: Request| {
+        let handler = handler.clone();
+        async move { propfind_or_405(handler, app, request).await }
+    };
+    route.fallback(fallback)
+}
+
+async fn propfind_or_405<H: Handler<T, AppState>, T: 'static>(
+    handler: H,
+    app: AppState,
+    request: Request,
+) -> Response {
+    if request.method().as_str() == "PROPFIND" {
+        return handler.call(request, app).await;
+    }
+    let allow = HeaderValue::from_static("GET, HEAD, OPTIONS, PROPFIND");
+    Problem::method_not_allowed(request.method(), allow).into_response()
 }
 
 /// How a plugin feels.

@@ -1,0 +1,131 @@
+//! HTML for people or JSON for programs, of paths that have both.
+
+use axum::extract::FromRequestParts;
+use http::HeaderMap;
+use http::header::ACCEPT;
+use http::request::Parts;
+
+use crate::Problem;
+
+/// In which of two forms a client wants an answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Form {
+    /// A page.
+    Html,
+    /// A JSON document.
+    Json,
+}
+
+impl Form {
+    /// From `?f=html` or `?f=json`, else from `Accept`; a page if a client likes both the same.
+    ///
+    /// # Errors
+    /// 400 for another `f`.
+    pub fn of(parts: &Parts) -> Result<Self, Problem> {
+        match query_value(parts.uri.query().unwrap_or_default(), "f") {
+            Some("json") => Ok(Self::Json),
+            Some("html") => Ok(Self::Html),
+            Some(other) => Err(Problem::invalid_input(format!("'{other}' is no form of this answer"))
+                .with_allowed(["html", "json"])),
+            None => Ok(Self::accepted(&parts.headers)),
+        }
+    }
+
+    fn accepted(headers: &HeaderMap) -> Self {
+        let (mut html, mut json) = (Weight::default(), Weight::default());
+        for list in headers.get_all(ACCEPT) {
+            for item in list.to_str().unwrap_or_default().split(',') {
+                html.consider(item, "text", &["html"]);
+                json.consider(item, "application", &["json", "geo+json", "ld+json"]);
+            }
+        }
+        if json.quality > html.quality || (json.quality == html.quality && json.detail > html.detail) {
+            return Self::Json;
+        }
+        Self::Html
+    }
+}
+
+impl<S: Sync> FromRequestParts<S> for Form {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, _state: &S) -> Result<Self, Problem> {
+        Self::of(parts)
+    }
+}
+
+/// The value of a key in a query, as it stands there.
+fn query_value<'a>(query: &'a str, key: &str) -> Option<&'a str> {
+    query
+        .split('&')
+        .filter_map(|pair| pair.split_once('='))
+        .find(|(name, _)| *name == key)
+        .map(|(_, value)| value)
+}
+
+/// How much a client likes a media type, by the most detailed range that names it.
+#[derive(Debug, Default)]
+struct Weight {
+    quality: f32,
+    detail: u8,
+}
+
+impl Weight {
+    fn consider(&mut self, item: &str, kind: &str, subtypes: &[&str]) {
+        let mut parameters = item.split(';').map(str::trim);
+        let Some((range_kind, range_subtype)) = parameters.next().and_then(|range| range.split_once('/'))
+        else {
+            return;
+        };
+        let detail = match (range_kind, range_subtype) {
+            ("*", "*") => 1,
+            (found, "*") if found.eq_ignore_ascii_case(kind) => 2,
+            (found, subtype) if found.eq_ignore_ascii_case(kind) && subtypes.contains(&subtype) => 3,
+            _ => return,
+        };
+        let quality = parameters.find_map(|p| p.strip_prefix("q=")).map_or(Ok(1.0), str::parse::<f32>);
+        let quality = quality.unwrap_or(0.0);
+        if detail > self.detail || (detail == self.detail && quality > self.quality) {
+            *self = Self { quality, detail };
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn form(uri: &str, accept: Option<&str>) -> Result<Form, Problem> {
+        let mut request = http::Request::get(uri);
+        if let Some(accept) = accept {
+            request = request.header(ACCEPT, accept);
+        }
+        Form::of(&request.body(()).unwrap().into_parts().0)
+    }
+
+    #[test]
+    fn accept_chooses() {
+        let cases = [
+            (None, Form::Html),
+            (Some("*/*"), Form::Html),
+            (Some("text/html,application/xhtml+xml,*/*;q=0.8"), Form::Html),
+            (Some("application/json"), Form::Json),
+            (Some("application/json, text/plain, */*"), Form::Json),
+            (Some("text/html, application/json;q=0.9"), Form::Html),
+            (Some("text/html;q=0.5, application/json"), Form::Json),
+            (Some("application/*"), Form::Json),
+            (Some("application/json;q=0, */*"), Form::Html),
+            (Some("nonsense"), Form::Html),
+        ];
+        for (accept, expected) in cases {
+            assert_eq!(form("/", accept).unwrap(), expected, "{accept:?}");
+        }
+    }
+
+    #[test]
+    fn the_query_wins_over_accept() {
+        assert_eq!(form("/?f=json", Some("text/html")).unwrap(), Form::Json);
+        assert_eq!(form("/?a=b&f=html", Some("application/json")).unwrap(), Form::Html);
+        assert_eq!(form("/?f=xml", None).unwrap_err().status, 400);
+    }
+}

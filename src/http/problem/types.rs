@@ -1,0 +1,160 @@
+//! The types of problems, each with a page below `/problems/` that explains it.
+
+use http::StatusCode;
+
+/// A type of problem.
+#[derive(Debug, PartialEq, Eq)]
+pub struct ProblemType {
+    /// Last segment of its path, `/problems/{name}`.
+    pub name: &'static str,
+    /// One line, the same for every problem of the type.
+    pub title: &'static str,
+    /// Status that its answers have.
+    pub status: u16,
+    /// What it means and what a client can do.
+    pub explanation: &'static str,
+}
+
+impl ProblemType {
+    /// Status of its answers.
+    pub(super) fn status(&self) -> StatusCode {
+        StatusCode::from_u16(self.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR)
+    }
+}
+
+/// What the path names does not exist.
+pub static NOT_FOUND: ProblemType = ProblemType {
+    name: "not-found",
+    title: "Not found",
+    status: 404,
+    explanation: "What the path names does not exist: the detail says which part of it. \
+        Of a chunk of an array it means that the chunk was never written, so that it reads as the fill value.",
+};
+
+/// The request makes no sense.
+pub static INVALID_INPUT: ProblemType = ProblemType {
+    name: "invalid-input",
+    title: "Invalid request",
+    status: 400,
+    explanation: "A part of the request makes no sense. The detail names it; the field allowed, if there, \
+        lists what would have been right.",
+};
+
+/// The request asks for more than a limit allows.
+pub static TOO_LARGE: ProblemType = ProblemType {
+    name: "too-large",
+    title: "Too large",
+    status: 413,
+    explanation: "The request asks for more than a limit of this server allows. Ask for a smaller part.",
+};
+
+/// The dataset or the variable cannot be served.
+pub static REFUSED: ProblemType = ProblemType {
+    name: "refused",
+    title: "Cannot be served",
+    status: 422,
+    explanation: "The source of this dataset cannot be opened, or what was asked has no counterpart in this \
+        protocol. The detail is the reason; the dataset's report lists all of them.",
+};
+
+/// The source changed and is being indexed.
+pub static SOURCE_CHANGED: ProblemType = ProblemType {
+    name: "source-changed",
+    title: "Source is being indexed",
+    status: 503,
+    explanation: "The source of the dataset is new or changed and is being indexed. The same request works \
+        soon: wait as long as Retry-After says, then open the dataset again.",
+};
+
+/// The source is gone and stays away.
+pub static SOURCE_LOST: ProblemType = ProblemType {
+    name: "source-lost",
+    title: "Source is gone",
+    status: 500,
+    explanation: "A source object of the dataset vanished and stays away. Chunks answer 500, metadata 410. \
+        The operator has to bring it back or remove the dataset.",
+};
+
+/// A store or a resource does not answer at present.
+pub static UNAVAILABLE: ProblemType = ProblemType {
+    name: "unavailable",
+    title: "Unavailable at present",
+    status: 503,
+    explanation: "A store or a resource that the answer needs does not answer at present. Try again after \
+        the time that Retry-After says.",
+};
+
+/// Stored bytes are damaged.
+pub static CORRUPT: ProblemType = ProblemType {
+    name: "corrupt",
+    title: "Stored bytes are damaged",
+    status: 500,
+    explanation: "A checksum, a length or a compressed stream of the stored bytes does not hold. They are \
+        never sent as data. The operator has to repair the source.",
+};
+
+/// Something that nothing here can read.
+pub static UNSUPPORTED: ProblemType = ProblemType {
+    name: "unsupported",
+    title: "Not supported",
+    status: 500,
+    explanation: "The source uses a feature that this server cannot decode. The detail names it.",
+};
+
+/// A mistake of this program.
+pub static INTERNAL: ProblemType = ProblemType {
+    name: "internal",
+    title: "Internal error",
+    status: 500,
+    explanation: "A mistake of the server. The field request_id finds the cause in its log.",
+};
+
+/// A method that the path does not know.
+pub static METHOD_NOT_ALLOWED: ProblemType = ProblemType {
+    name: "method-not-allowed",
+    title: "Method not allowed",
+    status: 405,
+    explanation: "The path exists, but not for this method. The header Allow lists the methods it knows.",
+};
+
+/// `If-Match` or `If-Unmodified-Since` does not hold.
+pub static PRECONDITION_FAILED: ProblemType = ProblemType {
+    name: "precondition-failed",
+    title: "Precondition failed",
+    status: 412,
+    explanation: "The request asks for another state than the present one (If-Match, If-Unmodified-Since).",
+};
+
+/// The range lies outside the body.
+pub static RANGE_NOT_SATISFIABLE: ProblemType = ProblemType {
+    name: "range-not-satisfiable",
+    title: "Range not satisfiable",
+    status: 416,
+    explanation: "No byte of the range that was asked exists. Content-Range says how many bytes there are.",
+};
+
+/// The request took longer than the server waits.
+pub static TIMEOUT: ProblemType = ProblemType {
+    name: "timeout",
+    title: "Took too long",
+    status: 503,
+    explanation: "The answer took longer than the server waits. Ask for less, or try again later.",
+};
+
+/// Every type that has a page.
+pub static TYPES: [&ProblemType; 14] = [
+    &NOT_FOUND,
+    &INVALID_INPUT,
+    &TOO_LARGE,
+    &REFUSED,
+    &SOURCE_CHANGED,
+    &SOURCE_LOST,
+    &UNAVAILABLE,
+    &CORRUPT,
+    &UNSUPPORTED,
+    &INTERNAL,
+    &METHOD_NOT_ALLOWED,
+    &PRECONDITION_FAILED,
+    &RANGE_NOT_SATISFIABLE,
+    &TIMEOUT,
+];

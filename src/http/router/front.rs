@@ -1,0 +1,197 @@
+//! What stands before the routes: one pass over request and answer.
+
+use std::hash::{BuildHasher, Hasher, RandomState};
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use axum::Router;
+use axum::extract::{DefaultBodyLimit, Request};
+use axum::response::{IntoResponse, Response};
+use futures::FutureExt;
+use http::header::{CONTENT_LENGTH, HeaderName};
+use http::{HeaderMap, HeaderValue, Method, Uri};
+use thermocline_core::{Error, ErrorKind};
+use tokio::sync::Semaphore;
+use tower::Service;
+use tracing::{Instrument, debug_span};
+
+use super::compress::Compressor;
+use super::cors::Cors;
+use super::finish::{self, Asked};
+use super::metrics::RouteMetrics;
+use super::panic_text;
+use super::table::Entry;
+use crate::problem::TIMEOUT;
+use crate::{App, Problem};
+
+const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+
+/// Longest request id that is taken over from a client, in bytes.
+const MAX_REQUEST_ID_BYTES: usize = 64;
+
+/// What every request passes before the routes.
+pub(super) struct Front {
+    router: Router,
+    cors: Cors,
+    compressor: Compressor,
+    routes: matchit::Router<Arc<RouteMetrics>>,
+    elsewhere: Arc<RouteMetrics>,
+    working: Semaphore,
+    timeout: Duration,
+    max_body_bytes: usize,
+    ids: RequestIds,
+}
+
+impl Front {
+    /// The front of these routes, with nothing behind it yet.
+    ///
+    /// # Errors
+    /// Two paths that would answer the same requests.
+    pub(super) fn new(app: &App, entries: &[Entry]) -> Result<Self, Error> {
+        RouteMetrics::describe();
+        let mut routes = matchit::Router::new();
+        for Entry { path, plugin, .. } in entries {
+            routes.insert(path.as_str(), RouteMetrics::new(plugin, path)).map_err(|cause| {
+                Error::invalid_input(format!(
+                    "plugin \"{plugin}\": the path {path} cannot be routed: {cause}"
+                ))
+            })?;
+        }
+        Ok(Self {
+            router: Router::new(),
+            cors: Cors::new(&app.config.cors_origins),
+            compressor: Compressor::new(),
+            routes,
+            elsewhere: RouteMetrics::new("none", "none"),
+            working: Semaphore::new(app.config.max_concurrent_requests.clamp(1, Semaphore::MAX_PERMITS)),
+            timeout: app.config.request_timeout,
+            max_body_bytes: app.config.max_body_bytes,
+            ids: RequestIds::new(),
+        })
+    }
+
+    /// The same front before `router`.
+    pub(super) fn before(self, router: Router) -> Self {
+        Self { router, ..self }
+    }
+
+    /// Answers a request, whatever happens behind.
+    pub(super) async fn answer(&self, mut request: Request) -> Response {
+        let started = Instant::now();
+        let (request_id, request_id_header) = self.ids.of(request.headers());
+        let allowed_origin = self.cors.allowed_origin(request.headers());
+        let (method, uri) = (request.method().clone(), request.uri().clone());
+        let asked = Asked { method: &method, path: uri.path(), request_id: &request_id };
+        without_trailing_slash(&mut request);
+        let metrics = self.routes.at(request.uri().path()).map_or(&self.elsewhere, |matched| matched.value);
+
+        let span = debug_span!("request", %method, path = asked.path, request_id = asked.request_id);
+        let response = self.pass(request).instrument(span).await;
+        let response = finish::problems(response, &asked).await;
+        let response = self.compressor.compress(response, path_and_query(&uri)).await;
+        let mut response = finish::bodies(response, &method);
+        let headers = response.headers_mut();
+        self.cors.mark(allowed_origin, headers);
+        headers.insert(X_REQUEST_ID, request_id_header);
+
+        let len_bytes = http_body::Body::size_hint(response.body()).lower();
+        metrics.count(response.status(), len_bytes, started.elapsed());
+        response
+    }
+
+    /// Lets a request through to the routes, within the limits.
+    async fn pass(&self, mut request: Request) -> Response {
+        if request.method() == Method::OPTIONS {
+            return Cors::preflight(request.headers());
+        }
+        if !matches!(*request.method(), Method::GET | Method::HEAD) {
+            if let Some(problem) = self.too_large(request.headers()) {
+                return problem.into_response();
+            }
+            DefaultBodyLimit::max(self.max_body_bytes).apply(&mut request);
+        }
+        let mut router = self.router.clone();
+        let work = async move {
+            let _working = self.working.acquire().await;
+            AssertUnwindSafe(router.call(request)).catch_unwind().await
+        };
+        match tokio::time::timeout(self.timeout, work).await {
+            Ok(Ok(Ok(response))) => response,
+            Ok(Ok(Err(never))) => match never {},
+            Ok(Err(panic)) => panicked(panic_text(panic.as_ref())).into_response(),
+            Err(_) => self.timed_out().into_response(),
+        }
+    }
+
+    fn too_large(&self, headers: &HeaderMap) -> Option<Problem> {
+        let declared: u64 = headers.get(CONTENT_LENGTH)?.to_str().ok()?.parse().ok()?;
+        let is_too_large = usize::try_from(declared).map_or(true, |declared| declared > self.max_body_bytes);
+        let message = format!("the body has {declared} bytes, at most {} are taken", self.max_body_bytes);
+        is_too_large.then(|| Error::new(ErrorKind::TooLarge, message).into())
+    }
+
+    fn timed_out(&self) -> Problem {
+        let detail = format!("the answer took longer than {} s", self.timeout.as_secs());
+        Problem::new(&TIMEOUT, detail).with_header(http::header::RETRY_AFTER, HeaderValue::from_static("60"))
+    }
+}
+
+/// What the panic said is for the log only.
+fn panicked(message: String) -> Problem {
+    Error::internal("the request could not be answered").with_source(format!("panic: {message}")).into()
+}
+
+/// A trailing slash never changes the answer: it is gone before the routes.
+fn without_trailing_slash(request: &mut Request) {
+    let path = request.uri().path();
+    let trimmed = path.trim_end_matches('/');
+    if trimmed.len() == path.len() || path.len() == 1 {
+        return;
+    }
+    let trimmed = if trimmed.is_empty() { "/" } else { trimmed };
+    let target = match request.uri().query() {
+        Some(query) => format!("{trimmed}?{query}"),
+        None => trimmed.to_owned(),
+    };
+    let mut parts = request.uri().clone().into_parts();
+    parts.path_and_query = target.parse().ok();
+    if let Ok(uri) = Uri::from_parts(parts) {
+        *request.uri_mut() = uri;
+    }
+}
+
+fn path_and_query(uri: &Uri) -> &str {
+    uri.path_and_query().map_or_else(|| uri.path(), http::uri::PathAndQuery::as_str)
+}
+
+/// Makes ids of requests: a number of this process, and a count.
+struct RequestIds {
+    process: u32,
+    next: AtomicU64,
+}
+
+impl RequestIds {
+    fn new() -> Self {
+        let random = RandomState::new().build_hasher().finish();
+        Self { process: u32::try_from(random >> 32).unwrap_or_default(), next: AtomicU64::new(1) }
+    }
+
+    /// The id that the request brings, if it is a plain word; else a new one.
+    fn of(&self, headers: &HeaderMap) -> (String, HeaderValue) {
+        let brought = headers.get(X_REQUEST_ID).filter(|value| is_plain(value.as_bytes()));
+        if let Some((text, value)) = brought.and_then(|value| value.to_str().ok().zip(Some(value))) {
+            return (text.to_owned(), value.clone());
+        }
+        let count = self.next.fetch_add(1, Ordering::Relaxed);
+        let id = format!("{:08x}-{count:x}", self.process);
+        let header = HeaderValue::try_from(id.as_str()).unwrap_or(HeaderValue::from_static("none"));
+        (id, header)
+    }
+}
+
+fn is_plain(id: &[u8]) -> bool {
+    let is_allowed = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.');
+    !id.is_empty() && id.len() <= MAX_REQUEST_ID_BYTES && id.iter().all(is_allowed)
+}

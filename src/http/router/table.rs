@@ -1,0 +1,119 @@
+//! Which path belongs to which plugin.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use axum::routing::MethodRouter;
+use thermocline_core::Error;
+
+use super::{DATASET_PREFIX, join, panic_text};
+use crate::plugin::Route;
+use crate::{App, AppState};
+
+/// A path, whose it is and what answers.
+pub(super) struct Entry {
+    /// Path in axum's syntax.
+    pub(super) path: String,
+    /// Plugin that owns it.
+    pub(super) plugin: &'static str,
+    /// Methods in lower case, each with the plugin that answers it.
+    methods: Vec<(&'static str, &'static str)>,
+    /// What answers.
+    pub(super) handler: MethodRouter<AppState>,
+}
+
+/// All paths of all plugins.
+pub(super) struct Table {
+    /// In the order of the plugins.
+    pub(super) entries: Vec<Entry>,
+}
+
+impl Table {
+    /// The routes of the plugins that run.
+    pub(super) fn of(app: &App) -> Result<Self, Error> {
+        let mut table = Self { entries: Vec::new() };
+        for plugin in app.running() {
+            for route in plugin.app_routes() {
+                let is_hidden = app.config.single.is_some() && route.path == "/";
+                if !is_hidden {
+                    table.insert(route.path.to_owned(), plugin.id(), route)?;
+                }
+            }
+            for route in plugin.dataset_routes() {
+                table.insert(join(DATASET_PREFIX, route.path), plugin.id(), route)?;
+            }
+        }
+        if app.config.single.is_some() {
+            table.insert_at_root(app)?;
+        }
+        Ok(table)
+    }
+
+    /// The routes of the one dataset of a server, also without its prefix, unless the server itself has
+    /// something there.
+    fn insert_at_root(&mut self, app: &App) -> Result<(), Error> {
+        for plugin in app.running() {
+            for route in plugin.dataset_routes() {
+                if !self.entries.iter().any(|entry| shape(&entry.path) == shape(route.path)) {
+                    self.insert(route.path.to_owned(), plugin.id(), route)?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn insert(&mut self, path: String, plugin: &'static str, route: Route) -> Result<(), Error> {
+        let claimed: Vec<_> = route.operations.iter().map(|operation| (operation.method, plugin)).collect();
+        let claimed = if claimed.is_empty() { vec![("get", plugin)] } else { claimed };
+        let Some(entry) = self.entries.iter_mut().find(|entry| shape(&entry.path) == shape(&path)) else {
+            self.entries.push(Entry { path, plugin, methods: claimed, handler: route.handler });
+            return Ok(());
+        };
+        let taken = entry.methods.iter().find(|(method, _)| claimed.iter().any(|(other, _)| method == other));
+        if let Some((method, other)) = taken {
+            return Err(claimed_twice(method, &path, other, plugin));
+        }
+        if entry.path != path {
+            return Err(Error::invalid_input(format!(
+                "plugins \"{}\" and \"{plugin}\" name the parameters of one path differently: {} and {path}",
+                entry.plugin, entry.path
+            )));
+        }
+        let merged = catch_unwind(AssertUnwindSafe(|| entry.handler.clone().merge(route.handler)));
+        entry.handler = merged.map_err(|panic| {
+            let cause = panic_text(panic.as_ref());
+            Error::invalid_input(format!(
+                "plugins \"{}\" and \"{plugin}\" both claim {path}: {cause}",
+                entry.plugin
+            ))
+        })?;
+        entry.methods.extend(claimed);
+        Ok(())
+    }
+}
+
+fn claimed_twice(method: &str, path: &str, first: &str, second: &str) -> Error {
+    let method = method.to_uppercase();
+    Error::invalid_input(format!("plugins \"{first}\" and \"{second}\" both claim {method} {path}"))
+}
+
+/// A path without the names of its parameters: two paths of one shape answer the same requests.
+fn shape(path: &str) -> String {
+    let segments = path.split('/').map(|segment| match segment {
+        rest if rest.starts_with("{*") => "{*}",
+        name if name.starts_with('{') => "{}",
+        word => word,
+    });
+    segments.collect::<Vec<_>>().join("/")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_of_parameters_do_not_tell_paths_apart() {
+        assert_eq!(shape("/datasets/{dataset_id}/zarr/{*key}"), shape("/datasets/{id}/zarr/{*path}"));
+        assert_ne!(shape("/a/{b}"), shape("/a/{*b}"));
+        assert_ne!(shape("/a/b"), shape("/a/{b}"));
+    }
+}
