@@ -1,13 +1,48 @@
 //! Which datasets exist, and in which state each of them is.
+//!
+//! Providers declare datasets; they are asked again and again, so that a new file is a dataset within
+//! two seconds. Each is indexed once, in the background or when it is first opened, and opened from the
+//! index afterwards. While it is used its source is looked at: one that changed is indexed again
+//! before any of its bytes are served, one that vanished is lost after a while.
+//!
+//! A dataset that was served once is never "not found" again while the server runs: Zarr clients
+//! read that as fill values.
 
+mod directory;
+mod entry;
+mod foreign;
+mod ids;
+mod indexing;
+mod open;
+mod overrides;
+mod scan;
+mod settings;
+mod sniff;
+mod watch;
+
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use parking_lot::{Mutex, RwLock};
 use thermocline_model::{Attribute, DatasetId};
+use tokio::sync::{Notify, Semaphore};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
 
-use crate::Result;
+use crate::bytes::ObjectOpener;
+use crate::format::Format;
+use crate::index::{IndexStore, Lru};
 use crate::manifest::Manifest;
+use crate::reference::SharedReferences;
+use crate::{Error, ErrorKind, Result};
+use entry::Entries;
+use indexing::Indexer;
+
+pub use directory::DirectoryProvider;
+pub use ids::id_of_path;
+pub use settings::CatalogSettings;
 
 /// Where a dataset's bytes come from.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -84,7 +119,20 @@ impl DatasetSpec {
 #[async_trait]
 pub trait Provider: Send + Sync {
     /// Every dataset it declares at present, in a stable order.
+    ///
+    /// # Errors
+    /// Whatever keeps it from knowing: what it declared last stays in force.
     async fn specs(&self) -> Result<Vec<DatasetSpec>>;
+
+    /// What is wrong with it although it declares datasets (a broken catalog file), for `/health`.
+    fn problems(&self) -> Vec<String> {
+        Vec::new()
+    }
+
+    /// Files and directories of this machine whose change may change what it declares.
+    fn watched(&self) -> Vec<PathBuf> {
+        Vec::new()
+    }
 }
 
 /// In which state a dataset is.
@@ -92,7 +140,9 @@ pub trait Provider: Send + Sync {
 pub enum DatasetState {
     /// Being indexed, or waiting for it.
     Indexing,
-    /// Ready to be served.
+    /// Indexed; opening it reads its manifest.
+    Indexed,
+    /// Ready to be served, its manifest in memory.
     Ready(Arc<Manifest>),
     /// Listed, but cannot be opened; the reason.
     Refused(String),
@@ -100,27 +150,192 @@ pub enum DatasetState {
     Lost(String),
 }
 
-/// All datasets that the providers declare, indexed and watched.
-pub struct Catalog {}
+/// How many listed datasets are in which state.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct CatalogCounts {
+    /// All of them.
+    pub n_datasets: usize,
+    /// Indexed, and not known to have changed.
+    pub n_indexed: usize,
+    /// Being indexed, or waiting for it.
+    pub n_indexing: usize,
+    /// Refused.
+    pub n_refused: usize,
+    /// Lost, those that no provider declares any more included.
+    pub n_lost: usize,
+}
+
+/// What a catalog is made of.
+pub struct CatalogParts {
+    /// Who declares datasets, in catalog order.
+    pub providers: Vec<Arc<dyn Provider>>,
+    /// Where indexed sources are kept.
+    pub index: Arc<IndexStore>,
+    /// Opens sources.
+    pub opener: Arc<dyn ObjectOpener>,
+    /// Formats, in the order in which they are asked.
+    pub formats: Vec<Arc<dyn Format>>,
+    /// How formats' reference libraries are asked when indexed sources are verified.
+    pub references: SharedReferences,
+    /// How to scan, index and watch.
+    pub settings: CatalogSettings,
+}
+
+/// All datasets that the providers declare, indexed and watched. Cloning gives the same catalog.
+#[derive(Clone)]
+pub struct Catalog {
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    providers: Vec<Arc<dyn Provider>>,
+    index: Arc<IndexStore>,
+    indexer: Indexer,
+    settings: CatalogSettings,
+    entries: RwLock<Arc<Entries>>,
+    manifests: Lru<u64, Arc<Manifest>>,
+    permits: Semaphore,
+    tasks: TaskTracker,
+    cancel: CancellationToken,
+    hint: Arc<Notify>,
+    problems: Mutex<Vec<(usize, String)>>,
+    scanning: tokio::sync::Mutex<()>,
+}
 
 impl Catalog {
-    /// Ids of the listed datasets (refused ones included, hidden ones not), in catalog order.
-    pub fn ids(&self) -> Vec<DatasetId> {
-        Vec::new()
+    /// A catalog that knows nothing before its first [`Catalog::scan`].
+    pub fn new(parts: CatalogParts) -> Self {
+        let CatalogParts { providers, index, opener, formats, references, settings } = parts;
+        let indexer =
+            Indexer { opener, formats, references, limits: settings.limits.clone(), verify: settings.verify };
+        let shared = Shared {
+            entries: RwLock::new(Arc::new(Entries::new(providers.len()))),
+            manifests: Lru::new(settings.manifest_memory_bytes),
+            permits: Semaphore::new(settings.n_indexers.max(1)),
+            tasks: TaskTracker::new(),
+            cancel: CancellationToken::new(),
+            hint: Arc::new(Notify::new()),
+            problems: Mutex::default(),
+            scanning: tokio::sync::Mutex::new(()),
+            providers,
+            index,
+            indexer,
+            settings,
+        };
+        Self { shared: Arc::new(shared) }
     }
 
-    /// The state of a dataset; `None` if no provider declares it.
+    /// Ids of the listed datasets (refused ones included, hidden ones not), in catalog order.
+    pub fn ids(&self) -> Vec<DatasetId> {
+        let entries = self.entries();
+        entries.listed().map(|entry| entry.spec.id.clone()).collect()
+    }
+
+    /// The state of a dataset; `None` if no provider ever declared it.
     pub fn state(&self, id: &str) -> Option<DatasetState> {
-        let _ = id;
-        None
+        let entries = self.entries();
+        match entries.get(id) {
+            Some(entry) => Some(entry.state()),
+            None => entries.withdrawn(id).map(|_| DatasetState::Lost(withdrawn_reason(id))),
+        }
+    }
+
+    /// What a provider declares of a dataset.
+    pub fn spec(&self, id: &str) -> Option<Arc<DatasetSpec>> {
+        self.entries().get(id).map(|entry| Arc::clone(&entry.spec))
     }
 
     /// The manifest of a dataset, waiting for its indexing up to a limit.
     ///
     /// # Errors
     /// [`crate::ErrorKind::NotFound`] (`Dataset 'x' not found`), [`crate::ErrorKind::Refused`] with the reason,
-    /// [`crate::ErrorKind::Changed`] while it is indexed for long, [`crate::ErrorKind::Lost`].
+    /// [`crate::ErrorKind::Changed`] while it is indexed for long or its source is away for a moment,
+    /// [`crate::ErrorKind::Lost`], [`crate::ErrorKind::Unavailable`].
     pub async fn open(&self, id: &str) -> Result<Arc<Manifest>> {
-        Err(crate::Error::not_found(format!("Dataset '{id}' not found")))
+        let entries = self.entries();
+        match entries.get(id) {
+            Some(entry) => {
+                let entry = Arc::clone(entry);
+                drop(entries);
+                self.open_entry(&entry).await
+            }
+            None => Err(match entries.withdrawn(id) {
+                Some(since_ns) => self.withdrawn(id, since_ns),
+                // Clients read "not found" as fill values: not before every provider has answered.
+                None if !entries.is_loaded() => {
+                    let retry_after = self.shared.settings.retry_after;
+                    Error::new(ErrorKind::Unavailable { retry_after }, "the catalog is being loaded")
+                }
+                None => Error::not_found(format!("Dataset '{id}' not found")),
+            }),
+        }
+    }
+
+    /// Looks at a dataset's source now, whenever it was looked at last.
+    ///
+    /// # Errors
+    /// Those of [`Catalog::open`].
+    pub async fn refresh(&self, id: &str) -> Result<Arc<Manifest>> {
+        if let Some(entry) = self.entries().get(id) {
+            entry.forget_check();
+        }
+        self.open(id).await
+    }
+
+    /// True once every provider was asked.
+    pub fn is_loaded(&self) -> bool {
+        self.entries().is_loaded()
+    }
+
+    /// How many listed datasets are in which state.
+    pub fn counts(&self) -> CatalogCounts {
+        let entries = self.entries();
+        let mut counts = CatalogCounts { n_lost: entries.n_withdrawn(), ..CatalogCounts::default() };
+        for entry in entries.all() {
+            counts.n_datasets += 1;
+            match entry.state() {
+                DatasetState::Indexing => counts.n_indexing += 1,
+                DatasetState::Indexed | DatasetState::Ready(_) => counts.n_indexed += 1,
+                DatasetState::Refused(_) => counts.n_refused += 1,
+                DatasetState::Lost(_) => counts.n_lost += 1,
+            }
+        }
+        counts
+    }
+
+    /// What is wrong at present, for `/health`: providers that fail, catalog files that are broken.
+    pub fn problems(&self) -> Vec<String> {
+        let failed =
+            self.shared.problems.lock().iter().map(|(_, problem)| problem.clone()).collect::<Vec<_>>();
+        let reported = self.shared.providers.iter().flat_map(|provider| provider.problems());
+        failed.into_iter().chain(reported).collect()
+    }
+
+    /// Estimated bytes of manifests that are kept in memory.
+    pub fn manifest_memory_bytes(&self) -> usize {
+        self.shared.manifests.used_bytes()
+    }
+
+    /// The index of all sources.
+    pub fn index(&self) -> &Arc<IndexStore> {
+        &self.shared.index
+    }
+
+    /// Ends the background work and waits for it.
+    pub async fn shut_down(&self) {
+        self.shared.cancel.cancel();
+        self.shared.tasks.close();
+        self.shared.tasks.wait().await;
+    }
+
+    fn entries(&self) -> Arc<Entries> {
+        Arc::clone(&self.shared.entries.read())
     }
 }
+
+fn withdrawn_reason(id: &str) -> String {
+    format!("Dataset '{id}' is not in the catalog any more: its source or its entry was removed")
+}
+
+#[cfg(test)]
+mod tests;

@@ -120,6 +120,12 @@ pub trait Format: Send + Sync {
         &[]
     }
 
+    /// Raised whenever indexing the same bytes gives another result: older entries of the index are
+    /// then made anew.
+    fn index_version(&self) -> u32 {
+        1
+    }
+
     /// Reads everything but values: groups, variables, attributes, and where each chunk lies.
     ///
     /// # Errors

@@ -11,6 +11,7 @@ pub mod format;
 pub mod index;
 pub mod manifest;
 pub mod read;
+pub mod reference;
 pub mod verify;
 
 pub use error::{Error, ErrorKind, Result};

@@ -1,0 +1,292 @@
+//! Declares what lies in files, folders and buckets that were named on the command line.
+//!
+//! A file is a dataset, whatever it holds. Of a folder or prefix every file below it is one that a
+//! format recognises or whose extension promises it; a directory that is a store is one dataset.
+
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use parking_lot::Mutex;
+use thermocline_model::{DatasetId, Object, ObjectIdentity};
+use walkdir::{DirEntry, WalkDir};
+
+use super::ids::{id_of_path, is_ignored};
+use super::sniff::Sniffer;
+use super::{DatasetSpec, Provider, SourceSpec};
+use crate::bytes::ObjectOpener;
+use crate::clock::{Clock, SystemClock, nanoseconds};
+use crate::format::Format;
+use crate::manifest::blocking;
+use crate::{Error, ErrorKind, Result};
+
+/// Most complaints that are kept.
+const MAX_PROBLEMS: usize = 20;
+
+/// Declares what lies in files, folders and buckets.
+pub struct DirectoryProvider {
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    sources: Vec<String>,
+    opener: Arc<dyn ObjectOpener>,
+    clock: Arc<dyn Clock>,
+    remote_every: Duration,
+    state: Mutex<State>,
+}
+
+struct State {
+    sniffer: Sniffer,
+    /// What each remote source held when it was last listed.
+    remote: Vec<Option<(i64, Vec<DatasetSpec>)>>,
+    problems: Vec<String>,
+}
+
+impl DirectoryProvider {
+    /// A provider of what lies at `sources`: paths, and URLs (`s3://`, `https://`, `http://`) of single
+    /// objects or, with a trailing slash or when there is no such object, of prefixes.
+    pub fn new(sources: Vec<String>, opener: Arc<dyn ObjectOpener>, formats: Vec<Arc<dyn Format>>) -> Self {
+        Self::with_clock(sources, opener, formats, Arc::new(SystemClock))
+    }
+
+    /// The same on another clock: prefixes in object stores are listed at most once a minute.
+    pub fn with_clock(
+        sources: Vec<String>,
+        opener: Arc<dyn ObjectOpener>,
+        formats: Vec<Arc<dyn Format>>,
+        clock: Arc<dyn Clock>,
+    ) -> Self {
+        let state = State {
+            sniffer: Sniffer::new(Arc::clone(&opener), formats),
+            remote: vec![None; sources.len()],
+            problems: Vec::new(),
+        };
+        let remote_every = Duration::from_secs(60);
+        Self { shared: Arc::new(Shared { sources, opener, clock, remote_every, state: Mutex::new(state) }) }
+    }
+}
+
+#[async_trait]
+impl Provider for DirectoryProvider {
+    async fn specs(&self) -> Result<Vec<DatasetSpec>> {
+        let shared = Arc::clone(&self.shared);
+        blocking(move || shared.specs()).await
+    }
+
+    fn problems(&self) -> Vec<String> {
+        self.shared.state.lock().problems.clone()
+    }
+
+    fn watched(&self) -> Vec<PathBuf> {
+        self.shared.sources.iter().filter(|source| !is_url(source)).map(PathBuf::from).collect()
+    }
+}
+
+impl Shared {
+    fn specs(&self) -> Result<Vec<DatasetSpec>> {
+        let mut state = self.state.lock();
+        let state = &mut *state;
+        state.problems.clear();
+        let mut specs = Vec::new();
+        for (number, source) in self.sources.iter().enumerate() {
+            if is_url(source) {
+                specs.extend(self.remote(state, number, source)?);
+            } else {
+                local(state, source, &mut specs)?;
+            }
+        }
+        state.sniffer.end_round();
+        Ok(specs)
+    }
+
+    fn remote(&self, state: &mut State, number: usize, source: &str) -> Result<Vec<DatasetSpec>> {
+        let now_ns = self.clock.now_ns();
+        if let Some(Some((listed_ns, specs))) = state.remote.get(number)
+            && now_ns.saturating_sub(*listed_ns) < nanoseconds(self.remote_every)
+        {
+            return Ok(specs.clone());
+        }
+        let specs = self.list_remote(state, source)?;
+        if let Some(known) = state.remote.get_mut(number) {
+            *known = Some((now_ns, specs.clone()));
+        }
+        Ok(specs)
+    }
+
+    fn list_remote(&self, state: &mut State, source: &str) -> Result<Vec<DatasetSpec>> {
+        let base = source.trim_end_matches('/');
+        let name = base.rsplit('/').next().unwrap_or_default();
+        let mut specs = Vec::new();
+        if !source.ends_with('/') && self.opener.stat(source)?.is_some() {
+            push(state, &mut specs, name, SourceSpec::Object(source.to_owned()), source);
+            return Ok(specs);
+        }
+        for marker in state.sniffer.markers().collect::<Vec<_>>() {
+            if self.opener.stat(&format!("{base}/{marker}"))?.is_some() {
+                push(state, &mut specs, name, SourceSpec::Directory(base.to_owned()), source);
+                return Ok(specs);
+            }
+        }
+        match self.opener.list(base) {
+            Ok(objects) if !objects.is_empty() => below(state, base, &objects, &mut specs),
+            Err(error) if error.kind() != ErrorKind::Unsupported => return Err(error),
+            // Nothing there yet, or a server without listings: the object that was named.
+            _ if !source.ends_with('/') => {
+                push(state, &mut specs, name, SourceSpec::Object(source.to_owned()), source);
+            }
+            Err(error) => return Err(error),
+            Ok(_) => {}
+        }
+        Ok(specs)
+    }
+}
+
+/// Datasets among the objects below a prefix.
+fn below(state: &mut State, base: &str, objects: &[Object], specs: &mut Vec<DatasetSpec>) {
+    let markers: Vec<&str> = state.sniffer.markers().collect();
+    let mut stores: Vec<&str> = objects
+        .iter()
+        .filter_map(|object| object.href.rsplit_once('/'))
+        .filter(|(folder, name)| markers.contains(name) && folder.len() > base.len())
+        .map(|(folder, _)| folder)
+        .collect();
+    stores.sort_unstable();
+    let mut outermost: Vec<&str> = Vec::new();
+    for store in stores {
+        if !outermost.last().is_some_and(|outer| *outer == store || is_below(store, outer)) {
+            outermost.push(store);
+        }
+    }
+    let mut declared = 0;
+    for object in objects {
+        let Some(relative) = object.href.strip_prefix(base).map(|rest| rest.trim_start_matches('/')) else {
+            continue;
+        };
+        // Stores and objects are both sorted: a store is declared at its first object.
+        if let Some(position) = outermost.iter().position(|store| is_below(&object.href, store)) {
+            if position >= declared {
+                declared = position + 1;
+                let store = outermost.get(position).copied().unwrap_or_default();
+                let name = store.get(base.len()..).unwrap_or_default();
+                push(state, specs, name, SourceSpec::Directory(store.to_owned()), store);
+            }
+            continue;
+        }
+        if !relative.split('/').any(is_ignored) && state.sniffer.is_dataset(object) {
+            push(state, specs, relative, SourceSpec::Object(object.href.clone()), &object.href);
+        }
+    }
+}
+
+fn is_below(href: &str, folder: &str) -> bool {
+    href.strip_prefix(folder).is_some_and(|rest| rest.starts_with('/'))
+}
+
+fn local(state: &mut State, source: &str, specs: &mut Vec<DatasetSpec>) -> Result<()> {
+    let root = std::path::absolute(source)
+        .map_err(|cause| Error::invalid_input(format!("{source:?} is no path")).with_source(cause))?;
+    let href = root.to_str().ok_or_else(|| Error::invalid_input(format!("{source:?} is not UTF-8")))?;
+    let name = root.file_name().and_then(|name| name.to_str()).unwrap_or("root");
+    if !root.is_dir() {
+        // A file that is not there yet, or away for a moment, is declared all the same.
+        push(state, specs, name, SourceSpec::Object(href.to_owned()), href);
+        return Ok(());
+    }
+    if is_store(state, &root) {
+        push(state, specs, name, SourceSpec::Directory(href.to_owned()), href);
+        return Ok(());
+    }
+    walk(state, &root, specs)
+}
+
+fn walk(state: &mut State, root: &Path, specs: &mut Vec<DatasetSpec>) -> Result<()> {
+    let real_root = root.canonicalize().map_err(|cause| {
+        let retry_after = Duration::from_secs(5);
+        Error::new(ErrorKind::Unavailable { retry_after }, format!("cannot read {}", root.display()))
+            .with_source(cause)
+    })?;
+    let is_wanted = |entry: &DirEntry| {
+        let is_hidden = entry.depth() > 0 && entry.file_name().to_str().is_some_and(is_ignored);
+        !is_hidden && (!entry.path_is_symlink() || is_inside(entry.path(), &real_root))
+    };
+    let mut walk = WalkDir::new(root).follow_links(true).sort_by_file_name().into_iter();
+    while let Some(entry) = walk.next() {
+        let entry = match entry {
+            Ok(entry) => entry,
+            Err(error) if error.depth() == 0 => {
+                return Err(Error::new(
+                    ErrorKind::Unavailable { retry_after: Duration::from_secs(5) },
+                    format!("cannot read {}", root.display()),
+                )
+                .with_source(error));
+            }
+            // What vanished between listing and looking is no problem; a link to nothing neither.
+            Err(error) if error.io_error().is_some_and(|e| e.kind() == std::io::ErrorKind::NotFound) => {
+                continue;
+            }
+            Err(error) => {
+                complain(state, format!("cannot look into a folder: {error}"));
+                continue;
+            }
+        };
+        if !is_wanted(&entry) {
+            if entry.file_type().is_dir() {
+                walk.skip_current_dir();
+            }
+            continue;
+        }
+        let Some(href) = entry.path().to_str() else {
+            complain(state, format!("the name {:?} is not UTF-8", entry.path()));
+            continue;
+        };
+        let relative = entry.path().strip_prefix(root).ok().and_then(Path::to_str).unwrap_or_default();
+        if entry.file_type().is_dir() {
+            if entry.depth() > 0 && is_store(state, entry.path()) {
+                push(state, specs, relative, SourceSpec::Directory(href.to_owned()), href);
+                walk.skip_current_dir();
+            }
+        } else if entry.file_type().is_file() && is_dataset(state, &entry, href) {
+            push(state, specs, relative, SourceSpec::Object(href.to_owned()), href);
+        }
+    }
+    Ok(())
+}
+
+fn is_dataset(state: &mut State, entry: &DirEntry, href: &str) -> bool {
+    if super::ids::is_promising(href) {
+        return true;
+    }
+    let Ok(metadata) = entry.metadata() else { return false };
+    let mtime_ns = metadata.mtime().saturating_mul(1_000_000_000).saturating_add(metadata.mtime_nsec());
+    let identity = ObjectIdentity::Modified { mtime_ns, inode: metadata.ino() };
+    state.sniffer.is_dataset(&Object { href: href.to_owned(), len_bytes: metadata.len(), identity })
+}
+
+/// True if a link leads to a place below the root.
+fn is_inside(link: &Path, real_root: &Path) -> bool {
+    link.canonicalize().is_ok_and(|target| target.starts_with(real_root))
+}
+
+fn is_store(state: &State, directory: &Path) -> bool {
+    state.sniffer.markers().any(|marker| directory.join(marker).is_file())
+}
+
+fn push(state: &mut State, specs: &mut Vec<DatasetSpec>, name: &str, source: SourceSpec, origin: &str) {
+    match DatasetId::new(id_of_path(name)) {
+        Ok(id) => specs.push(DatasetSpec::new(id, source, origin)),
+        Err(error) => complain(state, format!("{origin}: {error}")),
+    }
+}
+
+fn complain(state: &mut State, problem: String) {
+    if state.problems.len() < MAX_PROBLEMS {
+        state.problems.push(problem);
+    }
+}
+
+fn is_url(source: &str) -> bool {
+    source.contains("://")
+}

@@ -1,0 +1,249 @@
+//! One dataset's state in the catalog, and the set of all of them.
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Weak};
+
+use futures::future::{BoxFuture, Shared};
+use parking_lot::Mutex;
+use thermocline_model::DatasetId;
+
+use super::{DatasetSpec, DatasetState, SourceSpec};
+use crate::index::{IndexedStorage, SourceState};
+use crate::manifest::Manifest;
+use crate::{Error, ErrorKind, Result};
+
+/// An error that several waiters can have.
+#[derive(Debug, Clone)]
+pub(super) struct Failure {
+    pub(super) kind: ErrorKind,
+    pub(super) message: Arc<str>,
+}
+
+impl Failure {
+    pub(super) fn new(kind: ErrorKind, message: impl Into<Arc<str>>) -> Self {
+        Self { kind, message: message.into() }
+    }
+
+    pub(super) fn error(&self) -> Error {
+        Error::new(self.kind, self.message.as_ref())
+    }
+}
+
+impl From<Error> for Failure {
+    fn from(error: Error) -> Self {
+        Self::new(error.kind(), error.to_string())
+    }
+}
+
+/// The work of making a dataset ready, which all who wait for it share.
+pub(super) type Flight = Shared<BoxFuture<'static, Result<Arc<Manifest>, Failure>>>;
+
+/// Where a dataset stands.
+#[derive(Debug, Clone)]
+pub(super) enum Phase {
+    /// Nobody looked at it yet.
+    Unknown,
+    /// In the index; not looked at since the server started.
+    Known,
+    /// Being indexed.
+    Indexing,
+    /// Indexed and seen to be in that state.
+    Ready(SourceState),
+    /// Refused while its source is in that state.
+    Refused(Option<SourceState>, Arc<str>),
+    /// Its source was not there, first seen so at that time.
+    Missing { since_ns: i64 },
+    /// It could not be looked at or indexed; the next attempt may succeed.
+    Failed(Failure),
+}
+
+/// What changes of an entry.
+pub(super) struct Slot {
+    pub(super) phase: Phase,
+    /// When the source was last looked at.
+    pub(super) checked_at_ns: Option<i64>,
+    /// What looking at the source took.
+    pub(super) check_took_ns: i64,
+    pub(super) manifest: Weak<Manifest>,
+    pub(super) storage: Weak<IndexedStorage>,
+    pub(super) flight: Option<Flight>,
+}
+
+/// A dataset as one provider declares it.
+pub(super) struct Entry {
+    /// Different for every entry of a process.
+    pub(super) number: u64,
+    pub(super) provider: usize,
+    pub(super) spec: Arc<DatasetSpec>,
+    pub(super) slot: Mutex<Slot>,
+}
+
+impl Entry {
+    pub(super) fn new(provider: usize, spec: DatasetSpec) -> Self {
+        static N_ENTRIES: AtomicU64 = AtomicU64::new(0);
+        let phase = match &spec.source {
+            SourceSpec::Refused(reason) => Phase::Refused(None, reason.as_str().into()),
+            _ => Phase::Unknown,
+        };
+        let slot = Slot {
+            phase,
+            checked_at_ns: None,
+            check_took_ns: 0,
+            manifest: Weak::new(),
+            storage: Weak::new(),
+            flight: None,
+        };
+        let number = N_ENTRIES.fetch_add(1, Ordering::Relaxed);
+        Self { number, provider, spec: Arc::new(spec), slot: Mutex::new(slot) }
+    }
+
+    /// True for what its provider refuses: there is no source to look at.
+    pub(super) fn is_refused_for_good(&self) -> bool {
+        matches!(self.spec.source, SourceSpec::Refused(_))
+    }
+
+    pub(super) fn is_unknown(&self) -> bool {
+        matches!(self.slot.lock().phase, Phase::Unknown)
+    }
+
+    /// True for a source that may become a dataset without anybody opening it.
+    pub(super) fn is_waiting_for_source(&self) -> bool {
+        let slot = self.slot.lock();
+        !self.is_refused_for_good()
+            && matches!(slot.phase, Phase::Refused(..) | Phase::Missing { .. } | Phase::Failed(_))
+    }
+
+    pub(super) fn forget_check(&self) {
+        self.slot.lock().checked_at_ns = None;
+    }
+
+    pub(super) fn state(&self) -> DatasetState {
+        let slot = self.slot.lock();
+        match &slot.phase {
+            Phase::Unknown | Phase::Indexing | Phase::Failed(_) => DatasetState::Indexing,
+            Phase::Known => DatasetState::Indexed,
+            Phase::Ready(_) => slot.manifest.upgrade().map_or(DatasetState::Indexed, DatasetState::Ready),
+            Phase::Refused(_, reason) => DatasetState::Refused(reason.to_string()),
+            Phase::Missing { .. } => DatasetState::Lost(lost_reason(&self.spec)),
+        }
+    }
+}
+
+pub(super) fn lost_reason(spec: &DatasetSpec) -> String {
+    let href = match &spec.source {
+        SourceSpec::Object(href) | SourceSpec::Directory(href) => href.as_str(),
+        SourceSpec::Refused(_) => "",
+    };
+    format!("the source {href} of dataset '{}' is gone", spec.id)
+}
+
+/// All datasets, as they were declared at one moment.
+pub(super) struct Entries {
+    /// What each provider declared; `None` before it answered once.
+    pub(super) by_provider: Vec<Option<Vec<Arc<Entry>>>>,
+    ordered: Vec<Arc<Entry>>,
+    by_id: HashMap<Box<str>, Arc<Entry>>,
+    withdrawn: Arc<HashMap<Box<str>, i64>>,
+    has_been_asked: bool,
+}
+
+impl Entries {
+    pub(super) fn new(n_providers: usize) -> Self {
+        Self {
+            by_provider: vec![None; n_providers],
+            ordered: Vec::new(),
+            by_id: HashMap::new(),
+            withdrawn: Arc::default(),
+            has_been_asked: false,
+        }
+    }
+
+    /// Datasets of all providers. An id that is declared twice is one refused dataset.
+    pub(super) fn merge(by_provider: Vec<Option<Vec<Arc<Entry>>>>, before: &Self) -> Self {
+        let n: usize = by_provider.iter().flatten().map(Vec::len).sum();
+        let mut merged = Self {
+            by_provider,
+            ordered: Vec::with_capacity(n),
+            by_id: HashMap::with_capacity(n),
+            withdrawn: Arc::default(),
+            has_been_asked: true,
+        };
+        let mut positions: HashMap<&str, usize> = HashMap::with_capacity(n);
+        let mut twice: Vec<(usize, Vec<&Arc<Entry>>)> = Vec::new();
+        for entry in merged.by_provider.iter().flatten().flatten() {
+            match positions.get(entry.spec.id.as_str()) {
+                None => {
+                    positions.insert(entry.spec.id.as_str(), merged.ordered.len());
+                    merged.ordered.push(Arc::clone(entry));
+                }
+                Some(position) => match twice.iter_mut().find(|(at, _)| at == position) {
+                    Some((_, others)) => others.push(entry),
+                    None => twice.push((*position, vec![entry])),
+                },
+            }
+        }
+        for (position, others) in twice {
+            if let Some(first) = merged.ordered.get_mut(position) {
+                *first = refused_as_declared_twice(first, &others, before);
+            }
+        }
+        merged.by_id =
+            merged.ordered.iter().map(|entry| (entry.spec.id.as_str().into(), Arc::clone(entry))).collect();
+        merged
+    }
+
+    /// Notes what was declared before and is not any more.
+    pub(super) fn set_withdrawn(&mut self, withdrawn: HashMap<Box<str>, i64>) {
+        self.withdrawn = Arc::new(withdrawn);
+    }
+
+    pub(super) fn get(&self, id: &str) -> Option<&Arc<Entry>> {
+        self.by_id.get(id)
+    }
+
+    pub(super) fn all(&self) -> &[Arc<Entry>] {
+        &self.ordered
+    }
+
+    pub(super) fn listed(&self) -> impl Iterator<Item = &Arc<Entry>> {
+        self.ordered.iter().filter(|entry| !entry.spec.is_hidden)
+    }
+
+    /// Since when no provider declares a dataset that was declared before.
+    pub(super) fn withdrawn(&self, id: &str) -> Option<i64> {
+        self.withdrawn.get(id).copied()
+    }
+
+    pub(super) fn all_withdrawn(&self) -> &HashMap<Box<str>, i64> {
+        &self.withdrawn
+    }
+
+    pub(super) fn n_withdrawn(&self) -> usize {
+        self.withdrawn.len()
+    }
+
+    pub(super) fn is_loaded(&self) -> bool {
+        self.has_been_asked && self.by_provider.iter().all(Option::is_some)
+    }
+}
+
+fn refused_as_declared_twice(first: &Arc<Entry>, others: &[&Arc<Entry>], before: &Entries) -> Arc<Entry> {
+    let places: Vec<String> =
+        std::iter::once(&first).chain(others).take(10).map(|e| place(&e.spec)).collect();
+    let id: &DatasetId = &first.spec.id;
+    let reason = format!("id '{id}' is declared {} times: {}", others.len() + 1, places.join("; "));
+    let spec = DatasetSpec::new(id.clone(), SourceSpec::Refused(reason), first.spec.origin.clone());
+    match before.get(id.as_str()) {
+        Some(known) if *known.spec == spec => Arc::clone(known),
+        _ => Arc::new(Entry::new(first.provider, spec)),
+    }
+}
+
+fn place(spec: &DatasetSpec) -> String {
+    match &spec.source {
+        SourceSpec::Object(href) | SourceSpec::Directory(href) if *href == spec.origin => href.clone(),
+        SourceSpec::Object(href) | SourceSpec::Directory(href) => format!("{href} ({})", spec.origin),
+        SourceSpec::Refused(_) => spec.origin.clone(),
+    }
+}

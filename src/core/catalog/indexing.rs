@@ -1,0 +1,230 @@
+//! From a source to what the index keeps of it: recognise, index, verify. Blocking.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::time::Duration;
+
+use sha2::{Digest, Sha256};
+use thermocline_model::{Object, ObjectIdentity};
+
+use super::{DatasetSpec, SourceSpec, foreign};
+use crate::bytes::ObjectOpener;
+use crate::format::{Format, Indexed, Limits, ReadAt, Source};
+use crate::index::{IndexEntry, SourceState};
+use crate::reference::SharedReferences;
+use crate::verify::{VerifyLevel, verify};
+use crate::{Error, ErrorKind, Result};
+
+/// How much of an object formats recognise it by, in bytes.
+pub(super) const HEAD_BYTES: usize = 64 << 10;
+
+/// What indexing needs besides the source.
+pub(super) struct Indexer {
+    pub(super) opener: Arc<dyn ObjectOpener>,
+    pub(super) formats: Vec<Arc<dyn Format>>,
+    pub(super) references: SharedReferences,
+    pub(super) limits: Limits,
+    pub(super) verify: VerifyLevel,
+}
+
+/// What came of indexing a source.
+pub(super) struct Outcome {
+    pub(super) entry: IndexEntry,
+    pub(super) indexed: Result<Indexed, String>,
+}
+
+/// What names a source in the index: datasets that share it share the entry.
+pub(super) fn source_key(spec: &DatasetSpec) -> String {
+    let format = spec.format.as_deref().unwrap_or("auto");
+    match &spec.source {
+        SourceSpec::Object(href) => format!("object {format} {href}"),
+        SourceSpec::Directory(href) => format!("directory {format} {href}"),
+        SourceSpec::Refused(_) => String::new(),
+    }
+}
+
+impl Indexer {
+    /// The present state of a source; `Ok(None)` if nothing is there.
+    ///
+    /// # Errors
+    /// Whatever keeps it from being known.
+    pub(super) fn state(&self, spec: &DatasetSpec) -> Result<Option<SourceState>> {
+        match &spec.source {
+            SourceSpec::Object(href) => {
+                Ok(self.opener.stat(href)?.map(|object| SourceState { object, listing: None }))
+            }
+            SourceSpec::Directory(href) => self.directory_state(spec, href),
+            SourceSpec::Refused(reason) => Err(Error::refused(reason)),
+        }
+    }
+
+    fn directory_state(&self, spec: &DatasetSpec, href: &str) -> Result<Option<SourceState>> {
+        let Some(marker) = self.marker(spec, href)? else { return Ok(None) };
+        let listing = match self.opener.list(href) {
+            Ok(objects) => listing_hash(&objects),
+            // A directory on a web server cannot be listed: its metadata document stands for it.
+            Err(error) if error.kind() == ErrorKind::Unsupported => return Ok(Some(object_state(marker))),
+            Err(error) => return Err(error),
+        };
+        Ok(Some(SourceState { object: marker, listing: Some(listing) }))
+    }
+
+    /// The first metadata document of a directory store, in the order of the formats.
+    fn marker(&self, spec: &DatasetSpec, href: &str) -> Result<Option<Object>> {
+        let base = href.trim_end_matches('/');
+        for format in self.formats.iter().filter(|format| is_wanted(format.as_ref(), spec)) {
+            for marker in format.directory_markers() {
+                if let Some(object) = self.opener.stat(&format!("{base}/{marker}"))? {
+                    return Ok(Some(object));
+                }
+            }
+        }
+        Ok(None)
+    }
+
+    /// Indexes a source that was in `state` when it was looked at.
+    ///
+    /// # Errors
+    /// What may be different next time: a store that does not answer, a source that is being written.
+    /// A source that cannot be a dataset is not an error but an outcome.
+    pub(super) fn index(&self, spec: &DatasetSpec, state: SourceState) -> Result<Outcome> {
+        let mut entry = IndexEntry {
+            key: source_key(spec),
+            source: state,
+            format: String::new(),
+            format_version: 0,
+            verification: self.verify as u8,
+        };
+        let attempt = catch_unwind(AssertUnwindSafe(|| self.attempt(spec, &mut entry)));
+        let indexed = match attempt.unwrap_or_else(|_| Err(panicked())) {
+            Ok(indexed) => Ok(indexed),
+            Err(error) if is_final(error.kind()) => Err(error.to_string()),
+            Err(error) => return Err(error),
+        };
+        if self.state(spec)?.as_ref() != Some(&entry.source) {
+            return Err(changed(format!("{} changed while it was indexed", entry.source.object.href)));
+        }
+        Ok(Outcome { entry, indexed })
+    }
+
+    fn attempt(&self, spec: &DatasetSpec, entry: &mut IndexEntry) -> Result<Indexed> {
+        let object = self.opener.open(&entry.source.object.href)?;
+        if *object.object() != entry.source.object {
+            return Err(changed(format!("{} changed while it was opened", object.object().href)));
+        }
+        let format = match &spec.source {
+            SourceSpec::Directory(_) => self.format_of_directory(spec, object.as_ref())?,
+            _ => self.format_of_object(spec, object.as_ref())?,
+        };
+        format.id().clone_into(&mut entry.format);
+        entry.format_version = format.index_version();
+        let others = self.opener.others(&entry.source.object.href);
+        let source = Source { object, others: others.as_ref(), limits: &self.limits };
+        let mut indexed = format.index(&source)?;
+        crate::index::check(&indexed)?;
+        if indexed.dataset.objects.first() != Some(&entry.source.object) {
+            return Err(Error::internal("the format does not name the object that it indexed first"));
+        }
+        verify(format.as_ref(), self.references.as_ref(), &source, &mut indexed, self.verify)?;
+        crate::index::check(&indexed)?;
+        Ok(indexed)
+    }
+
+    fn format_of_object(&self, spec: &DatasetSpec, object: &dyn ReadAt) -> Result<&Arc<dyn Format>> {
+        let len_bytes = object.object().len_bytes;
+        if len_bytes == 0 {
+            return Err(Error::refused("the file is empty (0 bytes)"));
+        }
+        let head_bytes = usize::try_from(len_bytes).unwrap_or(usize::MAX).min(HEAD_BYTES);
+        let head = object.read_at(0, head_bytes)?;
+        let name = object.object().href.rsplit('/').next().unwrap_or_default();
+        self.wanted(spec, |format| format.sniff(&head, name))?
+            .ok_or_else(|| Error::refused(foreign::reason(&head, &self.format_ids())))
+    }
+
+    fn format_of_directory(&self, spec: &DatasetSpec, marker: &dyn ReadAt) -> Result<&Arc<dyn Format>> {
+        let name = marker.object().href.rsplit('/').next().unwrap_or_default();
+        self.wanted(spec, |format| format.directory_markers().contains(&name))?
+            .ok_or_else(|| Error::refused(format!("no format reads a directory with a {name}")))
+    }
+
+    /// The format that the entry names, else the first that accepts.
+    fn wanted(
+        &self,
+        spec: &DatasetSpec,
+        accepts: impl Fn(&dyn Format) -> bool,
+    ) -> Result<Option<&Arc<dyn Format>>> {
+        let Some(id) = &spec.format else {
+            return Ok(self.formats.iter().find(|format| accepts(format.as_ref())));
+        };
+        let named = self.formats.iter().find(|format| format.id() == id);
+        let named = named.ok_or_else(|| {
+            Error::refused(format!(
+                "no format {id:?} is built in; there are: {}",
+                self.format_ids().join(", ")
+            ))
+        })?;
+        Ok(Some(named))
+    }
+
+    fn format_ids(&self) -> Vec<&'static str> {
+        self.formats.iter().map(|format| format.id()).collect()
+    }
+
+    /// The index version of a format; `None` if it is not built in.
+    pub(super) fn index_version(&self, format: &str) -> Option<u32> {
+        self.formats.iter().find(|known| known.id() == format).map(|format| format.index_version())
+    }
+}
+
+fn panicked() -> Error {
+    Error::internal("indexing stopped by a mistake of this program; the log has the details")
+}
+
+fn is_wanted(format: &dyn Format, spec: &DatasetSpec) -> bool {
+    spec.format.as_deref().is_none_or(|id| id == format.id())
+}
+
+fn object_state(object: Object) -> SourceState {
+    SourceState { object, listing: None }
+}
+
+fn listing_hash(objects: &[Object]) -> [u8; 16] {
+    let mut hash = Sha256::new();
+    for object in objects {
+        hash.update(identity_text(object).as_bytes());
+    }
+    let mut half = [0; 16];
+    for (byte, digest) in half.iter_mut().zip(hash.finalize()) {
+        *byte = digest;
+    }
+    half
+}
+
+/// Address, size and identity of an object as one text.
+pub(super) fn identity_text(object: &Object) -> String {
+    let identity = match &object.identity {
+        ObjectIdentity::Modified { mtime_ns, inode } => format!("{mtime_ns} {inode}"),
+        ObjectIdentity::ETag(etag) => etag.clone(),
+    };
+    format!("{}\0{}\0{identity}\n", object.href, object.len_bytes)
+}
+
+/// True for what will be the same as long as the source is.
+fn is_final(kind: ErrorKind) -> bool {
+    match kind {
+        ErrorKind::Refused
+        | ErrorKind::InvalidInput
+        | ErrorKind::TooLarge
+        | ErrorKind::Corrupt
+        | ErrorKind::Unsupported
+        | ErrorKind::Internal => true,
+        ErrorKind::NotFound | ErrorKind::Changed { .. } | ErrorKind::Lost | ErrorKind::Unavailable { .. } => {
+            false
+        }
+    }
+}
+
+fn changed(message: String) -> Error {
+    Error::new(ErrorKind::Changed { retry_after: Duration::from_secs(2) }, message)
+}
