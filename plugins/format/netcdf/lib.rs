@@ -1,1 +1,73 @@
-//! Placeholder.
+//! Opens NetCDF-3 files: classic (CDF-1), 64-bit offset (CDF-2) and 64-bit data (CDF-5).
+//!
+//! # Serves
+//! Every variable as byte ranges of the file, big-endian as it is stored. Nothing is decoded.
+//!
+//! | variable | stored chunks | route |
+//! |---|---|---|
+//! | fixed size, up to 16 MiB | one | ranges |
+//! | fixed size, larger | whole rows of 4–16 MiB | ranges |
+//! | records of 4 KiB and more | one a record | ranges |
+//! | smaller records, not interleaved with other variables | as a variable of fixed size | ranges |
+//! | smaller records, interleaved, 1 MiB in all at most | one, kept with the manifest | inline |
+//! | smaller records, interleaved, larger | one a record, served about 1 MiB at a time | derived |
+//!
+//! # Specification
+//! <https://docs.unidata.ucar.edu/netcdf-c/current/file_format_specifications.html>, "The NetCDF Classic
+//! Format Specification", with the 64-bit offset and 64-bit data variants; NetCDF User's Guide, Appendix
+//! B, for default fill values and the layout of a single record variable.
+//!
+//! # Limits
+//! A file that ends before its header says is refused as a whole: libnetcdf reads the missing bytes as
+//! zeros, which nobody could tell from data. Attributes are typed as in the file, except that an array
+//! of one number is a scalar and NULs in texts are dropped, as netCDF4-python does.
+
+mod attributes;
+mod chunks;
+mod gather;
+mod header;
+mod index;
+mod layout;
+#[cfg(feature = "libhdf5")]
+mod reference;
+
+use thermocline_core::format::{
+    Format, Indexed, ReferenceError, ReferenceReader, Region, Source,
+};
+use thermocline_core::{Error, Result};
+use thermocline_model::{ArrayBytes, Variable};
+
+/// The NetCDF-3 family of formats.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct NetcdfFormat;
+
+impl Format for NetcdfFormat {
+    fn id(&self) -> &'static str {
+        "netcdf"
+    }
+
+    fn sniff(&self, head: &[u8], _name: &str) -> bool {
+        header::Version::of(head).is_some()
+    }
+
+    fn index(&self, source: &Source<'_>) -> Result<Indexed> {
+        index::index(source)
+    }
+
+    fn decode(&self, _source: &Source<'_>, variable: &Variable, _region: &Region) -> Result<ArrayBytes> {
+        Err(Error::internal(format!(
+            "variable {:?} of a NetCDF-3 file has byte ranges, nothing is left to decode",
+            variable.storage.source_path
+        )))
+    }
+
+    #[cfg(feature = "libhdf5")]
+    fn reference(&self, source: &Source<'_>) -> Result<Box<dyn ReferenceReader>, ReferenceError> {
+        reference::open(source)
+    }
+
+    #[cfg(not(feature = "libhdf5"))]
+    fn reference(&self, _source: &Source<'_>) -> Result<Box<dyn ReferenceReader>, ReferenceError> {
+        Err(ReferenceError::Unable("libnetcdf is not built in".to_owned()))
+    }
+}

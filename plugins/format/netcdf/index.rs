@@ -1,0 +1,259 @@
+//! Builds the dataset and the chunk tables of a file from its header.
+
+use std::collections::HashSet;
+
+use thermocline_core::format::{Indexed, Limits, Source};
+use thermocline_core::{Error, Result};
+use thermocline_model::{
+    ArrayBytes, Attributes, ChunkPart, ChunkRef, ChunkTable, ChunkTableBuilder, DataType, Dimension, Encoding,
+    Note, Place, Refusal, Storage, Variable, Verification,
+};
+
+use crate::attributes;
+use crate::chunks::{self, ChunkPlan, PlannedBytes};
+use crate::gather::gather;
+use crate::header::{Header, HeaderAttribute, HeaderVariable};
+use crate::layout::{Layout, VariableLayout};
+
+/// Largest sum of interleaved variables that are kept with the manifest, in bytes.
+const MAX_INTERLEAVED_BYTES: u64 = 64 << 20;
+
+/// Indexes the file of `source`.
+pub(crate) fn index(source: &Source<'_>) -> Result<Indexed> {
+    let object = source.object.as_ref();
+    let header = Header::read(object, source.limits)?;
+    let layout = Layout::new(&header, object.object().len_bytes)?;
+    let mut builder = Builder::new(source, &header, &layout);
+    builder.root();
+    builder.variables();
+    builder.keep_inline()?;
+    Ok(builder.indexed)
+}
+
+/// True for a name that can be a Zarr node and a segment of its key.
+fn is_servable(name: &str) -> bool {
+    let reserved = [".", "..", "zarr.json", ".zarray", ".zattrs", ".zgroup", ".zmetadata"];
+    !name.is_empty() && !name.contains('/') && !name.starts_with("__") && !reserved.contains(&name)
+}
+
+struct Builder<'a> {
+    source: &'a Source<'a>,
+    header: &'a Header,
+    layout: &'a Layout,
+    indexed: Indexed,
+    /// Positions in the header of the variables to be kept inline, with their tables.
+    inline: Vec<(usize, usize)>,
+    interleaved_bytes: u64,
+    coordinate_bytes: u64,
+}
+
+impl<'a> Builder<'a> {
+    fn new(source: &'a Source<'a>, header: &'a Header, layout: &'a Layout) -> Self {
+        let mut indexed = Indexed::default();
+        indexed.dataset.objects.push(source.object.object().clone());
+        Self { source, header, layout, indexed, inline: Vec::new(), interleaved_bytes: 0, coordinate_bytes: 0 }
+    }
+
+    fn limits(&self) -> &Limits {
+        self.source.limits
+    }
+
+    fn note(&mut self, path: impl Into<String>, note: impl Into<String>) {
+        self.indexed.dataset.notes.push(Note { path: path.into(), note: note.into() });
+    }
+
+    fn root(&mut self) {
+        self.indexed.dataset.root.attrs = self.attributes("", &self.header.attributes);
+        let mut seen = HashSet::new();
+        for dimension in &self.header.dimensions {
+            let name = attributes::name(&dimension.name);
+            if !seen.insert(name.clone()) {
+                self.note("", format!("dimension {name:?} is defined twice, the first counts"));
+                continue;
+            }
+            let is_unlimited = dimension.len == 0;
+            let len = if is_unlimited { self.layout.n_records } else { dimension.len };
+            self.indexed.dataset.root.dims.push(Dimension { name, len, is_unlimited });
+        }
+    }
+
+    /// Attributes of the group or variable at `path`.
+    fn attributes(&mut self, path: &str, of: &[HeaderAttribute]) -> Attributes {
+        let mut attrs = Attributes::new();
+        for attribute in of {
+            let name = attributes::name(&attribute.name);
+            if attrs.get(&name).is_some() {
+                self.note(format!("{path}@{name}"), "the attribute occurs twice, the first counts");
+                continue;
+            }
+            attrs.set(name, attributes::value(attribute));
+        }
+        attrs
+    }
+
+    fn variables(&mut self) {
+        let coordinates = self.coordinate_names();
+        let mut seen = HashSet::new();
+        for position in 0..self.header.variables.len() {
+            let (Some(variable), Some(layout)) =
+                (self.header.variables.get(position), self.layout.variables.get(position))
+            else {
+                continue;
+            };
+            let name = attributes::name(&variable.name);
+            if !is_servable(&name) {
+                self.refuse(variable, layout, format!("the name {name:?} has a meaning of its own in Zarr"));
+            } else if !seen.insert(name.clone()) {
+                self.refuse(variable, layout, format!("a second variable has the name {name:?}"));
+            } else {
+                let is_coordinate = coordinates.contains(&name);
+                self.variable(position, variable, layout, is_coordinate);
+            }
+        }
+    }
+
+    fn refuse(&mut self, variable: &HeaderVariable, layout: &VariableLayout, reason: String) {
+        self.indexed.dataset.refusals.push(Refusal {
+            path: attributes::name(&variable.name),
+            reason,
+            dtype: format!("{:?}", variable.kind),
+            shape: layout.shape.clone(),
+        });
+    }
+
+    fn variable(
+        &mut self,
+        position: usize,
+        variable: &HeaderVariable,
+        layout: &VariableLayout,
+        is_coordinate: bool,
+    ) {
+        let element_bytes = variable.kind.len_bytes();
+        let plan = self.plan(layout, element_bytes, is_coordinate);
+        let table = self.indexed.tables.len();
+        let chunks = if plan.bytes == PlannedBytes::Inline {
+            Ok(ChunkTable::default())
+        } else {
+            self.ranges(layout, &plan, element_bytes)
+        };
+        match chunks {
+            Ok(chunks) => self.indexed.tables.push(chunks),
+            Err(reason) => return self.refuse(variable, layout, reason),
+        }
+        if plan.bytes == PlannedBytes::Inline {
+            self.inline.push((position, table));
+        }
+        let attrs = self.attributes(&attributes::name(&variable.name), &variable.attributes);
+        let variable = self.model(variable, layout, plan, table as u32, attrs);
+        self.indexed.dataset.root.variables.push(variable);
+    }
+
+    /// The chunk plan under the limits and budgets of this dataset.
+    fn plan(&mut self, layout: &VariableLayout, element_bytes: u64, is_coordinate: bool) -> ChunkPlan {
+        let plan = chunks::plan(layout, element_bytes);
+        let total = layout.total_bytes().unwrap_or(u64::MAX);
+        if plan.bytes == PlannedBytes::Inline {
+            self.interleaved_bytes += total;
+            if self.interleaved_bytes > MAX_INTERLEAVED_BYTES || total > self.limits().inline_bytes {
+                return chunks::records(layout);
+            }
+        } else if is_coordinate && total > 0 && total <= self.limits().inline_bytes {
+            self.coordinate_bytes += total;
+            if self.coordinate_bytes <= self.limits().coordinate_bytes {
+                return ChunkPlan {
+                    chunk_shape: layout.shape.clone(),
+                    served_chunk_shape: layout.shape.clone(),
+                    bytes: PlannedBytes::Inline,
+                };
+            }
+        }
+        plan
+    }
+
+    fn ranges(
+        &self,
+        layout: &VariableLayout,
+        plan: &ChunkPlan,
+        element_bytes: u64,
+    ) -> Result<ChunkTable, String> {
+        let grid = thermocline_model::ChunkGrid::new(layout.shape.clone(), plan.chunk_shape.clone());
+        let n_chunks = grid.map(|grid| grid.n_chunks());
+        if n_chunks.is_none_or(|n| n > self.limits().n_chunks) {
+            return Err(format!("more chunks than {}, the limit", self.limits().n_chunks));
+        }
+        chunks::table(layout, plan, element_bytes).ok_or_else(|| "its offsets do not fit into 64 bits".to_owned())
+    }
+
+    fn model(
+        &self,
+        variable: &HeaderVariable,
+        layout: &VariableLayout,
+        plan: ChunkPlan,
+        table: u32,
+        attrs: Attributes,
+    ) -> Variable {
+        let name = attributes::name(&variable.name);
+        let dtype: DataType = variable.kind.data_type();
+        let encodings = vec![Encoding { dtype: dtype.clone(), codecs: Vec::new() }];
+        Variable {
+            dims: self.dims(variable),
+            shape: layout.shape.clone(),
+            dtype,
+            fill: Some(ArrayBytes::Fixed(attributes::fill(variable.kind, &variable.attributes))),
+            attrs,
+            storage: Storage {
+                chunk_shape: plan.chunk_shape,
+                served_chunk_shape: plan.served_chunk_shape,
+                encodings,
+                table,
+                source_path: name.clone(),
+            },
+            verification: Verification::Unverified { reason: "not compared yet".to_owned() },
+            name,
+        }
+    }
+
+    fn dims(&self, variable: &HeaderVariable) -> Vec<String> {
+        let ids = variable.dimension_ids.iter().filter_map(|id| usize::try_from(*id).ok());
+        ids.filter_map(|id| self.header.dimensions.get(id)).map(|dim| attributes::name(&dim.name)).collect()
+    }
+
+    /// Names of one-dimensional variables that are coordinates: named like their dimension, or listed
+    /// by an attribute `coordinates` or `bounds`.
+    fn coordinate_names(&self) -> HashSet<String> {
+        let mut names = HashSet::new();
+        let all = self.header.variables.iter().flat_map(|variable| &variable.attributes);
+        for attribute in all.chain(&self.header.attributes) {
+            if matches!(attributes::name(&attribute.name).as_str(), "coordinates" | "bounds") {
+                names.extend(attributes::text(&attribute.bytes).split_whitespace().map(str::to_owned));
+            }
+        }
+        let is_axis = |variable: &&HeaderVariable| {
+            let dims = self.dims(variable);
+            dims.len() == 1 && dims.first() == Some(&attributes::name(&variable.name))
+        };
+        names.extend(self.header.variables.iter().filter(is_axis).map(|v| attributes::name(&v.name)));
+        names
+    }
+
+    /// Reads what is to be kept with the manifest, all in one pass over the file.
+    fn keep_inline(&mut self) -> Result<()> {
+        let wanted = self.inline.iter().filter_map(|(position, _)| self.layout.variables.get(*position));
+        let layouts: Vec<&VariableLayout> = wanted.collect();
+        self.indexed.inline = gather(self.source.object.as_ref(), &layouts)?;
+        let mut offset = 0;
+        for (layout, (_, table)) in layouts.iter().zip(&self.inline) {
+            let total = layout.total_bytes().unwrap_or(0);
+            let len_bytes =
+                u32::try_from(total).map_err(|_| Error::internal("an inline array of more than 4 GiB"))?;
+            let part = ChunkPart { place: Place::Inline, encoding: 0, filter_mask: 0, is_short: false };
+            let mut builder = ChunkTableBuilder::new();
+            builder.push(0, ChunkRef { part, offset, len_bytes });
+            if let Some(table) = self.indexed.tables.get_mut(*table) {
+                *table = builder.build();
+            }
+            offset += total;
+        }
+        Ok(())
+    }
+}
