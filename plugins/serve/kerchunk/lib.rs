@@ -1,1 +1,168 @@
-//! Placeholder.
+//! Serves a dataset as kerchunk references, and its source objects by byte ranges.
+//!
+//! # Serves
+//! One document (or a directory of parquet tables) that says where the bytes of every chunk lie, and the
+//! same chunks as keys of a Zarr store of format 2.
+//!
+//! # Specification
+//! <https://fsspec.github.io/kerchunk/spec.html>, version 1; templates and `gen` are never produced. The
+//! parquet layout is that of fsspec's `LazyReferenceMapper`.
+//!
+//! # Routes
+//! | Route | Answer |
+//! |---|---|
+//! | `GET /datasets/{dataset_id}/kerchunk`, `…/kerchunk.json` | the reference document; `?group=`, `?target=server` or `source` |
+//! | `GET /datasets/{dataset_id}/kerchunk/{key}` | a key of the Zarr store of format 2 |
+//! | `GET /datasets/{dataset_id}/kerchunk.parq/{key}` | `.zmetadata` and `{array}/refs.{n}.parq` |
+//! | `GET /datasets/{dataset_id}/objects/{n}` | bytes of a source object |
+//!
+//! # Opens with
+//! `xr.open_dataset(url, engine="kerchunk")`; `engine="zarr"` on the same address; fsspec's
+//! `reference://` file system.
+//!
+//! # Limits
+//! A dataset with more than 2^20 references is refused with 422: clients read the document whole. The
+//! parquet tables have no such limit. Only chunks kept with the manifest are written into the document;
+//! derived ones point at the server, since making them could mean reading the archive.
+
+mod inline;
+mod objects;
+mod parquet_tables;
+mod references;
+mod target;
+
+use std::sync::Arc;
+
+use axum::routing::get;
+use thermocline_core::manifest::Manifest;
+use thermocline_http::{AccessMethod, Operation, Parameter, Route, ServePlugin, with_propfind};
+use thermocline_zarr::View;
+use thermocline_zarr_http::{Store, StoreRequest};
+
+use references::References;
+
+/// Bounds of the reference documents.
+#[derive(Debug, Clone)]
+pub struct KerchunkSettings {
+    /// Largest chunk that is written into a document, in bytes. Larger ones point at the server.
+    pub inline_chunk_bytes: u64,
+    /// Most bytes of chunks that are written into one document. Beyond it, chunks point at the server.
+    pub inline_document_bytes: u64,
+    /// Bytes of finished documents that are kept.
+    pub cache_bytes: u64,
+    /// Most references of one document.
+    pub max_references: u64,
+    /// Rows of one parquet table.
+    pub record_size: u64,
+}
+
+impl Default for KerchunkSettings {
+    fn default() -> Self {
+        Self {
+            inline_chunk_bytes: 1 << 20,
+            inline_document_bytes: 64 << 20,
+            cache_bytes: 256 << 20,
+            max_references: 1 << 20,
+            record_size: 10_000,
+        }
+    }
+}
+
+/// The plugin.
+pub struct KerchunkPlugin {
+    references: Arc<References>,
+}
+
+impl KerchunkPlugin {
+    /// The plugin with its bounds.
+    pub fn new(settings: KerchunkSettings) -> Self {
+        Self { references: Arc::new(References::new(settings)) }
+    }
+}
+
+impl Default for KerchunkPlugin {
+    fn default() -> Self {
+        Self::new(KerchunkSettings::default())
+    }
+}
+
+/// The keys below `/kerchunk`.
+const STORE: Store = Store { views: &[View::V2] };
+
+const QUERY: [Parameter; 2] = [
+    Parameter { name: "group", description: "Path of the group that becomes the root of the references" },
+    Parameter {
+        name: "target",
+        description: "Where references point: server (the default) or source, the objects' own addresses",
+    },
+];
+
+impl ServePlugin for KerchunkPlugin {
+    fn id(&self) -> &'static str {
+        "kerchunk"
+    }
+
+    fn dataset_routes(&self) -> Vec<Route> {
+        let whole = Arc::clone(&self.references);
+        let json = Arc::clone(&self.references);
+        let tables = Arc::clone(&self.references);
+        let document = "The kerchunk reference document of the dataset";
+        let root =
+            get(move |request: references::DocumentRequest| async move { whole.answer(request).await });
+        vec![
+            Route {
+                path: "/kerchunk",
+                handler: with_propfind(
+                    root,
+                    |request: StoreRequest| async move { STORE.propfind(request).await },
+                ),
+                operations: vec![operation(document, QUERY.to_vec(), "application/json")],
+            },
+            Route {
+                path: "/kerchunk.json",
+                handler: get(move |request: references::DocumentRequest| async move {
+                    json.answer(request).await
+                }),
+                operations: vec![operation(document, QUERY.to_vec(), "application/json")],
+            },
+            Route {
+                path: "/kerchunk/{*key}",
+                handler: STORE.handler(),
+                operations: vec![operation(
+                    "A key of the Zarr store of format 2",
+                    vec![],
+                    "application/octet-stream",
+                )],
+            },
+            Route {
+                path: "/kerchunk.parq/{*key}",
+                handler: get(move |request: parquet_tables::TableRequest| async move {
+                    parquet_tables::answer(&tables.settings, request).await
+                }),
+                operations: vec![operation(
+                    "A file of the dataset's kerchunk references as parquet tables",
+                    vec![],
+                    parquet_tables::MEDIA_TYPE,
+                )],
+            },
+            Route {
+                path: "/objects/{object}",
+                handler: get(objects::answer),
+                operations: vec![operation("Bytes of a source object", vec![], "application/octet-stream")],
+            },
+        ]
+    }
+
+    fn access_methods(&self, _manifest: &Manifest) -> Vec<AccessMethod> {
+        vec![AccessMethod {
+            name: "kerchunk",
+            path: "/kerchunk".to_owned(),
+            media_type: "application/json",
+            xarray_call: "xr.open_dataset(\"{url}\", engine=\"kerchunk\", chunks={})".to_owned(),
+        }]
+    }
+}
+
+fn operation(summary: &'static str, query: Vec<Parameter>, media_type: &'static str) -> Operation {
+    Operation { method: "get", summary, query, media_type }
+}

@@ -1,1 +1,90 @@
-//! Placeholder.
+//! Serves a dataset as Zarr stores of formats 2 and 3.
+//!
+//! # Serves
+//! Metadata documents from the manifest alone; chunks as they are stored wherever Zarr's codecs can read
+//! the stored bytes, else decoded and encoded again.
+//!
+//! # Specification
+//! Zarr storage specification, versions 2 and 3, with consolidated metadata; xarray's conventions for
+//! dimensions and fill values.
+//!
+//! # Routes
+//! | Route | Answer |
+//! |---|---|
+//! | `GET /datasets/{dataset_id}/zarr/{key}` | keys of both formats |
+//! | `GET /datasets/{dataset_id}/zarr-v2/{key}` | keys of format 2 |
+//! | `GET /datasets/{dataset_id}/zarr-v3/{key}` | keys of format 3 |
+//! | `GET /datasets/{dataset_id}/zarr-core/{key}` | keys of format 3, with codecs of the core specification only |
+//!
+//! The path of a group or array answers a page whose links are its children, and `PROPFIND` the same as
+//! WebDAV properties.
+//!
+//! # Opens with
+//! `xr.open_zarr(url)`, `zarr.open(url)`, GDAL, zarrita, obstore.
+//!
+//! # Limits
+//! Chunk keys are listed up to `max_listed_chunks`.
+
+use thermocline_core::manifest::Manifest;
+use thermocline_http::{AccessMethod, Operation, Route, ServePlugin};
+use thermocline_zarr::View;
+use thermocline_zarr_http::Store;
+
+/// The plugin.
+#[derive(Debug, Default)]
+pub struct ZarrPlugin;
+
+const STORES: [(&str, &str, Store, &str); 4] = [
+    (
+        "/zarr",
+        "/zarr/{*key}",
+        Store { views: &[View::V2, View::V3] },
+        "A key of the dataset's Zarr store, of format 2 or 3",
+    ),
+    ("/zarr-v2", "/zarr-v2/{*key}", Store { views: &[View::V2] }, "A key of the Zarr store of format 2"),
+    ("/zarr-v3", "/zarr-v3/{*key}", Store { views: &[View::V3] }, "A key of the Zarr store of format 3"),
+    (
+        "/zarr-core",
+        "/zarr-core/{*key}",
+        Store { views: &[View::Core] },
+        "A key of the Zarr store of format 3 that uses core codecs only",
+    ),
+];
+
+impl ServePlugin for ZarrPlugin {
+    fn id(&self) -> &'static str {
+        "zarr"
+    }
+
+    fn dataset_routes(&self) -> Vec<Route> {
+        let routes = STORES.into_iter().flat_map(|(root, keys, store, summary)| {
+            [route(root, store, "The children of the store's root, as a page"), route(keys, store, summary)]
+        });
+        routes.collect()
+    }
+
+    fn access_methods(&self, _manifest: &Manifest) -> Vec<AccessMethod> {
+        vec![
+            AccessMethod {
+                name: "zarr",
+                path: "/zarr".to_owned(),
+                media_type: "application/vnd+zarr",
+                xarray_call: "xr.open_dataset(\"{url}\", engine=\"zarr\", chunks={}, zarr_format=2)"
+                    .to_owned(),
+            },
+            AccessMethod {
+                name: "zarr3",
+                path: "/zarr-v3".to_owned(),
+                media_type: "application/vnd.zarr",
+                xarray_call: "xr.open_dataset(\"{url}\", engine=\"zarr\", chunks={}, zarr_format=3)"
+                    .to_owned(),
+            },
+        ]
+    }
+}
+
+fn route(path: &'static str, store: Store, summary: &'static str) -> Route {
+    let media_type = if path.ends_with('}') { "application/octet-stream" } else { "text/html" };
+    let operation = Operation { method: "get", summary, query: Vec::new(), media_type };
+    Route { path, handler: store.handler(), operations: vec![operation] }
+}

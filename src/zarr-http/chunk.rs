@@ -1,0 +1,72 @@
+//! Chunks.
+
+use axum::response::Response;
+use http::Method;
+use http::header::{IF_MATCH, IF_MODIFIED_SINCE, IF_NONE_MATCH, IF_UNMODIFIED_SINCE};
+use thermocline_core::read::ChunkHead;
+use thermocline_core::{Error, ErrorKind};
+use thermocline_http::Problem;
+use thermocline_http::conditional::{Representation, precondition, respond, respond_head};
+use thermocline_zarr::ZarrArray;
+
+use crate::StoreRequest;
+
+/// Sends a chunk, or what is known of it for HEAD.
+pub(crate) async fn answer(
+    request: &StoreRequest,
+    array: &ZarrArray,
+    index: &[u64],
+) -> Result<Response, Problem> {
+    let reader = &request.app.reader;
+    let variable = array.variable(&request.manifest.dataset);
+    let variable =
+        variable.ok_or_else(|| Error::internal(format!("array {:?} has no variable", array.path)))?;
+    if request.method == Method::HEAD || is_conditional(request) {
+        let head = reader.chunk_head(&request.manifest, variable, &array.form, index).await;
+        let head = head.map_err(chunk_problem)?.ok_or_else(|| request.not_found())?;
+        let representation = representation(request, &head);
+        if request.method == Method::HEAD {
+            return Ok(respond_head(&request.headers, &representation, head.len_bytes));
+        }
+        if let Some(response) = precondition(&request.headers, &representation) {
+            return Ok(response);
+        }
+    }
+    let chunk = reader.chunk(&request.manifest, variable, &array.form, index).await;
+    let chunk = chunk.map_err(chunk_problem)?.ok_or_else(|| request.not_found())?;
+    let representation = representation(request, &chunk.head);
+    Ok(respond(&request.method, &request.headers, &representation, chunk.bytes))
+}
+
+/// The problem that an error is for a chunk: never 404, which would read as the fill value.
+pub fn chunk_problem(error: Error) -> Problem {
+    if error.kind() == ErrorKind::NotFound {
+        return Error::internal("what a chunk is made of was not found").with_source(error).into();
+    }
+    error.into()
+}
+
+fn is_conditional(request: &StoreRequest) -> bool {
+    let names = [IF_NONE_MATCH, IF_MATCH, IF_MODIFIED_SINCE, IF_UNMODIFIED_SINCE];
+    names.iter().any(|name| request.headers.contains_key(name))
+}
+
+fn representation(request: &StoreRequest, head: &ChunkHead) -> Representation {
+    Representation {
+        media_type: "application/octet-stream",
+        etag: head.etag.clone(),
+        modified: head.modified,
+        max_age: request.app.config.chunk_max_age,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_chunk_whose_object_is_not_found_is_never_404() {
+        assert_eq!(chunk_problem(Error::not_found("object 3")).status, 500);
+        assert_eq!(chunk_problem(Error::corrupt("checksum")).status, 500);
+    }
+}

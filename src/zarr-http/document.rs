@@ -1,0 +1,103 @@
+//! Metadata documents.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use axum::response::Response;
+use bytes::Bytes;
+use parking_lot::Mutex;
+use sha2::{Digest, Sha256};
+use thermocline_core::Error;
+use thermocline_core::manifest::Manifest;
+use thermocline_http::Problem;
+use thermocline_http::conditional::{Representation, respond};
+use thermocline_model::ObjectIdentity;
+use thermocline_zarr::{DocumentKind, Hierarchy, Node, View, ascii_json, document};
+
+use crate::StoreRequest;
+
+/// A document's bytes and what caches need to know of them.
+#[derive(Debug, Clone)]
+pub struct Body {
+    /// The bytes.
+    pub bytes: Bytes,
+    /// Strong entity tag without quotes: a hash of the bytes.
+    pub etag: String,
+}
+
+impl Body {
+    /// A body with its tag.
+    pub fn new(bytes: impl Into<Bytes>) -> Self {
+        let bytes = bytes.into();
+        let digest = Sha256::digest(&bytes);
+        let etag = digest.iter().take(12).map(|byte| format!("{byte:02x}")).collect();
+        Self { bytes, etag }
+    }
+}
+
+/// Consolidated documents of the root, made once for each manifest.
+#[derive(Default)]
+struct Consolidated(Mutex<HashMap<View, Body>>);
+
+/// Sends a document.
+pub(crate) async fn answer(
+    request: &StoreRequest,
+    hierarchy: &Arc<Hierarchy>,
+    path: &str,
+    kind: DocumentKind,
+) -> Result<Response, Problem> {
+    let body = document_body(&request.manifest, hierarchy, path, kind).await?;
+    let body = body.ok_or_else(|| request.not_found())?;
+    let representation = Representation {
+        media_type: "application/json",
+        etag: body.etag,
+        modified: last_modified(&request.manifest),
+        max_age: request.app.config.metadata_max_age,
+    };
+    Ok(respond(&request.method, &request.headers, &representation, body.bytes))
+}
+
+/// The document of a kind that belongs to the node at `path`; `Ok(None)` if the node has none of that kind.
+///
+/// # Errors
+/// [`thermocline_core::ErrorKind::Internal`] if making it did not finish.
+pub async fn document_body(
+    manifest: &Arc<Manifest>,
+    hierarchy: &Arc<Hierarchy>,
+    path: &str,
+    kind: DocumentKind,
+) -> Result<Option<Body>, Error> {
+    let is_group = matches!(hierarchy.node(path), Some(Node::Group(_)));
+    if !is_group || !matches!(kind, DocumentKind::Zmetadata | DocumentKind::ZarrJson) {
+        return Ok(make(manifest, hierarchy, path, kind));
+    }
+    let kept = manifest.derived(|_| Consolidated::default());
+    if path.is_empty()
+        && let Some(body) = kept.0.lock().get(&hierarchy.view())
+    {
+        return Ok(Some(body.clone()));
+    }
+    let (manifest, hierarchy, path) = (Arc::clone(manifest), Arc::clone(hierarchy), path.to_owned());
+    let made = tokio::task::spawn_blocking(move || {
+        let body = make(&manifest, &hierarchy, &path, kind);
+        if let (Some(body), true) = (&body, path.is_empty()) {
+            kept.0.lock().insert(hierarchy.view(), body.clone());
+        }
+        body
+    });
+    made.await.map_err(|cause| Error::internal("a document was not finished").with_source(cause))
+}
+
+fn make(manifest: &Manifest, hierarchy: &Hierarchy, path: &str, kind: DocumentKind) -> Option<Body> {
+    Some(Body::new(ascii_json(&document(hierarchy, &manifest.dataset, path, kind)?)))
+}
+
+/// When the newest of a dataset's objects was modified, if their stores say.
+pub fn last_modified(manifest: &Manifest) -> Option<SystemTime> {
+    let times = manifest.dataset.objects.iter().filter_map(|object| match object.identity {
+        ObjectIdentity::Modified { mtime_ns, .. } => u64::try_from(mtime_ns).ok(),
+        ObjectIdentity::ETag(_) => None,
+    });
+    SystemTime::UNIX_EPOCH.checked_add(Duration::from_nanos(times.max()?))
+}

@@ -1,0 +1,77 @@
+//! Answers the keys of a dataset's Zarr stores over HTTP: documents, chunks, listings.
+//!
+//! Several plugins offer the same keys below different paths; what they share is here. A [`Store`] says
+//! which [`View`]s its keys come from, its [`handler`](Store::handler) answers GET, HEAD and PROPFIND.
+//!
+//! Only a key that can never exist and a chunk that was never written are 404: every Zarr client reads
+//! that as the fill value.
+
+mod chunk;
+mod document;
+mod href;
+mod listing;
+mod propfind;
+mod request;
+
+use axum::response::Response;
+use axum::routing::{MethodRouter, get};
+use thermocline_core::Error;
+use thermocline_http::{AppState, Problem, with_propfind};
+use thermocline_zarr::{Hierarchy, View, ZarrKey};
+
+pub use chunk::chunk_problem;
+pub use document::{Body, document_body, last_modified};
+pub use href::encoded_path;
+pub use request::StoreRequest;
+
+/// A tree of keys below one path of a dataset.
+#[derive(Debug, Clone, Copy)]
+pub struct Store {
+    /// Views whose keys it has; of a key in several the first counts.
+    pub views: &'static [View],
+}
+
+impl Store {
+    /// Answers GET, HEAD and PROPFIND of the store's root and keys.
+    pub fn handler(self) -> MethodRouter<AppState> {
+        let route = get(move |request: StoreRequest| async move { self.answer(request).await });
+        with_propfind(route, move |request: StoreRequest| async move { self.propfind(request).await })
+    }
+
+    /// Answers `PROPFIND` of a key.
+    ///
+    /// # Errors
+    /// 404 for a key that does not exist.
+    pub async fn propfind(self, request: StoreRequest) -> Result<Response, Problem> {
+        propfind::answer(self, &request).await
+    }
+
+    /// Answers GET and HEAD of a key: a document, a chunk, or the listing of a node.
+    ///
+    /// # Errors
+    /// 404 for a key that can never exist and a chunk that was never written; whatever keeps the bytes
+    /// from being exactly right.
+    pub async fn answer(self, request: StoreRequest) -> Result<Response, Problem> {
+        for view in self.views {
+            let hierarchy = Hierarchy::of(&request.manifest, *view);
+            match ZarrKey::parse(&hierarchy, &request.key) {
+                Some(ZarrKey::Chunk { array, index }) => return chunk::answer(&request, array, &index).await,
+                Some(ZarrKey::Document { path, kind }) => {
+                    return document::answer(&request, &hierarchy, &path, kind).await;
+                }
+                Some(ZarrKey::Node { .. } | ZarrKey::ChunkDirectory { .. }) => {
+                    return listing::answer(self, &request).await;
+                }
+                None => {}
+            }
+        }
+        Err(request.not_found())
+    }
+}
+
+impl StoreRequest {
+    /// What a key that does not exist is answered with.
+    pub(crate) fn not_found(&self) -> Problem {
+        Error::not_found(format!("Key '{}' not found in dataset '{}'", self.key, self.manifest.id)).into()
+    }
+}

@@ -1,0 +1,138 @@
+//! WebDAV listings: obstore (object_store) lists a store by `PROPFIND`.
+//!
+//! # Specification
+//! RFC 4918, sections 9.1 and 14. `Depth: infinity` answers up to the limit of listed chunks.
+
+use std::fmt::Write;
+use std::time::SystemTime;
+
+use axum::response::{IntoResponse, Response};
+use http::StatusCode;
+use http::header::CONTENT_TYPE;
+use thermocline_core::{Error, ErrorKind};
+use thermocline_http::Problem;
+use thermocline_http::links::segment;
+use thermocline_zarr::{Hierarchy, ZarrKey};
+
+use crate::chunk::chunk_problem;
+use crate::document::{document_body, last_modified};
+use crate::href::escaped;
+use crate::listing::{Detail, Listed, children};
+use crate::{Store, StoreRequest};
+
+/// Answers `PROPFIND` of a key.
+pub(crate) async fn answer(store: Store, request: &StoreRequest) -> Result<Response, Problem> {
+    let depth = request.headers.get("depth").and_then(|depth| depth.to_str().ok()).unwrap_or("infinity");
+    let modified = last_modified(&request.manifest).unwrap_or(SystemTime::UNIX_EPOCH);
+    let mut rows = Rows { xml: String::new(), modified: httpdate::fmt_http_date(modified) };
+    let own = own_row(store, request).await?.ok_or_else(|| request.not_found())?;
+    rows.push(&request.path, &own);
+    match depth {
+        "0" => {}
+        "1" => add_children(store, request, &request.key, &mut rows).await.map(|_| ())?,
+        _ => add_all(store, request, &mut rows).await?,
+    }
+    let xml = format!(
+        "<?xml version=\"1.0\" encoding=\"utf-8\"?>\n<D:multistatus xmlns:D=\"DAV:\">\n{}</D:multistatus>\n",
+        rows.xml
+    );
+    Ok((StatusCode::MULTI_STATUS, [(CONTENT_TYPE, "application/xml; charset=utf-8")], xml).into_response())
+}
+
+/// The row of the key itself; `Ok(None)` if it does not exist.
+async fn own_row(store: Store, request: &StoreRequest) -> Result<Option<Listed>, Problem> {
+    for view in store.views {
+        let hierarchy = Hierarchy::of(&request.manifest, *view);
+        let Some(key) = ZarrKey::parse(&hierarchy, &request.key) else { continue };
+        let (is_directory, len_bytes, etag) = match key {
+            ZarrKey::Node { .. } | ZarrKey::ChunkDirectory { .. } => (true, None, None),
+            ZarrKey::Document { path, kind } => {
+                let body = document_body(&request.manifest, &hierarchy, &path, kind).await?;
+                let Some(body) = body else { return Ok(None) };
+                (false, Some(body.bytes.len() as u64), Some(body.etag))
+            }
+            ZarrKey::Chunk { array, index } => {
+                let Some(variable) = array.variable(&request.manifest.dataset) else { return Ok(None) };
+                let reader = &request.app.reader;
+                let head = reader.chunk_head(&request.manifest, variable, &array.form, &index).await;
+                let Some(head) = head.map_err(chunk_problem)? else { return Ok(None) };
+                (false, head.len_bytes, Some(head.etag))
+            }
+        };
+        return Ok(Some(Listed { name: String::new(), is_directory, len_bytes, etag }));
+    }
+    Ok(None)
+}
+
+/// Adds the rows of what lies directly below a key; gives the keys of those that are directories.
+async fn add_children(
+    store: Store,
+    request: &StoreRequest,
+    key: &str,
+    rows: &mut Rows,
+) -> Result<Vec<String>, Problem> {
+    let Some(children) = children(store, request, key, Detail::Sizes).await? else { return Ok(Vec::new()) };
+    let relative = key.strip_prefix(request.key.as_str()).unwrap_or(key).trim_start_matches('/');
+    let mut base = request.path.clone();
+    for part in relative.split('/').filter(|part| !part.is_empty()) {
+        base.push('/');
+        base.push_str(&segment(part));
+    }
+    let mut directories = Vec::new();
+    for entry in &children.entries {
+        rows.push(&format!("{base}/{}", segment(&entry.name)), entry);
+        if entry.is_directory {
+            let name = &entry.name;
+            directories.push(if key.is_empty() { name.clone() } else { format!("{key}/{name}") });
+        }
+    }
+    Ok(directories)
+}
+
+/// Adds the rows of everything below the key, parents first.
+async fn add_all(store: Store, request: &StoreRequest, rows: &mut Rows) -> Result<(), Problem> {
+    let limit = request.app.config.max_listed_chunks;
+    let mut waiting = vec![request.key.clone()];
+    let mut n_directories = 0;
+    while let Some(key) = waiting.pop() {
+        n_directories += 1;
+        if n_directories > limit {
+            let message = format!("more than {limit} directories: ask with Depth 1");
+            return Err(Error::new(ErrorKind::TooLarge, message).into());
+        }
+        let mut below = add_children(store, request, &key, rows).await?;
+        below.reverse();
+        waiting.append(&mut below);
+    }
+    Ok(())
+}
+
+/// The rows of a multistatus answer.
+struct Rows {
+    xml: String,
+    modified: String,
+}
+
+impl Rows {
+    fn push(&mut self, href: &str, entry: &Listed) {
+        let slash = if entry.is_directory { "/" } else { "" };
+        let kind = if entry.is_directory { "<D:collection/>" } else { "" };
+        let mut properties = format!("<D:resourcetype>{kind}</D:resourcetype>");
+        let len_bytes = if entry.is_directory { Some(0) } else { entry.len_bytes };
+        // Writing into a text does not fail.
+        if let Some(len_bytes) = len_bytes {
+            let _ = write!(properties, "<D:getcontentlength>{len_bytes}</D:getcontentlength>");
+        }
+        if let Some(etag) = &entry.etag {
+            let _ = write!(properties, "<D:getetag>&quot;{}&quot;</D:getetag>", escaped(etag));
+        }
+        let _ = writeln!(
+            self.xml,
+            "<D:response><D:href>{}{slash}</D:href><D:propstat><D:prop>{properties}\
+             <D:getlastmodified>{}</D:getlastmodified></D:prop><D:status>HTTP/1.1 200 OK</D:status>\
+             </D:propstat></D:response>",
+            escaped(href),
+            self.modified
+        );
+    }
+}
