@@ -17,6 +17,8 @@ use http::header::{
     IF_MODIFIED_SINCE, IF_NONE_MATCH, IF_RANGE, IF_UNMODIFIED_SINCE, LAST_MODIFIED, RANGE, VARY,
 };
 use http::{HeaderMap, HeaderValue, Method, StatusCode};
+use sha2::{Digest, Sha256};
+use thermocline_model::{Dataset, ObjectIdentity};
 
 use crate::Problem;
 use crate::problem::{PRECONDITION_FAILED, RANGE_NOT_SATISFIABLE};
@@ -170,6 +172,21 @@ pub fn respond_part(
         headers.insert(CONTENT_RANGE, described);
     }
     response
+}
+
+/// An entity tag that is a hash of the body: of documents that are made whole before they are asked for.
+pub fn content_tag(body: &[u8]) -> String {
+    let digest = Sha256::digest(body);
+    digest.iter().take(12).map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// When the youngest source object of a dataset was modified, if its stores say.
+pub fn source_modified(dataset: &Dataset) -> Option<SystemTime> {
+    let modified = dataset.objects.iter().filter_map(|object| match object.identity {
+        ObjectIdentity::Modified { mtime_ns, .. } => u64::try_from(mtime_ns).ok(),
+        ObjectIdentity::ETag(_) => None,
+    });
+    SystemTime::UNIX_EPOCH.checked_add(Duration::from_nanos(modified.max()?))
 }
 
 /// Says that the answer depends on `Accept` too: for paths that answer HTML and JSON.

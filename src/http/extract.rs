@@ -26,13 +26,24 @@ impl FromRequestParts<AppState> for OpenDataset {
 
     async fn from_request_parts(parts: &mut Parts, app: &AppState) -> Result<Self, Problem> {
         let params = path_params(parts, app).await?;
-        let named = params.iter().find(|(name, _)| *name == DATASET_ID).map(|(_, id)| id);
-        let id = named.or(app.config.single.as_deref()).unwrap_or_default();
-        let opened = app.catalog.open(id).await.map_err(|error| {
+        let opened = app.catalog.open(dataset_name(&params, app)).await.map_err(|error| {
             let names_bytes = names_bytes(params.iter().filter(|(name, _)| *name != DATASET_ID), parts);
             if names_bytes { Problem::from(error) } else { Problem::for_metadata(error) }
         });
         opened.map(Self)
+    }
+}
+
+/// The dataset's name in the path, whether it exists or not; in a path without `{dataset_id}` that of the
+/// one dataset of the server.
+pub struct DatasetName(pub String);
+
+impl FromRequestParts<AppState> for DatasetName {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, app: &AppState) -> Result<Self, Problem> {
+        let params = path_params(parts, app).await?;
+        Ok(Self(dataset_name(&params, app).to_owned()))
     }
 }
 
@@ -71,6 +82,11 @@ pub fn find_variable<'a>(manifest: &'a Manifest, path: &str) -> Result<&'a Varia
         problem
             .with_allowed(manifest.dataset.root.variables_below().into_iter().take(50).map(|(path, _)| path))
     })
+}
+
+fn dataset_name<'a>(params: &'a RawPathParams, app: &'a AppState) -> &'a str {
+    let named = params.iter().find(|(name, _)| *name == DATASET_ID).map(|(_, id)| id);
+    named.or(app.config.single.as_deref()).unwrap_or_default()
 }
 
 async fn path_params(parts: &mut Parts, app: &AppState) -> Result<RawPathParams, Problem> {

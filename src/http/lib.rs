@@ -16,7 +16,7 @@ pub mod problem;
 pub mod router;
 
 pub use app::{App, AppState, HttpConfig};
-pub use extract::{DatasetPath, OpenDataset, find_group, find_variable};
+pub use extract::{DatasetName, DatasetPath, OpenDataset, find_group, find_variable};
 pub use plugin::{
     AccessMethod, Health, Operation, Parameter, PluginStatus, Route, ServePlugin, with_propfind,
 };

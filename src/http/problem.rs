@@ -53,6 +53,11 @@ impl Problem {
         Error::invalid_input(detail).into()
     }
 
+    /// Something is not there yet, or not at present: 503, to be asked again in a few seconds.
+    pub fn unavailable(detail: impl Into<String>) -> Self {
+        Error::new(ErrorKind::Unavailable { retry_after: Duration::from_secs(2) }, detail).into()
+    }
+
     /// A method that the path does not know: 405. `allow` is the list of those that it knows.
     pub fn method_not_allowed(method: &http::Method, allow: HeaderValue) -> Self {
         let allowed = allow.to_str().unwrap_or_default();
@@ -128,7 +133,7 @@ impl Problem {
     }
 
     /// What the client reads: the message, without the folders of this machine where it is our failure.
-    fn detail(&self) -> Cow<'_, str> {
+    pub fn detail(&self) -> Cow<'_, str> {
         let message = self.error.message();
         if self.status.is_server_error() || matches!(self.error.kind(), ErrorKind::Refused | ErrorKind::Lost)
         {

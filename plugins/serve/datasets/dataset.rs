@@ -1,0 +1,327 @@
+//! Handlers of one dataset.
+
+use std::sync::Arc;
+
+use axum::extract::State;
+use axum::response::Response;
+use http::request::Parts;
+use serde_json::{Value, json};
+use thermocline_core::ErrorKind;
+use thermocline_core::manifest::Manifest;
+use thermocline_http::conditional::source_modified;
+use thermocline_http::links::{BaseUrl, path, segment};
+use thermocline_http::negotiate::Form;
+use thermocline_http::{AppState, DatasetName, DatasetPath, OpenDataset, Problem, find_group};
+
+use crate::answer::{self, Freshness};
+use crate::decoded::{DecodedGroup, times};
+use crate::html::{self, Escaped, link};
+use crate::{report as reports, repr, views};
+
+/// Views of a dataset that its page links to.
+const VIEWS: [&str; 6] = ["keys", "dict", "info", "tree", "groups", "report"];
+
+/// The dataset as xarray shows it.
+pub(crate) async fn page(
+    State(app): State<AppState>,
+    DatasetName(id): DatasetName,
+    opened: Result<OpenDataset, Problem>,
+    form: Form,
+    base: BaseUrl,
+    parts: Parts,
+) -> Result<Response, Problem> {
+    let manifest = match refusal(opened)? {
+        Opened::Ready(manifest) => manifest,
+        Opened::Refused(reason) => return Ok(refused_page(&parts, form, &base, &id, &reason)),
+    };
+    let decoded = decode(&app, &manifest, "").await?;
+    let freshness = freshness(&app, &manifest);
+    let response = match form {
+        Form::Json => answer::json(&parts, &summary(&app, &manifest, &base), freshness),
+        Form::Html => answer::page(&parts, dataset_page(&app, &manifest, &decoded, &base), freshness),
+    };
+    Ok(answer::negotiated(response))
+}
+
+/// Data variables, then coordinates.
+pub(crate) async fn keys(
+    State(app): State<AppState>,
+    OpenDataset(manifest): OpenDataset,
+    parts: Parts,
+) -> Result<Response, Problem> {
+    view(&app, &manifest, "", View::Keys, &parts).await
+}
+
+/// `xarray.Dataset.to_dict(data=False)`.
+pub(crate) async fn dict(
+    State(app): State<AppState>,
+    OpenDataset(manifest): OpenDataset,
+    parts: Parts,
+) -> Result<Response, Problem> {
+    view(&app, &manifest, "", View::Dict, &parts).await
+}
+
+/// The dataset as it is stored, or decoded.
+pub(crate) async fn info(
+    State(app): State<AppState>,
+    OpenDataset(manifest): OpenDataset,
+    parts: Parts,
+) -> Result<Response, Problem> {
+    view(&app, &manifest, "", View::Info, &parts).await
+}
+
+/// All groups on one page.
+pub(crate) async fn tree(
+    State(app): State<AppState>,
+    OpenDataset(manifest): OpenDataset,
+    base: BaseUrl,
+    parts: Parts,
+) -> Result<Response, Problem> {
+    let mut paths = Vec::new();
+    manifest.dataset.root.visit(&mut |path, _| paths.push(path.to_owned()));
+    let mut body = format!("<h1>{}</h1>", dataset_link(&base, &manifest));
+    for group_path in &paths {
+        let decoded = decode(&app, &manifest, group_path).await?;
+        let depth = group_path.split('/').filter(|name| !name.is_empty()).count();
+        let heading = format!("<h2><code>/{}</code></h2>", Escaped(group_path));
+        let shown = repr::group(&decoded);
+        body.push_str(&format!(
+            "<div class=\"group\" style=\"margin-left:{depth}rem\">{heading}{shown}</div>"
+        ));
+    }
+    let html = html::page(&format!("{} – tree", manifest.id), &body);
+    Ok(answer::page(&parts, html, freshness(&app, &manifest)))
+}
+
+/// Paths of all groups.
+pub(crate) async fn groups(
+    State(app): State<AppState>,
+    OpenDataset(manifest): OpenDataset,
+    parts: Parts,
+) -> Response {
+    answer::json(&parts, &views::groups(&manifest.dataset.root), freshness(&app, &manifest))
+}
+
+/// A group's page, or one of its views.
+pub(crate) async fn group(
+    State(app): State<AppState>,
+    OpenDataset(manifest): OpenDataset,
+    DatasetPath(rest): DatasetPath,
+    base: BaseUrl,
+    parts: Parts,
+) -> Result<Response, Problem> {
+    let (group_path, view_of) = split_view(&rest);
+    if let Some(view_of) = view_of {
+        return view(&app, &manifest, group_path, view_of, &parts).await;
+    }
+    let decoded = decode(&app, &manifest, group_path).await?;
+    let href = format!("{}/groups", dataset_href(&base, manifest.id.as_str()));
+    let mut body =
+        format!("<h1>{} <code>/{}</code></h1>", dataset_link(&base, &manifest), Escaped(group_path));
+    body.push_str(&repr::views(&format!("{href}/{}", path(group_path)), &["keys", "dict", "info"]));
+    body.push_str(&repr::subgroups(&href, group_path, find_group(&manifest, group_path)?));
+    body.push_str(&repr::group(&decoded));
+    let html = html::page(&format!("{} – /{group_path}", manifest.id), &body);
+    Ok(answer::page(&parts, html, freshness(&app, &manifest)))
+}
+
+/// Which route each variable takes, what is refused and why.
+pub(crate) async fn report(
+    State(app): State<AppState>,
+    DatasetName(id): DatasetName,
+    opened: Result<OpenDataset, Problem>,
+    parts: Parts,
+) -> Result<Response, Problem> {
+    match refusal(opened)? {
+        Opened::Refused(reason) => {
+            Ok(answer::json(&parts, &reports::refused(&id, &reason), Freshness::default()))
+        }
+        Opened::Ready(manifest) => {
+            let report = reports::report(&app.reader, &manifest).await?;
+            let modified = source_modified(&manifest.dataset);
+            Ok(answer::json(&parts, &report, Freshness { modified, ..Freshness::default() }))
+        }
+    }
+}
+
+/// The JSON views of a group.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum View {
+    Keys,
+    Dict,
+    Info,
+}
+
+/// A path below `groups/`: the group, and the view that its last name asks for. The suffixes win over
+/// groups of that name.
+fn split_view(rest: &str) -> (&str, Option<View>) {
+    let (group_path, last) = rest.rsplit_once('/').unwrap_or(("", rest));
+    match last {
+        "keys" => (group_path, Some(View::Keys)),
+        "dict" => (group_path, Some(View::Dict)),
+        "info" => (group_path, Some(View::Info)),
+        _ => (rest, None),
+    }
+}
+
+async fn view(
+    app: &AppState,
+    manifest: &Arc<Manifest>,
+    group_path: &str,
+    view: View,
+    parts: &Parts,
+) -> Result<Response, Problem> {
+    let group = find_group(manifest, group_path)?;
+    let document = match view {
+        View::Info if !wants_decoded(parts)? => views::info(group),
+        View::Info => views::decoded_info(&decode(app, manifest, group_path).await?),
+        View::Keys => views::keys(&decode(app, manifest, group_path).await?),
+        View::Dict => views::dict(&decode(app, manifest, group_path).await?, &xpublish_id(manifest)),
+    };
+    Ok(answer::json(parts, &document, freshness(app, manifest)))
+}
+
+fn wants_decoded(parts: &Parts) -> Result<bool, Problem> {
+    let query = parts.uri.query().unwrap_or_default();
+    match query.split('&').find_map(|pair| pair.strip_prefix("decoded=")) {
+        None | Some("false" | "0") => Ok(false),
+        Some("" | "true" | "1") => Ok(true),
+        Some(other) => {
+            Err(Problem::invalid_input(format!("decoded is '{other}'")).with_allowed(["true", "false"]))
+        }
+    }
+}
+
+/// What xpublish's plugins take as cache key.
+fn xpublish_id(manifest: &Manifest) -> String {
+    format!("{}:{}", manifest.id, manifest.revision)
+}
+
+/// A dataset, or the reason why there is none.
+enum Opened {
+    Ready(Arc<Manifest>),
+    Refused(String),
+}
+
+/// Takes a refusal for an answer; every other error stays one.
+fn refusal(opened: Result<OpenDataset, Problem>) -> Result<Opened, Problem> {
+    match opened {
+        Ok(OpenDataset(manifest)) => Ok(Opened::Ready(manifest)),
+        Err(problem) if problem.error.kind() == ErrorKind::Refused => {
+            Ok(Opened::Refused(problem.detail().into_owned()))
+        }
+        Err(problem) => Err(problem),
+    }
+}
+
+async fn decode(app: &AppState, manifest: &Arc<Manifest>, group_path: &str) -> Result<DecodedGroup, Problem> {
+    let group = find_group(manifest, group_path)?;
+    let ends = times::ends(&app.reader, manifest, group).await;
+    Ok(DecodedGroup::new(group, &ends))
+}
+
+fn freshness(app: &AppState, manifest: &Manifest) -> Freshness {
+    Freshness { max_age: app.config.metadata_max_age, modified: source_modified(&manifest.dataset) }
+}
+
+fn summary(app: &AppState, manifest: &Manifest, base: &BaseUrl) -> Value {
+    let url = base.dataset(manifest.id.as_str());
+    let opening: Vec<Value> = app
+        .access_methods(manifest)
+        .into_iter()
+        .map(|method| {
+            let href = format!("{url}{}", method.path);
+            json!({"name": method.name, "href": href, "type": method.media_type,
+                "xarray": method.xarray_call.replace("{url}", &href)})
+        })
+        .collect();
+    let links: Vec<Value> = VIEWS
+        .iter()
+        .map(|name| json!({"rel": "related", "title": name, "href": format!("{url}/{name}")}))
+        .collect();
+    json!({
+        "id": manifest.id.as_str(),
+        "title": manifest.spec.title,
+        "description": manifest.spec.description,
+        "revision": manifest.revision.to_string(),
+        "format": manifest.format,
+        "n_objects": manifest.dataset.objects.len(),
+        "bytes": manifest.dataset.objects.iter().map(|object| object.len_bytes).sum::<u64>(),
+        "refused": null,
+        "access_methods": opening,
+        "links": links,
+    })
+}
+
+fn dataset_page(app: &AppState, manifest: &Manifest, decoded: &DecodedGroup, base: &BaseUrl) -> String {
+    let id = manifest.id.as_str();
+    let href = dataset_href(base, id);
+    let mut body = format!("<p>{}</p>", link(&format!("{}/", base.prefix()), "all datasets"));
+    body.push_str(&heading(manifest));
+    body.push_str(&repr::views(&href, &VIEWS));
+    body.push_str(&repr::opening(base, id, &app.access_methods(manifest)));
+    body.push_str(&repr::group(decoded));
+    body.push_str(&repr::subgroups(&format!("{href}/groups"), "", &manifest.dataset.root));
+    body.push_str(&repr::refusals(&manifest.dataset));
+    html::page(id, &body)
+}
+
+fn heading(manifest: &Manifest) -> String {
+    let (id, spec) = (manifest.id.as_str(), &manifest.spec);
+    let title = spec.title.as_deref().unwrap_or(id);
+    let description = spec.description.as_deref().unwrap_or_default();
+    format!(
+        "<h1>{}</h1><p class=\"muted\"><code>{}</code> · {} · {} objects</p><p>{}</p>",
+        Escaped(title),
+        Escaped(id),
+        Escaped(&manifest.format),
+        manifest.dataset.objects.len(),
+        Escaped(description)
+    )
+}
+
+fn refused_page(parts: &Parts, form: Form, base: &BaseUrl, id: &str, reason: &str) -> Response {
+    let response = match form {
+        Form::Json => answer::json(parts, &json!({"id": id, "refused": reason}), Freshness::default()),
+        Form::Html => {
+            let href = dataset_href(base, id);
+            let body = format!(
+                "<h1>{}</h1><p class=\"bad\">This dataset cannot be opened: {}</p>{}",
+                Escaped(id),
+                Escaped(reason),
+                repr::views(&href, &["report"])
+            );
+            answer::page(parts, html::page(id, &body), Freshness::default())
+        }
+    };
+    answer::negotiated(response)
+}
+
+fn dataset_href(base: &BaseUrl, id: &str) -> String {
+    format!("{}/datasets/{}", base.prefix(), segment(id))
+}
+
+fn dataset_link(base: &BaseUrl, manifest: &Manifest) -> String {
+    let id = manifest.id.as_str();
+    link(&dataset_href(base, id), id)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn suffixes_win_over_groups_of_that_name() {
+        let cases = [
+            ("ocean/deep/keys", "ocean/deep", Some(View::Keys)),
+            ("ocean/dict", "ocean", Some(View::Dict)),
+            ("keys", "", Some(View::Keys)),
+            ("keys/keys", "keys", Some(View::Keys)),
+            ("ocean/info/x", "ocean/info/x", None),
+            ("ocean", "ocean", None),
+        ];
+        for (rest, group, view) in cases {
+            assert_eq!(split_view(rest), (group, view), "{rest}");
+        }
+    }
+}

@@ -1,0 +1,171 @@
+//! A group as xarray decodes it: which variables are coordinates, which types values get, which
+//! attributes remain.
+//!
+//! # Source
+//! xarray 2026.9, `conventions.py` (`decode_cf_variables`), `coding/variables.py`, `coding/times.py`.
+
+use std::collections::{HashMap, HashSet};
+
+use thermocline_model::{Attribute, Attributes, DataType, Group, Variable};
+
+mod dtype;
+pub(crate) mod times;
+
+use dtype::Kind;
+pub(crate) use dtype::{name_of, typestr};
+use times::Ends;
+
+/// A variable after decoding.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct DecodedVariable {
+    /// Name in its group.
+    pub(crate) name: String,
+    /// Names of the axes: without that of characters that were joined.
+    pub(crate) dims: Vec<String>,
+    /// Lengths of the axes.
+    pub(crate) shape: Vec<u64>,
+    /// Type as numpy prints it.
+    pub(crate) dtype: String,
+    /// Attributes that decoding left.
+    pub(crate) attrs: Attributes,
+    /// True for coordinates.
+    pub(crate) is_coord: bool,
+}
+
+/// A group after decoding.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct DecodedGroup {
+    /// Variables in the order of the file.
+    pub(crate) variables: Vec<DecodedVariable>,
+    /// Dimensions that variables use, in the order of their first use.
+    pub(crate) dims: Vec<(String, u64)>,
+    /// Attributes of the group.
+    pub(crate) attrs: Attributes,
+}
+
+impl DecodedGroup {
+    /// Decodes a group. `ends` holds first and last values of the times that are known.
+    pub(crate) fn new(group: &Group, ends: &HashMap<String, Ends>) -> Self {
+        let encoded = with_bounds_attributes(group);
+        let mut named = HashSet::new();
+        let mut variables: Vec<DecodedVariable> = encoded
+            .iter()
+            .map(|(variable, attrs)| {
+                let is_stackable = is_stackable(group, variable);
+                let mut decoded = decode(variable, attrs.clone(), is_stackable, ends.get(&variable.name));
+                if let Some(coordinates) = decoded.attrs.remove("coordinates") {
+                    named.extend(words(&coordinates));
+                }
+                decoded
+            })
+            .collect();
+        let mut attrs = group.attrs.clone();
+        if let Some(Attribute::Text(_)) = attrs.get("coordinates") {
+            named.extend(attrs.remove("coordinates").iter().flat_map(words));
+        }
+        let dims = dims_of(&variables);
+        for variable in &mut variables {
+            let is_dim = dims.iter().any(|(name, _)| *name == variable.name);
+            variable.is_coord = is_dim || named.contains(&variable.name);
+        }
+        Self { variables, dims, attrs }
+    }
+
+    /// Coordinates, in the order of the file.
+    pub(crate) fn coords(&self) -> impl Iterator<Item = &DecodedVariable> {
+        self.variables.iter().filter(|variable| variable.is_coord)
+    }
+
+    /// Variables that are no coordinates, in the order of the file.
+    pub(crate) fn data_vars(&self) -> impl Iterator<Item = &DecodedVariable> {
+        self.variables.iter().filter(|variable| !variable.is_coord)
+    }
+}
+
+/// Each variable with its attributes; bounds of times get `units` and `calendar` of their times.
+fn with_bounds_attributes(group: &Group) -> Vec<(&Variable, Attributes)> {
+    let mut encoded: Vec<_> =
+        group.variables.iter().map(|variable| (variable, variable.attrs.clone())).collect();
+    for time in &group.variables {
+        let Some(units) = time.attrs.text("units").filter(|units| units.contains("since")) else { continue };
+        let Some(bounds) = time.attrs.text("bounds") else { continue };
+        let Some((_, attrs)) = encoded.iter_mut().find(|(variable, _)| variable.name == bounds) else {
+            continue;
+        };
+        let calendar = time.attrs.get("calendar").cloned();
+        for (name, value) in [("units", Some(Attribute::Text(units.to_owned()))), ("calendar", calendar)] {
+            if let (None, Some(value)) = (attrs.get(name), value) {
+                attrs.set(name, value);
+            }
+        }
+    }
+    encoded
+}
+
+/// True if the characters of a variable may be joined along its last axis: nothing else uses it.
+fn is_stackable(group: &Group, variable: &Variable) -> bool {
+    let Some(last) =
+        variable.dims.last().filter(|_| variable.dtype == DataType::Char || is_one_byte(variable))
+    else {
+        return false;
+    };
+    let is_variable = group.variables.iter().any(|other| other.name == *last);
+    let mut users = group.variables.iter().filter(|other| other.dims.contains(last));
+    !is_variable
+        && users.all(|user| {
+            let is_bytes = matches!(user.dtype, DataType::Char | DataType::FixedString { .. });
+            is_bytes && user.dims.last() == Some(last)
+        })
+}
+
+fn is_one_byte(variable: &Variable) -> bool {
+    matches!(variable.dtype, DataType::FixedString { len: 1, .. })
+}
+
+/// The steps of `decode_cf_variable`, in their order.
+fn decode(
+    variable: &Variable,
+    mut attrs: Attributes,
+    is_stackable: bool,
+    ends: Option<&Ends>,
+) -> DecodedVariable {
+    let (mut dims, mut shape) = (variable.dims.clone(), variable.shape.clone());
+    let mut kind = Kind::of(&variable.dtype);
+    if is_stackable {
+        dims.pop();
+        kind = Kind::Bytes(shape.pop().unwrap_or(1).max(1));
+    }
+    if matches!(kind, Kind::Bytes(_)) && attrs.remove("_Encoding").is_some() {
+        kind = Kind::Object;
+    }
+    kind = kind.masked_and_scaled(&mut attrs);
+    let dtype = times::timedelta(&mut attrs)
+        .or_else(|| times::datetime(&mut attrs, ends).map(str::to_owned))
+        .or_else(|| is_bool(&mut attrs).then(|| "bool".to_owned()))
+        .unwrap_or_else(|| kind.to_string());
+    DecodedVariable { name: variable.name.clone(), dims, shape, dtype, attrs, is_coord: false }
+}
+
+/// True, and the attribute gone, where xarray wrote a boolean as a byte.
+fn is_bool(attrs: &mut Attributes) -> bool {
+    let is_bool = attrs.text("dtype") == Some("bool");
+    is_bool && attrs.remove("dtype").is_some()
+}
+
+fn words(attribute: &Attribute) -> Vec<String> {
+    attribute.as_text().unwrap_or_default().split_whitespace().map(str::to_owned).collect()
+}
+
+fn dims_of(variables: &[DecodedVariable]) -> Vec<(String, u64)> {
+    let mut dims: Vec<(String, u64)> = Vec::new();
+    let mut known = HashSet::new();
+    for (name, length) in variables.iter().flat_map(|variable| variable.dims.iter().zip(&variable.shape)) {
+        if known.insert(name.as_str()) {
+            dims.push((name.clone(), *length));
+        }
+    }
+    dims
+}
+
+#[cfg(test)]
+mod tests;
