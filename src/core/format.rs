@@ -36,6 +36,18 @@ pub trait OpenOther: Send + Sync {
     /// All objects below a directory or prefix named relative to the one being indexed:
     /// their names relative to it, and sizes, sorted by name.
     fn list(&self, prefix: &str) -> Result<Vec<(String, u64)>>;
+
+    /// Like [`OpenOther::list`], with the state of each object: what a directory store needs of its chunks.
+    fn list_objects(&self, prefix: &str) -> Result<Vec<(String, Object)>> {
+        let mut objects = Vec::new();
+        for (name, _) in self.list(prefix)? {
+            let path = if prefix.is_empty() { name.clone() } else { format!("{prefix}/{name}") };
+            if let Some(object) = self.open(&path)? {
+                objects.push((name, object.object().clone()));
+            }
+        }
+        Ok(objects)
+    }
 }
 
 /// What a format is asked to read: an object, or a directory that is one dataset.

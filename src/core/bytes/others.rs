@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use thermocline_model::Object;
+
 use super::ObjectOpener;
 use super::roots::is_url;
 use crate::format::{OpenOther, ReadAt};
@@ -43,12 +45,17 @@ impl OpenOther for Neighbours<'_> {
     }
 
     fn list(&self, prefix: &str) -> Result<Vec<(String, u64)>> {
+        let objects = self.list_objects(prefix)?;
+        Ok(objects.into_iter().map(|(name, object)| (name, object.len_bytes)).collect())
+    }
+
+    fn list_objects(&self, prefix: &str) -> Result<Vec<(String, Object)>> {
         let base = self.absolute(prefix);
         let objects = self.opener.list(&base)?;
-        let names = objects.into_iter().filter_map(|object| {
+        let named = objects.into_iter().filter_map(|object| {
             let name = object.href.strip_prefix(&base)?.trim_start_matches('/').to_owned();
-            Some((name, object.len_bytes))
+            Some((name, object))
         });
-        Ok(names.collect())
+        Ok(named.collect())
     }
 }

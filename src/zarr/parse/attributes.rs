@@ -211,7 +211,7 @@ mod tests {
     #[test]
     fn fill_values_of_version_3_floats_are_base64() {
         let f4 = DataType::Float { size: 4, order: ByteOrder::Little };
-        let expected = Attribute::number(NumberType::F32, Number::Float(1e20));
+        let expected = Attribute::number(NumberType::F32, Number::Float(f64::from(1e20_f32)));
         assert_eq!(fill_attribute(&json!("AAAAgB2vFUQ="), &f4).map(|a| a.as_number()), Some(expected.as_number()));
     }
 

@@ -148,6 +148,7 @@ pub(super) fn v3(codecs: &[Value], rank: usize) -> Result<ChainV3, ParseError> {
             "sharding_indexed" => {
                 return Err(ParseError::new("a codec before sharding permutes the inner chunks"));
             }
+            "transpose" if has_bytes => return Err(ParseError::new("bytes cannot be transposed")),
             "transpose" => chain.codecs.extend(transpose(configuration, rank)?),
             _ => chain.codecs.extend(bytes_codec(name, codec, configuration)?),
         }
