@@ -1,1 +1,7 @@
-fn main() {}
+//! The `thermocline` command.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    thermocline::run(thermocline::Registry::builtin())
+}

@@ -1,0 +1,170 @@
+//! Declared roots, from the configuration and from the paths of the command line.
+
+use std::path::{Path, PathBuf};
+
+use thermocline_core::bytes::{Credentials, Root, StoreOptions};
+use thermocline_core::{Error, ErrorKind, Result};
+
+use crate::config::{Config, CredentialsConfig, CredentialsKind, RootConfig};
+
+/// Roots of the configuration, then those that the paths need.
+///
+/// # Errors
+/// A path that is not there, secrets that cannot be read, an address of no known kind.
+pub(super) fn declared(config: &Config, paths: &[String]) -> Result<Vec<Root>> {
+    let mut roots = Vec::new();
+    for (name, root) in &config.roots {
+        let place = configured(config, root);
+        roots.push(place.map_err(|cause| {
+            Error::new(cause.kind(), format!("[roots.{name}]")).with_source(cause)
+        })?);
+    }
+    for path in paths {
+        if path.contains("://") {
+            roots.extend(around_url(config, path)?);
+        } else {
+            roots.push(around_path(path)?);
+        }
+    }
+    Ok(roots)
+}
+
+fn configured(config: &Config, root: &RootConfig) -> Result<Root> {
+    if let Some(path) = &root.path {
+        return Root::directory(path);
+    }
+    let credentials = match root.credentials.as_ref().and_then(|name| config.credentials.get(name)) {
+        Some(credentials) => read_credentials(credentials)?,
+        None => Credentials::None,
+    };
+    let options = StoreOptions {
+        endpoint: root.endpoint.clone(),
+        region: root.region.clone(),
+        is_virtual_hosted: root.virtual_host,
+        credentials,
+        request_timeout: Some(config.read.store_timeout.0),
+    };
+    Root::store(root.url.as_deref().unwrap_or_default(), &options)
+}
+
+/// A folder is a root itself; around a file it is its folder, since files refer to their neighbours.
+fn around_path(path: &str) -> Result<Root> {
+    let absolute = Path::new(path)
+        .canonicalize()
+        .map_err(|cause| Error::not_found(format!("cannot open {path}")).with_source(cause))?;
+    let folder = if absolute.is_dir() { Some(absolute.as_path()) } else { absolute.parent() };
+    Root::directory(folder.unwrap_or(Path::new("/")))
+}
+
+/// The prefix around an address, unless a configured root holds it already.
+fn around_url(config: &Config, url: &str) -> Result<Option<Root>> {
+    let holds = |root: &RootConfig| {
+        root.url.as_deref().is_some_and(|prefix| {
+            let rest = url.strip_prefix(prefix.trim_end_matches('/'));
+            rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+        })
+    };
+    if config.roots.values().any(holds) {
+        return Ok(None);
+    }
+    let is_signed = url.starts_with("s3://") && std::env::var_os("AWS_ACCESS_KEY_ID").is_some();
+    let options = StoreOptions {
+        endpoint: std::env::var("AWS_ENDPOINT_URL").ok().filter(|_| url.starts_with("s3://")),
+        region: std::env::var("AWS_REGION").ok(),
+        credentials: if is_signed { Credentials::Environment } else { Credentials::None },
+        request_timeout: Some(config.read.store_timeout.0),
+        ..StoreOptions::default()
+    };
+    Root::store(prefix_of(url), &options).map(Some)
+}
+
+/// A prefix ends with a slash; around an object it is what stands before its name, if that is more than a host.
+fn prefix_of(url: &str) -> &str {
+    let start = url.find("://").map_or(0, |position| position + 3);
+    match url.rfind('/') {
+        Some(slash) if slash > start => url.get(..slash).unwrap_or(url),
+        _ => url,
+    }
+}
+
+fn read_credentials(config: &CredentialsConfig) -> Result<Credentials> {
+    let read = |file: &Option<PathBuf>| read_secret(file.as_deref().unwrap_or(Path::new("")));
+    Ok(match config.kind {
+        CredentialsKind::Env => Credentials::Environment,
+        CredentialsKind::Static => Credentials::Key {
+            key_id: read(&config.key_file)?,
+            secret: read(&config.secret_file)?,
+            token: None,
+        },
+        CredentialsKind::Bearer => Credentials::Bearer(read(&config.token_file)?),
+        CredentialsKind::Aws => profile(config.profile.as_deref())?,
+    })
+}
+
+fn read_secret(path: &Path) -> Result<String> {
+    let text = std::fs::read_to_string(path).map_err(|cause| unreadable(path).with_source(cause))?;
+    Ok(text.trim().to_owned())
+}
+
+fn unreadable(path: &Path) -> Error {
+    Error::new(ErrorKind::InvalidInput, format!("cannot read {}", path.display()))
+}
+
+/// A profile of the AWS tools' credentials file; without one named, the role of the machine may do.
+fn profile(name: Option<&str>) -> Result<Credentials> {
+    let home = std::env::var_os("HOME").map(|home| Path::new(&home).join(".aws/credentials"));
+    let file = std::env::var_os("AWS_SHARED_CREDENTIALS_FILE").map(PathBuf::from).or(home);
+    let text = file.as_deref().and_then(|file| std::fs::read_to_string(file).ok()).unwrap_or_default();
+    match (find_profile(&text, name.unwrap_or("default")), name) {
+        (Some(credentials), _) => Ok(credentials),
+        (None, None) => Ok(Credentials::Environment),
+        (None, Some(name)) => {
+            let file = file.unwrap_or_default();
+            Err(Error::invalid_input(format!("no profile \"{name}\" with a key in {}", file.display())))
+        }
+    }
+}
+
+fn find_profile(text: &str, name: &str) -> Option<Credentials> {
+    let section = text
+        .lines()
+        .map(str::trim)
+        .skip_while(|line| *line != format!("[{name}]"))
+        .skip(1)
+        .take_while(|line| !line.starts_with('['));
+    let keys: Vec<(&str, &str)> =
+        section.filter_map(|line| line.split_once('=')).map(|(k, v)| (k.trim(), v.trim())).collect();
+    let value = |key: &str| keys.iter().find(|(name, _)| *name == key).map(|(_, value)| (*value).to_owned());
+    Some(Credentials::Key {
+        key_id: value("aws_access_key_id")?,
+        secret: value("aws_secret_access_key")?,
+        token: value("aws_session_token"),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_prefix_of_an_object_is_what_stands_before_its_name() {
+        for (url, prefix) in [
+            ("s3://bucket/a/b.nc", "s3://bucket/a"),
+            ("s3://bucket/a/", "s3://bucket/a"),
+            ("s3://bucket", "s3://bucket"),
+            ("https://host/b.nc", "https://host"),
+        ] {
+            assert_eq!(prefix_of(url), prefix);
+        }
+    }
+
+    #[test]
+    fn a_profile_is_found_by_its_name() {
+        let text = "[default]\naws_access_key_id = A\n[other]\naws_access_key_id=B\naws_secret_access_key = S\n";
+        let Some(Credentials::Key { key_id, secret, token }) = find_profile(text, "other") else {
+            panic!("not found")
+        };
+        assert_eq!((key_id.as_str(), secret.as_str(), token), ("B", "S", None));
+        assert!(find_profile(text, "default").is_none());
+    }
+}

@@ -1,0 +1,60 @@
+//! `thermocline demo`: serves the small data set that comes with the program.
+
+use std::fs;
+use std::path::Path;
+use std::process::ExitCode;
+
+use clap::Args;
+
+use super::{Failure, Given, flag};
+use crate::app::Sources;
+use crate::plugins::Registry;
+
+/// Names and bytes of the files; `demo/README.md` says where they come from.
+const FILES: [(&str, &[u8]); 0] = [];
+
+/// Where to serve the demonstration.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct DemoArgs {
+    /// Address and port to listen on
+    #[arg(long, value_name = "ADDR:PORT")]
+    listen: Option<String>,
+}
+
+pub(crate) fn run(registry: &Registry, given: &Given, args: DemoArgs) -> Result<ExitCode, Failure> {
+    let listen = args.listen.as_ref().map(|listen| flag("--listen", &["server", "listen"], listen));
+    let mut config = given.load(registry, listen.into_iter().collect())?.config;
+    // The demonstration shows its own files and nothing else, and warns rather than tells.
+    config.catalogs.dirs.clear();
+    config.roots.clear();
+    let folder = config.state.dir().join("demo");
+    write_files(&folder).map_err(|cause| Failure::because(format_args!("cannot write {}", folder.display()), cause))?;
+    let sources = Sources { paths: vec![folder.to_string_lossy().into_owned()], is_single: false };
+    super::serve::serve(registry, &config, &sources, |address| println!("{}", greeting(address)))
+}
+
+/// Writes the files that are not there yet.
+fn write_files(folder: &Path) -> std::io::Result<()> {
+    fs::create_dir_all(folder)?;
+    for (name, bytes) in FILES {
+        let path = folder.join(name);
+        if fs::metadata(&path).is_ok_and(|known| known.len() == bytes.len() as u64) {
+            continue;
+        }
+        let unfinished = folder.join(format!(".{name}.tmp"));
+        fs::write(&unfinished, bytes)?;
+        fs::rename(&unfinished, &path)?;
+    }
+    Ok(())
+}
+
+fn greeting(address: &str) -> String {
+    format!(
+        "\nThermocline serves {n} files at {address}  (stop with Ctrl-C)\n\n\
+         Paste into Python (pip install xarray zarr aiohttp requests):\n\n\
+         import xarray as xr\n\
+         air = xr.open_zarr(\"{address}/datasets/air_temperature/zarr\")\n\
+         print(air)\n",
+        n = FILES.len(),
+    )
+}

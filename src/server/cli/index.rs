@@ -1,0 +1,111 @@
+//! `thermocline index`: builds or refreshes the index of sources.
+
+use std::process::ExitCode;
+use std::time::Duration;
+
+use clap::Args;
+use futures::{StreamExt, stream};
+use indicatif::{ProgressBar, ProgressStyle};
+use thermocline_core::ErrorKind;
+
+use super::{Failure, Given, SourceArgs};
+use crate::app::{self, Parts, Sources};
+use crate::plugins::Registry;
+
+/// What to index.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct IndexArgs {
+    #[command(flatten)]
+    source: SourceArgs,
+}
+
+/// How long to wait for a source that is being written or does not answer, each time.
+const PATIENCE: Duration = Duration::from_millis(500);
+
+/// How often such a source is tried.
+const ATTEMPTS: u32 = 5;
+
+pub(crate) fn run(registry: &Registry, given: &Given, args: IndexArgs) -> Result<ExitCode, Failure> {
+    let config = given.load(registry, args.source.flags())?.config;
+    if args.source.paths.is_empty() && config.catalogs.dirs.is_empty() {
+        return Err(Failure::Usage("nothing to index: name a PATH or a --catalog".to_owned()));
+    }
+    let runtime = super::runtime()?;
+    let n_workers = match usize::try_from(config.index.workers) {
+        Ok(n) if n > 0 => n,
+        _ => std::thread::available_parallelism().map_or(2, usize::from),
+    };
+    runtime.block_on(async {
+        let sources = Sources { paths: args.source.paths, is_single: false };
+        let parts = app::assemble(registry, &config, &sources)?;
+        parts.catalog.scan().await;
+        for problem in parts.catalog.problems() {
+            eprintln!("{problem}");
+        }
+        let outcome = index_all(&parts, n_workers).await;
+        parts.catalog.shut_down().await;
+        let (n_indexed, n_refused, n_failed) = (outcome.n_indexed, outcome.refused.len(), outcome.failed.len());
+        for (id, reason) in outcome.refused.iter().chain(&outcome.failed) {
+            println!("{id}: {reason}");
+        }
+        let place = config.state.index_dir().display();
+        println!("{n_indexed} indexed, {n_refused} refused, {n_failed} failed; the index is in {place}");
+        Ok(if n_failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    })
+}
+
+/// What came of indexing everything.
+#[derive(Default)]
+struct Outcome {
+    n_indexed: usize,
+    /// Ids and reasons of what cannot be a dataset.
+    refused: Vec<(String, String)>,
+    /// Ids and reasons of what could not be read this time.
+    failed: Vec<(String, String)>,
+}
+
+async fn index_all(parts: &Parts, n_workers: usize) -> Outcome {
+    let ids = parts.catalog.ids();
+    let bar = ProgressBar::new(ids.len() as u64);
+    let style = ProgressStyle::with_template("{bar:40} {pos}/{len} {elapsed_precise} {msg}");
+    bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
+    let mut outcome = Outcome::default();
+    let mut answers = stream::iter(ids)
+        .map(|id| async move {
+            let answer = index_one(parts, id.as_str()).await;
+            (id.to_string(), answer)
+        })
+        .buffer_unordered(n_workers);
+    while let Some((id, answer)) = answers.next().await {
+        bar.inc(1);
+        bar.set_message(id.clone());
+        match answer {
+            Ok(()) => outcome.n_indexed += 1,
+            Err((ErrorKind::Refused, reason)) => outcome.refused.push((id, reason)),
+            Err((_, reason)) => outcome.failed.push((id, reason)),
+        }
+    }
+    drop(answers);
+    bar.finish_and_clear();
+    outcome.refused.sort();
+    outcome.failed.sort();
+    outcome
+}
+
+async fn index_one(parts: &Parts, id: &str) -> Result<(), (ErrorKind, String)> {
+    let mut attempt = 1;
+    loop {
+        match parts.catalog.refresh(id).await {
+            Ok(_) => return Ok(()),
+            Err(error) if attempt < ATTEMPTS && is_passing(error.kind()) => {
+                attempt += 1;
+                tokio::time::sleep(PATIENCE).await;
+            }
+            Err(error) => return Err((error.kind(), error.to_string())),
+        }
+    }
+}
+
+fn is_passing(kind: ErrorKind) -> bool {
+    matches!(kind, ErrorKind::Changed { .. } | ErrorKind::Unavailable { .. })
+}

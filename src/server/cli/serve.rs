@@ -1,0 +1,128 @@
+//! `thermocline serve`: the server's life from start to shutdown.
+
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use axum::Router;
+use clap::Args;
+use thermocline_core::catalog::Catalog;
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+use tracing::{info, warn};
+
+use super::{Failure, Given, SourceArgs, flag};
+use crate::app::{self, Sources};
+use crate::config::{Config, Flag};
+use crate::plugins::Registry;
+use crate::shutdown::Signals;
+use crate::telemetry::{Metrics, MetricsPlugin, start_logs};
+use crate::listener;
+
+/// What to serve, and where.
+#[derive(Debug, Clone, Default, Args)]
+pub(crate) struct ServeArgs {
+    #[command(flatten)]
+    pub(crate) source: SourceArgs,
+    /// Serves the one PATH without /datasets/{id} too
+    #[arg(long)]
+    pub(crate) single: bool,
+    /// Address and port to listen on
+    #[arg(long, value_name = "ADDR:PORT")]
+    pub(crate) listen: Option<String>,
+}
+
+impl ServeArgs {
+    pub(crate) fn flags(&self) -> Vec<Flag> {
+        let mut flags = self.source.flags();
+        flags.extend(self.listen.as_ref().map(|listen| flag("--listen", &["server", "listen"], listen)));
+        flags
+    }
+}
+
+pub(crate) fn run(registry: &Registry, given: &Given, args: ServeArgs) -> Result<ExitCode, Failure> {
+    let config = given.load(registry, args.flags())?.config;
+    let sources = Sources { paths: args.source.paths, is_single: args.single };
+    if sources.paths.is_empty() && config.catalogs.dirs.is_empty() {
+        return Err(Failure::Usage("nothing to serve: name a PATH or a --catalog (or try `demo`)".to_owned()));
+    }
+    if sources.is_single && sources.paths.len() != 1 {
+        return Err(Failure::Usage("--single serves one PATH".to_owned()));
+    }
+    serve(registry, &config, &sources, |_| {})
+}
+
+/// Serves until a signal ends it. `greet` is called with the address once connections are accepted.
+pub(crate) fn serve(
+    registry: &Registry,
+    config: &Config,
+    sources: &Sources,
+    greet: impl FnOnce(&str),
+) -> Result<ExitCode, Failure> {
+    start_logs(&config.server);
+    raise_descriptor_limit();
+    let runtime = super::runtime()?;
+    let is_complete = runtime.block_on(live(registry, config, sources, greet))?;
+    // Blocking reads of a hung file system must not keep the process alive.
+    runtime.shutdown_background();
+    Ok(if is_complete { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+async fn live(
+    registry: &Registry,
+    config: &Config,
+    sources: &Sources,
+    greet: impl FnOnce(&str),
+) -> Result<bool, Failure> {
+    let listen = config.server.listen;
+    let socket = TcpListener::bind(listen)
+        .await
+        .map_err(|cause| Failure::because(format_args!("cannot listen on {listen}"), cause))?;
+    let address = format!("http://{}", socket.local_addr().unwrap_or(listen));
+    let metrics = Metrics::start();
+    let parts = app::assemble(registry, config, sources)?;
+    let plugin = MetricsPlugin::new(metrics, Arc::clone(&parts.catalog));
+    let app = app::start(registry, config, sources, &parts, vec![Arc::new(plugin)]).await;
+    let router: Router = thermocline_http::router::build(app)?;
+
+    let tasks = TaskTracker::new();
+    let shutdown = CancellationToken::new();
+    obey_signals(&tasks, &shutdown, &parts.catalog)?;
+    let catalog = Arc::clone(&parts.catalog);
+    tasks.spawn(async move { catalog.start().await });
+    info!(%address, "listening");
+    greet(&address);
+    let is_complete = listener::serve(socket, router, &config.server, &tasks, shutdown).await;
+    parts.catalog.shut_down().await;
+    tasks.close();
+    if is_complete {
+        info!("every request was answered");
+    } else {
+        warn!("the grace period is over, running requests are cut off");
+    }
+    Ok(is_complete)
+}
+
+fn obey_signals(
+    tasks: &TaskTracker,
+    shutdown: &CancellationToken,
+    catalog: &Arc<Catalog>,
+) -> Result<(), Failure> {
+    let signals = Signals::listen().map_err(|cause| Failure::because("cannot listen to signals", cause))?;
+    let (catalog, reloads) = (Arc::clone(catalog), tasks.clone());
+    tasks.spawn(signals.obey(shutdown.clone(), move || {
+        let catalog = Arc::clone(&catalog);
+        reloads.spawn(async move { catalog.scan().await });
+    }));
+    Ok(())
+}
+
+/// Allows as many open files as the system permits: connections and archive files share them.
+fn raise_descriptor_limit() {
+    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+    let limit = getrlimit(Resource::Nofile);
+    let raised = Rlimit { current: limit.maximum, maximum: limit.maximum };
+    if let Err(error) = setrlimit(Resource::Nofile, raised) {
+        warn!(%error, limit = limit.current, "the limit of open files stays as it is");
+    }
+}

@@ -1,0 +1,74 @@
+//! The configuration: one file, one environment scheme, one set of flags, with the same keys in all three.
+//!
+//! Values come from the defaults, then the file, then `THERMOCLINE__SECTION__KEY` in the environment,
+//! then the flags; later wins. Every mistake is reported at once, with the place where it was made.
+//! The documentation of a key is the documentation of its field here: `config example`,
+//! `config schema` and the messages are made from it.
+
+mod catalogs;
+mod credentials;
+mod example;
+mod index;
+mod layers;
+mod limits;
+mod load;
+mod mistake;
+mod plugins;
+mod read;
+mod roots;
+mod schema;
+mod server;
+mod show;
+mod state;
+mod units;
+mod unsupported;
+
+pub use catalogs::CatalogsConfig;
+pub use credentials::{CredentialsConfig, CredentialsKind};
+pub use example::example;
+pub use index::{IndexConfig, VerifyConfig};
+pub use layers::Flag;
+pub(crate) use layers::parse_value;
+pub use limits::LimitsConfig;
+pub use load::{Loaded, Surroundings, load};
+pub use mistake::{Mistake, Mistakes, Origin};
+pub use plugins::{KerchunkConfig, OtherPluginConfig, PluginsConfig, ZarrConfig};
+pub use read::ReadConfig;
+pub use roots::RootConfig;
+pub use schema::json_schema;
+pub use server::{CorsConfig, LogFormat, ServerConfig};
+pub use show::{Annotation, show};
+pub use state::StateConfig;
+pub use units::{Network, Size, Span};
+
+use std::collections::BTreeMap;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// Everything that can be configured.
+///
+/// Each section is a struct of its own; every key has a default, so an empty file is a valid one.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct Config {
+    /// How clients reach the server, and what it bears from them.
+    pub server: ServerConfig,
+    /// Where the index lies, and how much memory decoded data may take.
+    pub state: StateConfig,
+    /// Folders and prefixes below which files may be read, by name. Nothing outside them is ever opened.
+    /// A path given to `serve` is such a root by itself.
+    pub roots: BTreeMap<String, RootConfig>,
+    /// Access to object stores, by name. Secrets stay in files or in the environment.
+    pub credentials: BTreeMap<String, CredentialsConfig>,
+    /// Which files declare the datasets.
+    pub catalogs: CatalogsConfig,
+    /// How files are indexed and verified.
+    pub index: IndexConfig,
+    /// How the archive is read.
+    pub read: ReadConfig,
+    /// Bounds for what a file may claim: a damaged or hostile file is refused, never believed.
+    pub limits: LimitsConfig,
+    /// The plugins, each by its id; `enabled = false` leaves one out.
+    pub plugins: PluginsConfig,
+}

@@ -1,0 +1,206 @@
+//! Finds the file, puts the layers together, and reports every mistake at once.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use serde_path_to_error::Segment;
+use toml::Value;
+
+use super::layers::{Flag, KeyPath, Layers};
+use super::mistake::{Mistake, Mistakes, Origin};
+use super::{Config, unsupported};
+
+/// What a configuration depends on besides its file, so that tests can make it up.
+#[derive(Debug, Clone, Default)]
+pub struct Surroundings {
+    /// Variables of the environment.
+    pub variables: BTreeMap<String, String>,
+    /// The working directory: relative paths of flags and variables are below it.
+    pub working_dir: PathBuf,
+}
+
+impl Surroundings {
+    /// Those of this process.
+    pub fn of_process() -> Self {
+        let text = |os: std::ffi::OsString| os.into_string().ok();
+        Self {
+            variables: std::env::vars_os().filter_map(|(k, v)| Some((text(k)?, text(v)?))).collect(),
+            working_dir: std::env::current_dir().unwrap_or_else(|_| PathBuf::from("/")),
+        }
+    }
+
+    fn variable(&self, name: &str) -> Option<&str> {
+        self.variables.get(name).map(String::as_str).filter(|value| !value.is_empty())
+    }
+
+    /// A folder of the XDG base directory specification, or its default below the home folder.
+    fn xdg(&self, variable: &str, below_home: &str) -> Option<PathBuf> {
+        let set = self.variable(variable).map(PathBuf::from).filter(|path| path.is_absolute());
+        set.or_else(|| Some(Path::new(self.variable("HOME")?).join(below_home)))
+    }
+}
+
+/// A configuration, and where it came from.
+#[derive(Debug)]
+pub struct Loaded {
+    /// The effective configuration; every path in it is absolute.
+    pub config: Config,
+    /// The file that was read, if there was one.
+    pub file: Option<PathBuf>,
+    layers: Layers,
+}
+
+impl Loaded {
+    /// Where the value of a key was set.
+    pub fn origin(&self, key: &[String]) -> Origin {
+        self.layers.exact_origin(key)
+    }
+}
+
+/// Reads the configuration.
+///
+/// `file` is what `--config` names; `private_plugins` are ids of plugins beyond the built-in ones.
+///
+/// # Errors
+/// All mistakes at once.
+pub fn load(
+    surroundings: &Surroundings,
+    file: Option<&Path>,
+    flags: &[Flag],
+    private_plugins: &[&str],
+) -> Result<Loaded, Mistakes> {
+    let mut mistakes = Vec::new();
+    let mut layers = Layers::default();
+    let file = find(surroundings, file);
+    if let Some((path, origin)) = &file {
+        match std::fs::read_to_string(path) {
+            Ok(text) => layers.merge_file(path, &text, &mut mistakes),
+            Err(cause) => mistakes.push(Mistake {
+                origin: origin.clone(),
+                key: String::new(),
+                message: format!("cannot read {}: {cause}", path.display()),
+            }),
+        }
+    }
+    layers.merge_environment(&surroundings.variables);
+    layers.merge_flags(flags);
+    unsupported::reject(&mut layers, &mut mistakes);
+    let others = super::plugins::take_private(&mut layers, private_plugins);
+    let mut config = read(&mut layers, &mut mistakes);
+    config.plugins.private = others;
+    let file = file.map(|(path, _)| path);
+    let mut check = Check { layers: &layers, surroundings, file: file.as_deref(), mistakes: &mut mistakes };
+    config.complete(&mut check);
+    if mistakes.is_empty() { Ok(Loaded { config, file, layers }) } else { Err(Mistakes(mistakes)) }
+}
+
+/// The first file that exists, and what names it.
+fn find(surroundings: &Surroundings, named: Option<&Path>) -> Option<(PathBuf, Origin)> {
+    if let Some(path) = named {
+        let origin = Origin::Flag(format!("--config {}", path.display()));
+        return Some((surroundings.working_dir.join(path), origin));
+    }
+    if let Some(path) = surroundings.variable("THERMOCLINE_CONFIG") {
+        let origin = Origin::Environment("THERMOCLINE_CONFIG".to_owned());
+        return Some((surroundings.working_dir.join(path), origin));
+    }
+    let here = Some(surroundings.working_dir.join("thermocline.toml"));
+    let personal =
+        surroundings.xdg("XDG_CONFIG_HOME", ".config").map(|dir| dir.join("thermocline/thermocline.toml"));
+    let system = Some(PathBuf::from("/etc/thermocline/thermocline.toml"));
+    let candidates = [here, personal, system];
+    candidates.into_iter().flatten().find(|path| path.is_file()).map(|path| {
+        let origin = Origin::File { path: path.clone(), line: 1 };
+        (path, origin)
+    })
+}
+
+/// Reads the merged values; what is wrong is reported, taken out, and the rest read again.
+fn read(layers: &mut Layers, mistakes: &mut Vec<Mistake>) -> Config {
+    loop {
+        let error = match serde_path_to_error::deserialize(Value::Table(layers.table.clone())) {
+            Ok(config) => return config,
+            Err(error) => error,
+        };
+        let error: serde_path_to_error::Error<toml::de::Error> = error;
+        let key: KeyPath = error
+            .path()
+            .iter()
+            .filter_map(|segment| match segment {
+                Segment::Map { key } => Some(key.clone()),
+                _ => None,
+            })
+            .collect();
+        if layers.restore_text(&key) {
+            continue;
+        }
+        let origin = layers.origin(&key);
+        let message = error.inner().message().trim().to_owned();
+        mistakes.push(Mistake { origin, key: key.join("."), message });
+        if !layers.remove(&key) {
+            return Config::default();
+        }
+    }
+}
+
+/// Collects mistakes beyond types, and says where relative paths begin.
+pub(super) struct Check<'a> {
+    layers: &'a Layers,
+    surroundings: &'a Surroundings,
+    file: Option<&'a Path>,
+    mistakes: &'a mut Vec<Mistake>,
+}
+
+impl Check<'_> {
+    /// Reports a mistake of a key.
+    pub(super) fn mistake(&mut self, key: &[&str], message: impl Into<String>) {
+        let path: KeyPath = key.iter().map(|level| (*level).to_owned()).collect();
+        let origin = self.layers.origin(&path);
+        self.mistakes.push(Mistake { origin, key: path.join("."), message: message.into() });
+    }
+
+    /// True if a file was read.
+    pub(super) fn has_file(&self) -> bool {
+        self.file.is_some()
+    }
+
+    /// True if something set the key.
+    pub(super) fn is_set(&self, key: &[&str]) -> bool {
+        let path: KeyPath = key.iter().map(|level| (*level).to_owned()).collect();
+        self.layers.value(&path).is_some()
+    }
+
+    /// Makes a path absolute: below the file's folder if the file set it, else below the working directory.
+    pub(super) fn absolute(&self, key: &[&str], path: &Path) -> PathBuf {
+        let levels: KeyPath = key.iter().map(|level| (*level).to_owned()).collect();
+        let base = match (self.layers.origin(&levels), self.file) {
+            (Origin::File { .. } | Origin::Default, Some(file)) => file.parent(),
+            _ => None,
+        };
+        base.unwrap_or(&self.surroundings.working_dir).join(path)
+    }
+
+    /// The folder for this user's state.
+    pub(super) fn state_home(&self) -> Option<PathBuf> {
+        self.surroundings.xdg("XDG_STATE_HOME", ".local/state").map(|dir| dir.join("thermocline"))
+    }
+}
+
+impl Config {
+    /// Makes paths absolute and reports what only several keys together tell.
+    fn complete(&mut self, check: &mut Check<'_>) {
+        self.server.complete(check);
+        self.state.complete(check);
+        self.catalogs.complete(check);
+        for (name, credentials) in &mut self.credentials {
+            credentials.complete(name, check);
+        }
+        let known: Vec<String> = self.credentials.keys().cloned().collect();
+        for (name, root) in &mut self.roots {
+            root.complete(name, &known, check);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,104 @@
+use super::*;
+use crate::config::{Size, Span};
+
+fn surroundings(variables: &[(&str, &str)]) -> Surroundings {
+    let home = [("HOME", "/home/someone")];
+    Surroundings {
+        variables: home.iter().chain(variables).map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect(),
+        working_dir: PathBuf::from("/nowhere"),
+    }
+}
+
+fn written(text: &str) -> (tempfile::TempDir, PathBuf) {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("thermocline.toml");
+    std::fs::write(&path, text).unwrap();
+    (dir, path)
+}
+
+fn messages(result: Result<Loaded, Mistakes>) -> Vec<String> {
+    let mistakes = result.map(|loaded| loaded.config).unwrap_err();
+    mistakes.0.iter().map(ToString::to_string).collect()
+}
+
+#[test]
+fn without_anything_the_defaults_are_a_configuration() {
+    let loaded = load(&surroundings(&[]), None, &[], &[]).unwrap();
+    assert_eq!(loaded.config.server.listen.to_string(), "127.0.0.1:9000");
+    assert_eq!(loaded.config.state.index_dir(), Path::new("/home/someone/.local/state/thermocline/index"));
+    assert_eq!(loaded.file, None);
+}
+
+#[test]
+fn the_environment_wins_over_the_file_and_a_flag_over_both() {
+    let (_dir, path) = written("[server]\nmax_body = \"1 KiB\"\nrequest_timeout = \"1s\"\nmax_header = \"9 KiB\"\n");
+    let variables = [("THERMOCLINE__SERVER__MAX_BODY", "2 KiB"), ("THERMOCLINE__SERVER__REQUEST_TIMEOUT", "2s")];
+    let flag = Flag {
+        flag: "--set server.max_body=3 KiB".into(),
+        key: vec!["server".into(), "max_body".into()],
+        value: Value::String("3 KiB".into()),
+        appends: false,
+    };
+    let server = load(&surroundings(&variables), Some(&path), &[flag], &[]).unwrap().config.server;
+    assert_eq!(server.max_body, Size(3 << 10));
+    assert_eq!(server.request_timeout, Span::seconds(2));
+    assert_eq!(server.max_header, Size(9 << 10));
+}
+
+#[test]
+fn every_mistake_is_reported_with_its_place() {
+    let (_dir, path) = written(concat!(
+        "[server]\nlisten = \"nowhere\"\nmax_connections = 0\nlitsen = 1\n",
+        "[roots.a]\nurl = \"s3://bucket\"\ncredentials = \"none\"\n[roots.b]\n",
+        "[staging]\nhold = \"20s\"\n",
+    ));
+    let variables = [("THERMOCLINE__STATE__MEMORY", "lots")];
+    let found = messages(load(&surroundings(&variables), Some(&path), &[], &[]));
+    let file = path.display();
+    let begins = [
+        format!("{file}:9: staging: is not supported by this version"),
+        format!("{file}:2: server.listen: invalid socket address syntax"),
+        format!("{file}:3: server.max_connections: invalid value: integer `0`"),
+        format!("{file}:4: server.litsen: unknown field `litsen`, expected one of"),
+        "$THERMOCLINE__STATE__MEMORY: state.memory: \"lots\" is not a size".to_owned(),
+        format!("{file}:7: roots.a.credentials: no [credentials.none] is configured"),
+        format!("{file}:8: roots.b: names neither `path` nor `url`"),
+    ];
+    for expected in &begins {
+        assert!(found.iter().any(|message| message.starts_with(expected)), "{expected}\nnot in {found:#?}");
+    }
+    assert_eq!(found.len(), begins.len(), "{found:#?}");
+}
+
+#[test]
+fn a_text_that_looks_like_a_number_stays_a_text() {
+    let variables = [
+        ("THERMOCLINE__CREDENTIALS__C__KIND", "aws"),
+        ("THERMOCLINE__CREDENTIALS__C__PROFILE", "123"),
+    ];
+    let loaded = load(&surroundings(&variables), None, &[], &[]).unwrap();
+    assert_eq!(loaded.config.credentials["c"].profile.as_deref(), Some("123"));
+}
+
+#[test]
+fn relative_paths_begin_at_the_file_that_names_them() {
+    let (dir, path) = written("[roots.archive]\npath = \"data\"\n");
+    std::fs::create_dir(dir.path().join("data")).unwrap();
+    let loaded = load(&surroundings(&[]), Some(&path), &[], &[]).unwrap();
+    assert_eq!(loaded.config.roots["archive"].path.as_deref(), Some(dir.path().join("data").as_path()));
+}
+
+#[test]
+fn a_file_that_was_named_must_exist() {
+    let found = messages(load(&surroundings(&[]), Some(Path::new("missing.toml")), &[], &[]));
+    assert_eq!(found.len(), 1);
+    assert!(found[0].starts_with("--config missing.toml: cannot read /nowhere/missing.toml"), "{found:?}");
+}
+
+#[test]
+fn a_private_plugin_may_be_switched_off() {
+    let (_dir, path) = written("[plugins.mine]\nenabled = false\n");
+    let loaded = load(&surroundings(&[]), Some(&path), &[], &["mine"]).unwrap();
+    assert!(!loaded.config.plugins.is_enabled("mine"));
+    assert!(load(&surroundings(&[]), Some(&path), &[], &[]).is_err());
+}

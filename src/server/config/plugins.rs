@@ -1,0 +1,148 @@
+//! Section `[plugins.ID]`.
+
+use std::collections::BTreeMap;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use thermocline_serve_kerchunk::KerchunkSettings;
+
+use super::layers::Layers;
+use super::units::{Size, Span};
+
+/// The plugins, each by its id. A format and a protocol of one name share the section.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct PluginsConfig {
+    /// Pages and documents of every dataset.
+    pub datasets: OtherPluginConfig,
+    /// Zarr v2 and v3.
+    pub zarr: ZarrConfig,
+    /// Kerchunk references.
+    pub kerchunk: KerchunkConfig,
+    /// HDF5 and NetCDF-4 files.
+    pub hdf5: OtherPluginConfig,
+    /// NetCDF-3 files.
+    pub netcdf: OtherPluginConfig,
+    /// Plugins beyond the built-in ones.
+    #[serde(skip)]
+    pub private: BTreeMap<String, OtherPluginConfig>,
+}
+
+/// Zarr v2 and v3.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct ZarrConfig {
+    /// Whether the plugin is there.
+    pub enabled: bool,
+    /// How long caches may keep metadata without asking, as a duration. Short: growing datasets change it.
+    pub metadata_max_age: Span,
+    /// How long caches may keep a chunk without asking, as a duration. A changed chunk has another ETag.
+    pub chunk_max_age: Span,
+    /// Most chunk keys in a listing of an array; beyond it the listing says so.
+    pub max_listed_chunks: u64,
+}
+
+impl Default for ZarrConfig {
+    fn default() -> Self {
+        Self {
+            enabled: true,
+            metadata_max_age: Span::seconds(60),
+            chunk_max_age: Span::seconds(3600),
+            max_listed_chunks: 10_000,
+        }
+    }
+}
+
+/// Kerchunk references, and the source files that they point at.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct KerchunkConfig {
+    /// Whether the plugin is there.
+    pub enabled: bool,
+    /// Whether the source files of a dataset may be read as files (`/datasets/{id}/objects/{n}`), where the
+    /// references point. Without it they point at the chunks of the Zarr store: switch it off where only
+    /// values may be offered.
+    pub serve_objects: bool,
+    /// Largest source file that is sent whole, as a size; of a larger one only byte ranges.
+    pub max_whole_object: Size,
+    /// Largest chunk written into a document, as a size. Larger ones would make it slow to open.
+    pub inline_chunk: Size,
+    /// Most bytes of chunks written into one document, as a size.
+    pub inline_document: Size,
+    /// Most memory for finished documents, as a size. They are large and asked for again and again.
+    pub memory: Size,
+    /// Most references in one JSON document: clients read it whole. Larger datasets have the parquet form.
+    pub max_references: u64,
+    /// Rows in one parquet table. Readers fetch a whole table for one chunk.
+    pub record_size: u64,
+}
+
+impl Default for KerchunkConfig {
+    fn default() -> Self {
+        let settings = KerchunkSettings::default();
+        Self {
+            enabled: true,
+            serve_objects: true,
+            max_whole_object: Size(1 << 30),
+            inline_chunk: Size(settings.inline_chunk_bytes),
+            inline_document: Size(settings.inline_document_bytes),
+            memory: Size(settings.cache_bytes),
+            max_references: settings.max_references,
+            record_size: settings.record_size,
+        }
+    }
+}
+
+impl From<&KerchunkConfig> for KerchunkSettings {
+    fn from(config: &KerchunkConfig) -> Self {
+        Self {
+            inline_chunk_bytes: config.inline_chunk.0,
+            inline_document_bytes: config.inline_document.0,
+            cache_bytes: config.memory.0,
+            max_references: config.max_references,
+            record_size: config.record_size,
+        }
+    }
+}
+
+/// A plugin without keys of its own.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct OtherPluginConfig {
+    /// Whether the plugin is there.
+    pub enabled: bool,
+}
+
+impl Default for OtherPluginConfig {
+    fn default() -> Self {
+        Self { enabled: true }
+    }
+}
+
+impl PluginsConfig {
+    /// Whether the plugin of that id is switched on.
+    pub fn is_enabled(&self, id: &str) -> bool {
+        match id {
+            "datasets" => self.datasets.enabled,
+            "zarr" => self.zarr.enabled,
+            "kerchunk" => self.kerchunk.enabled,
+            "hdf5" => self.hdf5.enabled,
+            "netcdf" => self.netcdf.enabled,
+            private => self.private.get(private).is_none_or(|plugin| plugin.enabled),
+        }
+    }
+}
+
+/// Takes the sections of private plugins out of `layers`; what is wrong in one stays for the reader to report.
+pub(super) fn take_private(layers: &mut Layers, ids: &[&str]) -> BTreeMap<String, OtherPluginConfig> {
+    let mut found = BTreeMap::new();
+    for id in ids {
+        let key = ["plugins".to_owned(), (*id).to_owned()];
+        let Some(value) = layers.value(&key) else { continue };
+        if let Ok(config) = value.clone().try_into() {
+            layers.remove(&key);
+            found.insert((*id).to_owned(), config);
+        }
+    }
+    found
+}

@@ -1,0 +1,32 @@
+//! Section `[read]`.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::units::{Size, Span};
+
+/// How the archive is read.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct ReadConfig {
+    /// Most memory for data in work at once, as a size: stored and decoded bytes of chunks that are being made.
+    /// Requests beyond it wait.
+    pub work_memory: Size,
+    /// Most files kept open. Opening costs more than reading a small chunk, on network file systems much more.
+    pub max_open_files: u64,
+    /// Most reads under way in object stores. More do not make a store faster.
+    pub max_remote_reads: usize,
+    /// How long a store may take to answer, as a duration, before a read is tried again or given up.
+    pub store_timeout: Span,
+}
+
+impl Default for ReadConfig {
+    fn default() -> Self {
+        Self {
+            work_memory: Size(1 << 30),
+            max_open_files: 1024,
+            max_remote_reads: 64,
+            store_timeout: Span::seconds(60),
+        }
+    }
+}

@@ -1,0 +1,125 @@
+//! Section `[server]`.
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::num::NonZeroU32;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::load::Check;
+use super::units::{Network, Size, Span};
+
+/// How clients reach the server, and what it bears from them.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct ServerConfig {
+    /// Address and port to listen on. The port is xpublish's; only this machine is served unless
+    /// another address is asked for ("0.0.0.0:9000" serves everyone who can reach it).
+    #[schemars(with = "String")]
+    pub listen: SocketAddr,
+    /// Where clients reach this server, when a proxy hides it: scheme, host and prefix of every absolute
+    /// link. Without it links are made from what each request says of itself.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(example = "https://data.example.org/archive")]
+    pub public_url: Option<String>,
+    /// Networks of proxies whose `Forwarded` and `X-Forwarded-*` headers are believed. Only this machine by
+    /// default: anyone else could make the server send links to elsewhere.
+    pub trusted_proxies: Vec<Network>,
+    /// Most connections open at once; the next ones wait. Each takes a file descriptor and a few kilobytes.
+    pub max_connections: NonZeroU32,
+    /// Most requests worked on at once; the next ones wait. Bounds the memory that requests take together.
+    pub max_requests: NonZeroU32,
+    /// How long a request may take until its answer begins, as a duration. Python clients (aiohttp) give up
+    /// after 300 s, so nobody would hear a later one.
+    pub request_timeout: Span,
+    /// How long a client may take to send the head of a request, as a duration, and how long an idle
+    /// connection is kept. Slow clients must not hold connections for ever.
+    pub header_timeout: Span,
+    /// Most bytes of the head of a request. Enough for any client's headers.
+    pub max_header: Size,
+    /// Most bytes of the body of a request. Bodies are small questions (PROPFIND); data only ever go out.
+    pub max_body: Size,
+    /// How long running requests may go on after SIGTERM, as a duration. Longer than most chunks take, shorter
+    /// than the 90 s after which systemd kills.
+    pub shutdown_grace: Span,
+    /// Which web pages of other hosts may read from here.
+    pub cors: CorsConfig,
+    /// Form of the log: "text" for people, "json" for collectors.
+    pub log: LogFormat,
+    /// What is logged: "error", "warn", "info", "debug", "trace", or a list of filters such as
+    /// "info,thermocline_core=debug". One line for each job or step of life at "info", one for each request at "debug".
+    pub log_level: String,
+}
+
+impl Default for ServerConfig {
+    fn default() -> Self {
+        Self {
+            listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 9000)),
+            public_url: None,
+            trusted_proxies: ["127.0.0.0/8", "::1/128"]
+                .into_iter()
+                .filter_map(|network| network.parse().ok().map(Network))
+                .collect(),
+            max_connections: NonZeroU32::MIN.saturating_add(9_999),
+            max_requests: NonZeroU32::MIN.saturating_add(4_095),
+            request_timeout: Span::seconds(300),
+            header_timeout: Span::seconds(60),
+            max_header: Size(64 << 10),
+            max_body: Size(1 << 20),
+            shutdown_grace: Span::seconds(30),
+            cors: CorsConfig::default(),
+            log: LogFormat::Text,
+            log_level: "info".to_owned(),
+        }
+    }
+}
+
+/// Which web pages of other hosts may read from here.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct CorsConfig {
+    /// Origins of those pages; "*" for all. Open data is read from browsers everywhere, and no cookie is used.
+    pub allowed_origins: Vec<String>,
+}
+
+impl Default for CorsConfig {
+    fn default() -> Self {
+        Self { allowed_origins: vec!["*".to_owned()] }
+    }
+}
+
+/// Form of the log.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum LogFormat {
+    /// Lines for people.
+    Text,
+    /// One JSON object a line, for collectors.
+    Json,
+}
+
+impl ServerConfig {
+    pub(super) fn complete(&mut self, check: &mut Check<'_>) {
+        if let Some(url) = &mut self.public_url {
+            match url::Url::parse(url) {
+                Ok(parsed) if matches!(parsed.scheme(), "http" | "https") && parsed.query().is_none() => {
+                    url.truncate(url.trim_end_matches('/').len());
+                }
+                _ => check.mistake(
+                    &["server", "public_url"],
+                    format!("\"{url}\" is not an address such as \"https://data.example.org/archive\""),
+                ),
+            }
+        }
+        if let Err(cause) = self.log_level.parse::<tracing_subscriber::filter::Targets>() {
+            check.mistake(&["server", "log_level"], format!("\"{}\" is no level: {cause}", self.log_level));
+        }
+        if self.header_timeout.0.is_zero() || self.request_timeout.0.is_zero() {
+            let key = if self.header_timeout.0.is_zero() { "header_timeout" } else { "request_timeout" };
+            check.mistake(&["server", key], "must be longer than zero");
+        }
+        if self.max_header < Size(8 << 10) {
+            check.mistake(&["server", "max_header"], "must be at least \"8 KiB\": clients send that much");
+        }
+    }
+}

@@ -1,0 +1,72 @@
+//! The list of plugins. It is written out: what is not named here does not exist.
+
+use std::sync::Arc;
+
+use thermocline_core::format::Format;
+use thermocline_http::ServePlugin;
+
+use crate::config::PluginsConfig;
+
+/// The formats that can be read and the protocols that are served.
+#[derive(Clone, Default)]
+pub struct Registry {
+    formats: Vec<Arc<dyn Format>>,
+    builtin: Vec<Builtin>,
+    private: Vec<Arc<dyn ServePlugin>>,
+    n_builtin_formats: usize,
+}
+
+/// A protocol that is made once its configuration is known.
+type Builtin = fn(&PluginsConfig) -> Arc<dyn ServePlugin>;
+
+impl Registry {
+    /// Every plugin of this repository.
+    pub fn builtin() -> Self {
+        let formats: Vec<Arc<dyn Format>> = vec![
+            Arc::new(thermocline_format_netcdf::NetcdfFormat),
+            Arc::new(thermocline_format_zarr::ZarrFormat),
+            Arc::new(thermocline_format_kerchunk::KerchunkFormat),
+        ];
+        let builtin: Vec<Builtin> = vec![
+            //|_| Arc::new(thermocline_serve_datasets::DatasetsPlugin),
+            |_| Arc::new(thermocline_serve_zarr::ZarrPlugin),
+            |config| Arc::new(thermocline_serve_kerchunk::KerchunkPlugin::new((&config.kerchunk).into())),
+        ];
+        Self { n_builtin_formats: formats.len(), formats, builtin, private: Vec::new() }
+    }
+
+    /// The same list with one more protocol, for a server with a private plugin.
+    #[must_use]
+    pub fn with(mut self, plugin: impl ServePlugin + 'static) -> Self {
+        self.private.push(Arc::new(plugin));
+        self
+    }
+
+    /// The same list with one more format.
+    #[must_use]
+    pub fn with_format(mut self, format: impl Format + 'static) -> Self {
+        self.formats.push(Arc::new(format));
+        self
+    }
+
+    /// The formats, in the order in which they are asked.
+    pub fn formats(&self) -> &[Arc<dyn Format>] {
+        &self.formats
+    }
+
+    /// The protocols as configured, in the order in which they are shown.
+    pub fn serve(&self, config: &PluginsConfig) -> Vec<Arc<dyn ServePlugin>> {
+        self.builtin.iter().map(|make| make(config)).chain(self.private.iter().cloned()).collect()
+    }
+
+    /// Name and version of the libraries that the plugins use.
+    pub fn libraries(&self) -> Vec<(&'static str, String)> {
+        Vec::new()
+    }
+
+    /// Ids of the plugins beyond the built-in ones.
+    pub fn private_ids(&self) -> Vec<&'static str> {
+        let formats = self.formats.iter().skip(self.n_builtin_formats).map(|format| format.id());
+        formats.chain(self.private.iter().map(|plugin| plugin.id())).collect()
+    }
+}
