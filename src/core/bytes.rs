@@ -27,6 +27,13 @@ pub trait ByteSource: Send + Sync {
     /// is gone, [`ErrorKind::Unavailable`] when its store does not answer. Never fewer bytes, never bytes
     /// of another state.
     async fn read(&self, object: &Object, range: Range<u64>) -> Result<Bytes>;
+
+    /// True if the object was seen in this very state a moment ago, so that bytes kept of it may be sent.
+    /// Never waits.
+    fn was_seen(&self, object: &Object) -> bool {
+        let _ = object;
+        false
+    }
 }
 
 /// Finds and opens objects for indexing. Blocking: for the blocking pool only.
@@ -110,12 +117,19 @@ impl ByteSource for Objects {
         }
         if !roots::is_url(&object.href) {
             let file = self.files.get(&self.roots, &object.href).await?;
+            if let Some(bytes) = file.read_now(object, range.start, len_bytes) {
+                return Ok(bytes);
+            }
             let object = object.clone();
             let read = crate::manifest::blocking(move || file.read_checked(&object, range.start, len_bytes));
             return read.await.inspect_err(|error| self.forget_on_change(error));
         }
         let (store, path) = roots::find_store(&self.roots, &object.href)?;
         self.remote.read(store, &path, object, range).await
+    }
+
+    fn was_seen(&self, object: &Object) -> bool {
+        self.files.get_open(&object.href).is_some_and(|file| file.was_seen(object))
     }
 }
 

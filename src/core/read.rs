@@ -22,6 +22,8 @@ use crate::format::{Format, Limits, Region};
 use crate::manifest::Manifest;
 use crate::{Error, ErrorKind, Result};
 
+use etag::Tag;
+
 pub use derive::decode_chunk;
 pub use form::{AbsentChunk, ChunkForm};
 
@@ -106,11 +108,17 @@ pub struct Reader {
     opener: Arc<dyn ObjectOpener>,
     formats: Vec<Arc<dyn Format>>,
     settings: ReadSettings,
-    /// Derived chunks by entity tag.
-    cache: Cache<String, Bytes>,
+    /// Derived chunks, and small stored ones, by entity tag.
+    cache: Cache<u128, Bytes>,
     /// One permit for each KiB of data in work.
     work: Arc<Semaphore>,
 }
+
+/// What an entry of the cache takes besides its bytes.
+const ENTRY_BYTES: usize = 128;
+
+/// Largest stored chunk that is kept in memory: larger ones are as fast from the page cache.
+const MAX_KEPT_BYTES: u32 = 128 << 10;
 
 /// Bytes that one permit of the work budget stands for.
 const PERMIT_BYTES: u64 = 1024;
@@ -125,9 +133,7 @@ impl Reader {
     ) -> Self {
         let cache = Cache::builder()
             .max_capacity(settings.cache_bytes)
-            .weigher(|key: &String, chunk: &Bytes| {
-                u32::try_from(key.len() + chunk.len() + 64).unwrap_or(u32::MAX)
-            })
+            .weigher(|_, chunk: &Bytes| u32::try_from(chunk.len() + ENTRY_BYTES).unwrap_or(u32::MAX))
             .build();
         let n_permits = (settings.work_bytes / PERMIT_BYTES).clamp(1, u64::from(u32::MAX >> 3));
         let work = Arc::new(Semaphore::new(n_permits as usize));
@@ -147,17 +153,48 @@ impl Reader {
         index: &[u64],
     ) -> Result<Option<Chunk>> {
         let Some(wanted) = self.find(manifest, variable, form, index).await? else { return Ok(None) };
-        let head = wanted.head(manifest, variable, form);
+        let tag = wanted.tag(manifest, form);
         let bytes = match &wanted.found {
-            Found::Stored(chunk) => {
-                self.stored_bytes(manifest, &manifest.dataset.objects, chunk, form::is_summed(variable, chunk))
-                    .await?
-            }
+            Found::Stored(chunk) => self.passed_bytes(manifest, variable, chunk, tag).await?,
             Found::Derived(_) | Found::Filled => {
-                self.derived_bytes(manifest, variable, form, index, &wanted, &head).await?
+                self.derived_bytes(manifest, variable, form, index, &wanted, tag).await?
             }
         };
-        Ok(Some(Chunk { head: ChunkHead { len_bytes: Some(bytes.len() as u64), ..head }, bytes }))
+        let head = ChunkHead {
+            etag: tag.text(),
+            len_bytes: Some(bytes.len() as u64),
+            modified: wanted.modified(manifest),
+        };
+        Ok(Some(Chunk { bytes, head }))
+    }
+
+    /// The bytes of a stored chunk that passes, from memory if its object was seen unchanged a moment ago.
+    async fn passed_bytes(
+        &self,
+        manifest: &Manifest,
+        variable: &Variable,
+        chunk: &ChunkRef,
+        tag: Tag,
+    ) -> Result<Bytes> {
+        let objects = &manifest.dataset.objects;
+        let is_kept = chunk.len_bytes <= MAX_KEPT_BYTES;
+        let is_unchanged = match chunk.part.place {
+            Place::Object(number) => {
+                objects.get(number as usize).is_some_and(|object| self.bytes.was_seen(object))
+            }
+            Place::Inline | Place::Format(_) => true,
+        };
+        if is_kept
+            && is_unchanged
+            && let Some(bytes) = self.cache.get(&tag.0).await
+        {
+            return Ok(bytes);
+        }
+        let bytes = self.stored_bytes(manifest, objects, chunk, form::is_summed(variable, chunk)).await?;
+        if is_kept {
+            self.cache.insert(tag.0, bytes.clone()).await;
+        }
+        Ok(bytes)
     }
 
     /// What [`Reader::chunk`] would answer, without reading or computing it.
@@ -173,13 +210,12 @@ impl Reader {
     ) -> Result<Option<ChunkHead>> {
         let wanted = self.find(manifest, variable, form, index).await?;
         let Some(wanted) = wanted else { return Ok(None) };
-        let mut head = wanted.head(manifest, variable, form);
-        if head.len_bytes.is_none()
-            && let Some(kept) = self.cache.get(&head.etag).await
-        {
-            head.len_bytes = Some(kept.len() as u64);
-        }
-        Ok(Some(head))
+        let tag = wanted.tag(manifest, form);
+        let len_bytes = match &wanted.found {
+            Found::Stored(chunk) => Some(form::passed_len(variable, chunk)),
+            Found::Derived(_) | Found::Filled => self.cache.get(&tag.0).await.map(|kept| kept.len() as u64),
+        };
+        Ok(Some(ChunkHead { etag: tag.text(), len_bytes, modified: wanted.modified(manifest) }))
     }
 
     /// Where each chunk of the form's grid that exists can be read, with its position in C order, ascending.
@@ -312,7 +348,10 @@ impl Reader {
             match table.get(linear) {
                 None => None,
                 Some(chunk) if form.passes(variable, &chunk.part) => Some(Found::Stored(chunk)),
-                Some(chunk) => Some(Found::Derived(etag::of_chunk(&manifest.dataset.objects, &chunk))),
+                Some(chunk) => {
+                    let made_of = [Some(chunk)].into_iter();
+                    Some(Found::Derived(etag::of_chunks(&manifest.dataset.objects, made_of)))
+                }
             }
         } else {
             derive::covering_tag(table, &manifest.dataset.objects, variable, &form.region(variable, index))?
@@ -339,31 +378,27 @@ enum Found {
     /// Its stored bytes are what is wanted.
     Stored(ChunkRef),
     /// It must be derived; a tag of what it is derived from.
-    Derived(u64),
+    Derived(Tag),
     /// It was never written; the fill is sent.
     Filled,
 }
 
 impl Wanted {
-    fn head(&self, manifest: &Manifest, variable: &Variable, form: &ChunkForm) -> ChunkHead {
-        let objects = &manifest.dataset.objects;
+    fn tag(&self, manifest: &Manifest, form: &ChunkForm) -> Tag {
+        let revision = &manifest.revision;
         match &self.found {
-            Found::Stored(chunk) => ChunkHead {
-                etag: etag::stored(objects, chunk, &manifest.revision),
-                len_bytes: Some(form::passed_len(variable, chunk)),
-                modified: etag::modified(objects, chunk.part.place),
-            },
-            Found::Derived(tag) => ChunkHead {
-                etag: etag::derived(*tag, &manifest.revision, self.table, self.linear, form),
-                len_bytes: None,
-                modified: etag::modified(objects, Place::Object(0)),
-            },
-            Found::Filled => ChunkHead {
-                etag: etag::derived(0, &manifest.revision, self.table, u64::MAX, form),
-                len_bytes: None,
-                modified: etag::modified(objects, Place::Object(0)),
-            },
+            Found::Stored(chunk) => etag::stored(&manifest.dataset.objects, chunk, revision),
+            Found::Derived(made_of) => etag::derived(*made_of, revision, self.table, self.linear, form),
+            Found::Filled => etag::derived(Tag(0), revision, self.table, u64::MAX, form),
         }
+    }
+
+    fn modified(&self, manifest: &Manifest) -> Option<SystemTime> {
+        let place = match &self.found {
+            Found::Stored(chunk) => chunk.part.place,
+            Found::Derived(_) | Found::Filled => Place::Object(0),
+        };
+        etag::modified(&manifest.dataset.objects, place)
     }
 }
 

@@ -183,7 +183,9 @@ impl Comparison<'_> {
             // A damaged chunk: reading it is an error with both, and stays one when it is served.
             (Err(_), None) => Ok(ChunkOutcome::BothFail),
             (Ok(_), None) => Err(format!("the reference library refuses the chunk at {:?}", region.start)),
-            (Err(error), Some(_)) => Err(format!("the chunk at {:?} cannot be decoded: {error}", region.start)),
+            (Err(error), Some(_)) => {
+                Err(format!("the chunk at {:?} cannot be decoded: {error}", region.start))
+            }
         }
     }
 
@@ -296,8 +298,7 @@ mod tests {
     use thermocline_model::{ChunkPart, ChunkTableBuilder};
 
     fn table(n_chunks: u64, len_bytes: u32) -> ChunkTable {
-        let part =
-            ChunkPart { place: Place::Object(0), encoding: 0, filter_mask: 0, is_short: false };
+        let part = ChunkPart { place: Place::Object(0), encoding: 0, filter_mask: 0, is_short: false };
         let mut builder = ChunkTableBuilder::new();
         for linear in 0..n_chunks {
             builder.push(linear, ChunkRef { part, offset: 0, len_bytes });

@@ -3,15 +3,18 @@
 //! Files are not mapped: a file cut short while it is mapped ends the process with SIGBUS.
 
 use std::fs::{File, Metadata};
+use std::io::IoSliceMut;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use moka::sync::Cache;
-use parking_lot::Mutex;
 use rustix::buffer::spare_capacity;
+use rustix::fs::{AtFlags, StatxFlags, statx};
+use rustix::io::ReadWriteFlags;
 use thermocline_model::{Object, ObjectIdentity};
 
 use super::roots::{Root, resolve};
@@ -24,18 +27,29 @@ const PATH_CHECK: Duration = Duration::from_millis(500);
 /// What a client is told to wait while a changed file is indexed again.
 pub(super) const CHANGED: ErrorKind = ErrorKind::Changed { retry_after: Duration::from_secs(2) };
 
+/// Largest range that is read on the caller's thread when the page cache holds it: a copy of this size
+/// takes some tens of microseconds.
+const MAX_IMMEDIATE_BYTES: usize = 128 << 10;
+
 /// A file that is kept open between reads.
 pub(super) struct OpenFile {
     file: File,
     path: PathBuf,
     inode: u64,
-    path_checked: Mutex<Instant>,
+    opened: Instant,
+    /// When the path was last seen to name this file, in milliseconds after `opened`.
+    path_checked_ms: AtomicU64,
+    /// The state in which the file was when the path was checked last.
+    seen_mtime_ns: AtomicI64,
+    seen_len_bytes: AtomicU64,
 }
 
 impl OpenFile {
     /// Bytes of the file in the state of `object`. Blocking.
     pub(super) fn read_checked(&self, object: &Object, offset: u64, len_bytes: usize) -> Result<Bytes> {
-        self.check_path(object)?;
+        if !self.is_path_fresh() {
+            self.check_path(object)?;
+        }
         let bytes = read_exact(&self.file, offset, len_bytes);
         // Looked at after the read: what was written before or meanwhile shows in size or time.
         let metadata = self.file.metadata().map_err(|cause| unavailable(object, cause))?;
@@ -45,14 +59,57 @@ impl OpenFile {
         bytes.map_err(|cause| unavailable(object, cause))
     }
 
+    /// Bytes of the file in the state of `object` if the page cache holds them: never waits for a disk.
+    ///
+    /// `None` when it cannot be told without waiting, or when anything is not as it should be:
+    /// [`OpenFile::read_checked`] finds out.
+    pub(super) fn read_now(&self, object: &Object, offset: u64, len_bytes: usize) -> Option<Bytes> {
+        if len_bytes > MAX_IMMEDIATE_BYTES || !self.is_path_fresh() {
+            return None;
+        }
+        let mut buffer = vec![0; len_bytes];
+        let parts = &mut [IoSliceMut::new(&mut buffer)];
+        let n_read = rustix::io::preadv2(&self.file, parts, offset, ReadWriteFlags::NOWAIT).ok()?;
+        (n_read == len_bytes && self.is_same_now(object)).then(|| Bytes::from(buffer))
+    }
+
+    /// Compares the file's state without asking a file server for it.
+    fn is_same_now(&self, object: &Object) -> bool {
+        let flags = AtFlags::EMPTY_PATH | AtFlags::STATX_DONT_SYNC;
+        let wanted = StatxFlags::MTIME | StatxFlags::SIZE | StatxFlags::INO;
+        let Ok(state) = statx(&self.file, c"", flags, wanted) else { return false };
+        let mtime_ns = state
+            .stx_mtime
+            .tv_sec
+            .saturating_mul(1_000_000_000)
+            .saturating_add(i64::from(state.stx_mtime.tv_nsec));
+        object.len_bytes == state.stx_size
+            && object.identity == ObjectIdentity::Modified { mtime_ns, inode: state.stx_ino }
+    }
+
+    /// True if the file was seen in the state of `object`, under its path, a moment ago.
+    pub(super) fn was_seen(&self, object: &Object) -> bool {
+        let ObjectIdentity::Modified { mtime_ns, inode } = object.identity else { return false };
+        self.is_path_fresh()
+            && inode == self.inode
+            && mtime_ns == self.seen_mtime_ns.load(Ordering::Acquire)
+            && object.len_bytes == self.seen_len_bytes.load(Ordering::Acquire)
+    }
+
+    fn age_ms(&self) -> u64 {
+        u64::try_from(self.opened.elapsed().as_millis()).unwrap_or(u64::MAX)
+    }
+
+    fn is_path_fresh(&self) -> bool {
+        let checked = self.path_checked_ms.load(Ordering::Acquire);
+        u128::from(self.age_ms().saturating_sub(checked)) < PATH_CHECK.as_millis()
+    }
+
     /// Notices that the path names another file by now.
     fn check_path(&self, object: &Object) -> Result<()> {
-        if self.path_checked.lock().elapsed() < PATH_CHECK {
-            return Ok(());
-        }
         match std::fs::metadata(&self.path) {
             Ok(metadata) if metadata.ino() == self.inode => {
-                *self.path_checked.lock() = Instant::now();
+                self.saw(&metadata);
                 Ok(())
             }
             Ok(_) => Err(changed(object)),
@@ -61,6 +118,12 @@ impl OpenFile {
             }
             Err(cause) => Err(unavailable(object, cause)),
         }
+    }
+
+    fn saw(&self, metadata: &Metadata) {
+        self.seen_mtime_ns.store(mtime_ns(metadata), Ordering::Release);
+        self.seen_len_bytes.store(metadata.len(), Ordering::Release);
+        self.path_checked_ms.store(self.age_ms(), Ordering::Release);
     }
 }
 
@@ -101,6 +164,11 @@ impl OpenFiles {
         Self { files }
     }
 
+    /// The file of a path, if it is open.
+    pub(super) fn get_open(&self, href: &str) -> Option<Arc<OpenFile>> {
+        self.files.get(href)
+    }
+
     /// The open file of a path, opened on the blocking pool if it is not open yet.
     pub(super) async fn get(&self, roots: &[Root], href: &str) -> Result<Arc<OpenFile>> {
         if let Some(file) = self.files.get(href) {
@@ -127,17 +195,28 @@ fn open_file(roots: &[Root], href: &str) -> Result<OpenFile> {
         let kind = ErrorKind::Unavailable { retry_after: Duration::from_secs(10) };
         Error::new(kind, format!("cannot open {href}")).with_source(cause)
     })?;
-    let inode = file.metadata().map_err(|cause| lost().with_source(cause))?.ino();
-    Ok(OpenFile { file, path, inode, path_checked: Mutex::new(Instant::now()) })
+    let metadata = file.metadata().map_err(|cause| lost().with_source(cause))?;
+    Ok(OpenFile {
+        path,
+        inode: metadata.ino(),
+        opened: Instant::now(),
+        path_checked_ms: AtomicU64::new(0),
+        seen_mtime_ns: AtomicI64::new(mtime_ns(&metadata)),
+        seen_len_bytes: AtomicU64::new(metadata.len()),
+        file,
+    })
 }
 
 fn is_same(object: &Object, metadata: &Metadata) -> bool {
     object.len_bytes == metadata.len() && object.identity == identity(metadata)
 }
 
+fn mtime_ns(metadata: &Metadata) -> i64 {
+    metadata.mtime().saturating_mul(1_000_000_000).saturating_add(metadata.mtime_nsec())
+}
+
 fn identity(metadata: &Metadata) -> ObjectIdentity {
-    let mtime_ns = metadata.mtime().saturating_mul(1_000_000_000).saturating_add(metadata.mtime_nsec());
-    ObjectIdentity::Modified { mtime_ns, inode: metadata.ino() }
+    ObjectIdentity::Modified { mtime_ns: mtime_ns(metadata), inode: metadata.ino() }
 }
 
 fn object(href: &str, metadata: &Metadata) -> Object {

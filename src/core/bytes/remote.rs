@@ -34,16 +34,22 @@ impl RemoteReads {
         object: &Object,
         range: Range<u64>,
     ) -> Result<Bytes> {
-        let _permit = self.permits.acquire().await.map_err(|cause| {
-            Error::internal("the limit of remote reads is closed").with_source(cause)
-        })?;
+        let _permit = self
+            .permits
+            .acquire()
+            .await
+            .map_err(|cause| Error::internal("the limit of remote reads is closed").with_source(cause))?;
         read_range(store.as_ref(), path, object, range).await
     }
 
-    pub(super) fn open(&self, store: Arc<dyn ObjectStore>, path: StorePath, href: &str) -> Result<RemoteObject> {
-        let object = self
-            .stat(&store, &path, href)?
-            .ok_or_else(|| Error::not_found(format!("no object {href}")))?;
+    pub(super) fn open(
+        &self,
+        store: Arc<dyn ObjectStore>,
+        path: StorePath,
+        href: &str,
+    ) -> Result<RemoteObject> {
+        let object =
+            self.stat(&store, &path, href)?.ok_or_else(|| Error::not_found(format!("no object {href}")))?;
         let permits = Arc::clone(&self.permits);
         Ok(RemoteObject { object, path, store, permits, runtime: self.runtime.clone() })
     }
@@ -61,7 +67,12 @@ impl RemoteReads {
         }
     }
 
-    pub(super) fn list(&self, store: &Arc<dyn ObjectStore>, path: &StorePath, href: &str) -> Result<Vec<Object>> {
+    pub(super) fn list(
+        &self,
+        store: &Arc<dyn ObjectStore>,
+        path: &StorePath,
+        href: &str,
+    ) -> Result<Vec<Object>> {
         let listing = store.list(Some(path)).try_collect::<Vec<_>>();
         let metas = self.runtime.block_on(listing).map_err(|cause| failure(href, cause))?;
         let base = href.trim_end_matches('/');
@@ -107,7 +118,9 @@ const NO_ETAG: &str = "modified:";
 
 fn identity(meta: &ObjectMeta) -> ObjectIdentity {
     let etag = meta.e_tag.clone();
-    ObjectIdentity::ETag(etag.unwrap_or_else(|| format!("{NO_ETAG}{}", meta.last_modified.timestamp_millis())))
+    ObjectIdentity::ETag(
+        etag.unwrap_or_else(|| format!("{NO_ETAG}{}", meta.last_modified.timestamp_millis())),
+    )
 }
 
 fn object(href: &str, meta: &ObjectMeta) -> Object {
@@ -149,9 +162,10 @@ impl ReadAt for RemoteObject {
             return Ok(Bytes::new());
         }
         self.runtime.block_on(async {
-            let _permit = self.permits.acquire().await.map_err(|cause| {
-                Error::internal("the limit of remote reads is closed").with_source(cause)
-            })?;
+            let _permit =
+                self.permits.acquire().await.map_err(|cause| {
+                    Error::internal("the limit of remote reads is closed").with_source(cause)
+                })?;
             read_range(self.store.as_ref(), &self.path, &self.object, offset..end).await
         })
     }

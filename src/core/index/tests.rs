@@ -72,10 +72,7 @@ fn variable(name: &str, table: u32) -> Variable {
         storage: Storage {
             chunk_shape: vec![2],
             served_chunk_shape: vec![4],
-            encodings: vec![
-                Encoding { dtype, codecs },
-                Encoding { dtype: record, codecs: vec![] },
-            ],
+            encodings: vec![Encoding { dtype, codecs }, Encoding { dtype: record, codecs: vec![] }],
             table,
             source_path: format!("/g/{name}"),
         },

@@ -1,15 +1,16 @@
 //! Derived chunks and values: stored chunks are read, decoded, put together and encoded.
 
-use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 
 use bytes::Bytes;
 use futures::{StreamExt, TryStreamExt, stream};
-use thermocline_codec::{ChunkSpec, decode, encode, fill_chunk, fixed_to_text, join_chars, region, swap_byte_order};
+use thermocline_codec::{
+    ChunkSpec, decode, encode, fill_chunk, fixed_to_text, join_chars, region, swap_byte_order,
+};
 use thermocline_model::{ArrayBytes, ChunkRef, ChunkTable, DataType, Object, Place, StringPadding, Variable};
-use twox_hash::XxHash64;
 
-use super::{ChunkForm, ChunkHead, Found, Reader, Wanted, etag};
+use super::etag::{self, Tag};
+use super::{ChunkForm, Found, Reader, Wanted};
 use crate::format::{Region, Source};
 use crate::manifest::{Manifest, blocking};
 use crate::{Error, ErrorKind, Result};
@@ -88,16 +89,14 @@ pub(super) fn covering_tag(
     objects: &[Object],
     variable: &Variable,
     region: &Region,
-) -> Result<Option<u64>> {
+) -> Result<Option<Tag>> {
     let grid = stored_grid(variable)?;
-    let mut hash = XxHash64::with_seed(4);
-    let mut is_written = false;
-    for index in covering(variable, region)? {
-        let chunk = grid.linear(&index).and_then(|linear| table.get(linear));
-        is_written |= chunk.is_some();
-        chunk.map(|chunk| etag::of_chunk(objects, &chunk)).hash(&mut hash);
-    }
-    Ok(is_written.then(|| hash.finish()))
+    let chunks: Vec<Option<ChunkRef>> = covering(variable, region)?
+        .iter()
+        .map(|index| grid.linear(index).and_then(|linear| table.get(linear)))
+        .collect();
+    let is_written = chunks.iter().any(Option::is_some);
+    Ok(is_written.then(|| etag::of_chunks(objects, chunks.into_iter())))
 }
 
 fn stored_grid(variable: &Variable) -> Result<thermocline_model::ChunkGrid> {
@@ -113,7 +112,7 @@ impl Reader {
         form: &ChunkForm,
         index: &[u64],
         wanted: &Wanted,
-        head: &ChunkHead,
+        tag: Tag,
     ) -> Result<Bytes> {
         let make = async {
             let made = match wanted.found {
@@ -122,10 +121,10 @@ impl Reader {
             };
             made.map_err(Arc::new)
         };
-        let key = head.etag.clone();
-        self.cache.try_get_with(key, make).await.map_err(|shared: Arc<Arc<Error>>| {
-            Error::new(shared.kind(), shared.to_string())
-        })
+        self.cache
+            .try_get_with(tag.0, make)
+            .await
+            .map_err(|shared: Arc<Arc<Error>>| Error::new(shared.kind(), shared.to_string()))
     }
 
     async fn derive(
@@ -205,7 +204,8 @@ impl Reader {
         number: u32,
     ) -> Result<ArrayBytes> {
         let object = manifest.dataset.objects.get(number as usize).cloned();
-        let object = object.ok_or_else(|| Error::internal(format!("no object {number} in {}", manifest.id)))?;
+        let object =
+            object.ok_or_else(|| Error::internal(format!("no object {number} in {}", manifest.id)))?;
         let format = self.formats.iter().find(|format| format.id() == manifest.format).cloned();
         let format = format.ok_or_else(|| Error::internal(format!("no format {:?}", manifest.format)))?;
         let chunk_shape = variable.storage.chunk_shape.clone();
@@ -250,7 +250,8 @@ pub fn decode_chunk(
     max_bytes: u64,
 ) -> Result<ArrayBytes> {
     let encoding = variable.storage.encodings.get(usize::from(chunk.part.encoding));
-    let encoding = encoding.ok_or_else(|| Error::internal("a chunk names an encoding that does not exist"))?;
+    let encoding =
+        encoding.ok_or_else(|| Error::internal("a chunk names an encoding that does not exist"))?;
     if encoding.dtype != variable.dtype {
         return Err(Error::internal(format!("an encoding of {:?} has another type", variable.name)));
     }

@@ -4,41 +4,80 @@ use std::hash::{Hash, Hasher};
 use std::time::{Duration, SystemTime};
 
 use thermocline_model::{ChunkRef, Object, ObjectIdentity, Place};
-use twox_hash::XxHash64;
+use twox_hash::XxHash3_128;
 
 use super::ChunkForm;
 use crate::manifest::Revision;
 
+/// An entity tag: wide enough that two chunks never share one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(super) struct Tag(pub(super) u128);
+
+impl Tag {
+    /// The tag as text, without quotes.
+    pub(super) fn text(self) -> String {
+        format!("{:032x}", self.0)
+    }
+}
+
+/// Feeds what is hashed to the wide hash.
+struct Wide(XxHash3_128);
+
+impl Wide {
+    fn new(seed: u64) -> Self {
+        Self(XxHash3_128::with_seed(seed))
+    }
+
+    fn tag(self) -> Tag {
+        Tag(self.0.finish_128())
+    }
+}
+
+impl Hasher for Wide {
+    fn write(&mut self, bytes: &[u8]) {
+        self.0.write(bytes);
+    }
+
+    fn finish(&self) -> u64 {
+        self.0.finish_128() as u64
+    }
+}
+
 /// Tag of a stored chunk: identity of its object, range.
-pub(super) fn stored(objects: &[Object], chunk: &ChunkRef, revision: &Revision) -> String {
-    let mut hash = XxHash64::with_seed(1);
+pub(super) fn stored(objects: &[Object], chunk: &ChunkRef, revision: &Revision) -> Tag {
+    let mut hash = Wide::new(1);
     hash_chunk(&mut hash, objects, chunk);
     if chunk.part.place == Place::Inline {
         revision.0.hash(&mut hash);
     }
-    format!("{:016x}", hash.finish())
+    hash.tag()
 }
 
-/// Tag of the stored bytes that a derived chunk is made of.
-pub(super) fn of_chunk(objects: &[Object], chunk: &ChunkRef) -> u64 {
-    let mut hash = XxHash64::with_seed(2);
-    hash_chunk(&mut hash, objects, chunk);
-    hash.finish()
+/// Tag of the stored chunks that a derived chunk is made of; `None` stands for one never written.
+pub(super) fn of_chunks(objects: &[Object], chunks: impl Iterator<Item = Option<ChunkRef>>) -> Tag {
+    let mut hash = Wide::new(2);
+    for chunk in chunks {
+        chunk.is_some().hash(&mut hash);
+        if let Some(chunk) = chunk {
+            hash_chunk(&mut hash, objects, &chunk);
+        }
+    }
+    hash.tag()
 }
 
 /// Tag of a derived chunk: what it is made of, and how.
-pub(super) fn derived(tag: u64, revision: &Revision, table: u32, linear: u64, form: &ChunkForm) -> String {
-    let mut hash = XxHash64::with_seed(3);
-    (tag, &revision.0, table, linear).hash(&mut hash);
+pub(super) fn derived(made_of: Tag, revision: &Revision, table: u32, linear: u64, form: &ChunkForm) -> Tag {
+    let mut hash = Wide::new(3);
+    (made_of.0, &revision.0, table, linear).hash(&mut hash);
     (&form.dtype, &form.chunk_shape, &form.codecs).hash(&mut hash);
-    format!("d{:016x}", hash.finish())
+    hash.tag()
 }
 
-fn hash_chunk(hash: &mut XxHash64, objects: &[Object], chunk: &ChunkRef) {
+fn hash_chunk(hash: &mut Wide, objects: &[Object], chunk: &ChunkRef) {
     (chunk.part, chunk.offset, chunk.len_bytes).hash(hash);
     let (Place::Object(number) | Place::Format(number)) = chunk.part.place else { return };
     if let Some(object) = objects.get(number as usize) {
-        (object.len_bytes, &object.identity).hash(hash);
+        (&object.href, object.len_bytes, &object.identity).hash(hash);
     }
 }
 

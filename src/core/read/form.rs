@@ -99,7 +99,6 @@ impl ChunkForm {
         mask_of_rest == 0 && encoding.codecs.get(..n_codecs) == Some(self.codecs.as_slice())
     }
 
-
     /// Where the stored bytes of a chunk can be read as they are wanted.
     pub(super) fn location(&self, variable: &Variable, chunk: &ChunkRef) -> ChunkLocation {
         if !self.is_one_stored_chunk(variable) || !self.passes(variable, &chunk.part) {
@@ -107,11 +106,9 @@ impl ChunkForm {
         }
         match chunk.part.place {
             Place::Inline => ChunkLocation::Inline,
-            Place::Object(object) => ChunkLocation::Object {
-                object,
-                offset: chunk.offset,
-                len_bytes: passed_len(variable, chunk),
-            },
+            Place::Object(object) => {
+                ChunkLocation::Object { object, offset: chunk.offset, len_bytes: passed_len(variable, chunk) }
+            }
             Place::Format(_) => ChunkLocation::Derived,
         }
     }

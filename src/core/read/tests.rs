@@ -94,11 +94,8 @@ impl Fixture {
         };
         let root = Group { variables: vec![variable.clone()], ..Group::default() };
         let dataset = Dataset { root, objects: vec![source], ..Dataset::default() };
-        let spec = DatasetSpec::new(
-            DatasetId::new("a").unwrap(),
-            SourceSpec::Object("/data/a.nc".into()),
-            "a test",
-        );
+        let spec =
+            DatasetSpec::new(DatasetId::new("a").unwrap(), SourceSpec::Object("/data/a.nc".into()), "a test");
         let storage = Arc::new(InMemory { table: Arc::new(table.build()), inline: Vec::new() });
         let manifest = Manifest::new(spec, dataset, Revision("r1".into()), "test".into(), storage);
         let opener = Objects::new(Vec::new(), ObjectSettings::default(), tokio::runtime::Handle::current());
@@ -122,7 +119,8 @@ async fn chunk(fixture: (Reader, Arc<Manifest>, Variable), form: &ChunkForm, ind
 
 #[tokio::test]
 async fn stored_bytes_pass_through_untouched() {
-    let fixture = Fixture { codecs: vec![Codec::Lzf], chunks: vec![(1, b"whatever".to_vec(), 0)], fill: None };
+    let fixture =
+        Fixture { codecs: vec![Codec::Lzf], chunks: vec![(1, b"whatever".to_vec(), 0)], fill: None };
     let form = ChunkForm { codecs: vec![Codec::Lzf], ..raw_form(2, AbsentChunk::Absent) };
     assert_eq!(chunk(fixture.build(), &form, 1).await.unwrap().as_ref(), b"whatever");
 }
@@ -180,7 +178,8 @@ async fn a_checksum_at_the_end_is_verified_and_cut_off() {
     let mut bad = good.clone();
     bad[0] = 7;
     let codecs = vec![Codec::Fletcher32];
-    let build = |bytes: Vec<u8>| Fixture { codecs: codecs.clone(), chunks: vec![(0, bytes, 0)], fill: None }.build();
+    let build =
+        |bytes: Vec<u8>| Fixture { codecs: codecs.clone(), chunks: vec![(0, bytes, 0)], fill: None }.build();
     let form = raw_form(2, AbsentChunk::Absent);
     assert_eq!(chunk(build(good), &form, 0).await.unwrap().as_ref(), bytes_of(&[1, 2]));
     let (reader, manifest, variable) = build(bad);
@@ -197,15 +196,9 @@ async fn a_damaged_chunk_is_an_error_however_it_is_asked_for() {
     };
     let (reader, manifest, variable) = fixture.build();
     let form = raw_form(2, AbsentChunk::Filled);
-    assert_eq!(
-        reader.chunk(&manifest, &variable, &form, &[0]).await.unwrap_err().kind(),
-        ErrorKind::Corrupt
-    );
+    assert_eq!(reader.chunk(&manifest, &variable, &form, &[0]).await.unwrap_err().kind(), ErrorKind::Corrupt);
     let region = Region { start: vec![0], shape: vec![5] };
-    assert_eq!(
-        reader.values(&manifest, &variable, &region).await.unwrap_err().kind(),
-        ErrorKind::Corrupt
-    );
+    assert_eq!(reader.values(&manifest, &variable, &region).await.unwrap_err().kind(), ErrorKind::Corrupt);
 }
 
 #[tokio::test]

@@ -21,12 +21,7 @@ pub(super) enum Request {
         path: String,
     },
     /// To read values of the open file.
-    Read {
-        variable: Box<Variable>,
-        dtype: DataType,
-        start: Vec<u64>,
-        shape: Vec<u64>,
-    },
+    Read { variable: Box<Variable>, dtype: DataType, start: Vec<u64>, shape: Vec<u64> },
 }
 
 /// What a worker answers.

@@ -50,9 +50,7 @@ fn serve_file(
     let limits = Limits::default();
     let opened = open_source(path, runtime);
     let source = match &opened {
-        Ok((objects, object)) => {
-            Ok((objects.others(path), Arc::clone(object)))
-        }
+        Ok((objects, object)) => Ok((objects.others(path), Arc::clone(object))),
         Err(reason) => Err(reason.clone()),
     };
     let format = formats.iter().find(|known| known.id() == format);
@@ -117,7 +115,8 @@ fn open_source(
 }
 
 fn limit_address_space() {
-    let limit = rustix::process::Rlimit { current: Some(MAX_ADDRESS_SPACE), maximum: Some(MAX_ADDRESS_SPACE) };
+    let limit =
+        rustix::process::Rlimit { current: Some(MAX_ADDRESS_SPACE), maximum: Some(MAX_ADDRESS_SPACE) };
     // Where the limit cannot be set the worker still works, only less well fenced.
     let _ = rustix::process::setrlimit(rustix::process::Resource::As, limit);
 }

@@ -39,7 +39,8 @@ fn refusal(path: &str) -> Refusal {
 
 /// `/`: x, lat, lon, tas(lat), pr; `/ocean`: time, temp(time, lat); `/ocean/deep`: salt.
 fn dataset() -> Dataset {
-    let deep = Group { name: "deep".to_owned(), variables: vec![variable("salt", &["x"], &[])], ..Group::default() };
+    let deep =
+        Group { name: "deep".to_owned(), variables: vec![variable("salt", &["x"], &[])], ..Group::default() };
     let ocean = Group {
         name: "ocean".to_owned(),
         dims: vec![dimension("time", 3), dimension("x", 9)],
@@ -82,7 +83,8 @@ fn a_group_as_root_keeps_the_dimensions_of_its_parents() {
     let dataset = apply(dataset(), &spec).unwrap();
 
     assert_eq!(paths(&dataset), set_of(&["salt"]));
-    let dims: BTreeSet<(&str, u64)> = dataset.root.dims.iter().map(|dim| (dim.name.as_str(), dim.len)).collect();
+    let dims: BTreeSet<(&str, u64)> =
+        dataset.root.dims.iter().map(|dim| (dim.name.as_str(), dim.len)).collect();
     assert_eq!(dims, BTreeSet::from([("lat", 2), ("time", 3), ("x", 9)]));
     assert_eq!(dataset.root.name, "");
 }
