@@ -1,1 +1,507 @@
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpStream};
+use std::time::Duration;
 
+use async_trait::async_trait;
+use axum::body::Body;
+use axum::extract::{ConnectInfo, State};
+use axum::response::{IntoResponse, Response};
+use axum::routing::{get, post};
+use bytes::Bytes;
+use http::{HeaderMap, Method};
+use http_body_util::BodyExt;
+use serde_json::Value;
+use tempfile::TempDir;
+use thermocline_core::bytes::{ObjectSettings, Objects};
+use thermocline_core::catalog::{Catalog, CatalogParts, CatalogSettings};
+use thermocline_core::index::{IndexSettings, IndexStore};
+use thermocline_core::read::{ReadSettings, Reader};
+use thermocline_core::reference::InProcess;
+use thermocline_core::{ErrorKind, Result};
+use tower::ServiceExt;
+
+use super::*;
+use crate::conditional::{Representation, respond, respond_head};
+use crate::links::BaseUrl;
+use crate::plugin::{Operation, Route, ServePlugin, with_propfind};
+use crate::{App, DatasetPath, HttpConfig, OpenDataset, PluginStatus};
+
+struct Toy {
+    id: &'static str,
+    app_routes: fn() -> Vec<Route>,
+    dataset_routes: fn() -> Vec<Route>,
+}
+
+#[async_trait]
+impl ServePlugin for Toy {
+    fn id(&self) -> &'static str {
+        self.id
+    }
+
+    fn app_routes(&self) -> Vec<Route> {
+        (self.app_routes)()
+    }
+
+    fn dataset_routes(&self) -> Vec<Route> {
+        (self.dataset_routes)()
+    }
+}
+
+fn route(path: &'static str, handler: MethodRouter<AppState>) -> Route {
+    Route { path, handler, operations: vec![Operation::get("a test", "text/plain")] }
+}
+
+fn representation(media_type: &'static str) -> Representation {
+    Representation { media_type, etag: "tag".into(), modified: None, max_age: Duration::from_secs(60) }
+}
+
+const LONG_TEXT: &[u8] = &[b'x'; 100_000];
+
+async fn text(method: Method, headers: HeaderMap) -> Response {
+    respond(&method, &headers, &representation("application/json"), Bytes::from_static(LONG_TEXT))
+}
+
+async fn chunk(method: Method, headers: HeaderMap) -> Response {
+    respond(&method, &headers, &representation("application/octet-stream"), Bytes::from_static(LONG_TEXT))
+}
+
+async fn cold(headers: HeaderMap) -> Response {
+    respond_head(&headers, &representation("application/octet-stream"), None)
+}
+
+async fn panicking() -> &'static str {
+    let nothing: Option<&str> = None;
+    nothing.expect("a mistake in /private/file")
+}
+
+async fn slow() -> &'static str {
+    std::future::pending::<()>().await;
+    "never"
+}
+
+async fn corrupt() -> Result<&'static str, Problem> {
+    Err(Error::corrupt("cannot decode chunk 3 of /data/private/tas.nc"))?
+}
+
+async fn number(
+    axum::extract::Query(query): axum::extract::Query<std::collections::HashMap<String, u8>>,
+) -> String {
+    format!("{query:?}")
+}
+
+fn app_routes() -> Vec<Route> {
+    let upload = Operation { method: "post", ..Operation::get("a test", "text/plain") };
+    let listed = with_propfind(get(|| async { "page" }), || async { "listing" });
+    vec![
+        route("/", get(|| async { "overview" })),
+        route("/text", get(text)),
+        route("/chunk", get(chunk)),
+        route("/cold", get(cold)),
+        route("/panic", get(panicking)),
+        route("/slow", get(slow)),
+        route("/corrupt", get(corrupt)),
+        route("/number", get(number)),
+        route("/base", get(|base: BaseUrl| async move { base.0 })),
+        route("/listed", listed),
+        Route {
+            path: "/upload",
+            handler: post(|body: Bytes| async move { body.len().to_string() }),
+            operations: vec![upload],
+        },
+    ]
+}
+
+fn dataset_routes() -> Vec<Route> {
+    vec![
+        route(
+            "/",
+            get(|State(app): State<AppState>| async move { app.config.single.clone().unwrap_or_default() }),
+        ),
+        route("/keys", get(|_: OpenDataset| async { "keys" })),
+        route("/zarr/{*key}", get(|DatasetPath(key): DatasetPath| async move { key })),
+    ]
+}
+
+fn none() -> Vec<Route> {
+    Vec::new()
+}
+
+struct Site {
+    router: Router,
+    _dir: TempDir,
+}
+
+async fn app(plugins: Vec<Toy>, config: HttpConfig) -> (App, TempDir) {
+    let dir = TempDir::new().unwrap();
+    let objects = Objects::new(Vec::new(), ObjectSettings::default(), tokio::runtime::Handle::current());
+    let catalog = Catalog::new(CatalogParts {
+        providers: Vec::new(),
+        index: Arc::new(IndexStore::open(IndexSettings::new(dir.path().join("index"))).unwrap()),
+        opener: Arc::clone(&objects) as _,
+        formats: Vec::new(),
+        references: Arc::new(InProcess),
+        settings: CatalogSettings::default(),
+    });
+    catalog.scan().await;
+    let reader = Reader::new(Arc::clone(&objects) as _, objects, Vec::new(), ReadSettings::default());
+    let plugins = plugins
+        .into_iter()
+        .map(|plugin| (Arc::new(plugin) as Arc<dyn ServePlugin>, PluginStatus::Running))
+        .collect();
+    (App { catalog: Arc::new(catalog), reader: Arc::new(reader), config, plugins, versions: Vec::new() }, dir)
+}
+
+impl Site {
+    async fn new(config: HttpConfig) -> Self {
+        let (app, dir) = app(vec![Toy { id: "toy", app_routes, dataset_routes }], config).await;
+        Self { router: build(Arc::new(app)).unwrap(), _dir: dir }
+    }
+
+    async fn send(&self, method: &str, path: &str, headers: &[(&str, &str)]) -> Response {
+        let request =
+            headers.iter().fold(Request::builder().method(method).uri(path), |request, (name, value)| {
+                request.header(*name, *value)
+            });
+        let mut request = request.body(Body::empty()).unwrap();
+        let peer: SocketAddr = "127.0.0.1:1".parse().unwrap();
+        request.extensions_mut().insert(ConnectInfo(peer));
+        self.router.clone().oneshot(request).await.unwrap()
+    }
+
+    async fn get(&self, path: &str) -> Response {
+        self.send("GET", path, &[]).await
+    }
+}
+
+fn header<'a>(response: &'a Response, name: &str) -> &'a str {
+    response.headers().get(name).map_or("", |value| value.to_str().unwrap())
+}
+
+async fn body(response: Response) -> Bytes {
+    response.into_body().collect().await.unwrap().to_bytes()
+}
+
+async fn json(response: Response) -> Value {
+    serde_json::from_slice(&body(response).await).unwrap()
+}
+
+#[tokio::test]
+async fn what_does_not_exist_is_a_problem_with_its_instance() {
+    let site = Site::new(HttpConfig::default()).await;
+
+    let response = site.get("/no/such?x=1").await;
+
+    assert_eq!(response.status(), 404);
+    assert_eq!(header(&response, "content-type"), "application/problem+json");
+    assert_eq!(header(&response, "access-control-allow-origin"), "*");
+    let problem = json(response).await;
+    assert_eq!(problem["detail"], "No resource at '/no/such'");
+    assert_eq!(problem["instance"], "/no/such");
+}
+
+#[tokio::test]
+async fn a_method_that_is_not_offered_is_405_with_allow() {
+    let site = Site::new(HttpConfig::default()).await;
+
+    for (path, allow) in [
+        ("/text", "GET,HEAD, OPTIONS"),
+        ("/listed", "GET, HEAD, OPTIONS, PROPFIND"),
+        ("/upload", "POST, OPTIONS"),
+    ] {
+        let response = site.send("DELETE", path, &[]).await;
+        assert_eq!(response.status(), 405, "{path}");
+        assert_eq!(header(&response, "allow").replace(", ", ","), allow.replace(", ", ","), "{path}");
+        assert_eq!(header(&response, "content-type"), "application/problem+json");
+    }
+}
+
+#[tokio::test]
+async fn propfind_reaches_its_handler() {
+    let site = Site::new(HttpConfig::default()).await;
+
+    assert_eq!(body(site.send("PROPFIND", "/listed", &[]).await).await, "listing");
+    assert_eq!(body(site.get("/listed").await).await, "page");
+    assert_eq!(site.send("PROPFIND", "/text", &[]).await.status(), 405);
+}
+
+#[tokio::test]
+async fn a_trailing_slash_changes_nothing() {
+    let site = Site::new(HttpConfig::default()).await;
+
+    for path in ["/base", "/base/", "/base//", "/base/?x=1"] {
+        let response = site.send("GET", path, &[("host", "a.example")]).await;
+        assert_eq!(response.status(), 200, "{path}");
+        assert_eq!(body(response).await, "http://a.example");
+    }
+    assert_eq!(body(site.get("/datasets/x/zarr/a/b/").await).await, "a/b");
+    assert_eq!(body(site.get("/").await).await, "overview");
+}
+
+#[tokio::test]
+async fn a_panic_is_500_with_a_request_id_and_says_nothing_of_its_cause() {
+    let site = Site::new(HttpConfig::default()).await;
+
+    let response = site.send("GET", "/panic", &[("x-request-id", "my-id.1")]).await;
+
+    assert_eq!(response.status(), 500);
+    assert_eq!(header(&response, "x-request-id"), "my-id.1");
+    let problem = json(response).await;
+    assert_eq!(problem["request_id"], "my-id.1");
+    assert!(!problem.to_string().contains("mistake"), "{problem}");
+}
+
+#[tokio::test]
+async fn an_error_keeps_its_type_and_hides_folders() {
+    let site = Site::new(HttpConfig::default()).await;
+
+    let response = site.get("/corrupt").await;
+
+    assert_eq!(response.status(), 500);
+    let problem = json(response).await;
+    assert_eq!(problem["type"], "/problems/corrupt");
+    assert_eq!(problem["detail"], "cannot decode chunk 3 of tas.nc");
+}
+
+#[tokio::test]
+async fn a_rejection_of_the_framework_becomes_a_problem() {
+    let site = Site::new(HttpConfig::default()).await;
+
+    let response = site.get("/number?n=many").await;
+
+    assert_eq!(response.status(), 400);
+    let problem = json(response).await;
+    assert_eq!(problem["type"], "/problems/invalid-input");
+    assert!(
+        problem["detail"].as_str().unwrap().contains("many")
+            || problem["detail"].as_str().unwrap().contains("invalid")
+    );
+}
+
+#[tokio::test]
+async fn an_answer_that_takes_too_long_is_503_with_retry_after() {
+    let site =
+        Site::new(HttpConfig { request_timeout: Duration::from_millis(5), ..HttpConfig::default() }).await;
+
+    let response = site.get("/slow").await;
+
+    assert_eq!(response.status(), 503);
+    assert_eq!(header(&response, "retry-after"), "60");
+}
+
+#[tokio::test]
+async fn a_body_beyond_the_limit_is_413() {
+    let site = Site::new(HttpConfig { max_body_bytes: 10, ..HttpConfig::default() }).await;
+    let send = |length: usize| {
+        let request = Request::post("/upload")
+            .header("content-length", length)
+            .body(Body::from(vec![0; length]))
+            .unwrap();
+        site.router.clone().oneshot(request)
+    };
+
+    assert_eq!(send(10).await.unwrap().status(), 200);
+    assert_eq!(send(11).await.unwrap().status(), 413);
+}
+
+#[tokio::test]
+async fn text_is_compressed_when_asked_with_a_tag_of_its_own() {
+    let site = Site::new(HttpConfig::default()).await;
+
+    let plain = site.get("/text").await;
+    let packed = site.send("GET", "/text", &[("accept-encoding", "gzip, br")]).await;
+
+    assert_eq!(header(&plain, "content-encoding"), "");
+    assert_eq!(header(&plain, "etag"), "\"tag\"");
+    assert_eq!(header(&packed, "content-encoding"), "gzip");
+    assert_eq!(header(&packed, "etag"), "\"tag-gz\"");
+    assert_eq!(header(&packed, "vary"), "Accept-Encoding");
+    let length: usize = header(&packed, "content-length").parse().unwrap();
+    let bytes = body(packed).await;
+    assert_eq!(bytes.len(), length);
+    let mut unpacked = Vec::new();
+    flate2::read::GzDecoder::new(&bytes[..]).read_to_end(&mut unpacked).unwrap();
+    assert_eq!(unpacked, LONG_TEXT);
+}
+
+#[tokio::test]
+async fn head_of_compressed_text_has_the_headers_of_get() {
+    let site = Site::new(HttpConfig::default()).await;
+
+    let get = site.send("GET", "/text", &[("accept-encoding", "gzip")]).await;
+    let head = site.send("HEAD", "/text", &[("accept-encoding", "gzip")]).await;
+
+    for name in ["content-length", "etag", "content-encoding"] {
+        assert_eq!(header(&get, name), header(&head, name), "{name}");
+    }
+    assert!(body(head).await.is_empty());
+}
+
+#[tokio::test]
+async fn a_client_that_has_the_compressed_text_gets_304() {
+    let site = Site::new(HttpConfig::default()).await;
+
+    let response =
+        site.send("GET", "/text", &[("accept-encoding", "gzip"), ("if-none-match", "\"tag-gz\"")]).await;
+
+    assert_eq!(response.status(), 304);
+    assert_eq!(header(&response, "etag"), "\"tag-gz\"");
+}
+
+#[tokio::test]
+async fn chunks_are_never_compressed() {
+    let site = Site::new(HttpConfig::default()).await;
+
+    let response = site.send("GET", "/chunk", &[("accept-encoding", "gzip")]).await;
+
+    assert_eq!(header(&response, "content-encoding"), "");
+    assert_eq!(header(&response, "vary"), "");
+    assert_eq!(body(response).await, LONG_TEXT);
+}
+
+#[tokio::test]
+async fn preflights_are_answered() {
+    let site = Site::new(HttpConfig::default()).await;
+
+    let asked = [("origin", "https://a.example"), ("access-control-request-headers", "range, authorization")];
+    let response = site.send("OPTIONS", "/chunk", &asked).await;
+
+    assert_eq!(response.status(), 204);
+    assert_eq!(header(&response, "access-control-allow-origin"), "*");
+    assert_eq!(header(&response, "access-control-allow-headers"), "range, authorization");
+    assert_eq!(header(&response, "access-control-allow-methods"), "GET, HEAD, POST, OPTIONS, PROPFIND");
+}
+
+#[tokio::test]
+async fn links_follow_trusted_proxies_only() {
+    let forwarded =
+        [("host", "inner:9000"), ("x-forwarded-proto", "https"), ("x-forwarded-host", "data.example")];
+    let cases = [
+        (HttpConfig::default(), "https://data.example"),
+        (
+            HttpConfig { trusted_proxies: vec!["10.0.0.0/8".into()], ..HttpConfig::default() },
+            "http://inner:9000",
+        ),
+        (
+            HttpConfig { public_url: Some("https://b.example/x/".into()), ..HttpConfig::default() },
+            "https://b.example/x",
+        ),
+        (
+            HttpConfig { is_tls: true, trusted_proxies: Vec::new(), ..HttpConfig::default() },
+            "https://inner:9000",
+        ),
+    ];
+    for (config, expected) in cases {
+        let site = Site::new(config).await;
+        assert_eq!(body(site.send("GET", "/base", &forwarded).await).await, expected);
+    }
+}
+
+#[tokio::test]
+async fn an_unknown_dataset_is_404_with_xpublishs_words() {
+    let site = Site::new(HttpConfig::default()).await;
+
+    let problem = json(site.get("/datasets/no%70e/keys").await).await;
+
+    assert_eq!(problem["status"], 404);
+    assert_eq!(problem["detail"], "Dataset 'nope' not found");
+}
+
+#[tokio::test]
+async fn one_dataset_is_served_at_the_root_too() {
+    let site = Site::new(HttpConfig { single: Some("only".into()), ..HttpConfig::default() }).await;
+
+    assert_eq!(body(site.get("/").await).await, "only");
+    assert_eq!(body(site.get("/datasets/only").await).await, "only");
+    assert_eq!(body(site.get("/zarr/a/0.0").await).await, "a/0.0");
+    assert_eq!(json(site.get("/keys").await).await["detail"], "Dataset 'only' not found");
+}
+
+#[tokio::test]
+async fn two_plugins_with_one_path_and_method_are_refused_by_name() {
+    let first =
+        Toy { id: "first", app_routes: || vec![route("/a/{x}", get(|| async { "" }))], dataset_routes: none };
+    let second = Toy {
+        id: "second",
+        app_routes: || vec![route("/a/{y}", get(|| async { "" }))],
+        dataset_routes: none,
+    };
+
+    let (app, _dir) = app(vec![first, second], HttpConfig::default()).await;
+    let error = build(Arc::new(app)).unwrap_err();
+
+    assert_eq!(error.kind(), ErrorKind::InvalidInput);
+    assert_eq!(error.message(), "plugins \"first\" and \"second\" both claim GET /a/{y}");
+}
+
+#[tokio::test]
+async fn two_plugins_share_a_path_with_different_methods() {
+    let posts = || {
+        let operation = Operation { method: "post", ..Operation::get("a test", "text/plain") };
+        vec![Route { path: "/a", handler: post(|| async { "posted" }), operations: vec![operation] }]
+    };
+    let first =
+        Toy { id: "first", app_routes: || vec![route("/a", get(|| async { "got" }))], dataset_routes: none };
+    let second = Toy { id: "second", app_routes: posts, dataset_routes: none };
+
+    let (app, _dir) = app(vec![first, second], HttpConfig::default()).await;
+    let router = build(Arc::new(app)).unwrap();
+
+    for (method, expected) in [("GET", "got"), ("POST", "posted")] {
+        let request = Request::builder().method(method).uri("/a").body(Body::empty()).unwrap();
+        assert_eq!(body(router.clone().oneshot(request).await.unwrap().into_response()).await, expected);
+    }
+}
+
+#[tokio::test]
+async fn plugins_that_do_not_run_have_no_routes() {
+    let toy = Toy { id: "toy", app_routes, dataset_routes };
+    let (mut app, _dir) = app(vec![toy], HttpConfig::default()).await;
+    app.plugins[0].1 = PluginStatus::Failed("no".into());
+
+    let router = build(Arc::new(app)).unwrap();
+
+    let request = Request::get("/text").body(Body::empty()).unwrap();
+    assert_eq!(router.oneshot(request).await.unwrap().status(), 404);
+}
+
+/// On the wire a missing length must be missing, whatever the layers between think of empty bodies.
+#[tokio::test(flavor = "multi_thread")]
+async fn lengths_on_the_wire_are_those_of_get_or_missing() {
+    let site = Site::new(HttpConfig::default()).await;
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let router = site.router.clone();
+    tokio::spawn(async move {
+        let (stream, _) = listener.accept().await.unwrap();
+        let service = hyper_util::service::TowerToHyperService::new(router);
+        let stream = hyper_util::rt::TokioIo::new(stream);
+        hyper::server::conn::http1::Builder::new().serve_connection(stream, service).await.unwrap();
+    });
+
+    let answers = tokio::task::spawn_blocking(move || {
+        let mut socket = TcpStream::connect(address).unwrap();
+        let requests = "HEAD /chunk HTTP/1.1\r\nHost: a\r\n\r\n\
+            HEAD /cold HTTP/1.1\r\nHost: a\r\n\r\n\
+            GET /chunk HTTP/1.1\r\nHost: a\r\nIf-None-Match: \"tag\"\r\n\r\n\
+            HEAD /none HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n";
+        socket.write_all(requests.as_bytes()).unwrap();
+        let mut answers = String::new();
+        socket.read_to_string(&mut answers).unwrap();
+        answers
+    })
+    .await
+    .unwrap();
+
+    let answers: Vec<&str> = answers.split("HTTP/1.1 ").skip(1).collect();
+    let length = |answer: &str| {
+        let line = answer.lines().find(|line| line.starts_with("content-length: "));
+        line.map(|line| line.trim_start_matches("content-length: ").to_owned())
+    };
+    assert_eq!(answers.len(), 4, "{answers:?}");
+    assert_eq!((&answers[0][..3], length(answers[0])), ("200", Some("100000".to_owned())));
+    assert_eq!((&answers[1][..3], length(answers[1])), ("200", None));
+    assert_eq!((&answers[2][..3], length(answers[2])), ("304", None));
+    assert_eq!(&answers[3][..3], "404");
+    assert!(length(answers[3]).unwrap().parse::<u32>().unwrap() > 50);
+    assert!(!answers.concat().contains("transfer-encoding"), "{answers:?}");
+}
