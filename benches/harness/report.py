@@ -139,7 +139,11 @@ def _figure(value: float | None) -> str:
 def _ratio(ratios: Sequence[float]) -> str:
     if not ratios:
         return "–"
-    middle = f"{median(ratios):.2f}" if median(ratios) < 10 else f"{median(ratios):.0f}"
-    if len(ratios) == 1:
-        return middle
-    return f"{middle} ({min(ratios):.2f}–{max(ratios):.2f})"
+    middle = _times(median(ratios))
+    return middle if len(ratios) == 1 else f"{middle} ({_times(min(ratios))}–{_times(max(ratios))})"
+
+
+def _times(ratio: float) -> str:
+    if ratio >= 10:
+        return f"{ratio:,.0f}"
+    return f"{ratio:.2f}" if ratio >= 0.1 else f"{ratio:.2g}"

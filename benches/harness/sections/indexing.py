@@ -24,8 +24,8 @@ LIMITS_MS = {20_000: 20.0, 1_000_000: 500.0}
 
 PEERS = {"kerchunk": "index_kerchunk.py", "virtualizarr": "index_virtualizarr.py"}
 
-OWN_TIME = re.compile(r"(\d+(?:\.\d+)?)\s*(ns|µs|us|ms|s)\b")
-MILLISECONDS = {"ns": 1e-6, "µs": 1e-3, "us": 1e-3, "ms": 1.0, "s": 1e3}
+OWN_TIME = re.compile(r"\b(?:in|took) (\d+(?:\.\d+)?)\s*(µs|ms|s)\b")
+MILLISECONDS = {"µs": 1e-3, "ms": 1.0, "s": 1e3}
 
 
 @dataclass(frozen=True)
@@ -33,7 +33,7 @@ class Indexed:
     """What indexing one file took, in milliseconds."""
 
     own: float
-    """As the program itself measured it, without the start of the process."""
+    """As the program itself measured it, without the start of the process; where it says nothing, the same as `process`."""
     process: float
     """From the start of the process to its end."""
 
@@ -68,16 +68,16 @@ def _product(bench: Bench, file: Path, verify: str) -> Indexed:
     command = [bench.tools.thermocline, "index", file, "--state", bench.folder("state"), "--verify", verify]
     begin = time.monotonic()
     output = run(command, limit=bench.effort.peer_limit)
-    return Indexed(own=own_milliseconds(output), process=(time.monotonic() - begin) * 1e3)
+    process = (time.monotonic() - begin) * 1e3
+    if not output.strip().splitlines()[-1].startswith("1 indexed"):
+        raise MeasurementError(f"`thermocline index` did not index {file.name}: {output.strip()[-200:]}")
+    return Indexed(own=min(own_milliseconds(output) or process, process), process=process)
 
 
-def own_milliseconds(output: str) -> float:
-    """The time that `thermocline index` printed for the one file it indexed."""
-    found = OWN_TIME.findall(output)
-    if not found:
-        raise MeasurementError(f"`thermocline index` printed no time: {output.strip()[-200:]}")
-    number, unit = found[0]
-    return float(number) * MILLISECONDS[unit]
+def own_milliseconds(output: str) -> float | None:
+    """The time that `thermocline index` printed for the one file it indexed, if it printed one."""
+    found = OWN_TIME.search(output)
+    return float(found[1]) * MILLISECONDS[found[2]] if found else None
 
 
 def _peer(bench: Bench, program: str, file: Path, n_chunks: int) -> Indexed:
