@@ -1,0 +1,192 @@
+//! Where each chunk of an array lies.
+
+use std::collections::HashMap;
+
+use thermocline_core::format::Indexed;
+use thermocline_core::{Error, ErrorKind, Result};
+use thermocline_model::{ChunkGrid, ChunkPart, ChunkRef, ChunkTable, ChunkTableBuilder, Object, Place};
+use thermocline_zarr::parse::{ArrayMetadata, ShardIndex, Sharding};
+
+use crate::store::Store;
+
+/// Most objects of an array that are asked for one by one.
+const MAX_PROBES: u64 = 10_000;
+
+/// An object that holds a chunk, or a shard.
+pub(crate) struct StoredObject {
+    /// Its position in C order in the grid of stored objects.
+    pub(crate) linear: u64,
+    /// Its name in the store.
+    pub(crate) name: String,
+    /// Its state.
+    pub(crate) object: Object,
+}
+
+/// Why an array cannot be served, or why indexing must stop.
+pub(crate) enum ChunksError {
+    /// The array is left out.
+    Refused(String),
+    /// A store does not answer.
+    Failed(Error),
+}
+
+impl From<Error> for ChunksError {
+    /// What the store says of an object concerns the array; a store that is away concerns everything.
+    fn from(error: Error) -> Self {
+        match error.kind() {
+            ErrorKind::Unavailable { .. } | ErrorKind::Changed { .. } | ErrorKind::Internal => Self::Failed(error),
+            _ => Self::Refused(error.to_string()),
+        }
+    }
+}
+
+/// The objects of an array that exist.
+pub(crate) fn objects(
+    store: &Store<'_>,
+    path: &str,
+    array: &ArrayMetadata,
+) -> Result<Vec<StoredObject>, ChunksError> {
+    let grid = array.object_grid().ok_or_else(|| ChunksError::Refused("no grid of chunks".to_owned()))?;
+    let Some(below) = store.below(path) else {
+        return probe(store, path, array, &grid);
+    };
+    let mut found = Vec::new();
+    for (key, object) in below {
+        let index = array.keys.index(key, array.shape.len());
+        if let Some(linear) = index.and_then(|index| grid.linear(&index)) {
+            found.push(StoredObject { linear, name: member_name(path, key), object: object.clone() });
+        }
+    }
+    Ok(found)
+}
+
+fn member_name(path: &str, key: &str) -> String {
+    if path.is_empty() { key.to_owned() } else { format!("{path}/{key}") }
+}
+
+/// Asks for every object of the grid, where there is no list.
+fn probe(
+    store: &Store<'_>,
+    path: &str,
+    array: &ArrayMetadata,
+    grid: &ChunkGrid,
+) -> Result<Vec<StoredObject>, ChunksError> {
+    let n_objects = grid.n_chunks();
+    if n_objects > MAX_PROBES {
+        return Err(ChunksError::Refused(format!(
+            "its store cannot be listed, and {n_objects} objects are too many to ask for ({MAX_PROBES} at most)"
+        )));
+    }
+    let mut found = Vec::new();
+    for linear in 0..n_objects {
+        let name = member_name(path, &array.keys.key(&grid.index(linear)));
+        if let Some(object) = store.object(&name)? {
+            found.push(StoredObject { linear, name, object: object.object().clone() });
+        }
+    }
+    Ok(found)
+}
+
+/// The chunk table of an array; its objects are added to the dataset.
+pub(crate) fn table(
+    store: &Store<'_>,
+    array: &ArrayMetadata,
+    objects: &[StoredObject],
+    indexed: &mut Indexed,
+    numbers: &mut ObjectNumbers,
+) -> Result<ChunkTable, ChunksError> {
+    let mut builder = ChunkTableBuilder::new();
+    for stored in objects {
+        let number = numbers.number(&stored.object, indexed)?;
+        match &array.sharding {
+            None => builder.push(stored.linear, chunk(Place::Object(number), 0, stored.object.len_bytes)?),
+            Some(sharding) => push_shard(store, array, sharding, stored, number, &mut builder)?,
+        }
+    }
+    Ok(builder.build())
+}
+
+/// A chunk that lies somewhere as bytes.
+fn chunk(place: Place, offset: u64, len_bytes: u64) -> Result<ChunkRef, ChunksError> {
+    let len_bytes = u32::try_from(len_bytes)
+        .map_err(|_| ChunksError::Refused(format!("a chunk of {len_bytes} bytes: 4 GiB are the most")))?;
+    let part = ChunkPart { place, encoding: 0, filter_mask: 0, is_short: false };
+    Ok(ChunkRef { part, offset, len_bytes })
+}
+
+/// The inner chunks of one shard.
+fn push_shard(
+    store: &Store<'_>,
+    array: &ArrayMetadata,
+    sharding: &Sharding,
+    stored: &StoredObject,
+    number: u32,
+    builder: &mut ChunkTableBuilder,
+) -> Result<(), ChunksError> {
+    let no_grid = || ChunksError::Refused("no grid of chunks".to_owned());
+    let grid = array.grid().ok_or_else(no_grid)?;
+    let shards = array.object_grid().ok_or_else(no_grid)?;
+    let inner = ChunkGrid::new(sharding.shard_shape.clone(), array.chunk_shape.clone()).ok_or_else(no_grid)?;
+    let first: Vec<u64> = shards
+        .index(stored.linear)
+        .iter()
+        .zip(inner.counts())
+        .map(|(shard, per_shard)| shard.saturating_mul(per_shard))
+        .collect();
+    let bytes = index_bytes(store, sharding.index, stored, inner.n_chunks())?;
+    let entries = sharding.index.entries(&bytes, stored.object.len_bytes);
+    for entry in entries.map_err(|error| ChunksError::Refused(format!("{}: {error}", stored.name)))? {
+        let index: Vec<u64> =
+            inner.index(entry.position).iter().zip(&first).map(|(a, b)| a.saturating_add(*b)).collect();
+        // Inner chunks of a shard that reaches beyond the array have no values.
+        if let Some(linear) = grid.linear(&index) {
+            builder.push(linear, chunk(Place::Object(number), entry.offset, entry.len_bytes)?);
+        }
+    }
+    Ok(())
+}
+
+fn index_bytes(
+    store: &Store<'_>,
+    index: ShardIndex,
+    stored: &StoredObject,
+    n_chunks: u64,
+) -> Result<Vec<u8>, ChunksError> {
+    let len_bytes = stored.object.len_bytes;
+    let place = index.len_bytes(n_chunks).zip(index.offset(n_chunks, len_bytes));
+    let (index_len, offset) = place.ok_or_else(|| {
+        ChunksError::Refused(format!(
+            "{} has {len_bytes} bytes, too few for an index of {n_chunks} chunks",
+            stored.name
+        ))
+    })?;
+    let gone = || ChunksError::Refused(format!("{} is listed and cannot be opened", stored.name));
+    let object = store.object(&stored.name)?.ok_or_else(gone)?;
+    Ok(object.read_at(offset, usize::try_from(index_len).map_err(|_| gone())?)?.to_vec())
+}
+
+/// Numbers of objects in the dataset, each object once.
+#[derive(Default)]
+pub(crate) struct ObjectNumbers {
+    numbers: HashMap<String, u32>,
+}
+
+impl ObjectNumbers {
+    /// Knows the objects that a dataset has already.
+    pub(crate) fn new(objects: &[Object]) -> Self {
+        let numbers = objects.iter().zip(0_u32..).map(|(object, number)| (object.href.clone(), number));
+        Self { numbers: numbers.collect() }
+    }
+
+    /// The number of an object, which is added to the dataset if it is new.
+    pub(crate) fn number(&mut self, object: &Object, indexed: &mut Indexed) -> Result<u32, ChunksError> {
+        if let Some(number) = self.numbers.get(&object.href) {
+            return Ok(*number);
+        }
+        let number = u32::try_from(indexed.dataset.objects.len())
+            .map_err(|_| ChunksError::Refused("more than 2^32 objects".to_owned()))?;
+        indexed.dataset.objects.push(object.clone());
+        self.numbers.insert(object.href.clone(), number);
+        Ok(number)
+    }
+}

@@ -1,0 +1,85 @@
+//! Builds the dataset and the chunk tables of a store.
+
+use thermocline_core::Result;
+use thermocline_core::format::{Indexed, Source};
+use thermocline_model::Codec;
+use thermocline_zarr::parse::{ArrayMetadata, DatasetBuilder, Elements, NodeMetadata, StoreMetadata};
+
+use crate::chunks::{self, ChunksError, ObjectNumbers, StoredObject};
+use crate::documents;
+use crate::store::Store;
+use crate::texts;
+
+/// Indexes the store of `source`.
+pub(crate) fn index(source: &Source<'_>) -> Result<Indexed> {
+    let mut store = Store::open(source)?;
+    let metadata = documents::read(&mut store)?;
+    let mut indexed = Indexed::default();
+    indexed.dataset.objects.push(source.object.object().clone());
+    let mut numbers = ObjectNumbers::new(&indexed.dataset.objects);
+    let mut builder = DatasetBuilder::new(&metadata);
+    for (path, array) in arrays(&metadata) {
+        let table = indexed.tables.len() as u32;
+        match array_table(&store, path, array, &mut indexed, &mut numbers) {
+            Ok(()) => builder.array(path, array, table),
+            Err(ChunksError::Refused(reason)) => builder.refuse(path, array, reason),
+            Err(ChunksError::Failed(error)) => return Err(error),
+        }
+    }
+    indexed.dataset = thermocline_model::Dataset { objects: indexed.dataset.objects, ..builder.build() };
+    Ok(indexed)
+}
+
+fn arrays(metadata: &StoreMetadata) -> impl Iterator<Item = (&str, &ArrayMetadata)> {
+    metadata.nodes.iter().filter_map(|(path, node)| match node {
+        NodeMetadata::Array(array) => Some((path.as_str(), array.as_ref())),
+        NodeMetadata::Group(_) => None,
+    })
+}
+
+/// Adds the chunk table of an array to the index.
+fn array_table(
+    store: &Store<'_>,
+    path: &str,
+    array: &ArrayMetadata,
+    indexed: &mut Indexed,
+    numbers: &mut ObjectNumbers,
+) -> Result<(), ChunksError> {
+    let objects = chunks::objects(store, path, array)?;
+    let table = match &array.elements {
+        Elements::Ucs4 { .. } => texts::table(store, array, &objects, indexed)?,
+        _ => {
+            check_codecs(store, array, &objects)?;
+            chunks::table(store, array, &objects, indexed, numbers)?
+        }
+    };
+    indexed.tables.push(table);
+    Ok(())
+}
+
+/// Decodes one chunk of an array with a codec that only the Zarr library may know.
+fn check_codecs(store: &Store<'_>, array: &ArrayMetadata, objects: &[StoredObject]) -> Result<(), ChunksError> {
+    let Elements::Plain { dtype, .. } = &array.elements else {
+        return Ok(());
+    };
+    let is_foreign = array.codecs.iter().any(|codec| matches!(codec, Codec::Zarr { .. }));
+    let Some(first) = objects.first().filter(|_| is_foreign && array.sharding.is_none()) else {
+        return Ok(());
+    };
+    let Some(object) = store.object(&first.name)? else {
+        return Ok(());
+    };
+    let limits = store.source().limits;
+    let len_bytes = texts::stored_len(object.object().len_bytes, limits)?;
+    let stored = object.read_at(0, len_bytes)?;
+    let spec = thermocline_codec::ChunkSpec {
+        dtype,
+        shape: &array.chunk_shape,
+        max_bytes: limits.chunk_bytes,
+    };
+    match thermocline_codec::decode(&array.codecs, 0, &stored, &spec) {
+        Err(thermocline_codec::CodecError::Unsupported { message }) => Err(ChunksError::Refused(message)),
+        // A damaged chunk is an error when it is read, and no reason to hide the others.
+        Ok(_) | Err(_) => Ok(()),
+    }
+}
