@@ -1,0 +1,225 @@
+//! Declares what the catalog files say, through edits and mistakes.
+//!
+//! Files are read again when their identity changes. A file with mistakes keeps what it declared before.
+
+use std::collections::{BTreeMap, HashMap};
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use parking_lot::Mutex;
+use thermocline_core::catalog::{DatasetSpec, Provider, SourceSpec};
+use thermocline_core::{Error, Result};
+use thermocline_model::DatasetId;
+use tracing::{info, warn};
+
+use crate::declare::{Declared, DeclaredSource};
+use crate::file::{self, Parsed};
+use crate::{CatalogRoot, Mistake, find, no_place, taken};
+
+/// Declares what catalog files say.
+pub struct CatalogFilesProvider {
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    paths: Vec<PathBuf>,
+    roots: Vec<CatalogRoot>,
+    state: Mutex<State>,
+}
+
+#[derive(Default)]
+struct State {
+    files: BTreeMap<PathBuf, File>,
+    problems: Vec<Mistake>,
+}
+
+/// One file, as it is and as it is in force.
+#[derive(Default)]
+struct File {
+    identity: Option<Identity>,
+    /// What the file says now.
+    latest: Option<Result<Arc<Parsed>, Vec<Mistake>>>,
+    /// What counts.
+    in_force: Option<Arc<Parsed>>,
+}
+
+/// Size, time of modification in nanoseconds, and number of a file.
+type Identity = (u64, i64, i64, u64);
+
+impl CatalogFilesProvider {
+    /// A provider of the files at `paths` (files, and folders with all below them). Paths in them are below
+    /// `roots`, else below the file's own folder.
+    pub fn new(paths: Vec<PathBuf>, roots: Vec<CatalogRoot>) -> Self {
+        Self { shared: Arc::new(Shared { paths, roots, state: Mutex::default() }) }
+    }
+
+    /// The folders of the files: what lies below them may be named, so they are roots for reading.
+    pub fn folders(&self) -> Vec<PathBuf> {
+        let files = self.shared.paths.iter().map(|path| absolute(path));
+        files
+            .filter_map(|path| if path.is_dir() { Some(path) } else { path.parent().map(Path::to_owned) })
+            .collect()
+    }
+
+    /// Mistakes of the files as they are now.
+    pub fn mistakes(&self) -> Vec<Mistake> {
+        self.shared.state.lock().problems.clone()
+    }
+}
+
+#[async_trait]
+impl Provider for CatalogFilesProvider {
+    async fn specs(&self) -> Result<Vec<DatasetSpec>> {
+        let shared = Arc::clone(&self.shared);
+        tokio::task::spawn_blocking(move || shared.specs())
+            .await
+            .map_err(|cause| Error::internal("catalog files were not read").with_source(cause))
+    }
+
+    fn problems(&self) -> Vec<String> {
+        self.shared.state.lock().problems.iter().map(Mistake::to_string).collect()
+    }
+
+    fn watched(&self) -> Vec<PathBuf> {
+        self.shared.paths.clone()
+    }
+}
+
+impl Shared {
+    fn specs(&self) -> Vec<DatasetSpec> {
+        let mut state = self.state.lock();
+        let problems = self.read(&mut state);
+        let new = problems.iter().filter(|problem| !state.problems.contains(problem));
+        for problem in new {
+            warn!(error = %problem, "catalog file has a mistake, its last good state stays in force");
+        }
+        state.problems = problems;
+        let mut specs = Vec::new();
+        for (path, file) in &state.files {
+            let folder = path.parent().unwrap_or(Path::new("/"));
+            for declared in file.in_force.iter().flat_map(|parsed| &parsed.datasets) {
+                specs.extend(spec(declared, path, folder, &self.roots));
+            }
+        }
+        specs
+    }
+
+    /// Reads what changed, and gives the mistakes of all files.
+    fn read(&self, state: &mut State) -> Vec<Mistake> {
+        let mut problems = Vec::new();
+        let mut present: Vec<PathBuf> = Vec::new();
+        let mut away: Vec<PathBuf> = Vec::new();
+        for path in &self.paths {
+            let path = absolute(path);
+            match file::files_at(&path) {
+                Ok(files) => present.extend(files),
+                Err(error) => {
+                    away.push(path.clone());
+                    problems.push(no_place(&path, error));
+                }
+            }
+        }
+        present.sort();
+        present.dedup();
+        // What cannot be looked at keeps its state: a folder that is away for a moment.
+        let is_away = |path: &Path| away.iter().any(|away| path.starts_with(away));
+        state.files.retain(|path, _| present.binary_search(path).is_ok() || is_away(path));
+        for path in present {
+            state.files.entry(path.clone()).or_default().read(&path);
+        }
+        adopt(&mut state.files, &mut problems);
+        problems
+    }
+}
+
+impl File {
+    fn read(&mut self, path: &Path) {
+        let identity = path
+            .metadata()
+            .ok()
+            .map(|metadata| (metadata.len(), metadata.mtime(), metadata.mtime_nsec(), metadata.ino()));
+        if self.latest.is_none() || identity.is_none() || self.identity != identity {
+            self.identity = identity;
+            self.latest = Some(file::parse(path).map(Arc::new));
+        }
+    }
+}
+
+/// Puts in force what files say now, unless they have mistakes or name ids of other files.
+fn adopt(files: &mut BTreeMap<PathBuf, File>, problems: &mut Vec<Mistake>) {
+    let mut holders: HashMap<String, (PathBuf, usize)> = HashMap::new();
+    let mut candidates: Vec<(PathBuf, Arc<Parsed>)> = Vec::new();
+    for (path, file) in files.iter() {
+        match &file.latest {
+            Some(Ok(latest)) if file.in_force.as_ref().is_none_or(|known| !Arc::ptr_eq(known, latest)) => {
+                candidates.push((path.clone(), Arc::clone(latest)));
+            }
+            Some(Err(mistakes)) => problems.extend(mistakes.iter().cloned()),
+            _ => {}
+        }
+        hold(&mut holders, path, file.in_force.as_deref());
+    }
+    // A file may take an id that another gives up in the same moment, whichever is looked at first.
+    loop {
+        let before = candidates.len();
+        candidates.retain(|(path, latest)| {
+            if conflict(&holders, path, latest).is_some() {
+                return true;
+            }
+            holders.retain(|_, (holder, _)| holder != path);
+            hold(&mut holders, path, Some(latest));
+            if let Some(file) = files.get_mut(path) {
+                file.in_force = Some(Arc::clone(latest));
+                info!(path = %path.display(), n_datasets = latest.ids.len(), "catalog file read");
+            }
+            false
+        });
+        if candidates.is_empty() || candidates.len() == before {
+            break;
+        }
+    }
+    problems.extend(candidates.iter().filter_map(|(path, latest)| conflict(&holders, path, latest)));
+}
+
+fn hold(holders: &mut HashMap<String, (PathBuf, usize)>, path: &Path, parsed: Option<&Parsed>) {
+    for (id, line) in parsed.into_iter().flat_map(|parsed| &parsed.ids) {
+        holders.insert(id.clone(), (path.to_owned(), *line));
+    }
+}
+
+fn conflict(holders: &HashMap<String, (PathBuf, usize)>, path: &Path, latest: &Parsed) -> Option<Mistake> {
+    latest.ids.iter().find_map(|(id, line)| {
+        let (holder, held_line) = holders.get(id).filter(|(holder, _)| holder != path)?;
+        Some(taken(path, *line, id, holder, *held_line))
+    })
+}
+
+fn spec(declared: &Declared, file: &Path, folder: &Path, roots: &[CatalogRoot]) -> Option<DatasetSpec> {
+    let source = match &declared.source {
+        DeclaredSource::Path { path, root } => find::source(path, root.as_deref(), roots, folder),
+        DeclaredSource::Url(url) => SourceSpec::Object(url.clone()),
+        DeclaredSource::StoreUrl(url) => SourceSpec::Directory(url.clone()),
+        DeclaredSource::Refused(reason) => SourceSpec::Refused(reason.clone()),
+    };
+    // A family's id is a template, which may hold a slash between braces only by mistake.
+    let id = DatasetId::new(declared.id.as_str()).ok()?;
+    let origin = format!("{}:{}", file.display(), declared.line);
+    Some(DatasetSpec {
+        title: declared.title.clone(),
+        description: declared.description.clone(),
+        format: declared.format.clone(),
+        group: declared.group.clone(),
+        variables: declared.variables.clone(),
+        exclude_variables: declared.exclude_variables.clone(),
+        attributes: declared.attributes.clone(),
+        is_hidden: declared.is_hidden,
+        invalidate_after: declared.invalidate_after,
+        ..DatasetSpec::new(id, source, origin)
+    })
+}
+
+fn absolute(path: &Path) -> PathBuf {
+    std::path::absolute(path).unwrap_or_else(|_| path.to_owned())
+}

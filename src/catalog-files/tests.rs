@@ -1,0 +1,198 @@
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use tempfile::TempDir;
+use thermocline_core::catalog::{DatasetSpec, Provider, SourceSpec};
+
+use super::*;
+
+fn write(dir: &TempDir, name: &str, text: &str) -> PathBuf {
+    let path = dir.path().join(name);
+    fs::create_dir_all(path.parent().unwrap()).unwrap();
+    fs::write(&path, text).unwrap();
+    path
+}
+
+fn mistakes_of(name: &str, text: &str) -> Vec<Mistake> {
+    let dir = TempDir::new().unwrap();
+    check(&[write(&dir, name, text)], None)
+}
+
+/// One dataset with these keys besides id and source, on line 3.
+fn with(keys: &str) -> String {
+    format!("version: 1\ndatasets:\n  - {{id: a, source: {{paths: [a.nc]}}, {keys}}}\n")
+}
+
+#[test]
+fn a_file_without_mistakes_has_none() {
+    let full = r#"# `no`, `on`, `off` and `y` are text in YAML 1.2
+version: 1
+defaults: {license: CC-BY-4.0, collection: reanalysis, keywords: [reanalysis]}
+collections:
+  - {id: reanalysis, title: Reanalyses, description: Gridded reanalyses., license: other}
+datasets:
+  - {id: no, title: on, keywords: [off, y], source: {paths: [no.nc]}}
+  - id: era5.t2m
+    source: {paths: ["era5/t2m_*.nc"], root: archive}
+    aggregate: {join: time, sort: true, duplicates: first, mismatch: derive}
+    attributes: {encoding: true, global: {comment: null}, variables: {t2m: {scale_factor: 0.1}}}
+    spatial: {bbox: [170, -10, -170, 10], geometry: footprint}
+    temporal: ["1940-01-01T00:00:00Z", "2024-12-31T23:00:00Z"]
+    doi: 10.24381/cds.adbb2d47
+families:
+  - id: cmip6.{source_id}.{table_id}
+    source: {paths: ["CMIP6/*/{variable_id}_{table_id}_{source_id}_*.nc"]}
+    fields: {table_id: "[A-Za-z]+"}
+    aggregate: {join: time, union: [variable_id]}
+harvest:
+  - {id: terra, source: {prefix: "s3://terra/fused/", include: ["*.h5"]}, dataset_per: object, every: 1h}
+"#;
+    assert_eq!(mistakes_of("a.yaml", full), []);
+    assert_eq!(
+        mistakes_of("a.toml", "version = 1\n\n[[datasets]]\nid = \"a\"\nsource = { paths = [\"a.nc\"] }\n"),
+        []
+    );
+}
+
+#[test]
+fn every_mistake_has_its_line_and_place() {
+    for (text, line, place) in [
+        (with("titel: x"), 3, "datasets[0].titel"),
+        (with("spatial: {bbox: [0, 0, 1, 100]}"), 3, "datasets[0].spatial.bbox[3]"),
+        (with("invalidate_after: soon"), 3, "datasets[0].invalidate_after"),
+        (with("attributes: {variables: {tas: {scale_factor: 0.1}}}"), 3, "datasets[0].attributes.variables.tas.scale_factor"),
+        (with("\n     aggregate: {new: run}"), 4, "datasets[0].aggregate"),
+        (with("id: b"), 3, ""),
+        (with("title: !!str x"), 3, ""),
+        ("datasets: []\n".to_owned(), 1, ""),
+        ("version: 2\ndatasets: []\n".to_owned(), 1, "version"),
+        ("version: 1\n\ndataset: []\n".to_owned(), 3, "dataset"),
+        ("version: 1\ndatasets:\n  - id: a\n    source: {paths: [a.nc, ../b.nc]}\n".to_owned(), 4, "datasets[0].source.paths[1]"),
+        ("version: 1\ndatasets:\n  - id: a\n    source:\n      paths: [/a.nc]\n".to_owned(), 5, "datasets[0].source.paths[0]"),
+        ("version: 1\ndatasets:\n  - {id: a, source: {}}\n".to_owned(), 3, "datasets[0].source"),
+        ("version: 1\ndatasets:\n  - {id: a, source: {paths: [a.nc]}\n".to_owned(), 4, ""),
+        ("version: 1\nfamilies:\n  - {id: 'x.{m}', source: {paths: ['{s}.nc']}}\n".to_owned(), 3, "families[0].id"),
+        ("version: 1\ndatasets:\n  - {id: a, source: {paths: [a.nc]}}\n  - {id: a, source: {paths: [b.nc]}}\n".to_owned(), 4, ""),
+    ] {
+        let mistakes = mistakes_of("a.yaml", &text);
+        assert_eq!(mistakes.len(), 1, "{text}: {mistakes:?}");
+        assert_eq!((mistakes[0].line, mistakes[0].path.as_str()), (line, place), "{text}: {}", mistakes[0]);
+    }
+}
+
+#[test]
+fn all_mistakes_of_a_file_are_reported_at_once() {
+    let text = "version: 1\ndatasets:\n  - {id: a, titel: x, source: {paths: []}}\n  - {id: .b, source: {paths: [b.nc]}}\n";
+    let lines: Vec<usize> = mistakes_of("a.yaml", text).iter().map(|mistake| mistake.line).collect();
+    assert_eq!(lines, [3, 3, 4]);
+}
+
+#[test]
+fn a_file_that_is_not_utf_8_is_a_mistake_on_its_line() {
+    let dir = TempDir::new().unwrap();
+    let path = dir.path().join("a.yaml");
+    fs::write(&path, b"version: 1\ndatasets:\n  - {id: a, title: \xe9, source: {paths: [a.nc]}}\n").unwrap();
+    assert_eq!(check(&[path], None)[0].line, 3);
+}
+
+#[test]
+fn an_id_of_two_files_is_a_mistake_that_names_both() {
+    let dir = TempDir::new().unwrap();
+    write(&dir, "a.yaml", &with("title: x"));
+    write(&dir, "sub/b.yml", &with("title: x"));
+    let mistakes = check(&[dir.path().to_owned()], None);
+    assert_eq!(mistakes.len(), 1);
+    let said = mistakes[0].to_string();
+    assert!(said.contains("b.yml:3") && said.contains("a.yaml:3"), "{said}");
+}
+
+#[test]
+fn a_root_that_is_not_configured_is_a_mistake_only_with_a_configuration() {
+    let dir = TempDir::new().unwrap();
+    let file =
+        write(&dir, "a.yaml", "version: 1\ndatasets:\n  - {id: a, source: {paths: [a.nc], root: x}}\n");
+    assert_eq!(check(std::slice::from_ref(&file), None), []);
+    assert_eq!(check(std::slice::from_ref(&file), Some(&["x".to_owned()])), []);
+    assert_eq!(check(&[file], Some(&["y".to_owned()])).len(), 1);
+}
+
+fn provider(path: &Path) -> CatalogFilesProvider {
+    CatalogFilesProvider::new(vec![path.to_owned()], vec![])
+}
+
+fn ids(specs: &[DatasetSpec]) -> Vec<&str> {
+    specs.iter().map(|spec| spec.id.as_str()).collect()
+}
+
+fn dataset(id: &str) -> String {
+    format!("version: 1\ndatasets:\n  - {{id: {id}, source: {{urls: ['https://x.org/{id}.nc']}}}}\n")
+}
+
+#[tokio::test]
+async fn an_entry_declares_its_file_beside_the_catalog_and_says_where_it_stands() {
+    let dir = TempDir::new().unwrap();
+    write(&dir, "data/a.nc", "x");
+    let file = write(
+        &dir,
+        "c.yaml",
+        "version: 1\ndatasets:\n\n  - {id: a, title: T, source: {paths: [data/*.nc]}}\n",
+    );
+    let specs = provider(&file).specs().await.unwrap();
+    let href = dir.path().join("data/a.nc").to_str().unwrap().to_owned();
+    assert_eq!(specs[0].source, SourceSpec::Object(href));
+    assert_eq!(specs[0].title.as_deref(), Some("T"));
+    assert_eq!(specs[0].origin, format!("{}:4", file.display()));
+}
+
+#[tokio::test]
+async fn a_broken_edit_keeps_the_previous_state_until_it_is_mended() {
+    let dir = TempDir::new().unwrap();
+    write(&dir, "a.yaml", &dataset("a"));
+    write(&dir, "b.yaml", &dataset("b"));
+    let provider = provider(dir.path());
+    assert_eq!(ids(&provider.specs().await.unwrap()), ["a", "b"]);
+    assert_eq!(provider.mistakes(), []);
+
+    write(&dir, "a.yaml", "version: 1\ndatasets: [");
+    assert_eq!(ids(&provider.specs().await.unwrap()), ["a", "b"]);
+    assert_eq!(provider.problems().len(), 1);
+
+    write(&dir, "a.yaml", &dataset("a2"));
+    assert_eq!(ids(&provider.specs().await.unwrap()), ["a2", "b"]);
+    assert_eq!(provider.mistakes(), []);
+}
+
+#[tokio::test]
+async fn a_file_that_takes_an_id_is_refused_whole_until_the_id_is_free() {
+    let dir = TempDir::new().unwrap();
+    write(&dir, "a.yaml", &dataset("a"));
+    write(
+        &dir,
+        "b.yaml",
+        &format!("{}  - {{id: b, source: {{urls: ['https://x.org/b.nc']}}}}\n", dataset("a")),
+    );
+    let provider = provider(dir.path());
+    assert_eq!(ids(&provider.specs().await.unwrap()), ["a"]);
+    assert_eq!(provider.mistakes().len(), 1);
+
+    write(&dir, "a.yaml", &dataset("other"));
+    assert_eq!(ids(&provider.specs().await.unwrap()), ["other", "a", "b"]);
+    assert_eq!(provider.mistakes(), []);
+}
+
+#[tokio::test]
+async fn a_file_that_is_removed_withdraws_its_datasets_and_a_missing_folder_does_not() {
+    let dir = TempDir::new().unwrap();
+    write(&dir, "c/a.yaml", &dataset("a"));
+    write(&dir, "c/b.yaml", &dataset("b"));
+    let folder = dir.path().join("c");
+    let provider = provider(&folder);
+    assert_eq!(ids(&provider.specs().await.unwrap()), ["a", "b"]);
+
+    fs::remove_file(folder.join("b.yaml")).unwrap();
+    assert_eq!(ids(&provider.specs().await.unwrap()), ["a"]);
+
+    fs::rename(&folder, dir.path().join("away")).unwrap();
+    assert_eq!(ids(&provider.specs().await.unwrap()), ["a"]);
+    assert_eq!(provider.mistakes().len(), 1);
+}
