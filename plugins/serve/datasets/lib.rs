@@ -113,3 +113,6 @@ impl ServePlugin for DatasetsPlugin {
         ]
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -145,10 +145,11 @@ pub(crate) async fn ends(reader: &Reader, manifest: &Arc<Manifest>, group: &Grou
     let mut found = HashMap::new();
     for (variable, attrs) in super::with_bounds_attributes(group) {
         let has_dates = attrs.text("units").is_some_and(|units| units.contains("since"));
-        if has_dates && variable.dtype.is_number() && !variable.shape.contains(&0) {
-            if let Some(ends) = ends_of(reader, manifest, variable).await {
-                found.insert(variable.name.clone(), ends);
-            }
+        if !has_dates || !variable.dtype.is_number() || variable.shape.contains(&0) {
+            continue;
+        }
+        if let Some(ends) = ends_of(reader, manifest, variable).await {
+            found.insert(variable.name.clone(), ends);
         }
     }
     found
