@@ -3,6 +3,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
+use thermocline_catalog_files::{CatalogFilesProvider, CatalogRoot};
 use thermocline_core::bytes::{ObjectSettings, Objects};
 use thermocline_core::catalog::{Catalog, CatalogParts, CatalogSettings, DirectoryProvider, Provider};
 use thermocline_core::format::{Format, Limits};
@@ -10,11 +11,11 @@ use thermocline_core::index::{IndexSettings, IndexStore};
 use thermocline_core::read::{ReadSettings, Reader};
 use thermocline_core::reference::{References, WorkerSettings, Workers};
 use thermocline_core::verify::VerifyLevel;
-use thermocline_core::{Error, ErrorKind, Result};
+use thermocline_core::Result;
 use thermocline_http::{App, AppState, HttpConfig, PluginStatus, ServePlugin};
 use tracing::{error, info};
 
-use crate::config::{Config, VerifyConfig};
+use crate::config::{Config, RootConfig, VerifyConfig};
 use crate::plugins::Registry;
 
 mod roots;
@@ -43,7 +44,8 @@ pub(crate) struct Parts {
 /// # Errors
 /// A root that cannot be reached, a path that is not there, an index that cannot be written.
 pub(crate) fn assemble(registry: &Registry, config: &Config, sources: &Sources) -> Result<Parts> {
-    let roots = roots::declared(config, &sources.paths)?;
+    let catalogs = CatalogFilesProvider::new(config.catalogs.dirs.clone(), catalog_roots(config));
+    let roots = roots::declared(config, &sources.paths, &catalogs.folders())?;
     let settings = ObjectSettings {
         max_open_files: config.read.max_open_files,
         max_remote_reads: config.read.max_remote_reads,
@@ -58,7 +60,7 @@ pub(crate) fn assemble(registry: &Registry, config: &Config, sources: &Sources) 
     })?;
     let opener = || Arc::<Objects>::clone(&objects);
     let parts = CatalogParts {
-        providers: providers(config, sources, &objects, &formats)?,
+        providers: providers(sources, catalogs, &objects, &formats),
         index: Arc::new(index),
         opener: opener(),
         formats: formats.clone(),
@@ -75,21 +77,24 @@ pub(crate) fn assemble(registry: &Registry, config: &Config, sources: &Sources) 
     Ok(Parts { catalog: Arc::new(Catalog::new(parts)), reader: Arc::new(reader) })
 }
 
+/// Catalog files first: what they say of a dataset counts more than that a file lies in a folder.
 fn providers(
-    config: &Config,
     sources: &Sources,
+    catalogs: CatalogFilesProvider,
     objects: &Arc<Objects>,
     formats: &[Arc<dyn Format>],
-) -> Result<Vec<Arc<dyn Provider>>> {
-    let mut providers: Vec<Arc<dyn Provider>> = Vec::new();
-    if !sources.paths.is_empty() {
-        let opener = Arc::<Objects>::clone(objects);
-        providers.push(Arc::new(DirectoryProvider::new(sources.paths.clone(), opener, formats.to_vec())));
-    }
-    if !config.catalogs.dirs.is_empty() {
-        return Err(Error::new(ErrorKind::Unsupported, "catalog files are not supported by this version"));
-    }
-    Ok(providers)
+) -> Vec<Arc<dyn Provider>> {
+    let opener = Arc::<Objects>::clone(objects);
+    let directories = DirectoryProvider::new(sources.paths.clone(), opener, formats.to_vec());
+    vec![Arc::new(catalogs), Arc::new(directories)]
+}
+
+fn catalog_roots(config: &Config) -> Vec<CatalogRoot> {
+    let base = |root: &RootConfig| match (&root.path, &root.url) {
+        (Some(path), _) => path.to_string_lossy().into_owned(),
+        (None, url) => url.as_deref().unwrap_or_default().trim_end_matches('/').to_owned(),
+    };
+    config.roots.iter().map(|(name, root)| CatalogRoot { name: Some(name.clone()), base: base(root) }).collect()
 }
 
 fn references(config: &Config) -> Arc<dyn References> {

@@ -28,7 +28,7 @@ impl Registry {
             Arc::new(thermocline_format_kerchunk::KerchunkFormat),
         ];
         let builtin: Vec<Builtin> = vec![
-            //|_| Arc::new(thermocline_serve_datasets::DatasetsPlugin),
+            |_| Arc::new(thermocline_serve_datasets::DatasetsPlugin),
             |_| Arc::new(thermocline_serve_zarr::ZarrPlugin),
             |config| Arc::new(thermocline_serve_kerchunk::KerchunkPlugin::new((&config.kerchunk).into())),
         ];

@@ -7,11 +7,11 @@ use thermocline_core::{Error, ErrorKind, Result};
 
 use crate::config::{Config, CredentialsConfig, CredentialsKind, RootConfig};
 
-/// Roots of the configuration, then those that the paths need.
+/// Roots of the configuration, then those that the paths need, then the folders of catalog files.
 ///
 /// # Errors
 /// A path that is not there, secrets that cannot be read, an address of no known kind.
-pub(super) fn declared(config: &Config, paths: &[String]) -> Result<Vec<Root>> {
+pub(super) fn declared(config: &Config, paths: &[String], catalogs: &[PathBuf]) -> Result<Vec<Root>> {
     let mut roots = Vec::new();
     for (name, root) in &config.roots {
         let place = configured(config, root);
@@ -25,6 +25,9 @@ pub(super) fn declared(config: &Config, paths: &[String]) -> Result<Vec<Root>> {
         } else {
             roots.push(around_path(path)?);
         }
+    }
+    for folder in catalogs {
+        roots.push(Root::directory(folder)?);
     }
     Ok(roots)
 }

@@ -21,6 +21,21 @@ pub(crate) enum CatalogCommand {
 
 pub(crate) fn run(registry: &Registry, given: &Given, command: CatalogCommand) -> Result<ExitCode, Failure> {
     let CatalogCommand::Check { catalogs } = command;
-    let _ = (registry, given, catalogs);
-    Err(Failure::Usage("catalog files are not supported by this version".to_owned()))
+    let loaded = given.load(registry, Vec::new())?;
+    let config = &loaded.config;
+    let paths = if catalogs.is_empty() { config.catalogs.dirs.clone() } else { catalogs };
+    if paths.is_empty() {
+        return Err(Failure::Usage("nothing to check: name a catalog file, or a folder of them".to_owned()));
+    }
+    // Without a configuration nobody knows which roots there will be.
+    let roots: Option<Vec<String>> = loaded.file.is_some().then(|| config.roots.keys().cloned().collect());
+    let mistakes = thermocline_catalog_files::check(&paths, roots.as_deref());
+    for mistake in &mistakes {
+        println!("{mistake}");
+    }
+    match mistakes.len() {
+        0 => println!("no mistakes"),
+        n => println!("{n} mistake{}", if n == 1 { "" } else { "s" }),
+    }
+    Ok(if mistakes.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }

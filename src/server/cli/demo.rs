@@ -11,7 +11,11 @@ use crate::app::Sources;
 use crate::plugins::Registry;
 
 /// Names and bytes of the files; `demo/README.md` says where they come from.
-const FILES: [(&str, &[u8]); 0] = [];
+const FILES: [(&str, &[u8]); 3] = [
+    ("air_temperature.nc", include_bytes!("../demo/air_temperature.nc")),
+    ("sea_surface_temperature.nc", include_bytes!("../demo/sea_surface_temperature.nc")),
+    ("winds.nc", include_bytes!("../demo/winds.nc")),
+];
 
 /// Where to serve the demonstration.
 #[derive(Debug, Clone, Args)]
@@ -24,7 +28,7 @@ pub(crate) struct DemoArgs {
 pub(crate) fn run(registry: &Registry, given: &Given, args: DemoArgs) -> Result<ExitCode, Failure> {
     let listen = args.listen.as_ref().map(|listen| flag("--listen", &["server", "listen"], listen));
     let mut config = given.load(registry, listen.into_iter().collect())?.config;
-    // The demonstration shows its own files and nothing else, and warns rather than tells.
+    // The demonstration shows its own files and nothing else.
     config.catalogs.dirs.clear();
     config.roots.clear();
     let folder = config.state.dir().join("demo");
@@ -49,12 +53,16 @@ fn write_files(folder: &Path) -> std::io::Result<()> {
 }
 
 fn greeting(address: &str) -> String {
+    let n_files = FILES.len();
     format!(
-        "\nThermocline serves {n} files at {address}  (stop with Ctrl-C)\n\n\
-         Paste into Python (pip install xarray zarr aiohttp requests):\n\n\
-         import xarray as xr\n\
-         air = xr.open_zarr(\"{address}/datasets/air_temperature/zarr\")\n\
-         print(air)\n",
-        n = FILES.len(),
+        "
+Thermocline serves {n_files} files at {address} (stop with Ctrl-C).
+
+Paste into Python (pip install xarray zarr aiohttp requests):
+
+import xarray as xr
+ds = xr.open_zarr(\"{address}/datasets/sea_surface_temperature/zarr\")
+print(ds.sea_surface_temperature.mean().values)
+"
     )
 }

@@ -41,7 +41,8 @@ impl Layers {
     pub(super) fn merge_file(&mut self, path: &Path, text: &str, mistakes: &mut Vec<Mistake>) {
         let line_of = |offset: usize| text.bytes().take(offset).filter(|byte| *byte == b'\n').count() + 1;
         let origin = |offset| Origin::File { path: path.to_owned(), line: line_of(offset) };
-        let (spans, errors) = DeTable::parse_recoverable(text);
+        let (spans, mut errors) = DeTable::parse_recoverable(text);
+        errors.sort_by_key(|error| error.span().map_or(0, |span| span.start));
         mistakes.extend(errors.iter().map(|error| Mistake {
             origin: origin(error.span().map_or(0, |span| span.start)),
             key: String::new(),
