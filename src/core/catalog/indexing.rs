@@ -59,7 +59,7 @@ impl Indexer {
     }
 
     fn directory_state(&self, spec: &DatasetSpec, href: &str) -> Result<Option<SourceState>> {
-        let Some(marker) = self.marker(spec, href)? else { return Ok(None) };
+        let Some(marker) = self.marker(spec, href)? else { return self.no_store(href) };
         let listing = match self.opener.list(href) {
             Ok(objects) => listing_hash(&objects),
             // A directory on a web server cannot be listed: its metadata document stands for it.
@@ -67,6 +67,23 @@ impl Indexer {
             Err(error) => return Err(error),
         };
         Ok(Some(SourceState { object: marker, listing: Some(listing) }))
+    }
+
+    /// What a directory without a metadata document is: no store, or nothing.
+    fn no_store(&self, href: &str) -> Result<Option<SourceState>> {
+        match self.opener.list(href) {
+            Ok(objects) if !objects.is_empty() => {
+                let markers: Vec<&str> =
+                    self.formats.iter().flat_map(|format| format.directory_markers()).copied().collect();
+                Err(Error::refused(format!(
+                    "the directory {href} is no store: it has none of {}",
+                    markers.join(", ")
+                )))
+            }
+            Ok(_) => Ok(None),
+            Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::Unsupported) => Ok(None),
+            Err(error) => Err(error),
+        }
     }
 
     /// The first metadata document of a directory store, in the order of the formats.

@@ -1,1 +1,5 @@
+//! The catalog over files of a fake format, on a clock that the tests move.
 
+mod found;
+mod opened;
+mod world;

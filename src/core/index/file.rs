@@ -45,6 +45,9 @@ pub(super) enum FileError {
     /// A checksum, a length or a number does not hold.
     #[error("the index file is damaged: {0}")]
     Damaged(&'static str),
+    /// It has another content than before.
+    #[error("the index file was replaced")]
+    Replaced,
     /// Another version of this program wrote it.
     #[error("the index file has version {0}")]
     Version(u32),

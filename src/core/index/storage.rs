@@ -61,7 +61,7 @@ impl IndexedStorage {
     fn reader(&self) -> Result<Reader, FileError> {
         let reader = Reader::open(&self.place.path, self.place.version)?;
         if reader.header != self.header {
-            return Err(FileError::Damaged("it was replaced"));
+            return Err(FileError::Replaced);
         }
         Ok(reader)
     }
@@ -73,11 +73,25 @@ impl IndexedStorage {
             return super::unavailable(format!("cannot read the index file {}", self.place.path.display()))
                 .with_source(error);
         }
+        if matches!(error, FileError::Damaged(_)) {
+            self.put_aside();
+        }
         if !self.is_stale.swap(true, Ordering::Relaxed) {
-            warn!(path = %self.place.path.display(), %error, "index file is not usable any more, the dataset will be loaded again");
+            let path = self.place.path.display();
+            warn!(%path, %error, "index file is not usable any more, the dataset will be loaded again");
         }
         let kind = ErrorKind::Changed { retry_after: Duration::from_secs(1) };
         Error::new(kind, "the index of the dataset is being loaded again").with_source(error)
+    }
+
+    /// Takes a damaged file out of the way: it would be loaded and found damaged again and again.
+    fn put_aside(&self) {
+        let aside = self.place.path.with_extension("damaged");
+        if let Err(error) = std::fs::rename(&self.place.path, &aside)
+            && error.kind() != std::io::ErrorKind::NotFound
+        {
+            warn!(path = %self.place.path.display(), %error, "damaged index file was not put aside");
+        }
     }
 
     fn load_table(&self, number: u32, section: &Section) -> Result<ChunkTable, FileError> {
