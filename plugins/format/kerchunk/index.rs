@@ -1,0 +1,266 @@
+//! Builds the dataset and the chunk tables of references.
+
+use std::collections::BTreeMap;
+
+use serde_json::Value;
+use thermocline_core::format::{Indexed, Limits, Source};
+use thermocline_core::{Error, ErrorKind, Result};
+use thermocline_model::{
+    ChunkGrid, ChunkPart, ChunkRef, ChunkTable, ChunkTableBuilder, Dataset, Note, Place,
+};
+use thermocline_zarr::parse::{
+    ArrayMetadata, DatasetBuilder, Elements, MetadataLimits, NodeMetadata, StoreMetadata, hierarchy_v2,
+    hierarchy_v3, parse_json,
+};
+
+use crate::document::{self, Reference, References, refused};
+use crate::objects::ReferencedObjects;
+use crate::parquet;
+
+/// Most rows of a parquet file of references.
+const MAX_RECORD_SIZE: u64 = 10_000_000;
+/// Most notes about single chunks of one array.
+const MAX_NOTES: usize = 10;
+
+/// Indexes the references of `source`.
+pub(crate) fn index(source: &Source<'_>) -> Result<Indexed> {
+    let document = read_document(source)?;
+    let is_directory = source.object.object().href.rsplit('/').next() == Some(".zmetadata");
+    let references = if is_directory { Origin::parquet(source, &document)? } else { Origin::json(&document)? };
+    let metadata = references.metadata(source.limits);
+    if metadata.nodes.is_empty() && metadata.refusals.is_empty() {
+        return Err(refused("no Zarr metadata among the references"));
+    }
+    let mut indexer =
+        Indexer { source, objects: ReferencedObjects::new(source), inline: Vec::new(), notes: Vec::new() };
+    let mut builder = DatasetBuilder::new(&metadata);
+    let mut tables = Vec::new();
+    for (path, node) in &metadata.nodes {
+        let NodeMetadata::Array(array) = node else {
+            continue;
+        };
+        match indexer.table(path, array, &references) {
+            Ok(table) => {
+                builder.array(path, array, tables.len() as u32);
+                tables.push(table);
+            }
+            Err(error) if error.kind() == ErrorKind::Refused => builder.refuse(path, array, error.to_string()),
+            Err(error) => return Err(error),
+        }
+    }
+    let (objects, mut notes) = indexer.objects.finish();
+    let mut dataset = Dataset { objects, ..builder.build() };
+    dataset.notes.append(&mut notes);
+    dataset.notes.append(&mut indexer.notes);
+    Ok(Indexed { dataset, tables, inline: indexer.inline })
+}
+
+fn read_document(source: &Source<'_>) -> Result<bytes::Bytes> {
+    let object = source.object.object();
+    if object.len_bytes > source.limits.attribute_bytes as u64 {
+        return Err(refused(format!(
+            "a document of {} bytes, {} are the most",
+            object.len_bytes, source.limits.attribute_bytes
+        )));
+    }
+    source.object.read_at(0, object.len_bytes as usize)
+}
+
+/// Where references come from.
+enum Origin {
+    /// A JSON document, whole in memory.
+    Json(References),
+    /// Parquet files next to consolidated metadata.
+    Parquet { documents: BTreeMap<String, Value>, record_size: u64 },
+}
+
+impl Origin {
+    fn json(document: &[u8]) -> Result<Self> {
+        document::parse(document).map(Self::Json)
+    }
+
+    fn parquet(source: &Source<'_>, document: &[u8]) -> Result<Self> {
+        let name = &source.object.object().href;
+        let mut document = parse_json(document).map_err(|error| refused(format!("{name}: {error}")))?;
+        let record_size = document.get("record_size").and_then(Value::as_u64);
+        let record_size = record_size
+            .filter(|size| (1..=MAX_RECORD_SIZE).contains(size))
+            .ok_or_else(|| refused(format!("{name} has no record_size: no parquet references, and no Zarr group either")))?;
+        let documents = match document.get_mut("metadata").map(Value::take) {
+            Some(Value::Object(documents)) => documents.into_iter().collect(),
+            _ => return Err(refused(format!("{name} has no metadata"))),
+        };
+        Ok(Self::Parquet { documents, record_size })
+    }
+
+    fn metadata(&self, limits: &Limits) -> StoreMetadata {
+        let limits = MetadataLimits {
+            depth: limits.depth,
+            n_nodes: limits.n_nodes,
+            n_codecs: limits.n_codecs,
+            chunk_bytes: limits.chunk_bytes,
+            n_chunks: limits.n_chunks,
+        };
+        match self {
+            Self::Parquet { documents, .. } => hierarchy_v2(documents, &limits),
+            Self::Json(references) => json_metadata(references, &limits),
+        }
+    }
+}
+
+/// The nodes that the documents among the references describe.
+fn json_metadata(references: &References, limits: &MetadataLimits) -> StoreMetadata {
+    let mut notes = Vec::new();
+    let (mut v2, mut v3) = (BTreeMap::new(), BTreeMap::new());
+    for (key, reference) in references {
+        let name = key.rsplit('/').next().unwrap_or(key);
+        if !matches!(name, ".zgroup" | ".zarray" | ".zattrs" | ".zmetadata" | "zarr.json") {
+            continue;
+        }
+        let document = match reference {
+            Reference::Bytes(bytes) => parse_json(bytes).map_err(|error| error.reason),
+            _ => Err("metadata in another object is not read".to_owned()),
+        };
+        match document {
+            Ok(mut document) if name == ".zmetadata" => {
+                if let Some(Value::Object(consolidated)) = document.get_mut("metadata").map(Value::take) {
+                    for (key, document) in consolidated {
+                        v2.entry(key).or_insert(document);
+                    }
+                }
+            }
+            Ok(document) if name == "zarr.json" => {
+                v3.insert(key.strip_suffix(name).unwrap_or(key).trim_end_matches('/').to_owned(), document);
+            }
+            Ok(document) => {
+                v2.insert(key.clone(), document);
+            }
+            Err(reason) => notes.push(Note { path: key.clone(), note: reason }),
+        }
+    }
+    let mut metadata = if v2.is_empty() { hierarchy_v3(&v3, limits) } else { hierarchy_v2(&v2, limits) };
+    metadata.notes.append(&mut notes);
+    metadata
+}
+
+struct Indexer<'a> {
+    source: &'a Source<'a>,
+    objects: ReferencedObjects<'a>,
+    inline: Vec<u8>,
+    notes: Vec<Note>,
+}
+
+impl Indexer<'_> {
+    /// The chunk table of an array.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Refused`] concerns this array alone.
+    fn table(&mut self, path: &str, array: &ArrayMetadata, origin: &Origin) -> Result<ChunkTable> {
+        if array.sharding.is_some() {
+            return Err(refused("references to shards"));
+        }
+        if matches!(array.elements, Elements::Ucs4 { .. }) {
+            return Err(refused(format!("data type {} in references", array.type_name)));
+        }
+        let grid = array.grid().ok_or_else(|| refused("no grid of chunks"))?;
+        let mut table = TableBuilder { path, n_notes: 0, builder: ChunkTableBuilder::new() };
+        match origin {
+            Origin::Json(references) => self.json_chunks(array, &grid, references, &mut table)?,
+            Origin::Parquet { record_size, .. } => self.parquet_chunks(&grid, *record_size, &mut table)?,
+        }
+        Ok(table.builder.build())
+    }
+
+    fn json_chunks(
+        &mut self,
+        array: &ArrayMetadata,
+        grid: &ChunkGrid,
+        references: &References,
+        table: &mut TableBuilder<'_>,
+    ) -> Result<()> {
+        let prefix = if table.path.is_empty() { String::new() } else { format!("{}/", table.path) };
+        let below = references.range(prefix.clone()..).map_while(|(key, reference)| {
+            let key = key.strip_prefix(prefix.as_str())?;
+            Some((key, reference))
+        });
+        for (key, reference) in below {
+            let index = array.keys.index(key, array.shape.len());
+            if let Some(linear) = index.and_then(|index| grid.linear(&index)) {
+                self.push(linear, reference, table)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn parquet_chunks(&mut self, grid: &ChunkGrid, record_size: u64, table: &mut TableBuilder<'_>) -> Result<()> {
+        let n_chunks = grid.n_chunks();
+        for file in 0..n_chunks.div_ceil(record_size) {
+            let first = file * record_size;
+            let n_rows = record_size.min(n_chunks - first);
+            let prefix = if table.path.is_empty() { String::new() } else { format!("{}/", table.path) };
+            let name = format!("{prefix}refs.{file}.parq");
+            let Some(rows) = parquet::read(self.source, &name, n_rows)? else {
+                self.note(table, format!("{name} is not there: its chunks were never written"));
+                continue;
+            };
+            if (rows.len() as u64) < n_rows {
+                return Err(refused(format!("{name} has {} rows, {n_rows} belong into it", rows.len())));
+            }
+            for (linear, reference) in (first..).zip(&rows) {
+                if let Some(reference) = reference {
+                    self.push(linear, reference, table)?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn push(&mut self, linear: u64, reference: &Reference, table: &mut TableBuilder<'_>) -> Result<()> {
+        let (place, offset, len_bytes) = match reference {
+            Reference::Bytes(bytes) => {
+                let offset = self.inline.len() as u64;
+                self.inline.extend_from_slice(bytes);
+                (Place::Inline, offset, bytes.len() as u64)
+            }
+            Reference::Whole { url } => {
+                let (number, len_bytes) = self.objects.look_up(url)?;
+                // A length of 0 could be read as no bytes; one byte of a missing object is an error.
+                (Place::Object(number), 0, len_bytes.max(1))
+            }
+            Reference::Range { url, offset, len_bytes } => {
+                let (number, object_len) = self.objects.look_up(url)?;
+                let fits = offset.checked_add(*len_bytes).is_some_and(|end| end <= object_len);
+                if !fits && object_len > 0 {
+                    self.note(table, format!(
+                        "chunk {linear}: {len_bytes} bytes at {offset} of {url}, which has {object_len}: it cannot be read"
+                    ));
+                }
+                (Place::Object(number), *offset, *len_bytes)
+            }
+        };
+        let len_bytes = u32::try_from(len_bytes).ok().filter(|len| *len > 0);
+        let len_bytes = len_bytes.ok_or_else(|| refused(format!("chunk {linear} has no bytes, or 4 GiB and more")))?;
+        if offset.checked_add(u64::from(len_bytes)).is_none() {
+            return Err(Error::refused(format!("chunk {linear} begins at byte {offset}")));
+        }
+        let part = ChunkPart { place, encoding: 0, filter_mask: 0, is_short: false };
+        table.builder.push(linear, ChunkRef { part, offset, len_bytes });
+        Ok(())
+    }
+
+    fn note(&mut self, table: &mut TableBuilder<'_>, note: String) {
+        table.n_notes += 1;
+        if table.n_notes <= MAX_NOTES {
+            self.notes.push(Note { path: table.path.to_owned(), note });
+        } else if table.n_notes == MAX_NOTES + 1 {
+            let note = "further chunks have the same fault".to_owned();
+            self.notes.push(Note { path: table.path.to_owned(), note });
+        }
+    }
+}
+
+struct TableBuilder<'a> {
+    path: &'a str,
+    n_notes: usize,
+    builder: ChunkTableBuilder,
+}
