@@ -1,0 +1,193 @@
+//! The server as a process: starting, serving, reloading, stopping.
+
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::TcpStream;
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+
+/// A running server; it is killed when it is dropped.
+struct Server {
+    process: Child,
+    address: String,
+    _state: tempfile::TempDir,
+}
+
+impl Server {
+    fn start(arguments: &[&str]) -> Self {
+        let state = tempfile::tempdir().expect("a temporary folder");
+        let mut process = Command::new(env!("CARGO_BIN_EXE_thermocline"))
+            .args(arguments)
+            .args(["--listen", "127.0.0.1:0", "--log", "json", "--state"])
+            .arg(state.path())
+            .stderr(Stdio::piped())
+            .stdout(Stdio::null())
+            .spawn()
+            .expect("the server's binary");
+        let lines = BufReader::new(process.stderr.take().expect("piped")).lines();
+        let (sender, receiver) = std::sync::mpsc::channel();
+        // Reading on keeps the pipe from filling up.
+        std::thread::spawn(move || {
+            for line in lines.map_while(Result::ok) {
+                if let Some((_, rest)) = line.split_once("\"address\":\"http://") {
+                    let _ = sender.send(rest.split('"').next().unwrap_or_default().to_owned());
+                }
+            }
+        });
+        let address = receiver.recv_timeout(std::time::Duration::from_secs(30)).expect("the server's address");
+        Self { process, address, _state: state }
+    }
+
+    /// Status and body of an answer.
+    fn get(&self, path: &str) -> (u16, String) {
+        let mut stream = TcpStream::connect(&self.address).expect("a connection");
+        write!(stream, "GET {path} HTTP/1.1\r\nHost: test\r\nConnection: close\r\n\r\n").expect("a request");
+        let mut answer = Vec::new();
+        stream.read_to_end(&mut answer).expect("an answer");
+        let answer = String::from_utf8_lossy(&answer).into_owned();
+        let status = answer.split(' ').nth(1).and_then(|status| status.parse().ok()).expect("a status");
+        (status, answer.split_once("\r\n\r\n").map(|(_, body)| body.to_owned()).unwrap_or_default())
+    }
+
+    /// Asks until the answer is as wanted.
+    fn wait_for(&self, path: &str, is_wanted: impl Fn(u16, &str) -> bool) {
+        for _ in 0..300 {
+            let (status, body) = self.get(path);
+            if is_wanted(status, &body) {
+                return;
+            }
+            std::thread::sleep(std::time::Duration::from_millis(100));
+        }
+        panic!("{path} never answered as wanted, last: {:?}", self.get(path));
+    }
+
+    fn signal(&self, signal: &str) {
+        let status = Command::new("kill").args([signal, &self.process.id().to_string()]).status();
+        assert!(status.expect("kill").success());
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
+
+fn demo_files() -> tempfile::TempDir {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    for name in ["air_temperature.nc", "winds.nc"] {
+        let from = Path::new(env!("CARGO_MANIFEST_DIR")).join("demo").join(name);
+        std::fs::copy(from, folder.path().join(name)).expect("a copy");
+    }
+    folder
+}
+
+fn path_of(folder: &tempfile::TempDir) -> &str {
+    folder.path().to_str().expect("UTF-8")
+}
+
+fn run(arguments: &[&str]) -> (Option<i32>, String, String) {
+    let home = tempfile::tempdir().expect("a temporary folder");
+    let output = Command::new(env!("CARGO_BIN_EXE_thermocline"))
+        .args(arguments)
+        .env_clear()
+        .env("HOME", home.path())
+        .current_dir(home.path())
+        .output()
+        .expect("the server's binary");
+    let text = |bytes: Vec<u8>| String::from_utf8_lossy(&bytes).into_owned();
+    (output.status.code(), text(output.stdout), text(output.stderr))
+}
+
+#[test]
+fn a_folder_is_served_and_new_files_appear() {
+    let folder = demo_files();
+    let server = Server::start(&["serve", path_of(&folder)]);
+    server.wait_for("/ready", |status, _| status == 200);
+    server.wait_for("/datasets", |_, body| body == r#"["air_temperature","winds"]"#);
+    server.wait_for("/datasets/winds/zarr/zarr.json", |status, body| status == 200 && body.contains("\"U\""));
+
+    std::fs::copy(folder.path().join("winds.nc"), folder.path().join("more.nc")).expect("a copy");
+
+    server.wait_for("/datasets", |_, body| body.contains("\"more\""));
+}
+
+#[test]
+fn what_is_measured_is_shown() {
+    let folder = demo_files();
+    let server = Server::start(&["serve", path_of(&folder)]);
+    server.wait_for("/metrics", |_, body| body.contains("thermocline_datasets{state=\"indexed\"} 2"));
+    let (_, body) = server.get("/metrics");
+    for name in ["process_resident_memory_bytes", "thermocline_http_requests_total", "thermocline_index_tables_bytes"] {
+        assert!(body.contains(name), "{name} is not in {body}");
+    }
+}
+
+#[test]
+fn a_catalog_is_read_again_on_sighup() {
+    let folder = demo_files();
+    let catalog = folder.path().join("catalog.yaml");
+    let entry = |id: &str| format!("version: 1\ndatasets:\n  - {{id: {id}, source: {{paths: [winds.nc]}}}}\n");
+    std::fs::write(&catalog, entry("before")).expect("a file");
+    let server = Server::start(&["serve", "--catalog", catalog.to_str().expect("UTF-8"), "--set", "catalogs.scan_every=1h"]);
+    server.wait_for("/datasets", |_, body| body == r#"["before"]"#);
+
+    std::fs::write(&catalog, entry("after")).expect("a file");
+    server.signal("-HUP");
+
+    server.wait_for("/datasets", |_, body| body == r#"["after"]"#);
+}
+
+#[test]
+fn sigterm_ends_the_server_with_success() {
+    let folder = demo_files();
+    let mut server = Server::start(&["serve", path_of(&folder)]);
+    server.wait_for("/ready", |status, _| status == 200);
+    server.signal("-TERM");
+    assert!(server.process.wait().expect("its end").success());
+}
+
+#[test]
+fn mistakes_of_the_configuration_end_with_2() {
+    let (code, _, errors) = run(&["serve", "/", "--listen", "nowhere", "--set", "server.max_body=lots"]);
+    assert_eq!(code, Some(2));
+    assert!(errors.contains("2 mistakes"), "{errors}");
+    assert!(errors.contains("--listen nowhere: server.listen:"), "{errors}");
+    assert_eq!(run(&["serve"]).0, Some(2), "nothing to serve");
+}
+
+#[test]
+fn a_path_that_is_not_there_is_said_at_once() {
+    let (code, _, errors) = run(&["serve", "/nonexistent.nc", "--listen", "127.0.0.1:0"]);
+    assert_ne!(code, Some(0));
+    assert!(errors.contains("cannot open /nonexistent.nc"), "{errors}");
+}
+
+#[test]
+fn a_file_can_be_inspected_without_serving_it() {
+    let folder = demo_files();
+    let file = folder.path().join("winds.nc");
+    let (code, text, errors) = run(&["inspect", file.to_str().expect("UTF-8")]);
+    assert_eq!(code, Some(0), "{errors}");
+    for expected in ["<dataset winds> netcdf", "Dimensions:  (", "U (time: 2, lat: 64, lon: 128) float32", "title: UV300"] {
+        assert!(text.contains(expected), "{expected} is not in {text}");
+    }
+}
+
+#[test]
+fn a_folder_can_be_indexed_before_it_is_served() {
+    let folder = demo_files();
+    let state = tempfile::tempdir().expect("a temporary folder");
+    let (code, text, errors) = run(&["index", path_of(&folder), "--state", path_of(&state)]);
+    assert_eq!(code, Some(0), "{errors}");
+    assert!(text.contains("2 indexed, 0 refused, 0 failed"), "{text}");
+}
+
+#[test]
+fn completions_name_the_commands() {
+    for shell in ["bash", "zsh", "fish"] {
+        let (code, text, _) = run(&["completions", shell]);
+        assert_eq!(code, Some(0));
+        assert!(text.contains("inspect"), "{shell}");
+    }
+}
