@@ -6,6 +6,7 @@
 pub mod bytes;
 pub mod catalog;
 pub mod clock;
+pub mod coordinates;
 pub mod error;
 pub mod format;
 pub mod index;

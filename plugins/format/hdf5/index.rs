@@ -1,0 +1,451 @@
+//! From the tree of a file to a dataset: variables with their types, chunks, fill values and attributes.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
+
+use bytes::Bytes;
+use thermocline_core::coordinates::{Keeping, keep_coordinates};
+use thermocline_core::format::{Indexed, ReadAt, Region, Source};
+use thermocline_core::{Error, Result};
+use thermocline_model::{
+    ArrayBytes, Attribute, Attributes, ChunkPart, ChunkRef, ChunkTableBuilder, Codec, DataType, Encoding, Group,
+    Note, Place, Refusal, Storage, Variable, Verification,
+};
+
+use crate::attributes::{number_list, number_type, shown};
+use crate::dimensions::{self, Axes, Dimensions, Hints};
+use crate::eos5;
+use crate::fill::{netcdf_fill, stored_fill};
+use crate::filters::Pipeline;
+use crate::layout::{Placed, Placing};
+use crate::mapping::{Flags, Leaf, Values, leaves};
+use crate::messages::Layout;
+use crate::opened::{Opened, read_leaf};
+use crate::storage::is_fault_of_file;
+use crate::tree::{ArrayNode, Files, GroupNode, Identity, Walk};
+
+/// What separates the path of an array from the member that a variable is.
+pub(crate) const MEMBER: &str = "//";
+
+/// Indexes a file.
+pub(crate) fn index(source: &Source<'_>) -> Result<Indexed> {
+    let mut files = Files::new(Arc::clone(&source.object), source.others, source.limits)?;
+    let mut walk = Walk::new(&mut files);
+    let root = walk.root()?;
+    let (refusals, notes) = (std::mem::take(&mut walk.refusals), std::mem::take(&mut walk.notes));
+    let hints = read_hints(&root, &files)?;
+    let dimensions = dimensions::find(&root, &files, &hints)?;
+    let mut building = Building {
+        files: &mut files,
+        dimensions,
+        indexed: Indexed::default(),
+        objects: HashMap::new(),
+        opened: HashMap::new(),
+        tables: HashMap::new(),
+    };
+    building.indexed.dataset.refusals = refusals;
+    building.indexed.dataset.notes = notes;
+    building.object(&source.object);
+    let group = building.group(&root)?;
+    building.indexed.dataset.root = group;
+    building.finish()
+}
+
+/// Names of dimensions from the structural metadata of HDF-EOS5.
+fn read_hints(root: &GroupNode, files: &Files<'_>) -> Result<Hints> {
+    let mut metadata = String::new();
+    for path in eos5::metadata_paths(root) {
+        let nodes = root.groups.iter().flat_map(|group| &group.arrays);
+        let Some(node) = nodes.into_iter().find(|node| node.path == path) else { continue };
+        let Some(leaf) = leaves(&node.array.datatype, false).into_iter().next() else { continue };
+        let Ok(values) = leaf.values else { continue };
+        let opened = Opened::of_node(files, node)?;
+        match read_leaf(&opened, &values, None) {
+            Ok(ArrayBytes::Fixed(bytes)) => {
+                let end = bytes.iter().position(|byte| *byte == 0).unwrap_or(bytes.len());
+                metadata.push_str(&crate::cursor::text(bytes.get(..end).unwrap_or_default()).0);
+            }
+            Ok(ArrayBytes::Texts(texts)) => texts.iter().for_each(|text| metadata.push_str(text)),
+            Err(error) if is_fault_of_file(&error) => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(eos5::hints(&metadata))
+}
+
+/// What tells chunk tables of one array apart: codecs before the filters, decoding and filling by the format.
+type TableKey = (Identity, Vec<u64>, usize, bool, bool);
+
+/// A chunk table that several variables may share.
+#[derive(Clone)]
+struct Shared {
+    table: u32,
+    chunk_shape: Vec<u64>,
+    pipeline: Pipeline,
+}
+
+struct Building<'b, 'a> {
+    files: &'b mut Files<'a>,
+    dimensions: Dimensions,
+    indexed: Indexed,
+    /// Numbers of objects by their place.
+    objects: HashMap<String, u32>,
+    opened: HashMap<Identity, Arc<Opened>>,
+    tables: HashMap<TableKey, Shared>,
+}
+
+impl Building<'_, '_> {
+    /// The number of an object of the dataset.
+    fn object(&mut self, object: &Arc<dyn ReadAt>) -> u32 {
+        let objects = &mut self.indexed.dataset.objects;
+        *self.objects.entry(object.object().href.clone()).or_insert_with(|| {
+            objects.push(object.object().clone());
+            (objects.len() - 1) as u32
+        })
+    }
+
+    fn note(&mut self, path: &str, note: impl Into<String>) {
+        self.indexed.dataset.notes.push(Note { path: path.to_owned(), note: note.into() });
+    }
+
+    fn refuse(&mut self, node: &ArrayNode, leaf: Option<&Leaf>, reason: impl Into<String>) {
+        let suffix = leaf.map_or("", |leaf| leaf.suffix.as_str());
+        let path = format!("{}{suffix}", self.served_path(node));
+        let dtype = leaf.map_or_else(|| node.array.datatype.words(), |leaf| leaf.words.clone());
+        let shape = node.array.shape().unwrap_or_default().to_vec();
+        self.indexed.dataset.refusals.push(Refusal { path, reason: reason.into(), dtype, shape });
+    }
+
+    fn served_path(&self, node: &ArrayNode) -> String {
+        let name = self.dimensions.variable_name(&node.name);
+        match node.path.rsplit_once('/') {
+            Some((group, _)) => format!("{group}/{name}"),
+            None => name.to_owned(),
+        }
+    }
+
+    fn group(&mut self, node: &GroupNode) -> Result<Group> {
+        let file = Arc::clone(self.files.get(node.file)?);
+        let attrs = shown(&file, &node.path, &node.attributes, &mut self.indexed.dataset.notes)?;
+        let mut group = Group {
+            name: node.name.clone(),
+            attrs,
+            dims: self.dimensions.of_group(&node.path),
+            variables: Vec::new(),
+            groups: Vec::new(),
+        };
+        let mut names: HashSet<String> = node.groups.iter().map(|group| group.name.clone()).collect();
+        for array in &node.arrays {
+            if self.dimensions.is_hidden(&array.path) {
+                continue;
+            }
+            match self.array(array, &mut names) {
+                Ok(mut variables) => group.variables.append(&mut variables),
+                Err(error) if is_fault_of_file(&error) => self.refuse(array, None, error.to_string()),
+                Err(error) => return Err(error),
+            }
+        }
+        for child in &node.groups {
+            group.groups.push(self.group(child)?);
+        }
+        Ok(group)
+    }
+
+    /// The variables that an array becomes.
+    fn array(&mut self, node: &ArrayNode, names: &mut HashSet<String>) -> Result<Vec<Variable>> {
+        let Some(axes) = self.dimensions.axes(&node.path).cloned() else {
+            self.refuse(node, None, "it has a null dataspace: no values and no shape");
+            return Ok(Vec::new());
+        };
+        let file = Arc::clone(self.files.get(node.file)?);
+        let path = self.served_path(node);
+        let attrs = shown(&file, &path, &node.attributes, &mut self.indexed.dataset.notes)?;
+        let mut variables = Vec::new();
+        for leaf in leaves(&node.array.datatype, self.dimensions.is_netcdf) {
+            let values = match &leaf.values {
+                Ok(values) => values,
+                Err(reason) => {
+                    self.refuse(node, Some(&leaf), reason.clone());
+                    continue;
+                }
+            };
+            let name = format!("{}{}", self.dimensions.variable_name(&node.name), leaf.suffix);
+            if !names.insert(name) {
+                self.refuse(node, Some(&leaf), "another member of the group has the same name");
+                continue;
+            }
+            match self.variable(node, &axes, &leaf, values, &attrs) {
+                Ok(variable) => variables.push(variable),
+                Err(error) if is_fault_of_file(&error) => self.refuse(node, Some(&leaf), error.to_string()),
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(variables)
+    }
+
+    fn variable(
+        &mut self,
+        node: &ArrayNode,
+        axes: &Axes,
+        leaf: &Leaf,
+        values: &Values,
+        attrs: &Attributes,
+    ) -> Result<Variable> {
+        let file = Arc::clone(self.files.get(node.file)?);
+        let mut variable = Variable {
+            name: format!("{}{}", self.dimensions.variable_name(&node.name), leaf.suffix),
+            dims: axes.names.clone(),
+            shape: axes.shape.clone(),
+            dtype: values.dtype.clone(),
+            fill: stored_fill(&file, &node.array, values)?,
+            attrs: attrs.clone(),
+            storage: Storage {
+                chunk_shape: Vec::new(),
+                served_chunk_shape: Vec::new(),
+                encodings: Vec::new(),
+                table: 0,
+                source_path: source_path(node, leaf),
+            },
+            verification: Verification::Unverified { reason: "not compared yet".to_owned() },
+        };
+        for (number, length) in values.inner_shape.iter().enumerate() {
+            variable.dims.push(inner_name(leaf, &node.name, number, &axes.names));
+            variable.shape.push(*length);
+        }
+        if let Some(flags) = &values.flags {
+            add_flags(&mut variable.attrs, flags, &values.dtype)?;
+        }
+        let is_longer = node.array.shape().is_some_and(|shape| shape != axes.shape);
+        let mut fills_by_format = false;
+        if is_longer {
+            fills_by_format = self.fill_as_netcdf(node, &mut variable)?;
+        }
+        if self.keep_inline(node, values, &mut variable)? {
+            return Ok(variable);
+        }
+        let shared = self.table(node, axes, values, fills_by_format)?;
+        let n_inner = values.inner_shape.iter().map(|length| (*length).max(1));
+        let mut codecs = values.codecs.clone();
+        codecs.extend(shared.pipeline.codecs());
+        if codecs.len() > self.files.limits().n_codecs {
+            return Err(Error::unsupported(format!("a chain of {} codecs", codecs.len())));
+        }
+        let chunk_shape: Vec<u64> = shared.chunk_shape.iter().copied().chain(n_inner).collect();
+        variable.storage.served_chunk_shape = chunk_shape.clone();
+        variable.storage.chunk_shape = chunk_shape;
+        variable.storage.encodings = vec![Encoding { dtype: values.dtype.clone(), codecs }];
+        variable.storage.table = shared.table;
+        if variable.stored_grid().is_none() {
+            return Err(Error::unsupported("it has more than 2^64 chunks"));
+        }
+        Ok(variable)
+    }
+
+    /// Sets the fill of a variable that is shorter in the file than its dimension. True if chunks that
+    /// were never written have another fill.
+    fn fill_as_netcdf(&mut self, node: &ArrayNode, variable: &mut Variable) -> Result<bool> {
+        let attribute = node.attributes.iter().find(|attribute| attribute.name == "_FillValue");
+        let attribute = attribute.and_then(|attribute| attribute.value.as_ref().ok());
+        let fill = netcdf_fill(attribute, &node.array, &variable.dtype);
+        let is_same = fill == variable.fill;
+        variable.fill = fill;
+        Ok(!is_same)
+    }
+
+    fn opened(&mut self, node: &ArrayNode) -> Result<Arc<Opened>> {
+        let identity = (node.file, node.array.address);
+        if let Some(opened) = self.opened.get(&identity) {
+            return Ok(Arc::clone(opened));
+        }
+        let opened = Arc::new(Opened::of_node(self.files, node)?);
+        self.opened.insert(identity, Arc::clone(&opened));
+        Ok(opened)
+    }
+
+    fn table(&mut self, node: &ArrayNode, axes: &Axes, values: &Values, fills_by_format: bool) -> Result<Shared> {
+        let identity = (node.file, node.array.address);
+        let decodes_by_format = values.dtype == DataType::String;
+        let key = (identity, axes.shape.clone(), values.codecs.len(), decodes_by_format, fills_by_format);
+        if let Some(shared) = self.tables.get(&key) {
+            return Ok(shared.clone());
+        }
+        let file = Arc::clone(self.files.get(node.file)?);
+        let object = self.object(file.bytes.object());
+        let external = self.external(node)?;
+        if matches!(node.array.layout, Layout::Virtual { .. }) {
+            self.opened(node)?.check_virtual()?;
+        }
+        let mut pipeline = Pipeline::new(&node.array);
+        let placing = Placing {
+            file: &file,
+            object,
+            array: &node.array,
+            shape: &axes.shape,
+            n_leading: values.codecs.len(),
+            external: &external,
+            fills_by_format,
+            decodes_by_format,
+        };
+        let Placed { chunk_shape, table, inline, notes } = placing.place(&mut pipeline)?;
+        let path = self.served_path(node);
+        notes.into_iter().for_each(|note| self.note(&path, note));
+        let table = match inline {
+            Some(bytes) => self.inline_table(&bytes)?,
+            None => {
+                self.indexed.tables.push(table);
+                (self.indexed.tables.len() - 1) as u32
+            }
+        };
+        let shared = Shared { table, chunk_shape, pipeline };
+        self.tables.insert(key, shared.clone());
+        Ok(shared)
+    }
+
+    /// A table of one chunk whose bytes are kept with the manifest.
+    fn inline_table(&mut self, bytes: &[u8]) -> Result<u32> {
+        let offset = self.indexed.inline.len() as u64;
+        let len_bytes = u32::try_from(bytes.len()).map_err(|_| Error::unsupported("inline bytes beyond 4 GiB"))?;
+        self.indexed.inline.extend_from_slice(bytes);
+        let part = ChunkPart { place: Place::Inline, encoding: 0, filter_mask: 0, is_short: false };
+        let mut table = ChunkTableBuilder::new();
+        table.push(0, ChunkRef { part, offset, len_bytes });
+        self.indexed.tables.push(table.build());
+        Ok((self.indexed.tables.len() - 1) as u32)
+    }
+
+    /// The objects that hold the array's raw data, with their lengths.
+    fn external(&mut self, node: &ArrayNode) -> Result<Vec<(u32, u64)>> {
+        let opened = if node.array.external.is_empty() { return Ok(Vec::new()) } else { self.opened(node)? };
+        Ok(opened.external.iter().map(|object| (self.object(object), object.object().len_bytes)).collect())
+    }
+
+    /// Keeps the values of texts of any length, and of numbers that must be tried, with the manifest.
+    fn keep_inline(&mut self, node: &ArrayNode, values: &Values, variable: &mut Variable) -> Result<bool> {
+        let is_text = values.dtype == DataType::String;
+        if !is_text && !values.may_be_inexact {
+            return Ok(false);
+        }
+        let limit = self.files.limits().inline_bytes;
+        let size = values.dtype.len_bytes().unwrap_or(node.array.datatype.size) as u64;
+        let len = variable.n_elements().and_then(|n| n.checked_mul(size));
+        let is_small = len.is_some_and(|len| len <= limit)
+            && self.indexed.inline.len() as u64 <= self.files.limits().coordinate_bytes;
+        if !is_small && is_text {
+            return Ok(false);
+        }
+        if !is_small {
+            return Err(Error::unsupported(format!(
+                "{} is not exact in 64 bits, and the array is too large to try every value",
+                node.array.datatype.words()
+            )));
+        }
+        let opened = self.opened(node)?;
+        let region = Region { start: vec![0; variable.shape.len()], shape: variable.shape.clone() };
+        let decoded = opened.read(values, variable.fill.as_ref(), &region);
+        let decoded = decoded.map_err(|error| match is_text || !is_fault_of_file(&error) {
+            true => error,
+            false => Error::unsupported(format!("{} is not exact in 64 bits: {error}", node.array.datatype.words())),
+        })?;
+        let (bytes, codecs) = match &decoded {
+            ArrayBytes::Fixed(bytes) => (Bytes::copy_from_slice(bytes), Vec::new()),
+            ArrayBytes::Texts(texts) => {
+                let total: u64 = texts.iter().map(|text| text.len() as u64 + 4).sum();
+                if total > limit {
+                    return Ok(false);
+                }
+                (Bytes::from(vlen_utf8(texts)), vec![Codec::VlenUtf8])
+            }
+        };
+        variable.storage.chunk_shape = variable.shape.iter().map(|length| (*length).max(1)).collect();
+        variable.storage.served_chunk_shape = variable.storage.chunk_shape.clone();
+        variable.storage.encodings = vec![Encoding { dtype: values.dtype.clone(), codecs }];
+        variable.storage.table = if variable.n_elements() == Some(0) {
+            self.indexed.tables.push(thermocline_model::ChunkTable::default());
+            (self.indexed.tables.len() - 1) as u32
+        } else {
+            self.inline_table(&bytes)?
+        };
+        Ok(true)
+    }
+
+    /// Adds what concerns the whole, and keeps the coordinates with the manifest.
+    fn finish(mut self) -> Result<Indexed> {
+        let notes = std::mem::take(&mut self.dimensions.notes);
+        self.indexed.dataset.notes.extend(notes);
+        let limits = self.files.limits();
+        let objects: Vec<Arc<dyn ReadAt>> = self.open_objects();
+        let mut indexed = std::mem::take(&mut self.indexed);
+        let format = crate::Hdf5Format::default();
+        let others = self.files.others();
+        let decode = |number: u32, variable: &Variable, region: &Region| {
+            let object = objects.get(number as usize);
+            let object = object.ok_or_else(|| Error::internal(format!("no object {number}")))?;
+            if number != 0 {
+                return Err(Error::unsupported("decoded only when it is asked for"));
+            }
+            let source = Source { object: Arc::clone(object), others, limits };
+            thermocline_core::format::Format::decode(&format, &source, variable, region)
+        };
+        let keeping = Keeping { objects: &objects, decode: &decode, limits };
+        keep_coordinates(&mut indexed, &keeping)?;
+        Ok(indexed)
+    }
+
+    /// The objects of the dataset, in the order of their numbers.
+    fn open_objects(&self) -> Vec<Arc<dyn ReadAt>> {
+        let mut open: HashMap<String, Arc<dyn ReadAt>> = HashMap::new();
+        let mut number = 0;
+        while let Ok(file) = self.files.get(number) {
+            let object = file.bytes.object();
+            open.insert(object.object().href.clone(), Arc::clone(object));
+            number += 1;
+        }
+        for opened in self.opened.values() {
+            for object in &opened.external {
+                open.insert(object.object().href.clone(), Arc::clone(object));
+            }
+        }
+        let objects = &self.indexed.dataset.objects;
+        objects.iter().filter_map(|object| open.get(&object.href).cloned()).collect()
+    }
+}
+
+fn source_path(node: &ArrayNode, leaf: &Leaf) -> String {
+    if leaf.suffix.is_empty() { node.source_path.clone() } else { format!("{}{MEMBER}{}", node.source_path, leaf.suffix) }
+}
+
+/// The name of an axis that lies inside each element.
+fn inner_name(leaf: &Leaf, name: &str, number: usize, taken: &[String]) -> String {
+    let mut candidate = format!("{name}{}_dim_{number}", leaf.suffix);
+    while taken.contains(&candidate) {
+        candidate.push('_');
+    }
+    candidate
+}
+
+/// The names and values of an enumeration as CF has them.
+fn add_flags(attrs: &mut Attributes, flags: &Flags, dtype: &DataType) -> Result<()> {
+    let number = number_type(dtype)?;
+    let size = number.len_bytes();
+    if attrs.get("flag_values").is_some() || attrs.get("flag_meanings").is_some() {
+        return Ok(());
+    }
+    if flags.values.iter().any(|value| value.len() != size) {
+        return Ok(());
+    }
+    let values = number_list(&flags.values.concat(), number, dtype.byte_order());
+    let meanings: Vec<String> = flags.names.iter().map(|name| name.replace(char::is_whitespace, "_")).collect();
+    attrs.set("flag_values", Attribute::Numbers { dtype: number, shape: vec![values.len() as u64], values });
+    attrs.set("flag_meanings", Attribute::Text(meanings.join(" ")));
+    Ok(())
+}
+
+/// Texts as numcodecs' `vlen-utf8` writes them: their number, then each with its length.
+fn vlen_utf8(texts: &[String]) -> Vec<u8> {
+    let mut bytes = (texts.len() as u32).to_le_bytes().to_vec();
+    for text in texts {
+        bytes.extend_from_slice(&(text.len() as u32).to_le_bytes());
+        bytes.extend_from_slice(text.as_bytes());
+    }
+    bytes
+}

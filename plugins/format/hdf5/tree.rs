@@ -1,0 +1,461 @@
+//! The tree of groups and arrays as it lies in the file: links are listed and their targets opened one
+//! by one, so that a member that cannot be read loses only itself.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use thermocline_core::format::{Limits, OpenOther, ReadAt};
+use thermocline_core::{Error, Result};
+use thermocline_model::{Note, Refusal};
+
+use crate::array::{Array, is_array, open_other};
+use crate::attributes::{RawAttribute, read_attributes};
+use crate::file::File;
+use crate::header::{ObjectHeader, kind};
+use crate::links::{Link, Target, is_group, members};
+use crate::storage::is_fault_of_file;
+
+/// Soft links that lead to soft links.
+const MAX_LINK_DEPTH: usize = 16;
+
+/// Groups and arrays that are shown again under a second name.
+const MAX_REPEATED: usize = 10_000;
+
+/// A group.
+#[derive(Debug)]
+pub(crate) struct GroupNode {
+    pub(crate) name: String,
+    /// Path in the dataset, without a leading slash.
+    pub(crate) path: String,
+    pub(crate) file: usize,
+    pub(crate) attributes: Vec<RawAttribute>,
+    pub(crate) arrays: Vec<ArrayNode>,
+    pub(crate) groups: Vec<GroupNode>,
+}
+
+/// An array.
+#[derive(Debug)]
+pub(crate) struct ArrayNode {
+    pub(crate) name: String,
+    /// Path in the dataset, without a leading slash.
+    pub(crate) path: String,
+    /// Path in its own file.
+    pub(crate) source_path: String,
+    pub(crate) file: usize,
+    pub(crate) attributes: Vec<RawAttribute>,
+    pub(crate) array: Array,
+}
+
+/// Which object it is: number of the file and address of the object header.
+pub(crate) type Identity = (usize, u64);
+
+/// An object and a path that leads to it inside its file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Located {
+    pub(crate) identity: Identity,
+    pub(crate) path: String,
+}
+
+/// The files of a dataset, the indexed one first.
+pub(crate) struct Files<'a> {
+    others: &'a dyn OpenOther,
+    limits: &'a Limits,
+    open: Vec<Arc<File>>,
+    /// Folder of each file, relative to that of the first.
+    folders: Vec<String>,
+    by_href: HashMap<String, usize>,
+    members: HashMap<Identity, Arc<HashMap<String, Target>>>,
+}
+
+impl<'a> Files<'a> {
+    pub(crate) fn new(object: Arc<dyn ReadAt>, others: &'a dyn OpenOther, limits: &'a Limits) -> Result<Self> {
+        Self::nested(object, others, limits, 0)
+    }
+
+    /// Opens a file that `nesting` virtual datasets lead to.
+    pub(crate) fn nested(
+        object: Arc<dyn ReadAt>,
+        others: &'a dyn OpenOther,
+        limits: &'a Limits,
+        nesting: usize,
+    ) -> Result<Self> {
+        let href = object.object().href.clone();
+        let mut file = File::open(object, limits)?;
+        file.nesting = nesting;
+        let file = Arc::new(file);
+        Ok(Self {
+            others,
+            limits,
+            open: vec![file],
+            folders: vec![String::new()],
+            by_href: HashMap::from([(href, 0)]),
+            members: HashMap::new(),
+        })
+    }
+
+    pub(crate) fn get(&self, number: usize) -> Result<&Arc<File>> {
+        self.open.get(number).ok_or_else(|| Error::internal(format!("file {number} is not open")))
+    }
+
+    pub(crate) fn others(&self) -> &'a dyn OpenOther {
+        self.others
+    }
+
+    pub(crate) fn limits(&self) -> &'a Limits {
+        self.limits
+    }
+
+    /// The name of a file relative to the first, as file `from` names it.
+    pub(crate) fn relative_name(&self, from: usize, name: &str) -> String {
+        match self.folders.get(from) {
+            Some(folder) if !folder.is_empty() && !name.starts_with('/') && !name.contains("://") => {
+                format!("{folder}/{name}")
+            }
+            _ => name.to_owned(),
+        }
+    }
+
+    /// Opens another HDF5 file that file `from` names.
+    pub(crate) fn open_other(&mut self, from: usize, name: &str) -> Result<Option<usize>> {
+        let relative = self.relative_name(from, name);
+        let Some(object) = open_other(self.others, &relative)? else { return Ok(None) };
+        let href = object.object().href.clone();
+        if let Some(number) = self.by_href.get(&href) {
+            return Ok(Some(*number));
+        }
+        let file = File::open(object, self.limits)?;
+        let number = self.open.len();
+        self.open.push(Arc::new(file));
+        self.folders.push(relative.rsplit_once('/').map_or(String::new(), |(folder, _)| folder.to_owned()));
+        self.by_href.insert(href, number);
+        Ok(Some(number))
+    }
+
+    fn targets(&mut self, group: Identity) -> Result<Arc<HashMap<String, Target>>> {
+        if let Some(known) = self.members.get(&group) {
+            return Ok(Arc::clone(known));
+        }
+        let file = Arc::clone(self.get(group.0)?);
+        let header = ObjectHeader::read(&file, group.1)?;
+        let links = members(&file, &header)?;
+        let targets = links.into_iter().map(|link| (link.name, link.target)).collect();
+        let targets = Arc::new(targets);
+        self.members.insert(group, Arc::clone(&targets));
+        Ok(targets)
+    }
+
+    /// The object at a path from the root of a file; `None` if nothing is there.
+    pub(crate) fn resolve(&mut self, file: usize, path: &str) -> Result<Option<Located>> {
+        let root = self.root_of(file)?;
+        self.resolve_path(&root, path, MAX_LINK_DEPTH)
+    }
+
+    fn root_of(&self, file: usize) -> Result<Located> {
+        Ok(Located { identity: (file, self.get(file)?.superblock.root), path: String::new() })
+    }
+
+    fn resolve_path(&mut self, group: &Located, path: &str, depth: usize) -> Result<Option<Located>> {
+        let mut at = if path.starts_with('/') { self.root_of(group.identity.0)? } else { group.clone() };
+        for name in path.split('/').filter(|name| !name.is_empty() && *name != ".") {
+            let Some(target) = self.targets(at.identity)?.get(name).cloned() else { return Ok(None) };
+            match self.follow(&at, name, &target, depth)? {
+                Some(next) => at = next,
+                None => return Ok(None),
+            }
+        }
+        Ok(Some(at))
+    }
+
+    /// The object that a member of a group leads to; `None` if nothing is there.
+    fn follow(&mut self, group: &Located, name: &str, target: &Target, depth: usize) -> Result<Option<Located>> {
+        let left = depth.checked_sub(1).ok_or_else(|| Error::corrupt("links lead to links without end"))?;
+        match target {
+            Target::Hard(address) => {
+                let identity = (group.identity.0, *address);
+                Ok(Some(Located { identity, path: join(&group.path, name) }))
+            }
+            Target::Soft(path) => self.resolve_path(group, path, left),
+            Target::External { file, path } => {
+                let Some(number) = self.open_other(group.identity.0, file)? else { return Ok(None) };
+                let root = self.root_of(number)?;
+                self.resolve_path(&root, path, left)
+            }
+            Target::UserDefined(_) => Ok(None),
+        }
+    }
+}
+
+/// Walks the tree of a file.
+pub(crate) struct Walk<'f, 'a> {
+    pub(crate) files: &'f mut Files<'a>,
+    pub(crate) refusals: Vec<Refusal>,
+    pub(crate) notes: Vec<Note>,
+    /// Names under which groups and arrays were shown, to count what is shown again.
+    seen: HashMap<Identity, ()>,
+    n_nodes: usize,
+    n_repeated: usize,
+    attribute_bytes: usize,
+    /// Set when a limit of the whole dataset is exceeded: the walk ends.
+    is_over_limit: bool,
+}
+
+/// The groups that lead to a place.
+struct Trail<'t> {
+    at: Located,
+    parent: Option<&'t Trail<'t>>,
+    depth: usize,
+}
+
+impl Trail<'_> {
+    fn contains(&self, identity: Identity) -> bool {
+        self.at.identity == identity || self.parent.is_some_and(|parent| parent.contains(identity))
+    }
+}
+
+impl<'f, 'a> Walk<'f, 'a> {
+    pub(crate) fn new(files: &'f mut Files<'a>) -> Self {
+        Self {
+            files,
+            refusals: Vec::new(),
+            notes: Vec::new(),
+            seen: HashMap::new(),
+            n_nodes: 0,
+            n_repeated: 0,
+            attribute_bytes: 0,
+            is_over_limit: false,
+        }
+    }
+
+    /// Reads everything below the root group of the first file.
+    ///
+    /// # Errors
+    /// [`thermocline_core::ErrorKind::Refused`] if the root group itself cannot be read.
+    pub(crate) fn root(&mut self) -> Result<GroupNode> {
+        let file = Arc::clone(self.files.get(0)?);
+        let address = file.superblock.root;
+        let header = ObjectHeader::read(&file, address)
+            .map_err(|error| refuse(error, "the root group cannot be read"))?;
+        self.seen.insert((0, address), ());
+        let at = Located { identity: (0, address), path: String::new() };
+        let trail = Trail { at, parent: None, depth: 0 };
+        let group = self.group("", "", &header, &trail);
+        let group = group.map_err(|error| refuse(error, "the root group cannot be read"))?;
+        let is_empty = group.arrays.is_empty() && group.groups.is_empty() && self.refusals.is_empty();
+        if is_empty && let Some(first) = self.notes.first() {
+            return Err(Error::refused(format!("nothing in the file can be read: {}: {}", first.path, first.note)));
+        }
+        Ok(group)
+    }
+
+    fn group(
+        &mut self,
+        name: &str,
+        path: &str,
+        header: &ObjectHeader,
+        trail: &Trail<'_>,
+    ) -> Result<GroupNode> {
+        let number = trail.at.identity.0;
+        let file = Arc::clone(self.files.get(number)?);
+        let links = members(&file, header)?;
+        let attributes = self.attributes(&file, path, header)?;
+        let mut group = GroupNode {
+            name: name.to_owned(),
+            path: path.to_owned(),
+            file: number,
+            attributes,
+            arrays: Vec::new(),
+            groups: Vec::new(),
+        };
+        let headers: Vec<u64> = links
+            .iter()
+            .filter_map(|link| match link.target {
+                Target::Hard(address) => Some(address),
+                _ => None,
+            })
+            .collect();
+        file.bytes.prefetch(&headers);
+        for link in &links {
+            let member_path = join(path, &link.name);
+            let added = self.member(&mut group, link, &member_path, trail);
+            self.keep_going(&member_path, added)?;
+        }
+        Ok(group)
+    }
+
+    /// Notes what is wrong with one member; a store that does not answer ends the walk.
+    fn keep_going(&mut self, path: &str, outcome: Result<()>) -> Result<()> {
+        match outcome {
+            Ok(()) => Ok(()),
+            Err(error) if is_fault_of_file(&error) && !self.is_over_limit => {
+                self.note(path, format!("cannot be read: {error}"));
+                Ok(())
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    fn note(&mut self, path: &str, note: impl Into<String>) {
+        self.notes.push(Note { path: path.to_owned(), note: note.into() });
+    }
+
+    fn attributes(&mut self, file: &File, path: &str, header: &ObjectHeader) -> Result<Vec<RawAttribute>> {
+        match read_attributes(file, header) {
+            Ok(attributes) => {
+                let len = attributes.iter().filter_map(|a| a.value.as_ref().ok()).map(|value| value.bytes.len());
+                self.attribute_bytes = self.attribute_bytes.saturating_add(len.sum());
+                if self.attribute_bytes > self.files.limits().attribute_bytes {
+                    self.is_over_limit = true;
+                    return Err(Error::refused(format!(
+                        "the attributes exceed {} bytes",
+                        self.files.limits().attribute_bytes
+                    )));
+                }
+                Ok(attributes)
+            }
+            Err(error) if is_fault_of_file(&error) => {
+                self.note(path, format!("the attributes cannot be read: {error}"));
+                Ok(Vec::new())
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    fn member(
+        &mut self,
+        group: &mut GroupNode,
+        link: &Link,
+        path: &str,
+        trail: &Trail<'_>,
+    ) -> Result<()> {
+        self.n_nodes += 1;
+        if self.n_nodes > self.files.limits().n_nodes {
+            self.is_over_limit = true;
+            return Err(Error::refused(format!("more than {} groups and arrays", self.files.limits().n_nodes)));
+        }
+        let Some(found) = self.target(link, path, trail)? else { return Ok(()) };
+        let identity = found.identity;
+        let file = Arc::clone(self.files.get(identity.0)?);
+        let header = match ObjectHeader::read(&file, identity.1) {
+            Ok(header) => header,
+            Err(error) if is_fault_of_file(&error) => {
+                return self.refuse(path, "unknown", Vec::new(), format!("its header cannot be read: {error}"));
+            }
+            Err(error) => return Err(error),
+        };
+        if let Some(reason) = reserved(&link.name) {
+            self.note(path, format!("is left out: {reason}"));
+            if is_array(&header) {
+                return self.refuse(path, "unknown", Vec::new(), reason.to_owned());
+            }
+            return Ok(());
+        }
+        if self.seen.insert(identity, ()).is_some() {
+            self.n_repeated += 1;
+            if self.n_repeated > MAX_REPEATED {
+                self.note(path, "is left out: it is shown under another name, and there are too many of these");
+                return Ok(());
+            }
+        }
+        if is_array(&header) {
+            let node = self.array(&file, found, &link.name, path, &header)?;
+            group.arrays.extend(node);
+            return Ok(());
+        }
+        if is_group(&header) {
+            if trail.contains(identity) {
+                self.note(path, "is left out: it is a group that contains this one");
+                return Ok(());
+            }
+            if trail.depth >= self.files.limits().depth {
+                self.note(path, format!("is left out: groups are nested deeper than {}", self.files.limits().depth));
+                return Ok(());
+            }
+            let below = Trail { at: found, parent: Some(trail), depth: trail.depth + 1 };
+            group.groups.push(self.group(&link.name, path, &header, &below)?);
+            return Ok(());
+        }
+        if header.find(kind::DATATYPE).is_none() {
+            self.note(path, "is left out: it is neither a group nor an array nor a type");
+        }
+        Ok(())
+    }
+
+    /// The object that a link leads to; a link that leads nowhere is noted.
+    fn target(&mut self, link: &Link, path: &str, trail: &Trail<'_>) -> Result<Option<Located>> {
+        let what = match &link.target {
+            Target::Hard(_) => "hard link".to_owned(),
+            Target::UserDefined(number) => {
+                self.note(path, format!("is left out: a user-defined link of type {number}"));
+                return Ok(None);
+            }
+            Target::Soft(to) => format!("soft link to {to}"),
+            Target::External { file, path: to } => format!("external link to {to} in {file}"),
+        };
+        let found = self.files.follow(&trail.at, &link.name, &link.target, MAX_LINK_DEPTH);
+        match found {
+            Ok(Some(found)) => Ok(Some(found)),
+            Ok(None) => {
+                self.note(path, format!("is left out: a dangling {what}"));
+                Ok(None)
+            }
+            Err(error) if is_fault_of_file(&error) => {
+                self.note(path, format!("is left out: the {what} cannot be followed: {error}"));
+                Ok(None)
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    fn array(
+        &mut self,
+        file: &File,
+        found: Located,
+        name: &str,
+        path: &str,
+        header: &ObjectHeader,
+    ) -> Result<Option<ArrayNode>> {
+        let array = match Array::read(file, found.identity.1, header) {
+            Ok(array) => array,
+            Err(error) if is_fault_of_file(&error) => {
+                self.refuse(path, "unknown", Vec::new(), error.to_string())?;
+                return Ok(None);
+            }
+            Err(error) => return Err(error),
+        };
+        let attributes = self.attributes(file, path, header)?;
+        Ok(Some(ArrayNode {
+            name: name.to_owned(),
+            path: path.to_owned(),
+            source_path: found.path,
+            file: found.identity.0,
+            attributes,
+            array,
+        }))
+    }
+
+    fn refuse(&mut self, path: &str, dtype: &str, shape: Vec<u64>, reason: String) -> Result<()> {
+        self.refusals.push(Refusal { path: path.to_owned(), reason, dtype: dtype.to_owned(), shape });
+        Ok(())
+    }
+}
+
+fn refuse(error: Error, what: &str) -> Error {
+    if is_fault_of_file(&error) { Error::refused(format!("{what}: {error}")) } else { error }
+}
+
+/// Why a name cannot be that of a node in Zarr.
+fn reserved(name: &str) -> Option<&'static str> {
+    match name {
+        "." | ".." => Some("the name is a relative path"),
+        ".zarray" | ".zattrs" | ".zgroup" | ".zmetadata" | "zarr.json" => Some("the name is a key of Zarr"),
+        "" => Some("the name is empty"),
+        name if name.starts_with("__") => Some("names that start with __ are reserved in Zarr"),
+        name if name.contains('/') => Some("the name contains a slash"),
+        _ => None,
+    }
+}
+
+/// A path and a name below it.
+pub(crate) fn join(path: &str, name: &str) -> String {
+    if path.is_empty() { name.to_owned() } else { format!("{path}/{name}") }
+}

@@ -1,0 +1,125 @@
+use std::path::Path;
+
+use thermocline_model::{
+    Attribute, ByteOrder, Dataset, Dimension, Object, ObjectIdentity, Storage, Verification,
+};
+
+use super::*;
+
+struct Memory {
+    object: Object,
+    bytes: Vec<u8>,
+}
+
+impl ReadAt for Memory {
+    fn object(&self) -> &Object {
+        &self.object
+    }
+
+    fn read_at(&self, offset: u64, len_bytes: usize) -> Result<bytes::Bytes> {
+        let start = offset as usize;
+        Ok(bytes::Bytes::copy_from_slice(&self.bytes[start..start + len_bytes]))
+    }
+
+    fn local_path(&self) -> Option<&Path> {
+        None
+    }
+}
+
+fn memory(len: u8) -> Arc<dyn ReadAt> {
+    let bytes: Vec<u8> = (0..len).collect();
+    let identity = ObjectIdentity::ETag("a".to_owned());
+    Arc::new(Memory {
+        object: Object { href: "memory".to_owned(), len_bytes: bytes.len() as u64, identity },
+        bytes,
+    })
+}
+
+/// A variable of one-byte numbers, its chunks one after another from the first byte of the object.
+fn variable(name: &str, dims: &[&str], shape: &[u64], chunk_shape: &[u64], indexed: &mut Indexed) -> Variable {
+    let mut variable = Variable {
+        name: name.to_owned(),
+        dims: dims.iter().map(|dim| (*dim).to_owned()).collect(),
+        shape: shape.to_vec(),
+        dtype: DataType::UInt { size: 1, order: ByteOrder::Little },
+        fill: None,
+        attrs: thermocline_model::Attributes::new(),
+        storage: Storage {
+            chunk_shape: chunk_shape.to_vec(),
+            served_chunk_shape: chunk_shape.to_vec(),
+            encodings: vec![],
+            table: indexed.tables.len() as u32,
+            source_path: name.to_owned(),
+        },
+        verification: Verification::Unverified { reason: String::new() },
+    };
+    variable.storage.encodings = vec![Encoding { dtype: variable.dtype.clone(), codecs: vec![] }];
+    let grid = variable.stored_grid().unwrap();
+    let len_bytes = grid.chunk_len().unwrap() as u32;
+    let mut table = ChunkTableBuilder::new();
+    for linear in 0..grid.n_chunks() {
+        let part = ChunkPart { place: Place::Object(0), encoding: 0, filter_mask: 0, is_short: false };
+        table.push(linear, ChunkRef { part, offset: linear * u64::from(len_bytes), len_bytes });
+    }
+    indexed.tables.push(table.build());
+    variable
+}
+
+fn keep_all(variables: impl Fn(&mut Indexed) -> Vec<Variable>, limits: &Limits) -> Indexed {
+    let mut indexed = Indexed { dataset: Dataset::default(), ..Indexed::default() };
+    let variables = variables(&mut indexed);
+    indexed.dataset.root.variables = variables;
+    indexed.dataset.root.dims = vec![Dimension { name: "time".to_owned(), len: 5, is_unlimited: true }];
+    let objects = [memory(100)];
+    let decode = |_: u32, _: &Variable, _: &Region| Err(Error::internal("not asked for"));
+    let keeping = Keeping { objects: &objects, decode: &decode, limits };
+    keep_coordinates(&mut indexed, &keeping).unwrap();
+    indexed
+}
+
+#[test]
+fn a_coordinate_in_many_chunks_becomes_one() {
+    let indexed = keep_all(|indexed| vec![variable("time", &["time"], &[5], &[2], indexed)], &Limits::default());
+    let time = &indexed.dataset.root.variables[0];
+    assert_eq!(time.storage.chunk_shape, [5]);
+    let chunk = indexed.tables[time.storage.table as usize].get(0).unwrap();
+    assert_eq!(chunk.part.place, Place::Inline);
+    assert_eq!(indexed.inline, [0, 1, 2, 3, 4]);
+}
+
+#[test]
+fn coordinates_of_two_dimensions_keep_their_chunks() {
+    let make = |indexed: &mut Indexed| {
+        let lat = variable("lat", &["y", "x"], &[4, 4], &[2, 4], indexed);
+        let mut data = variable("data", &["y", "x"], &[4, 4], &[2, 4], indexed);
+        data.attrs.set("coordinates", Attribute::Text("lat missing".to_owned()));
+        vec![lat, data]
+    };
+    let indexed = keep_all(make, &Limits::default());
+    let [lat, data] = indexed.dataset.root.variables.as_slice() else { panic!("two variables") };
+    assert_eq!(lat.storage.chunk_shape, [2, 4]);
+    let lat = &indexed.tables[lat.storage.table as usize];
+    assert!(lat.iter().all(|(_, chunk)| chunk.part.place == Place::Inline));
+    assert_eq!(lat.len(), 2);
+    let data = &indexed.tables[data.storage.table as usize];
+    assert!(data.iter().all(|(_, chunk)| chunk.part.place == Place::Object(0)));
+}
+
+#[test]
+fn bounds_become_one_chunk() {
+    let make = |indexed: &mut Indexed| {
+        let mut time = variable("time", &["time"], &[5], &[5], indexed);
+        time.attrs.set("bounds", Attribute::Text("time_bnds".to_owned()));
+        vec![time, variable("time_bnds", &["time", "n"], &[5, 2], &[1, 2], indexed)]
+    };
+    let indexed = keep_all(make, &Limits::default());
+    assert_eq!(indexed.dataset.root.variables[1].storage.chunk_shape, [5, 2]);
+}
+
+#[test]
+fn what_is_beyond_the_budget_stays_and_is_noted() {
+    let limits = Limits { coordinate_bytes: 4, ..Limits::default() };
+    let indexed = keep_all(|indexed| vec![variable("time", &["time"], &[5], &[2], indexed)], &limits);
+    assert_eq!(indexed.dataset.root.variables[0].storage.chunk_shape, [2]);
+    assert_eq!(indexed.dataset.notes.len(), 1);
+}
