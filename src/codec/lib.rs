@@ -3,11 +3,39 @@
 //! Every decoder is given the length that it must produce: a stream that is longer or shorter is
 //! an error, never data.
 
+mod axes;
+mod bits;
+mod bitshuffle;
+mod blosc;
+mod bzip;
+mod chain;
+mod checksum;
+mod cursor;
+mod deflate;
 mod error;
+mod expected;
+mod fill;
+pub mod fletcher32;
+pub mod hdf5;
+mod limited;
+mod lz4;
+mod lzf;
+mod nbit;
+mod number;
+pub mod region;
+mod scale_offset;
+mod shuffle;
+mod szip;
+mod text;
+mod zstandard;
 
+use thermocline_model::DataType;
+
+pub use chain::{decode, encode};
 pub use error::CodecError;
-
-use thermocline_model::{ArrayBytes, Codec, DataType};
+pub use fill::fill_chunk;
+pub use shuffle::{shuffle, swap_byte_order, unshuffle};
+pub use text::{fixed_to_text, join_chars};
 
 /// What a chunk must decode to.
 #[derive(Debug, Clone, Copy)]
@@ -18,29 +46,4 @@ pub struct ChunkSpec<'a> {
     pub shape: &'a [u64],
     /// Largest number of bytes that any step may produce.
     pub max_bytes: u64,
-}
-
-/// Decodes the stored bytes of one chunk. `filter_mask` has bit `i` set where codec `i` was skipped.
-///
-/// The result has exactly the elements of `spec.shape`.
-///
-/// # Errors
-/// [`CodecError::Corrupt`] when bytes do not decode to exactly the chunk, or a checksum does not hold.
-pub fn decode(
-    codecs: &[Codec],
-    filter_mask: u32,
-    stored: &[u8],
-    spec: &ChunkSpec<'_>,
-) -> Result<ArrayBytes, CodecError> {
-    let _ = (codecs, filter_mask, stored, spec);
-    Err(CodecError::Unsupported { message: String::new() })
-}
-
-/// Encodes the values of one whole chunk. The same values give the same bytes on every machine.
-///
-/// # Errors
-/// [`CodecError::Unsupported`] for a codec that is only ever decoded.
-pub fn encode(codecs: &[Codec], values: &ArrayBytes, spec: &ChunkSpec<'_>) -> Result<Vec<u8>, CodecError> {
-    let _ = (codecs, values, spec);
-    Err(CodecError::Unsupported { message: String::new() })
 }
