@@ -17,10 +17,12 @@ pub(crate) fn read(path: &Path) -> String {
 /// Folders of all crates, relative to the repository, with the names of what they are built from.
 fn crates() -> BTreeMap<String, Vec<String>> {
     let repository = repository();
-    let manifests = ["src/*", "plugins/*/*", "tests"].into_iter().flat_map(|pattern| expand(&repository, pattern));
+    let manifests =
+        ["src/*", "plugins/*/*", "tests"].into_iter().flat_map(|pattern| expand(&repository, pattern));
     manifests
         .map(|folder| {
-            let table: toml::Table = read(&repository.join(&folder).join("Cargo.toml")).parse().expect("TOML");
+            let table: toml::Table =
+                read(&repository.join(&folder).join("Cargo.toml")).parse().expect("TOML");
             let names = |key: &str| {
                 let dependencies = table.get(key).and_then(toml::Value::as_table);
                 dependencies.into_iter().flat_map(toml::Table::keys).cloned().collect::<Vec<_>>()
@@ -37,8 +39,11 @@ pub(crate) fn expand(repository: &Path, pattern: &str) -> Vec<String> {
         found = found
             .into_iter()
             .flat_map(|folder| {
-                let names = if level == "*" { folders(&repository.join(&folder)) } else { vec![level.to_owned()] };
-                names.into_iter().map(move |name| format!("{folder}/{name}").trim_start_matches('/').to_owned())
+                let names =
+                    if level == "*" { folders(&repository.join(&folder)) } else { vec![level.to_owned()] };
+                names
+                    .into_iter()
+                    .map(move |name| format!("{folder}/{name}").trim_start_matches('/').to_owned())
             })
             .collect();
     }
@@ -85,7 +90,11 @@ fn plugins_never_depend_on_plugins() {
     for (folder, dependencies) in found.iter().filter(|(folder, _)| folder.starts_with("plugins/")) {
         let others: Vec<&String> = dependencies
             .iter()
-            .filter(|name| ["thermocline-format-", "thermocline-serve-", "thermocline-cold-"].iter().any(|kind| name.starts_with(kind)))
+            .filter(|name| {
+                ["thermocline-format-", "thermocline-serve-", "thermocline-cold-"]
+                    .iter()
+                    .any(|kind| name.starts_with(kind))
+            })
             .collect();
         assert!(others.is_empty(), "{folder} depends on {others:?}");
     }
@@ -95,7 +104,9 @@ fn plugins_never_depend_on_plugins() {
 fn formats_and_cold_stores_never_see_http() {
     let found = crates();
     let is_blind = |folder: &&String| {
-        ["plugins/format/", "plugins/cold/", "src/core", "src/model", "src/codec"].iter().any(|kind| folder.starts_with(kind))
+        ["plugins/format/", "plugins/cold/", "src/core", "src/model", "src/codec"]
+            .iter()
+            .any(|kind| folder.starts_with(kind))
     };
     for folder in found.keys().filter(is_blind) {
         for name in ["axum", "hyper", "tower-http", "thermocline-http", "thermocline-zarr-http"] {
@@ -108,7 +119,10 @@ fn formats_and_cold_stores_never_see_http() {
 fn the_model_has_no_io_clock_async_or_json() {
     let found = crates();
     for name in ["tokio", "serde", "serde_json", "futures", "hdf5", "object_store"] {
-        assert!(!found["src/model"].iter().any(|dependency| dependency == name), "src/model depends on {name}");
+        assert!(
+            !found["src/model"].iter().any(|dependency| dependency == name),
+            "src/model depends on {name}"
+        );
     }
 }
 

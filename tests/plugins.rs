@@ -56,7 +56,8 @@ fn every_plugin_describes_itself_in_the_agreed_order() {
         let documentation: Vec<&str> =
             text.lines().map_while(|line| line.strip_prefix("//!")).map(str::trim).collect();
         let found: Vec<&&str> = documentation.iter().filter(|line| headings.contains(line)).collect();
-        let expected: Vec<&&str> = headings.iter().filter(|heading| documentation.contains(heading)).collect();
+        let expected: Vec<&&str> =
+            headings.iter().filter(|heading| documentation.contains(heading)).collect();
         assert_eq!(found, expected, "headings of plugins/{kind}/{id}/lib.rs");
         assert!(documentation.contains(&"# Limits"), "plugins/{kind}/{id}/lib.rs has no # Limits");
     }

@@ -4,6 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use thermocline_catalog_files::{CatalogFilesProvider, CatalogRoot};
+use thermocline_core::Result;
 use thermocline_core::bytes::{ObjectSettings, Objects};
 use thermocline_core::catalog::{Catalog, CatalogParts, CatalogSettings, DirectoryProvider, Provider};
 use thermocline_core::format::{Format, Limits};
@@ -11,14 +12,16 @@ use thermocline_core::index::{IndexSettings, IndexStore};
 use thermocline_core::read::{ReadSettings, Reader};
 use thermocline_core::reference::{References, WorkerSettings, Workers};
 use thermocline_core::verify::VerifyLevel;
-use thermocline_core::Result;
 use thermocline_http::{App, AppState, HttpConfig, PluginStatus, ServePlugin};
 use tracing::{error, info};
 
 use crate::config::{Config, RootConfig, VerifyConfig};
 use crate::plugins::Registry;
 
+use unwatched::{NEVER, Unwatched};
+
 mod roots;
+mod unwatched;
 mod versions;
 
 /// The subcommand by which the process starts itself to call the reference libraries.
@@ -60,7 +63,7 @@ pub(crate) fn assemble(registry: &Registry, config: &Config, sources: &Sources) 
     })?;
     let opener = || Arc::<Objects>::clone(&objects);
     let parts = CatalogParts {
-        providers: providers(sources, catalogs, &objects, &formats),
+        providers: providers(config, sources, catalogs, &objects, &formats),
         index: Arc::new(index),
         opener: opener(),
         formats: formats.clone(),
@@ -79,6 +82,7 @@ pub(crate) fn assemble(registry: &Registry, config: &Config, sources: &Sources) 
 
 /// Catalog files first: what they say of a dataset counts more than that a file lies in a folder.
 fn providers(
+    config: &Config,
     sources: &Sources,
     catalogs: CatalogFilesProvider,
     objects: &Arc<Objects>,
@@ -86,7 +90,11 @@ fn providers(
 ) -> Vec<Arc<dyn Provider>> {
     let opener = Arc::<Objects>::clone(objects);
     let directories = DirectoryProvider::new(sources.paths.clone(), opener, formats.to_vec());
-    vec![Arc::new(catalogs), Arc::new(directories)]
+    let providers: Vec<Arc<dyn Provider>> = vec![Arc::new(catalogs), Arc::new(directories)];
+    if config.catalogs.watch {
+        return providers;
+    }
+    providers.into_iter().map(|provider| Arc::new(Unwatched(provider)) as Arc<dyn Provider>).collect()
 }
 
 fn catalog_roots(config: &Config) -> Vec<CatalogRoot> {
@@ -94,7 +102,11 @@ fn catalog_roots(config: &Config) -> Vec<CatalogRoot> {
         (Some(path), _) => path.to_string_lossy().into_owned(),
         (None, url) => url.as_deref().unwrap_or_default().trim_end_matches('/').to_owned(),
     };
-    config.roots.iter().map(|(name, root)| CatalogRoot { name: Some(name.clone()), base: base(root) }).collect()
+    config
+        .roots
+        .iter()
+        .map(|(name, root)| CatalogRoot { name: Some(name.clone()), base: base(root) })
+        .collect()
 }
 
 fn references(config: &Config) -> Arc<dyn References> {
@@ -109,7 +121,7 @@ fn catalog_settings(config: &Config) -> CatalogSettings {
     let defaults = CatalogSettings::default();
     let n_workers = usize::try_from(config.index.workers).unwrap_or(usize::MAX);
     CatalogSettings {
-        scan_every: config.catalogs.scan_every.0,
+        scan_every: if config.catalogs.watch { config.catalogs.scan_every.0 } else { NEVER },
         n_indexers: if n_workers == 0 { defaults.n_indexers } else { n_workers },
         verify: match config.index.verify {
             VerifyConfig::Full => VerifyLevel::Full,
@@ -121,13 +133,12 @@ fn catalog_settings(config: &Config) -> CatalogSettings {
     }
 }
 
-/// Starts the plugins and gathers what every handler has. `own` are plugins of this crate.
+/// Starts the plugins and gathers what every handler has.
 pub(crate) async fn start(
     registry: &Registry,
     config: &Config,
     sources: &Sources,
     parts: &Parts,
-    own: Vec<Arc<dyn ServePlugin>>,
 ) -> AppState {
     let http = http_config(config, sources);
     let with = |plugins| {
@@ -136,13 +147,12 @@ pub(crate) async fn start(
             reader: Arc::clone(&parts.reader),
             config: http.clone(),
             plugins,
-            versions: versions::versions(registry),
+            versions: versions::versions(),
         })
     };
     let plugins: Vec<_> = registry
         .serve(&config.plugins)
         .into_iter()
-        .chain(own)
         .map(|plugin| match config.plugins.is_enabled(plugin.id()) {
             true => (plugin, PluginStatus::Running),
             false => (plugin, PluginStatus::Disabled),

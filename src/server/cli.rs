@@ -241,9 +241,22 @@ mod tests {
 
     #[test]
     fn flags_are_keys_of_the_configuration() {
-        let arguments =
-            ["thermocline", "serve", "a", "--root", "cmip=/x", "--root", "s3://b/p", "--catalog", "c", "--verify", "off"];
-        let Command::Serve(args) = Cli::try_parse_from(arguments).unwrap().command else { panic!("not serve") };
+        let arguments = [
+            "thermocline",
+            "serve",
+            "a",
+            "--root",
+            "cmip=/x",
+            "--root",
+            "s3://b/p",
+            "--catalog",
+            "c",
+            "--verify",
+            "off",
+        ];
+        let Command::Serve(args) = Cli::try_parse_from(arguments).unwrap().command else {
+            panic!("not serve")
+        };
         let keys: Vec<String> = args
             .source
             .flags()

@@ -16,9 +16,9 @@ mod app;
 mod cli;
 pub mod config;
 mod listener;
+mod logs;
 mod plugins;
 mod shutdown;
-mod telemetry;
 
 use std::process::ExitCode;
 

@@ -23,6 +23,7 @@ impl Registry {
     /// Every plugin of this repository.
     pub fn builtin() -> Self {
         let formats: Vec<Arc<dyn Format>> = vec![
+            Arc::new(thermocline_format_hdf5::Hdf5Format::default()),
             Arc::new(thermocline_format_netcdf::NetcdfFormat),
             Arc::new(thermocline_format_zarr::ZarrFormat),
             Arc::new(thermocline_format_kerchunk::KerchunkFormat),
@@ -31,6 +32,7 @@ impl Registry {
             |_| Arc::new(thermocline_serve_datasets::DatasetsPlugin),
             |_| Arc::new(thermocline_serve_zarr::ZarrPlugin),
             |config| Arc::new(thermocline_serve_kerchunk::KerchunkPlugin::new((&config.kerchunk).into())),
+            |_| Arc::new(thermocline_serve_metrics::MetricsPlugin::start()),
         ];
         Self { n_builtin_formats: formats.len(), formats, builtin, private: Vec::new() }
     }
@@ -57,11 +59,6 @@ impl Registry {
     /// The protocols as configured, in the order in which they are shown.
     pub fn serve(&self, config: &PluginsConfig) -> Vec<Arc<dyn ServePlugin>> {
         self.builtin.iter().map(|make| make(config)).chain(self.private.iter().cloned()).collect()
-    }
-
-    /// Name and version of the libraries that the plugins use.
-    pub fn libraries(&self) -> Vec<(&'static str, String)> {
-        Vec::new()
     }
 
     /// Ids of the plugins beyond the built-in ones.

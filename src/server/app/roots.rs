@@ -15,9 +15,9 @@ pub(super) fn declared(config: &Config, paths: &[String], catalogs: &[PathBuf]) 
     let mut roots = Vec::new();
     for (name, root) in &config.roots {
         let place = configured(config, root);
-        roots.push(place.map_err(|cause| {
-            Error::new(cause.kind(), format!("[roots.{name}]")).with_source(cause)
-        })?);
+        roots.push(
+            place.map_err(|cause| Error::new(cause.kind(), format!("[roots.{name}]")).with_source(cause))?,
+        );
     }
     for path in paths {
         if path.contains("://") {
@@ -163,7 +163,8 @@ mod tests {
 
     #[test]
     fn a_profile_is_found_by_its_name() {
-        let text = "[default]\naws_access_key_id = A\n[other]\naws_access_key_id=B\naws_secret_access_key = S\n";
+        let text =
+            "[default]\naws_access_key_id = A\n[other]\naws_access_key_id=B\naws_secret_access_key = S\n";
         let Some(Credentials::Key { key_id, secret, token }) = find_profile(text, "other") else {
             panic!("not found")
         };

@@ -1,9 +1,7 @@
 //! Name and version of every component, for `/versions`.
 
-use crate::plugins::Registry;
-
 /// Names and versions, in the order in which they are shown.
-pub(super) fn versions(registry: &Registry) -> Vec<(String, String)> {
+pub(super) fn versions() -> Vec<(String, String)> {
     let os = std::fs::read_to_string("/etc/os-release").unwrap_or_default();
     let name = os.lines().find_map(|line| line.strip_prefix("PRETTY_NAME="));
     let own = [
@@ -12,6 +10,5 @@ pub(super) fn versions(registry: &Registry) -> Vec<(String, String)> {
         ("os", name.map_or(std::env::consts::OS, |name| name.trim_matches('"')).to_owned()),
         ("architecture", std::env::consts::ARCH.to_owned()),
     ];
-    let own = own.into_iter().map(|(name, version)| (name.to_owned(), version));
-    own.chain(registry.libraries().iter().map(|(name, version)| ((*name).to_owned(), version.clone()))).collect()
+    own.into_iter().map(|(name, version)| (name.to_owned(), version)).collect()
 }

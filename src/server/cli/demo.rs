@@ -32,7 +32,8 @@ pub(crate) fn run(registry: &Registry, given: &Given, args: DemoArgs) -> Result<
     config.catalogs.dirs.clear();
     config.roots.clear();
     let folder = config.state.dir().join("demo");
-    write_files(&folder).map_err(|cause| Failure::because(format_args!("cannot write {}", folder.display()), cause))?;
+    write_files(&folder)
+        .map_err(|cause| Failure::because(format_args!("cannot write {}", folder.display()), cause))?;
     let sources = Sources { paths: vec![folder.to_string_lossy().into_owned()], is_single: false };
     super::serve::serve(registry, &config, &sources, |address| println!("{}", greeting(address)))
 }

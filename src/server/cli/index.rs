@@ -44,7 +44,8 @@ pub(crate) fn run(registry: &Registry, given: &Given, args: IndexArgs) -> Result
         }
         let outcome = index_all(&parts, n_workers).await;
         parts.catalog.shut_down().await;
-        let (n_indexed, n_refused, n_failed) = (outcome.n_indexed, outcome.refused.len(), outcome.failed.len());
+        let (n_indexed, n_refused, n_failed) =
+            (outcome.n_indexed, outcome.refused.len(), outcome.failed.len());
         for (id, reason) in outcome.refused.iter().chain(&outcome.failed) {
             println!("{id}: {reason}");
         }

@@ -14,10 +14,10 @@ use tracing::{info, warn};
 use super::{Failure, Given, SourceArgs, flag};
 use crate::app::{self, Sources};
 use crate::config::{Config, Flag};
+use crate::listener;
+use crate::logs::start_logs;
 use crate::plugins::Registry;
 use crate::shutdown::Signals;
-use crate::telemetry::{Metrics, MetricsPlugin, start_logs};
-use crate::listener;
 
 /// What to serve, and where.
 #[derive(Debug, Clone, Default, Args)]
@@ -44,7 +44,9 @@ pub(crate) fn run(registry: &Registry, given: &Given, args: ServeArgs) -> Result
     let config = given.load(registry, args.flags())?.config;
     let sources = Sources { paths: args.source.paths, is_single: args.single };
     if sources.paths.is_empty() && config.catalogs.dirs.is_empty() {
-        return Err(Failure::Usage("nothing to serve: name a PATH or a --catalog (or try `demo`)".to_owned()));
+        return Err(Failure::Usage(
+            "nothing to serve: name a PATH or a --catalog (or try `demo`)".to_owned(),
+        ));
     }
     if sources.is_single && sources.paths.len() != 1 {
         return Err(Failure::Usage("--single serves one PATH".to_owned()));
@@ -79,10 +81,8 @@ async fn live(
         .await
         .map_err(|cause| Failure::because(format_args!("cannot listen on {listen}"), cause))?;
     let address = format!("http://{}", socket.local_addr().unwrap_or(listen));
-    let metrics = Metrics::start();
     let parts = app::assemble(registry, config, sources)?;
-    let plugin = MetricsPlugin::new(metrics, Arc::clone(&parts.catalog));
-    let app = app::start(registry, config, sources, &parts, vec![Arc::new(plugin)]).await;
+    let app = app::start(registry, config, sources, &parts).await;
     let router: Router = thermocline_http::router::build(app)?;
 
     let tasks = TaskTracker::new();

@@ -97,7 +97,12 @@ impl<'a> Example<'a> {
 }
 
 fn properties(table: &Value) -> impl Iterator<Item = (&str, &Value)> {
-    table.get("properties").and_then(Value::as_object).into_iter().flat_map(Map::iter).map(|(k, v)| (k.as_str(), v))
+    table
+        .get("properties")
+        .and_then(Value::as_object)
+        .into_iter()
+        .flat_map(Map::iter)
+        .map(|(k, v)| (k.as_str(), v))
 }
 
 fn description<'a>(property: &'a Value, table: &'a Value) -> &'a str {
@@ -116,7 +121,11 @@ mod tests {
     #[test]
     fn the_shipped_example_is_the_one_that_the_program_prints() {
         let shipped = include_str!("../thermocline.example.toml");
-        assert_eq!(shipped, example(), "run: thermocline config example > src/server/thermocline.example.toml");
+        assert_eq!(
+            shipped,
+            example(),
+            "run: thermocline config example > src/server/thermocline.example.toml"
+        );
     }
 
     #[test]
@@ -131,7 +140,9 @@ mod tests {
         let mut before = "";
         for line in text.lines() {
             let bare = line.trim_start_matches("# ");
-            if !line.is_empty() && (!line.starts_with('#') || bare.contains(" = ") && bare.starts_with(char::is_lowercase)) {
+            if !line.is_empty()
+                && (!line.starts_with('#') || bare.contains(" = ") && bare.starts_with(char::is_lowercase))
+            {
                 assert!(before.starts_with('#'), "nothing explains {line:?}");
             }
             before = line;

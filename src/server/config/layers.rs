@@ -84,7 +84,9 @@ impl Layers {
         (1..=key.len())
             .rev()
             .find_map(|n| self.origins.get(key.get(..n)?))
-            .or_else(|| self.origins.iter().find(|(longer, _)| longer.starts_with(key)).map(|(_, origin)| origin))
+            .or_else(|| {
+                self.origins.iter().find(|(longer, _)| longer.starts_with(key)).map(|(_, origin)| origin)
+            })
             .cloned()
             .unwrap_or_default()
     }
@@ -216,7 +218,10 @@ mod tests {
             appends: true,
         };
         layers.merge_flags(&[flag]);
-        assert_eq!(layers.value(&key("catalogs.dirs")).map(ToString::to_string), Some(r#"["a", "b"]"#.into()));
+        assert_eq!(
+            layers.value(&key("catalogs.dirs")).map(ToString::to_string),
+            Some(r#"["a", "b"]"#.into())
+        );
     }
 
     #[test]

@@ -19,6 +19,8 @@ pub struct PluginsConfig {
     pub zarr: ZarrConfig,
     /// Kerchunk references.
     pub kerchunk: KerchunkConfig,
+    /// Measurements for Prometheus.
+    pub metrics: OtherPluginConfig,
     /// HDF5 and NetCDF-4 files.
     pub hdf5: OtherPluginConfig,
     /// NetCDF-3 files.
@@ -126,6 +128,7 @@ impl PluginsConfig {
             "datasets" => self.datasets.enabled,
             "zarr" => self.zarr.enabled,
             "kerchunk" => self.kerchunk.enabled,
+            "metrics" => self.metrics.enabled,
             "hdf5" => self.hdf5.enabled,
             "netcdf" => self.netcdf.enabled,
             private => self.private.get(private).is_none_or(|plugin| plugin.enabled),

@@ -59,7 +59,9 @@ impl RootConfig {
         let is_good = url::Url::parse(url)
             .is_ok_and(|url| matches!(url.scheme(), "s3" | "http" | "https") && url.has_host());
         if !is_good {
-            let message = format!("\"{url}\" is not an address such as \"s3://bucket/prefix\" or \"https://host/path\"");
+            let message = format!(
+                "\"{url}\" is not an address such as \"s3://bucket/prefix\" or \"https://host/path\""
+            );
             check.mistake(&["roots", name, "url"], message);
         }
     }

@@ -56,7 +56,9 @@ fn section(
 
 /// The value with the user and password of an address replaced.
 fn masked(value: &Value) -> Value {
-    let Some(mut url) = value.as_str().and_then(|text| url::Url::parse(text).ok()) else { return value.clone() };
+    let Some(mut url) = value.as_str().and_then(|text| url::Url::parse(text).ok()) else {
+        return value.clone();
+    };
     if url.username().is_empty() && url.password().is_none() {
         return value.clone();
     }

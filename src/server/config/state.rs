@@ -54,7 +54,10 @@ impl StateConfig {
             None => dir.as_ref().map(|dir| dir.join("index")),
         };
         if dir.is_none() || index_dir.is_none() {
-            check.mistake(&["state", "dir"], "neither $XDG_STATE_HOME nor $HOME is set: name a folder (--state DIR)");
+            check.mistake(
+                &["state", "dir"],
+                "neither $XDG_STATE_HOME nor $HOME is set: name a folder (--state DIR)",
+            );
         }
         (self.dir, self.index_dir) = (dir, index_dir);
     }

@@ -33,7 +33,8 @@ impl Server {
                 }
             }
         });
-        let address = receiver.recv_timeout(std::time::Duration::from_secs(30)).expect("the server's address");
+        let address =
+            receiver.recv_timeout(std::time::Duration::from_secs(30)).expect("the server's address");
         Self { process, address, _state: state }
     }
 
@@ -118,7 +119,9 @@ fn what_is_measured_is_shown() {
     let server = Server::start(&["serve", path_of(&folder)]);
     server.wait_for("/metrics", |_, body| body.contains("thermocline_datasets{state=\"indexed\"} 2"));
     let (_, body) = server.get("/metrics");
-    for name in ["process_resident_memory_bytes", "thermocline_http_requests_total", "thermocline_index_tables_bytes"] {
+    for name in
+        ["process_resident_memory_bytes", "thermocline_http_requests_total", "thermocline_index_tables_bytes"]
+    {
         assert!(body.contains(name), "{name} is not in {body}");
     }
 }
@@ -127,9 +130,16 @@ fn what_is_measured_is_shown() {
 fn a_catalog_is_read_again_on_sighup() {
     let folder = demo_files();
     let catalog = folder.path().join("catalog.yaml");
-    let entry = |id: &str| format!("version: 1\ndatasets:\n  - {{id: {id}, source: {{paths: [winds.nc]}}}}\n");
+    let entry =
+        |id: &str| format!("version: 1\ndatasets:\n  - {{id: {id}, source: {{paths: [winds.nc]}}}}\n");
     std::fs::write(&catalog, entry("before")).expect("a file");
-    let server = Server::start(&["serve", "--catalog", catalog.to_str().expect("UTF-8"), "--set", "catalogs.scan_every=1h"]);
+    let server = Server::start(&[
+        "serve",
+        "--catalog",
+        catalog.to_str().expect("UTF-8"),
+        "--set",
+        "catalogs.watch=false",
+    ]);
     server.wait_for("/datasets", |_, body| body == r#"["before"]"#);
 
     std::fs::write(&catalog, entry("after")).expect("a file");
@@ -169,7 +179,9 @@ fn a_file_can_be_inspected_without_serving_it() {
     let file = folder.path().join("winds.nc");
     let (code, text, errors) = run(&["inspect", file.to_str().expect("UTF-8")]);
     assert_eq!(code, Some(0), "{errors}");
-    for expected in ["<dataset winds> netcdf", "Dimensions:  (", "U (time: 2, lat: 64, lon: 128) float32", "title: UV300"] {
+    for expected in
+        ["<dataset winds> netcdf", "Dimensions:  (", "U (time: 2, lat: 64, lon: 128) float32", "title: UV300"]
+    {
         assert!(text.contains(expected), "{expected} is not in {text}");
     }
 }

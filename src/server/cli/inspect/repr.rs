@@ -7,9 +7,7 @@ use std::sync::Arc;
 use bytesize::ByteSize;
 use thermocline_core::manifest::Manifest;
 use thermocline_core::read::{Reader, Route};
-use thermocline_model::{
-    Attribute, Attributes, ByteOrder, DataType, Group, Number, Variable, Verification,
-};
+use thermocline_model::{Attribute, Attributes, ByteOrder, DataType, Group, Number, Variable, Verification};
 use thermocline_zarr::{Hierarchy, View, codec_names};
 
 /// Longest value of an attribute that is shown, in characters.
@@ -45,7 +43,13 @@ pub(super) async fn repr(manifest: &Arc<Manifest>, reader: &Reader) -> String {
     text
 }
 
-async fn write_group(text: &mut String, manifest: &Arc<Manifest>, reader: &Reader, path: &str, group: &Group) {
+async fn write_group(
+    text: &mut String,
+    manifest: &Arc<Manifest>,
+    reader: &Reader,
+    path: &str,
+    group: &Group,
+) {
     let dims = group.dims.iter().map(|dim| {
         let unlimited = if dim.is_unlimited { " (unlimited)" } else { "" };
         format!("{}: {}{unlimited}", dim.name, dim.len)
@@ -60,7 +64,8 @@ async fn write_group(text: &mut String, manifest: &Arc<Manifest>, reader: &Reade
         }
         let _ = writeln!(text, "{title}");
         for variable in variables {
-            let name = if path.is_empty() { variable.name.clone() } else { format!("{path}/{}", variable.name) };
+            let name =
+                if path.is_empty() { variable.name.clone() } else { format!("{path}/{}", variable.name) };
             write_variable(text, manifest, reader, &name, variable).await;
         }
     }
@@ -101,19 +106,19 @@ async fn write_variable(
         Some(Route::Mixed) => "mixed",
         None => "unknown",
     };
-    let stored = manifest.table(variable).await.map(|table| (table.len(), table.stored_bytes())).unwrap_or_default();
+    let stored =
+        manifest.table(variable).await.map(|table| (table.len(), table.stored_bytes())).unwrap_or_default();
     let (n_chunks, n_bytes) = (stored.0, ByteSize::b(stored.1));
     let chunks = join(&variable.storage.chunk_shape);
-    let codecs = variable.storage.encodings.first().map(|encoding| codec_names(&encoding.codecs)).unwrap_or_default();
+    let codecs =
+        variable.storage.encodings.first().map(|encoding| codec_names(&encoding.codecs)).unwrap_or_default();
     let codecs = if codecs.is_empty() { "no codec".to_owned() } else { codecs.join(", ") };
     let verified = match &variable.verification {
         Verification::Verified { n_chunks } => format!("{n_chunks} verified"),
         Verification::Unverified { reason } => format!("not verified: {reason}"),
     };
-    let _ = writeln!(
-        text,
-        "        {route}; {n_chunks} chunks of ({chunks}), {n_bytes}; {codecs}; {verified}"
-    );
+    let _ =
+        writeln!(text, "        {route}; {n_chunks} chunks of ({chunks}), {n_bytes}; {codecs}; {verified}");
 }
 
 /// The route of the variable in Zarr version 2, which keeps most stored bytes as they are.

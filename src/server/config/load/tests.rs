@@ -31,8 +31,10 @@ fn without_anything_the_defaults_are_a_configuration() {
 
 #[test]
 fn the_environment_wins_over_the_file_and_a_flag_over_both() {
-    let (_dir, path) = written("[server]\nmax_body = \"1 KiB\"\nrequest_timeout = \"1s\"\nmax_header = \"9 KiB\"\n");
-    let variables = [("THERMOCLINE__SERVER__MAX_BODY", "2 KiB"), ("THERMOCLINE__SERVER__REQUEST_TIMEOUT", "2s")];
+    let (_dir, path) =
+        written("[server]\nmax_body = \"1 KiB\"\nrequest_timeout = \"1s\"\nmax_header = \"9 KiB\"\n");
+    let variables =
+        [("THERMOCLINE__SERVER__MAX_BODY", "2 KiB"), ("THERMOCLINE__SERVER__REQUEST_TIMEOUT", "2s")];
     let flag = Flag {
         flag: "--set server.max_body=3 KiB".into(),
         key: vec!["server".into(), "max_body".into()],
@@ -72,10 +74,8 @@ fn every_mistake_is_reported_with_its_place() {
 
 #[test]
 fn a_text_that_looks_like_a_number_stays_a_text() {
-    let variables = [
-        ("THERMOCLINE__CREDENTIALS__C__KIND", "aws"),
-        ("THERMOCLINE__CREDENTIALS__C__PROFILE", "123"),
-    ];
+    let variables =
+        [("THERMOCLINE__CREDENTIALS__C__KIND", "aws"), ("THERMOCLINE__CREDENTIALS__C__PROFILE", "123")];
     let loaded = load(&surroundings(&variables), None, &[], &[]).unwrap();
     assert_eq!(loaded.config.credentials["c"].profile.as_deref(), Some("123"));
 }
