@@ -124,11 +124,14 @@ def wait_for(port: int, path: str, process: subprocess.Popen[bytes], limit: floa
         if process.poll() is not None:
             raise MeasurementError(f"the server ended with {process.returncode} before it answered {path}")
         try:
-            status, _ = get(port, path)
+            status, body = get(port, path)
         except (OSError, http.client.HTTPException) as error:
-            status = str(error)
+            status, body = str(error), b""
         if status == 200:
             return
+        # A dataset that was refused stays refused.
+        if status == 422:
+            raise MeasurementError(f"422 on {path}: {body[:300].decode(errors='replace')}")
         time.sleep(pause)
     raise MeasurementError(f"no 200 on {path} within {limit:g} s: {status}")
 
