@@ -9,11 +9,11 @@ use std::sync::Arc;
 
 use thermocline_codec::{ChunkSpec, decode, encode, fill_chunk, region::copy_box};
 use thermocline_model::{
-    ArrayBytes, ChunkPart, ChunkRef, ChunkTable, ChunkTableBuilder, Codec, DataType, Encoding, Group, Note, Place,
-    Variable,
+    ArrayBytes, ChunkPart, ChunkRef, ChunkTable, ChunkTableBuilder, Codec, DataType, Encoding, Group, Note, Object,
+    Place, Variable,
 };
 
-use crate::format::{Indexed, Limits, ReadAt, Region};
+use crate::format::{Indexed, Limits, OpenOther, ReadAt, Region};
 use crate::{Error, ErrorKind, Result};
 
 /// Attributes that name coordinates.
@@ -47,10 +47,50 @@ const NAMING_BOUNDS: [&str; 2] = ["bounds", "climatology"];
 /// Decodes a region of a variable whose chunks only the format can decode; the number is that of the object.
 pub type DecodeByFormat<'k> = dyn Fn(u32, &Variable, &Region) -> Result<ArrayBytes> + 'k;
 
+/// The objects of a dataset, which may be many: a store of chunks opens only those it is asked for.
+pub trait ObjectsByNumber {
+    /// The object of that number.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Internal`] for a number that the dataset does not have, and what its store says.
+    fn object(&self, number: u32) -> Result<Arc<dyn ReadAt>>;
+}
+
+impl ObjectsByNumber for Vec<Arc<dyn ReadAt>> {
+    fn object(&self, number: u32) -> Result<Arc<dyn ReadAt>> {
+        let object = self.get(number as usize).cloned();
+        object.ok_or_else(|| Error::internal(format!("no object {number}")))
+    }
+}
+
+/// Objects that are opened by their hrefs when they are asked for.
+pub struct OpenedByHref<'o> {
+    /// Opens them.
+    pub others: &'o dyn OpenOther,
+    /// The objects of the dataset in the order of their numbers.
+    pub objects: &'o [Object],
+}
+
+impl ObjectsByNumber for OpenedByHref<'_> {
+    fn object(&self, number: u32) -> Result<Arc<dyn ReadAt>> {
+        let known = self.objects.get(number as usize);
+        let known = known.ok_or_else(|| Error::internal(format!("no object {number}")))?;
+        let opened = self.others.open(&known.href).map_err(|error| match error.kind() {
+            ErrorKind::Unavailable { .. } | ErrorKind::Changed { .. } | ErrorKind::Internal => error,
+            _ => Error::corrupt(format!("{} cannot be opened", known.href)).with_source(error),
+        })?;
+        match opened {
+            Some(opened) if opened.object() == known => Ok(opened),
+            Some(_) => Err(Error::corrupt(format!("{} changed while it was indexed", known.href))),
+            None => Err(Error::corrupt(format!("{} is not there", known.href))),
+        }
+    }
+}
+
 /// What keeping coordinates needs to read them.
 pub struct Keeping<'k> {
-    /// The objects of the dataset, in the order of their numbers.
-    pub objects: &'k [Arc<dyn ReadAt>],
+    /// The objects of the dataset by number.
+    pub objects: &'k dyn ObjectsByNumber,
     /// Decodes chunks of the place `Format`.
     pub decode: &'k DecodeByFormat<'k>,
     /// Bounds: how large an array may be to become one chunk, and the budget of the dataset.
@@ -283,8 +323,7 @@ fn decode_chunk(variable: &Variable, chunk: &ChunkRef, stored: &[u8], limits: &L
 fn stored_bytes(chunk: &ChunkRef, indexed: &Indexed, keeping: &Keeping<'_>) -> Result<bytes::Bytes> {
     match chunk.part.place {
         Place::Object(number) => {
-            let object = keeping.objects.get(number as usize);
-            let object = object.ok_or_else(|| Error::internal(format!("no object {number}")))?;
+            let object = keeping.objects.object(number)?;
             let end = chunk.offset.checked_add(u64::from(chunk.len_bytes));
             if end.is_none_or(|end| end > object.object().len_bytes) {
                 return Err(Error::corrupt(format!("a chunk at {} lies beyond the end of the file", chunk.offset)));

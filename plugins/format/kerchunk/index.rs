@@ -3,10 +3,11 @@
 use std::collections::BTreeMap;
 
 use serde_json::Value;
-use thermocline_core::format::{Indexed, Limits, Source};
+use thermocline_core::coordinates::{Keeping, OpenedByHref, keep_coordinates};
+use thermocline_core::format::{Indexed, Limits, Region, Source};
 use thermocline_core::{Error, ErrorKind, Result};
 use thermocline_model::{
-    ChunkGrid, ChunkPart, ChunkRef, ChunkTable, ChunkTableBuilder, Dataset, Note, Place,
+    ChunkGrid, ChunkPart, ChunkRef, ChunkTable, ChunkTableBuilder, Note, Place, Variable,
 };
 use thermocline_zarr::parse::{
     ArrayMetadata, DatasetBuilder, Elements, MetadataLimits, NodeMetadata, StoreMetadata, hierarchy_v2,
@@ -49,10 +50,16 @@ pub(crate) fn index(source: &Source<'_>) -> Result<Indexed> {
         }
     }
     let (objects, mut notes) = indexer.objects.finish();
-    let mut dataset = Dataset { objects, ..builder.build() };
-    dataset.notes.append(&mut notes);
-    dataset.notes.append(&mut indexer.notes);
-    Ok(Indexed { dataset, tables, inline: indexer.inline })
+    let mut indexed = Indexed { dataset: builder.build(), tables, inline: indexer.inline };
+    indexed.dataset.notes.append(&mut notes);
+    indexed.dataset.notes.append(&mut indexer.notes);
+    let decode = |_: u32, variable: &Variable, _: &Region| {
+        Err(Error::internal(format!("{:?} has bytes, nothing is left to decode", variable.name)))
+    };
+    let opened = OpenedByHref { others: source.others, objects: &objects };
+    keep_coordinates(&mut indexed, &Keeping { objects: &opened, decode: &decode, limits: source.limits })?;
+    indexed.dataset.objects = objects;
+    Ok(indexed)
 }
 
 fn read_document(source: &Source<'_>) -> Result<bytes::Bytes> {

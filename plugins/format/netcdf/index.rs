@@ -1,8 +1,10 @@
 //! Builds the dataset and the chunk tables of a file from its header.
 
 use std::collections::HashSet;
+use std::sync::Arc;
 
-use thermocline_core::format::{Indexed, Limits, Source};
+use thermocline_core::coordinates::{Keeping, keep_coordinates};
+use thermocline_core::format::{Indexed, Limits, Region, Source};
 use thermocline_core::{Error, Result};
 use thermocline_model::{
     ArrayBytes, Attributes, ChunkPart, ChunkRef, ChunkTable, ChunkTableBuilder, DataType, Dimension, Encoding,
@@ -27,7 +29,13 @@ pub(crate) fn index(source: &Source<'_>) -> Result<Indexed> {
     builder.root();
     builder.variables();
     builder.keep_inline()?;
-    Ok(builder.indexed)
+    let mut indexed = builder.indexed;
+    let decode = |_: u32, variable: &Variable, _: &Region| {
+        Err(Error::internal(format!("{:?} has bytes, nothing is left to decode", variable.name)))
+    };
+    let objects = vec![Arc::clone(&source.object)];
+    keep_coordinates(&mut indexed, &Keeping { objects: &objects, decode: &decode, limits: source.limits })?;
+    Ok(indexed)
 }
 
 /// True for a name that can be a Zarr node and a segment of its key.
@@ -44,14 +52,13 @@ struct Builder<'a> {
     /// Positions in the header of the variables to be kept inline, with their tables.
     inline: Vec<(usize, usize)>,
     interleaved_bytes: u64,
-    coordinate_bytes: u64,
 }
 
 impl<'a> Builder<'a> {
     fn new(source: &'a Source<'a>, header: &'a Header, layout: &'a Layout) -> Self {
         let mut indexed = Indexed::default();
         indexed.dataset.objects.push(source.object.object().clone());
-        Self { source, header, layout, indexed, inline: Vec::new(), interleaved_bytes: 0, coordinate_bytes: 0 }
+        Self { source, header, layout, indexed, inline: Vec::new(), interleaved_bytes: 0 }
     }
 
     fn limits(&self) -> &Limits {
@@ -92,7 +99,6 @@ impl<'a> Builder<'a> {
     }
 
     fn variables(&mut self) {
-        let coordinates = self.coordinate_names();
         let mut seen = HashSet::new();
         for position in 0..self.header.variables.len() {
             let (Some(variable), Some(layout)) =
@@ -106,8 +112,7 @@ impl<'a> Builder<'a> {
             } else if !seen.insert(name.clone()) {
                 self.refuse(variable, layout, format!("a second variable has the name {name:?}"));
             } else {
-                let is_coordinate = coordinates.contains(&name);
-                self.variable(position, variable, layout, is_coordinate);
+                self.variable(position, variable, layout);
             }
         }
     }
@@ -121,15 +126,9 @@ impl<'a> Builder<'a> {
         });
     }
 
-    fn variable(
-        &mut self,
-        position: usize,
-        variable: &HeaderVariable,
-        layout: &VariableLayout,
-        is_coordinate: bool,
-    ) {
+    fn variable(&mut self, position: usize, variable: &HeaderVariable, layout: &VariableLayout) {
         let element_bytes = variable.kind.len_bytes();
-        let plan = self.plan(layout, element_bytes, is_coordinate);
+        let plan = self.plan(layout, element_bytes);
         let table = self.indexed.tables.len();
         let chunks = if plan.bytes == PlannedBytes::Inline {
             Ok(ChunkTable::default())
@@ -149,25 +148,16 @@ impl<'a> Builder<'a> {
     }
 
     /// The chunk plan under the limits and budgets of this dataset.
-    fn plan(&mut self, layout: &VariableLayout, element_bytes: u64, is_coordinate: bool) -> ChunkPlan {
+    fn plan(&mut self, layout: &VariableLayout, element_bytes: u64) -> ChunkPlan {
         let plan = chunks::plan(layout, element_bytes);
-        let total = layout.total_bytes().unwrap_or(u64::MAX);
-        if plan.bytes == PlannedBytes::Inline {
-            self.interleaved_bytes += total;
-            if self.interleaved_bytes > MAX_INTERLEAVED_BYTES || total > self.limits().inline_bytes {
-                return chunks::records(layout);
-            }
-        } else if is_coordinate && total > 0 && total <= self.limits().inline_bytes {
-            self.coordinate_bytes += total;
-            if self.coordinate_bytes <= self.limits().coordinate_bytes {
-                return ChunkPlan {
-                    chunk_shape: layout.shape.clone(),
-                    served_chunk_shape: layout.shape.clone(),
-                    bytes: PlannedBytes::Inline,
-                };
-            }
+        if plan.bytes != PlannedBytes::Inline {
+            return plan;
         }
-        plan
+        let total = layout.total_bytes().unwrap_or(u64::MAX);
+        self.interleaved_bytes = self.interleaved_bytes.saturating_add(total);
+        let is_affordable =
+            self.interleaved_bytes <= MAX_INTERLEAVED_BYTES && total <= self.limits().inline_bytes;
+        if is_affordable { plan } else { chunks::records(layout) }
     }
 
     fn ranges(
@@ -216,24 +206,6 @@ impl<'a> Builder<'a> {
     fn dims(&self, variable: &HeaderVariable) -> Vec<String> {
         let ids = variable.dimension_ids.iter().filter_map(|id| usize::try_from(*id).ok());
         ids.filter_map(|id| self.header.dimensions.get(id)).map(|dim| attributes::name(&dim.name)).collect()
-    }
-
-    /// Names of one-dimensional variables that are coordinates: named like their dimension, or listed
-    /// by an attribute `coordinates` or `bounds`.
-    fn coordinate_names(&self) -> HashSet<String> {
-        let mut names = HashSet::new();
-        let all = self.header.variables.iter().flat_map(|variable| &variable.attributes);
-        for attribute in all.chain(&self.header.attributes) {
-            if matches!(attributes::name(&attribute.name).as_str(), "coordinates" | "bounds") {
-                names.extend(attributes::text(&attribute.bytes).split_whitespace().map(str::to_owned));
-            }
-        }
-        let is_axis = |variable: &&HeaderVariable| {
-            let dims = self.dims(variable);
-            dims.len() == 1 && dims.first() == Some(&attributes::name(&variable.name))
-        };
-        names.extend(self.header.variables.iter().filter(is_axis).map(|v| attributes::name(&v.name)));
-        names
     }
 
     /// Reads what is to be kept with the manifest, all in one pass over the file.

@@ -1,8 +1,9 @@
 //! Builds the dataset and the chunk tables of a store.
 
-use thermocline_core::Result;
-use thermocline_core::format::{Indexed, Source};
-use thermocline_model::Codec;
+use thermocline_core::coordinates::{Keeping, OpenedByHref, keep_coordinates};
+use thermocline_core::format::{Indexed, Region, Source};
+use thermocline_core::{Error, Result};
+use thermocline_model::{Codec, Variable};
 use thermocline_zarr::parse::{ArrayMetadata, DatasetBuilder, Elements, NodeMetadata, StoreMetadata};
 
 use crate::chunks::{self, ChunksError, ObjectNumbers, StoredObject};
@@ -26,7 +27,14 @@ pub(crate) fn index(source: &Source<'_>) -> Result<Indexed> {
             Err(ChunksError::Failed(error)) => return Err(error),
         }
     }
-    indexed.dataset = thermocline_model::Dataset { objects: indexed.dataset.objects, ..builder.build() };
+    let objects = std::mem::take(&mut indexed.dataset.objects);
+    indexed.dataset = builder.build();
+    let decode = |_: u32, variable: &Variable, _: &Region| {
+        Err(Error::internal(format!("{:?} has bytes, nothing is left to decode", variable.name)))
+    };
+    let opened = OpenedByHref { others: source.others, objects: &objects };
+    keep_coordinates(&mut indexed, &Keeping { objects: &opened, decode: &decode, limits: source.limits })?;
+    indexed.dataset.objects = objects;
     Ok(indexed)
 }
 

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use serde_json::Value;
 use thermocline_core::format::{ReadAt, Source};
-use thermocline_core::{Error, Result};
+use thermocline_core::{Error, ErrorKind, Result};
 use thermocline_model::Object;
 use thermocline_zarr::parse::parse_json;
 
@@ -21,8 +21,8 @@ impl<'a> Store<'a> {
     pub(crate) fn open(source: &'a Source<'a>) -> Result<Self> {
         let mut listing = match source.others.list_objects("") {
             Ok(listing) => Some(listing),
-            Err(error) if source.object.local_path().is_some() => return Err(error),
-            Err(_) => None,
+            Err(error) if error.kind() == ErrorKind::Unsupported => None,
+            Err(error) => return Err(error),
         };
         if let Some(listing) = &mut listing {
             listing.sort_by(|a, b| a.0.cmp(&b.0));

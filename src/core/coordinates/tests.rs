@@ -70,7 +70,7 @@ fn keep_all(variables: impl Fn(&mut Indexed) -> Vec<Variable>, limits: &Limits) 
     let variables = variables(&mut indexed);
     indexed.dataset.root.variables = variables;
     indexed.dataset.root.dims = vec![Dimension { name: "time".to_owned(), len: 5, is_unlimited: true }];
-    let objects = [memory(100)];
+    let objects = vec![memory(100)];
     let decode = |_: u32, _: &Variable, _: &Region| Err(Error::internal("not asked for"));
     let keeping = Keeping { objects: &objects, decode: &decode, limits };
     keep_coordinates(&mut indexed, &keeping).unwrap();
