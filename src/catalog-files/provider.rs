@@ -55,12 +55,17 @@ impl CatalogFilesProvider {
         Self { shared: Arc::new(Shared { paths, roots, state: Mutex::default() }) }
     }
 
-    /// The folders of the files: what lies below them may be named, so they are roots for reading.
+    /// The folders of the files that exist: what lies below them may be named, so they are roots for reading.
     pub fn folders(&self) -> Vec<PathBuf> {
-        let files = self.shared.paths.iter().map(|path| absolute(path));
-        files
-            .filter_map(|path| if path.is_dir() { Some(path) } else { path.parent().map(Path::to_owned) })
-            .collect()
+        let folder = |path: &PathBuf| {
+            let path = absolute(path);
+            match path.metadata() {
+                Ok(metadata) if metadata.is_dir() => Some(path),
+                Ok(_) => path.parent().map(Path::to_owned),
+                Err(_) => None,
+            }
+        };
+        self.shared.paths.iter().filter_map(folder).collect()
     }
 
     /// Mistakes of the files as they are now.

@@ -159,7 +159,8 @@ impl Entries {
         }
     }
 
-    /// Datasets of all providers. An id that is declared twice is one refused dataset.
+    /// Datasets of all providers. An id that is declared for two sources is one refused dataset; of two
+    /// declarations of one source the first counts: a catalog entry describes a file of a served folder.
     pub(super) fn merge(by_provider: Vec<Option<Vec<Arc<Entry>>>>, before: &Self) -> Self {
         let n: usize = by_provider.iter().flatten().map(Vec::len).sum();
         let mut merged = Self {
@@ -177,6 +178,7 @@ impl Entries {
                     positions.insert(entry.spec.id.as_str(), merged.ordered.len());
                     merged.ordered.push(Arc::clone(entry));
                 }
+                Some(position) if is_same_source(merged.ordered.get(*position), entry) => {}
                 Some(position) => match twice.iter_mut().find(|(at, _)| at == position) {
                     Some((_, others)) => others.push(entry),
                     None => twice.push((*position, vec![entry])),
@@ -226,6 +228,10 @@ impl Entries {
     pub(super) fn is_loaded(&self) -> bool {
         self.has_been_asked && self.by_provider.iter().all(Option::is_some)
     }
+}
+
+fn is_same_source(first: Option<&Arc<Entry>>, other: &Arc<Entry>) -> bool {
+    first.is_some_and(|first| !first.is_refused_for_good() && first.spec.source == other.spec.source)
 }
 
 fn refused_as_declared_twice(first: &Arc<Entry>, others: &[&Arc<Entry>], before: &Entries) -> Arc<Entry> {

@@ -23,6 +23,10 @@ const PEEKS: usize = 512;
 /// Most refused and vanished sources that are looked at again in one round.
 const MAX_LOOKS: usize = 1000;
 
+/// A scan that a change notice causes waits for this many times what the last one took: an archive that
+/// is written to all the time must not be scanned all the time.
+const NOTICE_PAUSE: u32 = 4;
+
 /// Change notices that come within this time of one another cause one scan.
 const SETTLE: Duration = Duration::from_millis(100);
 
@@ -31,19 +35,19 @@ impl Catalog {
     pub async fn start(&self) {
         self.scan().await;
         let catalog = self.clone();
-        self.shared.tasks.spawn(async move {
-            let cancel = catalog.shared.cancel.clone();
-            tokio::select! {
-                () = cancel.cancelled() => {}
-                () = catalog.keep_scanning() => {}
-            }
-        });
+        if self.shared.settings.is_watching {
+            self.until_shut_down(async move { catalog.keep_scanning().await });
+        }
         let catalog = self.clone();
+        self.until_shut_down(async move { catalog.keep_indexing().await });
+    }
+
+    fn until_shut_down(&self, work: impl Future<Output = ()> + Send + 'static) {
+        let cancel = self.shared.cancel.clone();
         self.shared.tasks.spawn(async move {
-            let cancel = catalog.shared.cancel.clone();
             tokio::select! {
                 () = cancel.cancelled() => {}
-                () = catalog.keep_indexing() => {}
+                () = work => {}
             }
         });
     }
@@ -114,7 +118,7 @@ impl Catalog {
             let pause = settings.scan_every.max(took * SHARE_OF_TIME);
             tokio::select! {
                 () = settings.clock.sleep(pause) => {}
-                () = self.shared.hint.notified() => settings.clock.sleep(SETTLE.max(took)).await,
+                () = self.shared.hint.notified() => settings.clock.sleep(SETTLE.max(took * NOTICE_PAUSE)).await,
             }
         }
     }

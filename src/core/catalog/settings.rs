@@ -13,6 +13,9 @@ pub struct CatalogSettings {
     /// Shortest time between two scans of the providers. Scanning takes at most a twentieth of the time:
     /// a large tree without change notices is looked at less often. Default 1 s.
     pub scan_every: Duration,
+    /// Whether providers are asked again after the first scan. Default true; without, a changed folder or
+    /// catalog file counts after the next call of [`super::Catalog::scan`].
+    pub is_watching: bool,
     /// How often a local source is looked at while it is used, unless its entry says otherwise. Default 1 s.
     pub check_every: Duration,
     /// The same for sources in object stores and on the web. Default 60 s: each check is a request.
@@ -47,6 +50,7 @@ impl Default for CatalogSettings {
     fn default() -> Self {
         Self {
             scan_every: Duration::from_secs(1),
+            is_watching: true,
             check_every: Duration::from_secs(1),
             check_remote_every: Duration::from_secs(60),
             open_wait: Duration::from_secs(20),

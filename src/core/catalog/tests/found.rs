@@ -101,6 +101,17 @@ async fn an_id_of_two_providers_is_refused_with_both_origins() {
 }
 
 #[tokio::test]
+async fn a_catalog_entry_describes_a_file_of_a_served_folder() {
+    let world = World::new().await;
+    let spec =
+        DatasetSpec::new(DatasetId::new("a").unwrap(), SourceSpec::Object(world.href("a.nc")), "c.yaml:3");
+    *world.declared.0.lock() = Some(vec![DatasetSpec { title: Some("T".to_owned()), ..spec }]);
+    world.add("a.nc", "FAKE").await;
+    assert_eq!(world.ids(), ["a"]);
+    assert!(world.catalog.open("a").await.is_ok());
+}
+
+#[tokio::test]
 async fn a_file_that_is_no_dataset_is_listed_with_what_it_is() {
     let world = World::new().await;
     for (name, content) in [
