@@ -233,7 +233,7 @@ impl Finding<'_, '_> {
             naming.lengths.entry(dimension.name.clone()).or_insert(dimension.len);
         }
         for node in &group.arrays {
-            if self.found.is_hidden(&node.path) {
+            if self.found.is_hidden(&node.path) || node.array.shape().is_none() {
                 continue;
             }
             let axes = self.axes.get(&node.path).cloned().unwrap_or_default();

@@ -410,8 +410,11 @@ impl Building<'_, '_> {
     }
 }
 
+/// Where a variable's array lies in its file; a leading slash tells that it is not the first file.
 fn source_path(node: &ArrayNode, leaf: &Leaf) -> String {
-    if leaf.suffix.is_empty() { node.source_path.clone() } else { format!("{}{MEMBER}{}", node.source_path, leaf.suffix) }
+    let root = if node.file == 0 { "" } else { "/" };
+    let member = if leaf.suffix.is_empty() { "" } else { MEMBER };
+    format!("{root}{}{member}{}", node.source_path, leaf.suffix)
 }
 
 /// The name of an axis that lies inside each element.
