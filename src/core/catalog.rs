@@ -13,6 +13,7 @@ mod entry;
 mod foreign;
 mod ids;
 mod indexing;
+mod neighbours;
 mod open;
 mod overrides;
 mod scan;

@@ -65,6 +65,10 @@ pub(super) struct Slot {
     pub(super) checked_at_ns: Option<i64>,
     /// What looking at the source took.
     pub(super) check_took_ns: i64,
+    /// Numbers of objects that reads found changed.
+    pub(super) suspects: Vec<u32>,
+    /// True when neighbours differ from what indexing them anew says.
+    pub(super) ignores_neighbours: bool,
     pub(super) manifest: Weak<Manifest>,
     pub(super) storage: Weak<IndexedStorage>,
     pub(super) flight: Option<Flight>,
@@ -90,6 +94,8 @@ impl Entry {
             phase,
             checked_at_ns: None,
             check_took_ns: 0,
+            suspects: Vec::new(),
+            ignores_neighbours: false,
             manifest: Weak::new(),
             storage: Weak::new(),
             flight: None,

@@ -58,6 +58,11 @@ impl Indexer {
         }
     }
 
+    /// The present state of any object.
+    pub(super) fn stat(&self, href: &str) -> Result<Option<Object>> {
+        self.opener.stat(href)
+    }
+
     fn directory_state(&self, spec: &DatasetSpec, href: &str) -> Result<Option<SourceState>> {
         let Some(marker) = self.marker(spec, href)? else { return self.no_store(href) };
         let listing = match self.opener.list(href) {

@@ -178,8 +178,10 @@ impl Catalog {
 
     /// The source is in `state`: what is in memory or in the index for that state, else a new index.
     async fn bring_to(&self, entry: &Arc<Entry>, state: SourceState) -> Result<Arc<Manifest>, Failure> {
-        if let Some(known) = in_memory(entry, &state) {
-            return known;
+        match in_memory(entry, &state) {
+            Some(Ok(manifest)) if self.has_changed_neighbour(entry, &manifest).await => {}
+            Some(known) => return known,
+            None => {}
         }
         if let Some(found) = self.from_index(entry, Some(&state)).await? {
             return found;
@@ -193,7 +195,11 @@ impl Catalog {
         entry.slot.lock().phase = Phase::Indexing;
         self.index_source(entry, state).await?;
         match self.from_index(entry, None).await? {
-            Some(found) => found,
+            Some(Ok(manifest)) => {
+                self.note_neighbours(entry, &manifest).await;
+                Ok(manifest)
+            }
+            Some(refused) => refused,
             None => Err(Failure::new(
                 ErrorKind::Unavailable { retry_after: self.shared.settings.retry_after },
                 "the index entry that was just written cannot be read",
@@ -253,7 +259,7 @@ impl Catalog {
         state: Option<&SourceState>,
     ) -> Result<Option<Result<Arc<Manifest>, Failure>>> {
         let Some(stored) = self.shared.index.load(&source_key(&entry.spec))? else { return Ok(None) };
-        if state.is_some_and(|state| !self.is_of(&stored, state)) {
+        if state.is_some_and(|state| !self.is_of(entry, &stored, state)) {
             return Ok(None);
         }
         let source = stored.entry.source.clone();
@@ -273,7 +279,7 @@ impl Catalog {
     }
 
     /// True if an index entry is of that state of the source and would be made the same way today.
-    fn is_of(&self, stored: &Stored, state: &SourceState) -> bool {
+    fn is_of(&self, entry: &Entry, stored: &Stored, state: &SourceState) -> bool {
         if stored.entry.source != *state {
             return false;
         }
@@ -281,7 +287,11 @@ impl Catalog {
             // A newer program may read what an older one refused.
             StoredOutcome::Refused(_) if stored.program != env!("CARGO_PKG_VERSION") => return false,
             StoredOutcome::Refused(_) if stored.entry.format.is_empty() => return true,
-            _ => {}
+            StoredOutcome::Refused(_) => {}
+            StoredOutcome::Indexed(dataset, _) if self.has_changed_object(entry, &dataset.objects) => {
+                return false;
+            }
+            StoredOutcome::Indexed(..) => {}
         }
         stored.entry.verification >= self.shared.indexer.verify as u8
             && self.shared.indexer.index_version(&stored.entry.format) == Some(stored.entry.format_version)

@@ -256,6 +256,48 @@ async fn a_store_is_indexed_again_when_anything_in_it_changes() {
 }
 
 #[tokio::test]
+async fn a_neighbour_that_changes_leads_to_a_new_index() {
+    let world = World::new().await;
+    world.write("raw.bin", "one");
+    world.add("a.nc", "FAKE with raw.bin").await;
+    let before = world.catalog.open("a").await.unwrap();
+    assert_eq!(before.dataset.objects.len(), 2);
+    for content in ["three", "eleven"] {
+        world.write("raw.bin", content);
+        world.seconds(1);
+        let after = world.catalog.open("a").await.unwrap();
+        assert_eq!(after.dataset.objects[1].len_bytes, content.len() as u64);
+        assert_ne!(after.revision, before.revision);
+    }
+    world.seconds(1);
+    world.catalog.open("a").await.unwrap();
+    assert_eq!(world.n_indexed(), 3);
+}
+
+#[tokio::test]
+async fn a_neighbour_that_changed_while_the_server_was_down_is_noticed() {
+    let world = World::new().await;
+    world.write("raw.bin", "one");
+    world.add("a.nc", "FAKE with raw.bin").await;
+    world.catalog.open("a").await.unwrap();
+    let world = world.restarted().await;
+    world.write("raw.bin", "three");
+    assert_eq!(world.catalog.open("a").await.unwrap().dataset.objects[1].len_bytes, 5);
+}
+
+#[tokio::test]
+async fn what_a_read_suspects_is_looked_at_when_the_dataset_is_opened_next() {
+    let world = World::new().await;
+    world.write("raw.bin", "one");
+    world.add("a.nc", "FAKE with raw.bin").await;
+    world.catalog.open("a").await.unwrap();
+    world.write("raw.bin", "three");
+    assert_eq!(world.catalog.open("a").await.unwrap().dataset.objects[1].len_bytes, 3);
+    world.catalog.suspect("a", 1);
+    assert_eq!(world.catalog.open("a").await.unwrap().dataset.objects[1].len_bytes, 5);
+}
+
+#[tokio::test]
 async fn a_directory_that_is_no_store_is_refused() {
     let world = World::new().await;
     world.write("s/readme", "text");

@@ -22,7 +22,7 @@ use crate::reference::InProcess;
 use crate::verify::VerifyLevel;
 
 /// Files that begin with `FAKE`, and directories with a `.fake`. The text behind becomes the attribute
-/// `text`; "panic" in it makes indexing panic, "refuse" makes it refuse.
+/// `text`; "panic" in it makes indexing panic, "refuse" makes it refuse, "with x" makes the file x a neighbour.
 #[derive(Default)]
 pub(super) struct FakeFormat {
     pub(super) n_indexed: AtomicUsize,
@@ -77,7 +77,12 @@ impl Format for FakeFormat {
         if text.contains("refuse") {
             return Err(Error::refused("the fake format refuses"));
         }
-        Ok(indexed(object, &text))
+        let mut indexed = indexed(object, &text);
+        if let Some(name) = text.split("with ").nth(1) {
+            let neighbour = source.others.open(name)?;
+            indexed.dataset.objects.extend(neighbour.map(|neighbour| neighbour.object().clone()));
+        }
+        Ok(indexed)
     }
     fn decode(&self, _: &Source<'_>, _: &Variable, _: &Region) -> Result<thermocline_model::ArrayBytes> {
         Err(Error::unsupported("fake"))
