@@ -183,18 +183,18 @@ impl Catalog {
             Some(known) => return known,
             None => {}
         }
-        if let Some(found) = self.from_index(entry, Some(&state)).await? {
+        if let Some(found) = self.find_in_index(entry, Some(&state)).await? {
             return found;
         }
         let permit = self.shared.permits.acquire().await;
         let _permit = permit.map_err(|_| Failure::new(ErrorKind::Internal, "the catalog is closed"))?;
         // Another dataset of the same source may have been indexed meanwhile.
-        if let Some(found) = self.from_index(entry, Some(&state)).await? {
+        if let Some(found) = self.find_in_index(entry, Some(&state)).await? {
             return found;
         }
         entry.slot.lock().phase = Phase::Indexing;
         self.index_source(entry, state).await?;
-        match self.from_index(entry, None).await? {
+        match self.find_in_index(entry, None).await? {
             Some(Ok(manifest)) => {
                 self.note_neighbours(entry, &manifest).await;
                 Ok(manifest)
@@ -241,7 +241,7 @@ impl Catalog {
     }
 
     /// What the index has of an entry's source, if it is of `state` (or of any) and not outdated.
-    async fn from_index(
+    async fn find_in_index(
         &self,
         entry: &Arc<Entry>,
         state: Option<&SourceState>,
@@ -317,7 +317,7 @@ impl Catalog {
         if let Some(manifest) = known {
             return Ok(manifest);
         }
-        if let Some(found) = self.from_index(entry, None).await? {
+        if let Some(found) = self.find_in_index(entry, None).await? {
             warn!(dataset = %entry.spec.id, %error, "source does not answer, serving what is in the index");
             return found;
         }
