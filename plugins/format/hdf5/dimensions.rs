@@ -148,7 +148,14 @@ impl Finding<'_, '_> {
                 self.found.is_netcdf = true;
             }
             let identity = identity(node);
-            if self.scales.contains_key(&identity) || shape.is_empty() {
+            if let Some(known) = self.scales.get_mut(&identity) {
+                // Of several hard links to one dimension netCDF-C takes the name of the last.
+                if id.is_some() && node.path == node.source_path && known.group == group.path {
+                    known.name.clone_from(&node.name);
+                }
+                continue;
+            }
+            if shape.is_empty() {
                 continue;
             }
             let scale = Scale {
@@ -275,8 +282,9 @@ impl Finding<'_, '_> {
                     if is_unlimited {
                         len = len.max(self.lengths.get(scale).copied().unwrap_or(0));
                     }
-                    let is_own = *scale == identity(node) && shape.len() == 1;
-                    let name = if is_own { Some(node.name.clone()) } else { self.scales.get(scale).map(|s| s.name.clone()) };
+                    let known = self.scales.get(scale);
+                    let is_own = *scale == identity(node) && shape.len() == 1 && known.is_some_and(|known| known.id.is_none());
+                    let name = if is_own { Some(node.name.clone()) } else { known.map(|known| known.name.clone()) };
                     name.inspect(|name| self.import(group, *scale, name, len, is_unlimited, naming))
                 }
                 Axis::Named(name) => {

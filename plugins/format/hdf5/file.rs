@@ -41,7 +41,7 @@ impl File {
     /// Opens a file and checks that it is whole.
     pub(crate) fn open(object: Arc<dyn ReadAt>, limits: &Limits) -> Result<Self> {
         let superblock = Superblock::read(object.as_ref())?;
-        let bytes = FileBytes::new(object, superblock.base);
+        let bytes = FileBytes::new(object, superblock.base, superblock.end);
         let mut file = Self {
             bytes,
             superblock,
@@ -69,6 +69,8 @@ impl File {
                 "the file is one part of a family or multi-file set, which needs all its parts",
             ));
         }
+        self.check_extension(&header)
+            .map_err(|error| Error::refused(format!("the superblock extension is damaged: {error}")))?;
         if let Some(message) = header.find(kind::BTREE_K) {
             let mut cursor = Cursor::new(&message.body, self.sizes());
             cursor.skip(1)?;
@@ -76,6 +78,33 @@ impl File {
         }
         if let Some(message) = header.find(kind::SHARED_MESSAGE_TABLE) {
             self.shared_heaps = self.read_shared_message_table(message)?;
+        }
+        Ok(())
+    }
+
+    /// Checks messages that nothing here needs, but whose damage tells that the file is damaged.
+    fn check_extension(&self, header: &ObjectHeader) -> Result<()> {
+        if let Some(message) = header.find(kind::FILE_SPACE_INFO) {
+            let mut cursor = Cursor::new(&message.body, self.sizes());
+            let version = cursor.u8()?;
+            cursor.skip(1)?;
+            let persists = version == 0 || cursor.u8()? != 0;
+            cursor.length()?;
+            if version == 1 {
+                cursor.length()?;
+                cursor.skip(2)?;
+                cursor.address()?;
+                // One free-space manager for each kind of page.
+                let n_managers = if persists { 12 } else { 0 };
+                (0..n_managers).try_for_each(|_| cursor.address().map(|_| ()))?;
+            }
+        }
+        if let Some(message) = header.find(kind::CACHE_IMAGE) {
+            let mut cursor = Cursor::new(&message.body, self.sizes());
+            cursor.skip(1)?;
+            if let Some(address) = cursor.address()? {
+                self.bytes.check(address, cursor.length()?)?;
+            }
         }
         Ok(())
     }

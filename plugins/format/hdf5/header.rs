@@ -31,8 +31,10 @@ pub(crate) mod kind {
     pub(crate) const BTREE_K: u16 = 0x13;
     pub(crate) const DRIVER_INFO: u16 = 0x14;
     pub(crate) const ATTRIBUTE_INFO: u16 = 0x15;
-    /// The highest kind that this reader knows of (metadata cache image).
-    pub(crate) const LAST: u16 = 0x18;
+    pub(crate) const FILE_SPACE_INFO: u16 = 0x17;
+    pub(crate) const CACHE_IMAGE: u16 = 0x18;
+    /// The highest kind that this reader knows of.
+    pub(crate) const LAST: u16 = CACHE_IMAGE;
 }
 
 /// Most continuation blocks of one header.

@@ -3,7 +3,6 @@
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
-use bytes::Bytes;
 use thermocline_core::coordinates::{Keeping, keep_coordinates};
 use thermocline_core::format::{Indexed, ReadAt, Region, Source};
 use thermocline_core::{Error, Result};
@@ -161,8 +160,18 @@ impl Building<'_, '_> {
         let path = self.served_path(node);
         let attrs = shown(&file, &path, &node.attributes, &mut self.indexed.dataset.notes)?;
         let mut variables = Vec::new();
-        for leaf in leaves(&node.array.datatype, self.dimensions.is_netcdf) {
+        let leaves = leaves(&node.array.datatype, self.dimensions.is_netcdf);
+        if let Some(reason) = whole_refusal(&leaves) {
+            self.refuse(node, None, reason);
+            return Ok(Vec::new());
+        }
+        self.note_nested(node, &leaves);
+        for leaf in leaves {
             let values = match &leaf.values {
+                Ok(values) if values.may_be_inexact => {
+                    self.refuse(node, Some(&leaf), format!("{} does not fit into 64 bits exactly", leaf.words));
+                    continue;
+                }
                 Ok(values) => values,
                 Err(reason) => {
                     self.refuse(node, Some(&leaf), reason.clone());
@@ -181,6 +190,18 @@ impl Building<'_, '_> {
             }
         }
         Ok(variables)
+    }
+
+    /// Tells where the members of records inside records are.
+    fn note_nested(&mut self, node: &ArrayNode, leaves: &[Leaf]) {
+        let mut noted = HashSet::new();
+        for leaf in leaves {
+            let Some((record, _)) = leaf.suffix.rsplit_once('.').filter(|(record, _)| !record.is_empty()) else { continue };
+            if noted.insert(record.to_owned()) {
+                let path = format!("{}{record}", self.served_path(node));
+                self.note(&path, format!("a record inside a record: its members are variables of their own, {path}.…"));
+            }
+        }
     }
 
     fn variable(
@@ -319,51 +340,35 @@ impl Building<'_, '_> {
         Ok(opened.external.iter().map(|object| (self.object(object), object.object().len_bytes)).collect())
     }
 
-    /// Keeps the values of texts of any length, and of numbers that must be tried, with the manifest.
+    /// Keeps the values of texts of any length with the manifest, unless they are too many.
     fn keep_inline(&mut self, node: &ArrayNode, values: &Values, variable: &mut Variable) -> Result<bool> {
-        let is_text = values.dtype == DataType::String;
-        if !is_text && !values.may_be_inexact {
+        if values.dtype != DataType::String {
             return Ok(false);
         }
         let limit = self.files.limits().inline_bytes;
-        let size = values.dtype.len_bytes().unwrap_or(node.array.datatype.size) as u64;
+        let size = node.array.datatype.size as u64;
         let len = variable.n_elements().and_then(|n| n.checked_mul(size));
         let is_small = len.is_some_and(|len| len <= limit)
             && self.indexed.inline.len() as u64 <= self.files.limits().coordinate_bytes;
-        if !is_small && is_text {
-            return Ok(false);
-        }
         if !is_small {
-            return Err(Error::unsupported(format!(
-                "{} is not exact in 64 bits, and the array is too large to try every value",
-                node.array.datatype.words()
-            )));
+            return Ok(false);
         }
         let opened = self.opened(node)?;
         let region = Region { start: vec![0; variable.shape.len()], shape: variable.shape.clone() };
-        let decoded = opened.read(values, variable.fill.as_ref(), &region);
-        let decoded = decoded.map_err(|error| match is_text || !is_fault_of_file(&error) {
-            true => error,
-            false => Error::unsupported(format!("{} is not exact in 64 bits: {error}", node.array.datatype.words())),
-        })?;
-        let (bytes, codecs) = match &decoded {
-            ArrayBytes::Fixed(bytes) => (Bytes::copy_from_slice(bytes), Vec::new()),
-            ArrayBytes::Texts(texts) => {
-                let total: u64 = texts.iter().map(|text| text.len() as u64 + 4).sum();
-                if total > limit {
-                    return Ok(false);
-                }
-                (Bytes::from(vlen_utf8(texts)), vec![Codec::VlenUtf8])
-            }
+        let ArrayBytes::Texts(texts) = opened.read(values, variable.fill.as_ref(), &region)? else {
+            return Err(Error::internal("texts decoded to numbers"));
         };
+        if texts.iter().map(|text| text.len() as u64 + 4).sum::<u64>() > limit {
+            return Ok(false);
+        }
         variable.storage.chunk_shape = variable.shape.iter().map(|length| (*length).max(1)).collect();
         variable.storage.served_chunk_shape = variable.storage.chunk_shape.clone();
-        variable.storage.encodings = vec![Encoding { dtype: values.dtype.clone(), codecs }];
+        variable.storage.encodings = vec![Encoding { dtype: values.dtype.clone(), codecs: vec![Codec::VlenUtf8] }];
         variable.storage.table = if variable.n_elements() == Some(0) {
             self.indexed.tables.push(thermocline_model::ChunkTable::default());
             (self.indexed.tables.len() - 1) as u32
         } else {
-            self.inline_table(&bytes)?
+            self.inline_table(&vlen_utf8(&texts))?
         };
         Ok(true)
     }
@@ -408,6 +413,21 @@ impl Building<'_, '_> {
         let objects = &self.indexed.dataset.objects;
         objects.iter().filter_map(|object| open.get(&object.href).cloned()).collect()
     }
+}
+
+/// Why none of a record's members are served: none can be, or one cannot and the record holds records,
+/// whose members would look like those of another type.
+fn whole_refusal(leaves: &[Leaf]) -> Option<String> {
+    let refused: Vec<&Leaf> = leaves.iter().filter(|leaf| leaf.values.is_err()).collect();
+    let is_nested = leaves.iter().any(|leaf| leaf.suffix.matches('.').count() > 1);
+    let first = refused.first()?;
+    if refused.len() < leaves.len() && !is_nested {
+        return None;
+    }
+    let reason = first.values.as_ref().err()?;
+    let member = if first.suffix.is_empty() { String::new() } else { format!("member {}: ", first.suffix.trim_start_matches('.')) };
+    let more = if refused.len() > 1 { format!(" (and {} more members)", refused.len() - 1) } else { String::new() };
+    Some(format!("{member}{reason}{more}"))
 }
 
 /// Where a variable's array lies in its file; a leading slash tells that it is not the first file.

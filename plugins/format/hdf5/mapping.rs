@@ -32,7 +32,7 @@ pub(crate) struct Values {
     pub(crate) inner_shape: Vec<u64>,
     /// Names and values of an enumeration.
     pub(crate) flags: Option<Flags>,
-    /// True if a value may not be representable: all must be tried before they are served.
+    /// True if a value may not be representable exactly: arrays of such are refused, attributes are tried.
     pub(crate) may_be_inexact: bool,
 }
 
@@ -207,8 +207,8 @@ fn float(size: usize, number: &Float, values: &mut Values) -> Result<(), String>
     }
     let implied_one = match number.normalization {
         Normalization::Implied => true,
-        Normalization::Stored => false,
-        Normalization::None => return Err("floating-point numbers that are not normalized".to_owned()),
+        // The x87 keeps the leading bit and calls it not normalized.
+        Normalization::Stored | Normalization::None => false,
     };
     let (to_size, is_exact) = if fits(number, implied_one, 23, 8) {
         (4, true)

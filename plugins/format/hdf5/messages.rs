@@ -57,29 +57,33 @@ pub(crate) enum Fill {
     /// Zeros.
     #[default]
     Default,
-    /// Nobody said; the library leaves what was in memory, h5py shows zeros.
+    /// Nobody said, or it is never to be used: the library leaves what was in memory, h5py shows zeros.
     Undefined,
     /// One element in the array's type.
     Value(Bytes),
 }
 
+/// "Fill time": the fill value is never used.
+const NEVER: u8 = 1;
+
 impl Fill {
     /// The fill value message.
     pub(crate) fn parse(cursor: &mut Cursor<'_>) -> Result<Self> {
         let version = cursor.u8()?;
-        let (is_undefined, has_value) = match version {
+        let (write_time, is_undefined, has_value) = match version {
             1 | 2 => {
-                cursor.skip(2)?;
+                cursor.skip(1)?;
+                let write_time = cursor.u8()?;
                 let is_defined = cursor.u8()? != 0;
-                (!is_defined, is_defined)
+                (write_time, !is_defined, is_defined)
             }
             3 => {
                 let flags = cursor.u8()?;
-                (flags & 0x10 != 0, flags & 0x20 != 0)
+                ((flags >> 2) & 3, flags & 0x10 != 0, flags & 0x20 != 0)
             }
             version => return Err(Error::unsupported(format!("fill value version {version}"))),
         };
-        if is_undefined {
+        if is_undefined || write_time == NEVER {
             return Ok(Self::Undefined);
         }
         if !has_value {

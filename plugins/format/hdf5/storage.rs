@@ -29,6 +29,8 @@ const MAX_MERGED_BYTES: u64 = 1 << 20;
 pub(crate) struct FileBytes {
     object: Arc<dyn ReadAt>,
     base: u64,
+    /// The address at which the file ends.
+    end: u64,
     blocks: Mutex<Blocks>,
     /// What the store said last, for callers that only learn that a read failed.
     failure: Mutex<Option<Error>>,
@@ -54,8 +56,8 @@ impl Blocks {
 }
 
 impl FileBytes {
-    pub(crate) fn new(object: Arc<dyn ReadAt>, base: u64) -> Self {
-        Self { object, base, blocks: Mutex::default(), failure: Mutex::default() }
+    pub(crate) fn new(object: Arc<dyn ReadAt>, base: u64, end: u64) -> Self {
+        Self { object, base, end, blocks: Mutex::default(), failure: Mutex::default() }
     }
 
     pub(crate) fn object(&self) -> &Arc<dyn ReadAt> {
@@ -67,9 +69,9 @@ impl FileBytes {
         self.base
     }
 
-    /// Bytes from address 0 to the end of the object.
+    /// Bytes from address 0 to the end of the file, as its superblock tells it.
     pub(crate) fn len_bytes(&self) -> u64 {
-        self.object.object().len_bytes.saturating_sub(self.base)
+        self.end
     }
 
     fn is_far(&self) -> bool {

@@ -24,6 +24,8 @@ pub(crate) struct Superblock {
     pub(crate) base: u64,
     /// Widths of addresses and lengths.
     pub(crate) sizes: Sizes,
+    /// Where the file ends, as an address: what lies behind belongs to nobody.
+    pub(crate) end: u64,
     /// Address of the root group's object header.
     pub(crate) root: u64,
     /// Address of the superblock extension's object header.
@@ -107,10 +109,10 @@ fn parse_old(bytes: &[u8], version: u8, base: u64, len_bytes: u64) -> Result<Sup
             "the file is one part of a family or multi-file set, which needs all its parts",
         ));
     }
-    check_end(end, stored_base, base, len_bytes)?;
+    let end = check_end(end, stored_base, base, len_bytes)?;
     let _link_name = cursor.length()?;
     let root = cursor.address()?.ok_or_else(|| Error::refused("the file has no root group"))?;
-    Ok(Superblock { base, sizes, root, extension: None, chunk_tree_k })
+    Ok(Superblock { base, sizes, end, root, extension: None, chunk_tree_k })
 }
 
 fn parse_new(bytes: &[u8], version: u8, base: u64, len_bytes: u64) -> Result<Superblock> {
@@ -133,9 +135,9 @@ fn parse_new(bytes: &[u8], version: u8, base: u64, len_bytes: u64) -> Result<Sup
             "the file is open for writing{how}, or its writer did not close it"
         )));
     }
-    check_end(end, stored_base, base, len_bytes)?;
+    let end = check_end(end, stored_base, base, len_bytes)?;
     let root = root.ok_or_else(|| Error::refused("the file has no root group"))?;
-    Ok(Superblock { base, sizes, root, extension, chunk_tree_k: 32 })
+    Ok(Superblock { base, sizes, end, root, extension, chunk_tree_k: 32 })
 }
 
 fn byte(bytes: &[u8], position: usize) -> Result<usize> {
@@ -153,16 +155,17 @@ fn check_sizes(sizes: Sizes) -> Result<()> {
     )))
 }
 
-/// The end of the file as it was closed; a file that was moved behind a user block ends later.
-fn check_end(end: Option<u64>, stored_base: u64, base: u64, len_bytes: u64) -> Result<()> {
+/// The end of the file as it was closed, as an address; a file that was moved behind a user block ends later.
+fn check_end(end: Option<u64>, stored_base: u64, base: u64, len_bytes: u64) -> Result<u64> {
     let Some(end) = end else {
         return Err(Error::refused("the file does not say where it ends: it was not closed"));
     };
-    let end = end.saturating_sub(stored_base).saturating_add(base);
+    let length = end.saturating_sub(stored_base);
+    let end = length.saturating_add(base);
     if end > len_bytes {
         return Err(Error::refused(format!("the file is truncated: {len_bytes} bytes of {end} are there")));
     }
-    Ok(())
+    Ok(length)
 }
 
 #[cfg(test)]

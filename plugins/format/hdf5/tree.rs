@@ -347,6 +347,11 @@ impl<'f, 'a> Walk<'f, 'a> {
             if is_array(&header) {
                 return self.refuse(path, "unknown", Vec::new(), reason.to_owned());
             }
+            if is_group(&header) && !trail.contains(identity) && trail.depth < self.files.limits().depth {
+                let below = Trail { at: found, parent: Some(trail), depth: trail.depth + 1 };
+                let hidden = self.group(&link.name, path, &header, &below)?;
+                self.refuse_below(&hidden, &format!("it lies in a group that is left out: {reason}"))?;
+            }
             return Ok(());
         }
         if self.seen.insert(identity, ()).is_some() {
@@ -431,6 +436,14 @@ impl<'f, 'a> Walk<'f, 'a> {
             attributes,
             array,
         }))
+    }
+
+    fn refuse_below(&mut self, group: &GroupNode, reason: &str) -> Result<()> {
+        for node in &group.arrays {
+            let shape = node.array.shape().unwrap_or_default().to_vec();
+            self.refuse(&node.path, &node.array.datatype.words(), shape, reason.to_owned())?;
+        }
+        group.groups.iter().try_for_each(|child| self.refuse_below(child, reason))
     }
 
     fn refuse(&mut self, path: &str, dtype: &str, shape: Vec<u64>, reason: String) -> Result<()> {

@@ -9,7 +9,8 @@ use crate::format::Region;
 #[derive(Debug, Clone, PartialEq)]
 pub struct ChunkForm {
     /// Type of the elements on the wire. [`DataType::String`] for a stored [`DataType::FixedString`] or
-    /// [`DataType::Char`] makes texts of them (of characters: along the last axis, which disappears).
+    /// [`DataType::Char`] makes texts of them (of characters: along the last axis if `chunk_shape` has one axis
+    /// less than the variable, else one text a character).
     pub dtype: DataType,
     /// Lengths of the axes of a chunk on the wire.
     pub chunk_shape: Vec<u64>,
@@ -34,7 +35,9 @@ pub(super) const CHECKSUM_BYTES: u32 = 4;
 impl ChunkForm {
     /// True if characters are joined to texts along the last axis.
     pub(super) fn joins(&self, variable: &Variable) -> bool {
-        variable.dtype == DataType::Char && self.dtype == DataType::String && !variable.shape.is_empty()
+        variable.dtype == DataType::Char
+            && self.dtype == DataType::String
+            && self.chunk_shape.len() + 1 == variable.shape.len()
     }
 
     /// The part of the variable's shape that the form's grid divides.
@@ -101,7 +104,11 @@ impl ChunkForm {
 
     /// Where the stored bytes of a chunk can be read as they are wanted.
     pub(super) fn location(&self, variable: &Variable, chunk: &ChunkRef) -> ChunkLocation {
-        if !self.is_one_stored_chunk(variable) || !self.passes(variable, &chunk.part) {
+        // A checksum is verified here and nowhere else: what has one is only read through this server.
+        if !self.is_one_stored_chunk(variable)
+            || !self.passes(variable, &chunk.part)
+            || is_summed(variable, chunk)
+        {
             return ChunkLocation::Derived;
         }
         match chunk.part.place {

@@ -162,8 +162,19 @@ fn attribute(value: &Attribute) -> String {
         Attribute::Text(text) => quoted(text),
         Attribute::Texts(texts) => format!("[{}]", texts.iter().map(|text| quoted(text)).collect::<Vec<_>>().join(",")),
         Attribute::Numbers { shape, values, .. } if shape.is_empty() => values.first().map_or("null".into(), number),
-        Attribute::Numbers { values, .. } => format!("[{}]", values.iter().map(number).collect::<Vec<_>>().join(",")),
+        Attribute::Numbers { shape, values, .. } => nested(shape, values),
     }
+}
+
+/// Numbers as lists in lists.
+fn nested(shape: &[u64], values: &[Number]) -> String {
+    let items: Vec<String> = match shape {
+        [n, rest @ ..] if !rest.is_empty() && *n > 0 => {
+            values.chunks((values.len() / *n as usize).max(1)).map(|part| nested(rest, part)).collect()
+        }
+        _ => values.iter().map(number).collect(),
+    };
+    format!("[{}]", items.join(","))
 }
 
 fn attributes(attrs: &thermocline_model::Attributes) -> String {
