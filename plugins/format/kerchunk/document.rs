@@ -45,8 +45,8 @@ pub(crate) type References = BTreeMap<String, Reference>;
 /// # Errors
 /// [`thermocline_core::ErrorKind::Refused`] when it is no document of references.
 pub(crate) fn parse(bytes: &[u8]) -> Result<References> {
-    let document: Document =
-        serde_json::from_slice(bytes).map_err(|cause| refused("not a document of references").with_source(cause))?;
+    let document: Document = serde_json::from_slice(bytes)
+        .map_err(|cause| refused("not a document of references").with_source(cause))?;
     if let Some(version) = document.version.filter(|version| *version != 0 && *version != 1) {
         return Err(refused(format!("references of version {version}; 0 and 1 are known")));
     }

@@ -46,7 +46,11 @@ impl Counter {
             Self::List(values) => Ok(values.len() as u64),
             Self::Range { step: 0, .. } => Err(refused("a generator counts in steps of 0")),
             Self::Range { start, stop, step } => {
-                let span = if *step > 0 { i128::from(*stop) - i128::from(*start) } else { i128::from(*start) - i128::from(*stop) };
+                let span = if *step > 0 {
+                    i128::from(*stop) - i128::from(*start)
+                } else {
+                    i128::from(*start) - i128::from(*stop)
+                };
                 let step = i128::from(*step).unsigned_abs();
                 let n = if span <= 0 { 0 } else { span.unsigned_abs().div_ceil(step) };
                 u64::try_from(n).map_err(|_| refused("a generator counts beyond 64 bits"))
@@ -74,7 +78,11 @@ impl Counter {
 }
 
 /// Adds what the generators make to the references.
-pub(crate) fn expand(generators: &[Generator], templates: &Templates, references: &mut References) -> Result<()> {
+pub(crate) fn expand(
+    generators: &[Generator],
+    templates: &Templates,
+    references: &mut References,
+) -> Result<()> {
     for generator in generators {
         let counts = generator.dimensions.values().map(Counter::len).collect::<Result<Vec<u64>>>()?;
         let total = counts.iter().try_fold(1_u64, |product, count| product.checked_mul(*count));

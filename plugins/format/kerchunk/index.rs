@@ -27,7 +27,8 @@ const MAX_NOTES: usize = 10;
 pub(crate) fn index(source: &Source<'_>) -> Result<Indexed> {
     let document = read_document(source)?;
     let is_directory = source.object.object().href.rsplit('/').next() == Some(".zmetadata");
-    let references = if is_directory { Origin::parquet(source, &document)? } else { Origin::json(&document)? };
+    let references =
+        if is_directory { Origin::parquet(source, &document)? } else { Origin::json(&document)? };
     let metadata = references.metadata(source.limits);
     if metadata.nodes.is_empty() && metadata.refusals.is_empty() {
         return Err(refused("no Zarr metadata among the references"));
@@ -45,7 +46,9 @@ pub(crate) fn index(source: &Source<'_>) -> Result<Indexed> {
                 builder.array(path, array, tables.len() as u32);
                 tables.push(table);
             }
-            Err(error) if error.kind() == ErrorKind::Refused => builder.refuse(path, array, error.to_string()),
+            Err(error) if error.kind() == ErrorKind::Refused => {
+                builder.refuse(path, array, error.to_string())
+            }
             Err(error) => return Err(error),
         }
     }
@@ -90,9 +93,10 @@ impl Origin {
         let name = &source.object.object().href;
         let mut document = parse_json(document).map_err(|error| refused(format!("{name}: {error}")))?;
         let record_size = document.get("record_size").and_then(Value::as_u64);
-        let record_size = record_size
-            .filter(|size| (1..=MAX_RECORD_SIZE).contains(size))
-            .ok_or_else(|| refused(format!("{name} has no record_size: no parquet references, and no Zarr group either")))?;
+        let record_size =
+            record_size.filter(|size| (1..=MAX_RECORD_SIZE).contains(size)).ok_or_else(|| {
+                refused(format!("{name} has no record_size: no parquet references, and no Zarr group either"))
+            })?;
         let documents = match document.get_mut("metadata").map(Value::take) {
             Some(Value::Object(documents)) => documents.into_iter().collect(),
             _ => return Err(refused(format!("{name} has no metadata"))),
@@ -199,7 +203,12 @@ impl Indexer<'_> {
         Ok(())
     }
 
-    fn parquet_chunks(&mut self, grid: &ChunkGrid, record_size: u64, table: &mut TableBuilder<'_>) -> Result<()> {
+    fn parquet_chunks(
+        &mut self,
+        grid: &ChunkGrid,
+        record_size: u64,
+        table: &mut TableBuilder<'_>,
+    ) -> Result<()> {
         let n_chunks = grid.n_chunks();
         for file in 0..n_chunks.div_ceil(record_size) {
             let first = file * record_size;
@@ -246,7 +255,8 @@ impl Indexer<'_> {
             }
         };
         let len_bytes = u32::try_from(len_bytes).ok().filter(|len| *len > 0);
-        let len_bytes = len_bytes.ok_or_else(|| refused(format!("chunk {linear} has no bytes, or 4 GiB and more")))?;
+        let len_bytes =
+            len_bytes.ok_or_else(|| refused(format!("chunk {linear} has no bytes, or 4 GiB and more")))?;
         if offset.checked_add(u64::from(len_bytes)).is_none() {
             return Err(Error::refused(format!("chunk {linear} begins at byte {offset}")));
         }

@@ -57,7 +57,8 @@ impl<'a> ReferencedObjects<'a> {
             self.notes.push(Note { path: String::new(), note });
         }
         let is_absolute = url.starts_with('/') || url.contains("://");
-        let directory = self.source.object.object().href.rsplit_once('/').map_or("", |(directory, _)| directory);
+        let directory =
+            self.source.object.object().href.rsplit_once('/').map_or("", |(directory, _)| directory);
         let href = if is_absolute { url.to_owned() } else { format!("{directory}/{url}") };
         Object { href, len_bytes: 0, identity: ObjectIdentity::ETag("missing".to_owned()) }
     }

@@ -16,15 +16,12 @@ const MAX_FILE_BYTES: u64 = 256 << 20;
 /// Reads one file: the references of its rows; `None` for a chunk that was never written.
 ///
 /// At most `n_rows` rows count: what follows is padding.
-pub(crate) fn read(
-    source: &Source<'_>,
-    name: &str,
-    n_rows: u64,
-) -> Result<Option<Vec<Option<Reference>>>> {
+pub(crate) fn read(source: &Source<'_>, name: &str, n_rows: u64) -> Result<Option<Vec<Option<Reference>>>> {
     let Some(file) = source.others.open(name)? else {
         return Ok(None);
     };
-    let broken = |cause: parquet::errors::ParquetError| refused(format!("{name} is no parquet")).with_source(cause);
+    let broken =
+        |cause: parquet::errors::ParquetError| refused(format!("{name} is no parquet")).with_source(cause);
     let reader = SerializedFileReader::new(content(file, name)?).map_err(broken)?;
     let mut references = Vec::new();
     for row in reader.get_row_iter(None).map_err(broken)? {

@@ -46,9 +46,9 @@ impl Templates {
         let mut rendered = String::new();
         let mut rest = text;
         while let Some((before, after)) = rest.split_once("{{") {
-            let (expression, after) = after
-                .split_once("}}")
-                .ok_or_else(|| refused(format!("template {text:?} opens an expression and does not close it")))?;
+            let (expression, after) = after.split_once("}}").ok_or_else(|| {
+                refused(format!("template {text:?} opens an expression and does not close it"))
+            })?;
             rendered.push_str(before);
             rendered.push_str(&evaluate(expression, &scope, depth)?.into_text());
             if rendered.len() > MAX_TEXT_BYTES {

@@ -22,8 +22,11 @@ pub(crate) fn value(attribute: &HeaderAttribute) -> Attribute {
     if attribute.kind == ExternalType::Char {
         return characters(attribute);
     }
-    let values: Vec<Number> =
-        attribute.bytes.chunks_exact(attribute.kind.len_bytes() as usize).map(|b| number(attribute.kind, b)).collect();
+    let values: Vec<Number> = attribute
+        .bytes
+        .chunks_exact(attribute.kind.len_bytes() as usize)
+        .map(|b| number(attribute.kind, b))
+        .collect();
     let shape = if values.len() == 1 { Vec::new() } else { vec![values.len() as u64] };
     Attribute::Numbers { dtype: number_type(attribute.kind), shape, values }
 }

@@ -10,8 +10,9 @@ const MIN_RECORD_BYTES: u64 = 4 << 10;
 const MAX_INLINE_BYTES: u64 = 1 << 20;
 /// Bytes of a served chunk that gathers small records.
 const SERVED_BYTES: u64 = 1 << 20;
-/// Bounds and aim for the chunks that a large array is cut into, in bytes.
-const MIN_CHUNK_BYTES: u64 = 4 << 20;
+/// Bounds and aim for the chunks that a large array is cut into, in bytes: about 4–16 MiB, where a row
+/// of a quarter-degree globe in single precision (3.96 MiB) still counts.
+const MIN_CHUNK_BYTES: u64 = 3 << 20;
 const AIM_CHUNK_BYTES: u64 = 8 << 20;
 const MAX_CHUNK_BYTES: u64 = 16 << 20;
 
@@ -132,9 +133,9 @@ pub(crate) fn table(layout: &VariableLayout, plan: &ChunkPlan, element_bytes: u6
                 let record_start = record.checked_mul(layout.record_stride?)?.checked_add(layout.begin)?;
                 record_start.checked_add(within.checked_mul(element_bytes)?)?
             }
-            PlannedBytes::Contiguous | PlannedBytes::Inline => {
-                linear_element(&layout.shape, &start)?.checked_mul(element_bytes)?.checked_add(layout.begin)?
-            }
+            PlannedBytes::Contiguous | PlannedBytes::Inline => linear_element(&layout.shape, &start)?
+                .checked_mul(element_bytes)?
+                .checked_add(layout.begin)?,
         };
         let (len_bytes, is_short) = stored_len(&grid, &start, element_bytes)?;
         let part = ChunkPart { place: Place::Object(0), encoding: 0, filter_mask: 0, is_short };
@@ -145,7 +146,10 @@ pub(crate) fn table(layout: &VariableLayout, plan: &ChunkPlan, element_bytes: u6
 
 /// Position of an element in C order.
 fn linear_element(shape: &[u64], start: &[u64]) -> Option<u64> {
-    shape.iter().zip(start).try_fold(0_u64, |linear, (length, first)| linear.checked_mul(*length)?.checked_add(*first))
+    shape
+        .iter()
+        .zip(start)
+        .try_fold(0_u64, |linear, (length, first)| linear.checked_mul(*length)?.checked_add(*first))
 }
 
 /// Bytes of the chunk that begins at `start`, and whether they end before the chunk does.

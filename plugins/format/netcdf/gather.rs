@@ -40,7 +40,10 @@ pub(crate) fn gather(object: &dyn ReadAt, layouts: &[&VariableLayout]) -> Result
             let source = read.get(from..from + run.len_bytes);
             let into = bytes.get_mut(run.target..run.target + run.len_bytes);
             let (Some(source), Some(into)) = (source, into) else {
-                return Err(Error::corrupt(format!("{} gave fewer bytes than asked for", object.object().href)));
+                return Err(Error::corrupt(format!(
+                    "{} gave fewer bytes than asked for",
+                    object.object().href
+                )));
             };
             into.copy_from_slice(source);
         }
@@ -70,7 +73,8 @@ fn batch_len(runs: &[Run]) -> usize {
     let mut end = first.offset + first.len_bytes as u64;
     let follows = |run: &&Run| {
         let run_end = run.offset + run.len_bytes as u64;
-        let fits = run.offset <= end.saturating_add(MAX_GAP_BYTES) && run_end - first.offset <= MAX_READ_BYTES;
+        let fits =
+            run.offset <= end.saturating_add(MAX_GAP_BYTES) && run_end - first.offset <= MAX_READ_BYTES;
         end = end.max(run_end);
         fits
     };

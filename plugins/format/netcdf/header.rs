@@ -325,7 +325,9 @@ impl<'a> Parser<'a> {
         let n = self.cursor.uint(self.version.count_bytes())?;
         let words = list.words();
         if tag != list.tag() && !(tag == 0 && n == 0) {
-            return Err(Error::refused(format!("byte {at} of the header begins no list of {words}: tag {tag}")));
+            return Err(Error::refused(format!(
+                "byte {at} of the header begins no list of {words}: tag {tag}"
+            )));
         }
         let remaining = self.cursor.remaining();
         if n.checked_mul(item_bytes).is_none_or(|needed| needed > remaining) {

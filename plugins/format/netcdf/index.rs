@@ -7,8 +7,8 @@ use thermocline_core::coordinates::{Keeping, keep_coordinates};
 use thermocline_core::format::{Indexed, Limits, Region, Source};
 use thermocline_core::{Error, Result};
 use thermocline_model::{
-    ArrayBytes, Attributes, ChunkPart, ChunkRef, ChunkTable, ChunkTableBuilder, DataType, Dimension, Encoding,
-    Note, Place, Refusal, Storage, Variable, Verification,
+    ArrayBytes, Attributes, ChunkPart, ChunkRef, ChunkTable, ChunkTableBuilder, DataType, Dimension,
+    Encoding, Note, Place, Refusal, Storage, Variable, Verification,
 };
 
 use crate::attributes;
@@ -171,7 +171,8 @@ impl<'a> Builder<'a> {
         if n_chunks.is_none_or(|n| n > self.limits().n_chunks) {
             return Err(format!("more chunks than {}, the limit", self.limits().n_chunks));
         }
-        chunks::table(layout, plan, element_bytes).ok_or_else(|| "its offsets do not fit into 64 bits".to_owned())
+        chunks::table(layout, plan, element_bytes)
+            .ok_or_else(|| "its offsets do not fit into 64 bits".to_owned())
     }
 
     fn model(

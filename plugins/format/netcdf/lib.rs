@@ -31,9 +31,7 @@ mod layout;
 #[cfg(feature = "libhdf5")]
 mod reference;
 
-use thermocline_core::format::{
-    Format, Indexed, ReferenceError, ReferenceReader, Region, Source,
-};
+use thermocline_core::format::{Format, Indexed, ReferenceError, ReferenceReader, Region, Source};
 use thermocline_core::{Error, Result};
 use thermocline_model::{ArrayBytes, Variable};
 

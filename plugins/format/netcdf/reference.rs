@@ -20,7 +20,9 @@ pub(crate) fn open(source: &Source<'_>) -> Result<Box<dyn ReferenceReader>, Refe
     let header = Header::read(object, source.limits).map_err(unable)?;
     Layout::new(&header, object.object().len_bytes).map_err(unable)?;
     if header.n_records.is_none() {
-        return Err(ReferenceError::Unable("libnetcdf does not count the records of a streamed file".to_owned()));
+        return Err(ReferenceError::Unable(
+            "libnetcdf does not count the records of a streamed file".to_owned(),
+        ));
     }
     Ok(Box::new(Reference::open(path)?))
 }
@@ -45,7 +47,8 @@ impl Reference {
 
     /// Number and external type of a variable.
     fn variable(&self, name: &str) -> Result<(c_int, nc::nc_type), ReferenceError> {
-        let name = CString::new(name).map_err(|_| ReferenceError::Unable("the name contains NUL".to_owned()))?;
+        let name =
+            CString::new(name).map_err(|_| ReferenceError::Unable("the name contains NUL".to_owned()))?;
         let (mut varid, mut kind) = (0, 0);
         // SAFETY: the pointers outlive the calls and `name` ends with NUL; the caller holds the lock.
         let status = unsafe {
@@ -96,7 +99,9 @@ impl ReferenceReader for Reference {
         let (varid, kind) = self.variable(&variable.storage.source_path)?;
         let element_bytes = element_bytes(kind).filter(|bytes| dtype.len_bytes() == Some(*bytes));
         let element_bytes = element_bytes.ok_or_else(|| {
-            ReferenceError::Unable(format!("libnetcdf reads type {kind}, which is not comparable with {dtype:?}"))
+            ReferenceError::Unable(format!(
+                "libnetcdf reads type {kind}, which is not comparable with {dtype:?}"
+            ))
         })?;
         let shape = self.shape(varid)?;
         if shape != variable.shape {

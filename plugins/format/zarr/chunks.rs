@@ -34,7 +34,9 @@ impl From<Error> for ChunksError {
     /// What the store says of an object concerns the array; a store that is away concerns everything.
     fn from(error: Error) -> Self {
         match error.kind() {
-            ErrorKind::Unavailable { .. } | ErrorKind::Changed { .. } | ErrorKind::Internal => Self::Failed(error),
+            ErrorKind::Unavailable { .. } | ErrorKind::Changed { .. } | ErrorKind::Internal => {
+                Self::Failed(error)
+            }
             _ => Self::Refused(error.to_string()),
         }
     }
@@ -126,7 +128,8 @@ fn push_shard(
     let no_grid = || ChunksError::Refused("no grid of chunks".to_owned());
     let grid = array.grid().ok_or_else(no_grid)?;
     let shards = array.object_grid().ok_or_else(no_grid)?;
-    let inner = ChunkGrid::new(sharding.shard_shape.clone(), array.chunk_shape.clone()).ok_or_else(no_grid)?;
+    let inner =
+        ChunkGrid::new(sharding.shard_shape.clone(), array.chunk_shape.clone()).ok_or_else(no_grid)?;
     let first: Vec<u64> = shards
         .index(stored.linear)
         .iter()

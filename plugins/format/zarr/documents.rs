@@ -38,7 +38,9 @@ pub(crate) fn read(store: &mut Store<'_>) -> Result<StoreMetadata> {
 /// Version 2 documents by key.
 fn documents_v2(store: &mut Store<'_>, notes: &mut Vec<Note>) -> Result<BTreeMap<String, Value>> {
     let mut documents = BTreeMap::new();
-    if let Some(Value::Object(consolidated)) = store.document(".zmetadata")?.as_mut().and_then(|d| d.get_mut("metadata")) {
+    if let Some(Value::Object(consolidated)) =
+        store.document(".zmetadata")?.as_mut().and_then(|d| d.get_mut("metadata"))
+    {
         documents.extend(std::mem::take(consolidated));
     }
     let names = listed(store, |name| matches!(name, ".zgroup" | ".zarray" | ".zattrs"));

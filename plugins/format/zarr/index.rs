@@ -66,7 +66,11 @@ fn array_table(
 }
 
 /// Decodes one chunk of an array with a codec that only the Zarr library may know.
-fn check_codecs(store: &Store<'_>, array: &ArrayMetadata, objects: &[StoredObject]) -> Result<(), ChunksError> {
+fn check_codecs(
+    store: &Store<'_>,
+    array: &ArrayMetadata,
+    objects: &[StoredObject],
+) -> Result<(), ChunksError> {
     let Elements::Plain { dtype, .. } = &array.elements else {
         return Ok(());
     };
@@ -80,11 +84,8 @@ fn check_codecs(store: &Store<'_>, array: &ArrayMetadata, objects: &[StoredObjec
     let limits = store.source().limits;
     let len_bytes = texts::stored_len(object.object().len_bytes, limits)?;
     let stored = object.read_at(0, len_bytes)?;
-    let spec = thermocline_codec::ChunkSpec {
-        dtype,
-        shape: &array.chunk_shape,
-        max_bytes: limits.chunk_bytes,
-    };
+    let spec =
+        thermocline_codec::ChunkSpec { dtype, shape: &array.chunk_shape, max_bytes: limits.chunk_bytes };
     match thermocline_codec::decode(&array.codecs, 0, &stored, &spec) {
         Err(thermocline_codec::CodecError::Unsupported { message }) => Err(ChunksError::Refused(message)),
         // A damaged chunk is an error when it is read, and no reason to hide the others.

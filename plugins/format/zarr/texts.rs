@@ -49,7 +49,8 @@ pub(crate) fn table(
 }
 
 fn stored_u32(len_bytes: u64) -> Result<u32> {
-    u32::try_from(len_bytes).map_err(|_| Error::refused(format!("a chunk of {len_bytes} bytes: 4 GiB are the most")))
+    u32::try_from(len_bytes)
+        .map_err(|_| Error::refused(format!("a chunk of {len_bytes} bytes: 4 GiB are the most")))
 }
 
 /// Length of a stored chunk that is to be read whole.

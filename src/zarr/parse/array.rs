@@ -122,7 +122,9 @@ pub fn array_v2(zarray: &Value, zattrs: Option<&Value>) -> Result<ArrayMetadata,
     let stored = dtype::v2(type_value)?;
     let codecs = codecs::v2(zarray, stored.len_bytes(), shape.len())?;
     if (stored == StoredType::Text) != codecs.contains(&Codec::VlenUtf8) {
-        return Err(ParseError::new(format!("data type {type_value} needs the filter vlen-utf8, and no other may")));
+        return Err(ParseError::new(format!(
+            "data type {type_value} needs the filter vlen-utf8, and no other may"
+        )));
     }
     let separator = match member(zarray, "dimension_separator").map_or(Some("."), Value::as_str) {
         Some(".") => '.',
@@ -250,7 +252,8 @@ fn check_extensions(document: &Value) -> Result<(), ParseError> {
 fn keys_v3(document: &Value) -> Result<ChunkKeys, ParseError> {
     let encoding = document.get("chunk_key_encoding").unwrap_or(&Value::Null);
     let name = encoding.as_str().or_else(|| encoding.get("name").and_then(Value::as_str));
-    let separator = encoding.get("configuration").and_then(|configuration| member(configuration, "separator"));
+    let separator =
+        encoding.get("configuration").and_then(|configuration| member(configuration, "separator"));
     let (default, has_prefix) = match name {
         Some("default") => ("/", true),
         Some("v2") => (".", false),
@@ -271,7 +274,9 @@ fn shards(grid_shape: &[u64], chain: &ChainV3) -> Result<(Vec<u64>, Option<Shard
     };
     let divides = |(inner, outer): (&u64, &u64)| *inner > 0 && outer % inner == 0;
     if inner_shape.len() != grid_shape.len() || !inner_shape.iter().zip(grid_shape).all(divides) {
-        return Err(ParseError::new(format!("inner chunks {inner_shape:?} do not divide shards {grid_shape:?}")));
+        return Err(ParseError::new(format!(
+            "inner chunks {inner_shape:?} do not divide shards {grid_shape:?}"
+        )));
     }
     Ok((inner_shape.clone(), Some(Sharding { shard_shape: grid_shape.to_vec(), index: *index })))
 }
@@ -308,7 +313,12 @@ fn fill_value_attribute(element: Option<&[u8]>, stored: &StoredType) -> Option<A
     }
 }
 
-fn set_fill_attribute(attrs: &mut Attributes, json_attrs: &mut Vec<String>, value: &Value, stored: &StoredType) {
+fn set_fill_attribute(
+    attrs: &mut Attributes,
+    json_attrs: &mut Vec<String>,
+    value: &Value,
+    stored: &StoredType,
+) {
     let (StoredType::Plain(dtype) | StoredType::Time { dtype, .. }) = stored else {
         return;
     };

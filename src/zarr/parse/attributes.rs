@@ -212,7 +212,10 @@ mod tests {
     fn fill_values_of_version_3_floats_are_base64() {
         let f4 = DataType::Float { size: 4, order: ByteOrder::Little };
         let expected = Attribute::number(NumberType::F32, Number::Float(f64::from(1e20_f32)));
-        assert_eq!(fill_attribute(&json!("AAAAgB2vFUQ="), &f4).map(|a| a.as_number()), Some(expected.as_number()));
+        assert_eq!(
+            fill_attribute(&json!("AAAAgB2vFUQ="), &f4).map(|a| a.as_number()),
+            Some(expected.as_number())
+        );
     }
 
     #[test]

@@ -21,7 +21,11 @@ pub(super) struct ChainV3 {
 }
 
 /// The chain of a version 2 array document, with elements of `element_bytes` bytes.
-pub(super) fn v2(document: &Value, element_bytes: Option<usize>, rank: usize) -> Result<Vec<Codec>, ParseError> {
+pub(super) fn v2(
+    document: &Value,
+    element_bytes: Option<usize>,
+    rank: usize,
+) -> Result<Vec<Codec>, ParseError> {
     let mut codecs = Vec::new();
     match document.get("order").and_then(Value::as_str) {
         Some("F") if rank > 1 => codecs.push(Codec::Transpose { order: (0..rank).rev().collect() }),
@@ -49,10 +53,12 @@ fn numcodec(
     let codec = match id {
         "shuffle" => {
             let size = member(configuration, "elementsize").map_or(Some(4), Value::as_u64);
-            size.and_then(|size| usize::try_from(size).ok()).map(|element_size| Codec::Shuffle { element_size })
+            size.and_then(|size| usize::try_from(size).ok())
+                .map(|element_size| Codec::Shuffle { element_size })
         }
         // A level of -1 is zlib's default, which is 6.
-        "zlib" => small(level(1).map(|level| if level == -1 { 6 } else { level })).map(|level| Codec::Zlib { level }),
+        "zlib" => small(level(1).map(|level| if level == -1 { 6 } else { level }))
+            .map(|level| Codec::Zlib { level }),
         "gzip" => small(level(1)).map(|level| Codec::Gzip { level }),
         "bz2" => small(level(1)).map(|level| Codec::Bzip2 { level }),
         "zstd" => zstd(configuration),
@@ -123,8 +129,7 @@ fn blosc(configuration: &Value, shuffle: BloscShuffle, type_size: usize) -> Opti
 
 /// The chain of a version 3 array of that rank; `codecs` is its list.
 pub(super) fn v3(codecs: &[Value], rank: usize) -> Result<ChainV3, ParseError> {
-    let mut chain =
-        ChainV3 { codecs: Vec::new(), order: ByteOrder::Little, is_text: false, sharding: None };
+    let mut chain = ChainV3 { codecs: Vec::new(), order: ByteOrder::Little, is_text: false, sharding: None };
     let mut has_bytes = false;
     for codec in codecs {
         let (name, configuration) = named(codec)?;
@@ -192,7 +197,8 @@ fn transpose(configuration: &Value, rank: usize) -> Result<Option<Codec>, ParseE
 }
 
 fn bytes_codec(name: &str, codec: &Value, configuration: &Value) -> Result<Option<Codec>, ParseError> {
-    let level = member(configuration, "level").and_then(Value::as_u64).and_then(|level| u8::try_from(level).ok());
+    let level =
+        member(configuration, "level").and_then(Value::as_u64).and_then(|level| u8::try_from(level).ok());
     let found = match name {
         "gzip" => level.map(|level| Codec::Gzip { level }),
         "zstd" => zstd(configuration),
@@ -200,7 +206,8 @@ fn bytes_codec(name: &str, codec: &Value, configuration: &Value) -> Result<Optio
         "crc32c" => Some(Codec::Crc32c),
         "bitround" | "numcodecs.bitround" => return Ok(None),
         _ => {
-            let plain = ["numcodecs.", "zarrs."].iter().find_map(|prefix| name.strip_prefix(prefix)).unwrap_or(name);
+            let plain =
+                ["numcodecs.", "zarrs."].iter().find_map(|prefix| name.strip_prefix(prefix)).unwrap_or(name);
             // Blosc of numcodecs leaves the type size to the array, which this codec cannot see.
             let is_direct = matches!(plain, "shuffle" | "zlib" | "bz2" | "gzip" | "zstd" | "fletcher32");
             if is_direct {

@@ -67,7 +67,8 @@ impl DatasetBuilder {
 
     fn member(&mut self, path: &str, array: &ArrayMetadata, record_size: usize, member: &Member, table: u32) {
         let member_path = format!("{path}.{}", member.name);
-        let Some((dtype, size)) = member.dtype.clone().and_then(|dtype| Some((dtype.clone(), dtype.len_bytes()?)))
+        let Some((dtype, size)) =
+            member.dtype.clone().and_then(|dtype| Some((dtype.clone(), dtype.len_bytes()?)))
         else {
             self.refuse(&member_path, array, format!("member {:?} is no plain number", member.name));
             return;
@@ -177,12 +178,20 @@ fn define_dims(group: &mut Group, path: &str, inherited: &mut Vec<Dimension>, no
                 *dim = phony.name(*len);
             }
             let own = group.dims.iter().find(|known| known.name == *dim);
-            let known = own.or_else(|| inherited.iter().rev().find(|known| known.name == *dim && known.len == *len));
+            let known =
+                own.or_else(|| inherited.iter().rev().find(|known| known.name == *dim && known.len == *len));
             match known {
                 Some(known) if known.len == *len => {}
                 Some(known) => notes.push(Note {
-                    path: if path.is_empty() { variable.name.clone() } else { format!("{path}/{}", variable.name) },
-                    note: format!("dimension {dim:?} has length {len} here and {} elsewhere in its group", known.len),
+                    path: if path.is_empty() {
+                        variable.name.clone()
+                    } else {
+                        format!("{path}/{}", variable.name)
+                    },
+                    note: format!(
+                        "dimension {dim:?} has length {len} here and {} elsewhere in its group",
+                        known.len
+                    ),
                 }),
                 None => group.dims.push(Dimension { name: dim.clone(), len: *len, is_unlimited: false }),
             }

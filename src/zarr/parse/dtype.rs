@@ -148,7 +148,8 @@ fn record(
     let mut size = 0_usize;
     for field in fields {
         let (name, dtype) = field?;
-        let len = dtype.len_bytes().ok_or_else(|| ParseError::new(format!("member {name:?} is an object")))?;
+        let len =
+            dtype.len_bytes().ok_or_else(|| ParseError::new(format!("member {name:?} is an object")))?;
         members.push((name, size, dtype));
         size = size.saturating_add(len);
         if size > MAX_ELEMENT_BYTES {
@@ -251,7 +252,9 @@ mod tests {
 
     #[test]
     fn types_without_an_exact_counterpart_are_refused() {
-        for text in ["<f16", "<i3", "|V7", "<M8[Y]", "<M8", "<M8[25s]", "f4", "", "<f", "<S0", "<c4", "<U99999999999"] {
+        for text in
+            ["<f16", "<i3", "|V7", "<M8[Y]", "<M8", "<M8[25s]", "f4", "", "<f", "<S0", "<c4", "<U99999999999"]
+        {
             assert!(v2(&json!(text)).is_err(), "{text}");
         }
         for text in ["bfloat16", "r16", "int3", "float128", "variable_length_bytes"] {

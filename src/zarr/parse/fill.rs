@@ -143,11 +143,13 @@ fn record(value: &Value, size: usize, members: &[(String, usize, StoredType)]) -
         Value::String(text) => STANDARD.decode(text).ok().filter(|bytes| bytes.len() == size),
         Value::Number(number) => (number.as_f64() == Some(0.0)).then(|| vec![0; size]),
         Value::Array(parts) if parts.len() == members.len() => {
-            let parts = parts.iter().zip(members).map(|(part, (_, _, dtype))| element(part, dtype).ok().flatten());
+            let parts =
+                parts.iter().zip(members).map(|(part, (_, _, dtype))| element(part, dtype).ok().flatten());
             parts.collect::<Option<Vec<_>>>().map(|parts| parts.concat())
         }
         Value::Object(object) => {
-            let parts = members.iter().map(|(name, _, dtype)| element(object.get(name)?, dtype).ok().flatten());
+            let parts =
+                members.iter().map(|(name, _, dtype)| element(object.get(name)?, dtype).ok().flatten());
             parts.collect::<Option<Vec<_>>>().map(|parts| parts.concat())
         }
         _ => None,

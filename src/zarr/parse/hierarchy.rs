@@ -96,7 +96,10 @@ impl StoreMetadata {
         }
         if self.nodes.len() + self.refusals.len() >= limits.n_nodes {
             if self.nodes.len() + self.refusals.len() == limits.n_nodes {
-                self.note(path, format!("more than {} groups and arrays, the rest is left out", limits.n_nodes));
+                self.note(
+                    path,
+                    format!("more than {} groups and arrays, the rest is left out", limits.n_nodes),
+                );
                 self.refuse(path, "too many nodes".to_owned(), &Value::Null);
             }
             return false;

@@ -40,7 +40,8 @@ impl ChunkKeys {
 
 /// A number without sign and leading zeros.
 fn number(text: &str) -> Option<u64> {
-    let is_canonical = text.bytes().all(|byte| byte.is_ascii_digit()) && (text == "0" || !text.starts_with('0'));
+    let is_canonical =
+        text.bytes().all(|byte| byte.is_ascii_digit()) && (text == "0" || !text.starts_with('0'));
     is_canonical.then(|| text.parse().ok()).flatten()
 }
 
@@ -67,7 +68,9 @@ mod tests {
 
     #[test]
     fn other_keys_name_no_chunk() {
-        for key in ["", ".zarray", "1", "1.2.3", "01.2", "+1.2", "1.-2", "1.2 ", "99999999999999999999.1", "1..2"] {
+        for key in
+            ["", ".zarray", "1", "1.2.3", "01.2", "+1.2", "1.-2", "1.2 ", "99999999999999999999.1", "1..2"]
+        {
             assert_eq!(V2.index(key, 2), None, "{key}");
         }
         for key in ["c", "0/1", "c/0", "c/0/1/2", "c.0.1"] {

@@ -83,8 +83,9 @@ impl ShardIndex {
             return Ok(bytes);
         }
         let split = bytes.len().checked_sub(CHECKSUM_BYTES as usize);
-        let (entries, stored) =
-            split.and_then(|at| bytes.split_at_checked(at)).ok_or_else(|| ParseError::new("no shard index"))?;
+        let (entries, stored) = split
+            .and_then(|at| bytes.split_at_checked(at))
+            .ok_or_else(|| ParseError::new("no shard index"))?;
         // The `crc32c` codec writes its checksum little-endian whatever the order of the entries.
         let stored = stored.iter().rev().fold(0_u32, |sum, byte| sum << 8 | u32::from(*byte));
         let computed = crc32c::crc32c(entries);
@@ -109,7 +110,8 @@ mod tests {
     const END: ShardIndex = ShardIndex { is_first: false, is_big_endian: false, has_checksum: true };
 
     fn index(entries: &[(u64, u64)]) -> Vec<u8> {
-        let mut bytes: Vec<u8> = entries.iter().flat_map(|(a, b)| [a.to_le_bytes(), b.to_le_bytes()].concat()).collect();
+        let mut bytes: Vec<u8> =
+            entries.iter().flat_map(|(a, b)| [a.to_le_bytes(), b.to_le_bytes()].concat()).collect();
         bytes.extend(crc32c::crc32c(&bytes).to_le_bytes());
         bytes
     }

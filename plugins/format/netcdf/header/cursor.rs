@@ -50,9 +50,9 @@ impl<'a> Cursor<'a> {
         }
         self.position += len_bytes;
         let from = (start - self.block_start) as usize;
-        self.block
-            .get(from..from + len_bytes as usize)
-            .ok_or_else(|| Error::corrupt(format!("{} is shorter than its store says", self.object.object().href)))
+        self.block.get(from..from + len_bytes as usize).ok_or_else(|| {
+            Error::corrupt(format!("{} is shorter than its store says", self.object.object().href))
+        })
     }
 
     /// The next `len_bytes` bytes; what fills them up to a multiple of four is skipped.

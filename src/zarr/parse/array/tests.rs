@@ -52,7 +52,10 @@ fn version_3_has_its_own_fill_and_xarray_another() {
         "attributes": {"_FillValue": "AAAAgB2vFUQ="}, "dimension_names": ["y", null],
     }));
     let array = array_v3(&document).unwrap();
-    assert_eq!(array.attrs.get("_FillValue").and_then(Attribute::as_number), Some(Number::Float(f64::from(1e20_f32))));
+    assert_eq!(
+        array.attrs.get("_FillValue").and_then(Attribute::as_number),
+        Some(Number::Float(f64::from(1e20_f32)))
+    );
     let Elements::Plain { fill: Some(ArrayBytes::Fixed(fill)), .. } = &array.elements else { unreachable!() };
     assert_eq!(fill, &f32::NAN.to_le_bytes());
     assert_eq!(array.dims, [Some("y".to_owned()), None]);
@@ -66,7 +69,10 @@ fn records_become_members() {
     let Elements::Record { size, members } = &array.elements else { unreachable!() };
     assert_eq!(*size, 22);
     assert_eq!(members[1].dtype, None);
-    assert_eq!((members[2].offset, members[2].dtype.clone()), (14, Some(DataType::Float { size: 8, order: ByteOrder::Big })));
+    assert_eq!(
+        (members[2].offset, members[2].dtype.clone()),
+        (14, Some(DataType::Float { size: 8, order: ByteOrder::Big }))
+    );
 }
 
 #[test]

@@ -8,15 +8,19 @@ fn filters_come_before_the_compressor_and_order_f_before_both() {
         "filters": [{"id": "shuffle", "elementsize": 8}],
         "compressor": {"id": "zlib", "level": 4},
     });
-    let expected =
-        [Codec::Transpose { order: vec![1, 0] }, Codec::Shuffle { element_size: 8 }, Codec::Zlib { level: 4 }];
+    let expected = [
+        Codec::Transpose { order: vec![1, 0] },
+        Codec::Shuffle { element_size: 8 },
+        Codec::Zlib { level: 4 },
+    ];
     assert_eq!(v2(&document, Some(8), 2).unwrap(), expected);
     assert_eq!(v2(&json!({"order": "F", "filters": null, "compressor": null}), Some(8), 1).unwrap(), []);
 }
 
 #[test]
 fn blosc_takes_its_type_size_from_the_array_in_version_2() {
-    let document = json!({"order": "C", "compressor": {"id": "blosc", "cname": "zstd", "clevel": 3, "shuffle": -1}});
+    let document =
+        json!({"order": "C", "compressor": {"id": "blosc", "cname": "zstd", "clevel": 3, "shuffle": -1}});
     let blosc = |type_size, shuffle| Codec::Blosc {
         cname: BloscCodec::Zstd,
         level: 3,
@@ -76,7 +80,10 @@ fn the_bytes_codec_gives_the_byte_order() {
     ]);
     let chain = v3(codecs.as_array().unwrap(), 2).unwrap();
     assert_eq!(chain.order, ByteOrder::Big);
-    assert_eq!(chain.codecs, [Codec::Transpose { order: vec![1, 0] }, Codec::Zlib { level: 2 }, Codec::Crc32c]);
+    assert_eq!(
+        chain.codecs,
+        [Codec::Transpose { order: vec![1, 0] }, Codec::Zlib { level: 2 }, Codec::Crc32c]
+    );
 }
 
 fn sharding(index_codecs: Value) -> Value {
@@ -90,7 +97,8 @@ fn sharding(index_codecs: Value) -> Value {
 
 #[test]
 fn the_chain_of_a_sharded_array_is_that_of_its_inner_chunks() {
-    let codecs = [sharding(json!([{"name": "bytes", "configuration": {"endian": "little"}}, {"name": "crc32c"}]))];
+    let codecs =
+        [sharding(json!([{"name": "bytes", "configuration": {"endian": "little"}}, {"name": "crc32c"}]))];
     let chain = v3(&codecs, 2).unwrap();
     assert_eq!(chain.order, ByteOrder::Big);
     assert_eq!(chain.codecs, [Codec::Gzip { level: 5 }]);

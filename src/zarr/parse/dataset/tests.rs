@@ -67,7 +67,8 @@ fn axes_without_names_get_one_per_length() {
 
 #[test]
 fn records_make_one_variable_a_member() {
-    let dataset = dataset(&[("wind/.zarray", zarray(json!([3]), json!([["u", "<f4"], ["v", "<i2"], ["n", "<U2"]])))]);
+    let dataset =
+        dataset(&[("wind/.zarray", zarray(json!([3]), json!([["u", "<f4"], ["v", "<i2"], ["n", "<U2"]])))]);
     let names: Vec<&str> = dataset.root.variables.iter().map(|variable| variable.name.as_str()).collect();
     assert_eq!(names, ["wind.u", "wind.v"]);
     let codecs = &dataset.root.variables[1].storage.encodings[0].codecs;
@@ -90,7 +91,8 @@ fn names_that_mean_something_to_zarr_are_refused() {
 fn too_many_or_too_deep_nodes_are_left_out() {
     let deep = format!("{}.zgroup", "a/".repeat(20));
     assert_eq!(dataset(&[(&deep, json!({"zarr_format": 2}))]).root, Group::default());
-    let many: Vec<(String, Value)> = (0..200).map(|i| (format!("g{i}/.zgroup"), json!({"zarr_format": 2}))).collect();
+    let many: Vec<(String, Value)> =
+        (0..200).map(|i| (format!("g{i}/.zgroup"), json!({"zarr_format": 2}))).collect();
     let many: Vec<(&str, Value)> = many.iter().map(|(key, value)| (key.as_str(), value.clone())).collect();
     let dataset = dataset(&many);
     assert!(dataset.root.groups.len() <= 100);
