@@ -87,17 +87,23 @@ impl File {
         if let Some(message) = header.find(kind::FILE_SPACE_INFO) {
             let mut cursor = Cursor::new(&message.body, self.sizes());
             let version = cursor.u8()?;
-            cursor.skip(1)?;
-            let persists = version == 0 || cursor.u8()? != 0;
-            cursor.length()?;
-            if version == 1 {
-                cursor.length()?;
-                cursor.skip(2)?;
-                cursor.address()?;
-                // One free-space manager for each kind of page.
-                let n_managers = if persists { 12 } else { 0 };
-                (0..n_managers).try_for_each(|_| cursor.address().map(|_| ()))?;
-            }
+            let strategy = cursor.u8()?;
+            // One free-space manager for each kind of memory, or each kind of page.
+            let n_managers = match version {
+                0 => {
+                    cursor.length()?;
+                    if strategy == 1 { 6 } else { 0 }
+                }
+                _ => {
+                    let persists = cursor.u8()? != 0;
+                    cursor.length()?;
+                    cursor.length()?;
+                    cursor.skip(2)?;
+                    cursor.address()?;
+                    if persists { 12 } else { 0 }
+                }
+            };
+            (0..n_managers).try_for_each(|_| cursor.address().map(|_| ()))?;
         }
         if let Some(message) = header.find(kind::CACHE_IMAGE) {
             let mut cursor = Cursor::new(&message.body, self.sizes());

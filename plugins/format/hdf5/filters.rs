@@ -1,6 +1,6 @@
 //! The filters of an array as codecs. A filter that nothing here can undo matters only if a chunk has it.
 
-use thermocline_model::Codec;
+use thermocline_model::{Codec, NbitType};
 
 use crate::array::Array;
 use crate::messages::Filter;
@@ -10,7 +10,7 @@ use crate::messages::Filter;
 pub(crate) struct Pipeline {
     /// The codec of each filter, or why there is none.
     steps: Vec<Result<Codec, String>>,
-    /// Bits of the filters that every chunk skips and that nothing can undo.
+    /// Bits of filters without effect: that change nothing, or that every chunk skips and nothing can undo.
     dropped: u32,
 }
 
@@ -20,7 +20,11 @@ impl Pipeline {
             let name = (!filter.name.is_empty()).then_some(filter.name.as_str());
             thermocline_codec::hdf5::codec_of_filter(filter.id, &filter.client_data, name, array.datatype.size)
         };
-        Self { steps: array.filters.iter().map(step).collect(), dropped: 0 }
+        let steps: Vec<_> = array.filters.iter().map(step).collect();
+        let changes_nothing = |step: &Result<Codec, String>| matches!(step, Ok(Codec::Nbit(NbitType::NoOp { .. })));
+        let idle = steps.iter().enumerate().filter(|(_, step)| changes_nothing(step));
+        let dropped = idle.fold(0, |bits, (number, _)| bits | bit(number));
+        Self { steps, dropped }
     }
 
     /// Bits of all filters.
@@ -48,7 +52,7 @@ impl Pipeline {
 
     /// Leaves out the filters that cannot be undone: no chunk has them.
     pub(crate) fn drop_undecodable(&mut self) {
-        self.dropped = self.undecodable();
+        self.dropped |= self.undecodable();
     }
 
     /// The codecs of the filters that are left.

@@ -165,7 +165,7 @@ impl Building<'_, '_> {
             self.refuse(node, None, reason);
             return Ok(Vec::new());
         }
-        self.note_nested(node, &leaves);
+        self.note_records(node, &leaves);
         for leaf in leaves {
             let values = match &leaf.values {
                 Ok(values) if values.may_be_inexact => {
@@ -192,14 +192,14 @@ impl Building<'_, '_> {
         Ok(variables)
     }
 
-    /// Tells where the members of records inside records are.
-    fn note_nested(&mut self, node: &ArrayNode, leaves: &[Leaf]) {
+    /// Tells where the members of records are.
+    fn note_records(&mut self, node: &ArrayNode, leaves: &[Leaf]) {
         let mut noted = HashSet::new();
         for leaf in leaves {
-            let Some((record, _)) = leaf.suffix.rsplit_once('.').filter(|(record, _)| !record.is_empty()) else { continue };
+            let Some((record, _)) = leaf.suffix.rsplit_once('.') else { continue };
             if noted.insert(record.to_owned()) {
                 let path = format!("{}{record}", self.served_path(node));
-                self.note(&path, format!("a record inside a record: its members are variables of their own, {path}.…"));
+                self.note(&path, format!("a record: its members are variables of their own, {path}.…"));
             }
         }
     }
