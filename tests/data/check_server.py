@@ -215,7 +215,10 @@ def compare_members(record: dict[str, Any], path: str, served: Served) -> tuple[
 def compare_variable(record: dict[str, Any], path: str, served: Served) -> tuple[str, str]:
     array = served.arrays.get(path)
     if array is None:
-        members = compare_members(record, path, served)
+        try:
+            members = compare_members(record, path, served)
+        except Exception as error:
+            return "ERROR", f"a member: {truth.words_of(error)}"
         return members or left_out(record, path, served)
     try:
         if "error" in record and "sha256" not in record:
