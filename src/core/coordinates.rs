@@ -9,8 +9,8 @@ use std::sync::Arc;
 
 use thermocline_codec::{ChunkSpec, decode, encode, fill_chunk, region::copy_box};
 use thermocline_model::{
-    ArrayBytes, ChunkPart, ChunkRef, ChunkTable, ChunkTableBuilder, Codec, DataType, Encoding, Group, Note, Object,
-    Place, Variable,
+    ArrayBytes, ChunkPart, ChunkRef, ChunkTable, ChunkTableBuilder, Codec, DataType, Encoding, Group, Note,
+    Object, Place, Variable,
 };
 
 use crate::format::{Indexed, Limits, OpenOther, ReadAt, Region};
@@ -182,7 +182,12 @@ fn keep_group(
         }
         match keep(variable, is_bounds, indexed, keeping) {
             Ok(()) => {}
-            Err(error) if matches!(error.kind(), ErrorKind::Corrupt | ErrorKind::Unsupported | ErrorKind::TooLarge) => {
+            Err(error)
+                if matches!(
+                    error.kind(),
+                    ErrorKind::Corrupt | ErrorKind::Unsupported | ErrorKind::TooLarge
+                ) =>
+            {
                 let note = format!("a coordinate that is not kept with the manifest: {error}");
                 indexed.dataset.notes.push(Note { path: variable_path, note });
             }
@@ -202,7 +207,12 @@ fn decoded_bytes(variable: &Variable) -> Option<u64> {
     variable.n_elements()?.checked_mul(size)
 }
 
-fn keep(variable: &mut Variable, is_bounds: bool, indexed: &mut Indexed, keeping: &Keeping<'_>) -> Result<()> {
+fn keep(
+    variable: &mut Variable,
+    is_bounds: bool,
+    indexed: &mut Indexed,
+    keeping: &Keeping<'_>,
+) -> Result<()> {
     let table = indexed.tables.get(variable.storage.table as usize).cloned().unwrap_or_default();
     let is_inline = table.parts().iter().all(|part| part.place == Place::Inline);
     let is_one = variable.stored_grid().is_some_and(|grid| grid.n_chunks() <= 1);
@@ -243,7 +253,8 @@ fn keep_as_one(
     let codecs = if variable.dtype == DataType::String { vec![Codec::VlenUtf8] } else { Vec::new() };
     let mut builder = ChunkTableBuilder::new();
     if variable.n_elements() != Some(0) {
-        let spec = ChunkSpec { dtype: &variable.dtype, shape: &chunk_shape, max_bytes: keeping.limits.chunk_bytes };
+        let spec =
+            ChunkSpec { dtype: &variable.dtype, shape: &chunk_shape, max_bytes: keeping.limits.chunk_bytes };
         let bytes = encode(&codecs, &values, &spec)?;
         check_budget(indexed, bytes.len() as u64, keeping.limits)?;
         builder.push(0, push_inline(indexed, &bytes, None)?);
@@ -305,14 +316,16 @@ fn decode_all(
 
 fn decode_chunk(variable: &Variable, chunk: &ChunkRef, stored: &[u8], limits: &Limits) -> Result<ArrayBytes> {
     let encoding = variable.storage.encodings.get(usize::from(chunk.part.encoding));
-    let encoding = encoding.ok_or_else(|| Error::internal("a chunk names an encoding that does not exist"))?;
+    let encoding =
+        encoding.ok_or_else(|| Error::internal("a chunk names an encoding that does not exist"))?;
     let shape = &variable.storage.chunk_shape;
     if chunk.part.is_short {
         let n = shape.iter().product::<u64>();
         let mut values = fill_chunk(&variable.dtype, variable.fill.as_ref(), n as usize);
         if let ArrayBytes::Fixed(bytes) = &mut values {
             let rows = bytes.get_mut(..stored.len());
-            rows.ok_or_else(|| Error::corrupt("a short chunk is longer than a whole one"))?.copy_from_slice(stored);
+            rows.ok_or_else(|| Error::corrupt("a short chunk is longer than a whole one"))?
+                .copy_from_slice(stored);
         }
         return Ok(values);
     }
@@ -326,14 +339,19 @@ fn stored_bytes(chunk: &ChunkRef, indexed: &Indexed, keeping: &Keeping<'_>) -> R
             let object = keeping.objects.object(number)?;
             let end = chunk.offset.checked_add(u64::from(chunk.len_bytes));
             if end.is_none_or(|end| end > object.object().len_bytes) {
-                return Err(Error::corrupt(format!("a chunk at {} lies beyond the end of the file", chunk.offset)));
+                return Err(Error::corrupt(format!(
+                    "a chunk at {} lies beyond the end of the file",
+                    chunk.offset
+                )));
             }
             object.read_at(chunk.offset, chunk.len_bytes as usize)
         }
         Place::Inline => {
             let start = chunk.offset as usize;
             let bytes = indexed.inline.get(start..start + chunk.len_bytes as usize);
-            bytes.map(bytes::Bytes::copy_from_slice).ok_or_else(|| Error::internal("inline bytes are missing"))
+            bytes
+                .map(bytes::Bytes::copy_from_slice)
+                .ok_or_else(|| Error::internal("inline bytes are missing"))
         }
         Place::Format(_) => Err(Error::internal("a chunk without bytes was asked for its bytes")),
     }

@@ -153,7 +153,7 @@ impl Reader {
         index: &[u64],
     ) -> Result<Option<Chunk>> {
         let Some(wanted) = self.find(manifest, variable, form, index).await? else { return Ok(None) };
-        let tag = wanted.tag(manifest, form);
+        let tag = wanted.tag(manifest, variable, form);
         let bytes = match &wanted.found {
             Found::Stored(chunk) => self.passed_bytes(manifest, variable, chunk, tag).await?,
             Found::Derived(_) | Found::Filled => {
@@ -210,7 +210,7 @@ impl Reader {
     ) -> Result<Option<ChunkHead>> {
         let wanted = self.find(manifest, variable, form, index).await?;
         let Some(wanted) = wanted else { return Ok(None) };
-        let tag = wanted.tag(manifest, form);
+        let tag = wanted.tag(manifest, variable, form);
         let len_bytes = match &wanted.found {
             Found::Stored(chunk) => Some(form::passed_len(variable, chunk)),
             Found::Derived(_) | Found::Filled => self.cache.get(&tag.0).await.map(|kept| kept.len() as u64),
@@ -358,10 +358,8 @@ impl Reader {
                 .map(Found::Derived)
         };
         Ok(match (found, form.absent) {
-            (Some(found), _) => Some(Wanted { linear, table: variable.storage.table, found }),
-            (None, AbsentChunk::Filled) => {
-                Some(Wanted { linear, table: variable.storage.table, found: Found::Filled })
-            }
+            (Some(found), _) => Some(Wanted { linear, found }),
+            (None, AbsentChunk::Filled) => Some(Wanted { linear, found: Found::Filled }),
             (None, AbsentChunk::Absent) => None,
         })
     }
@@ -370,7 +368,6 @@ impl Reader {
 /// A chunk that a client asks for and that exists.
 struct Wanted {
     linear: u64,
-    table: u32,
     found: Found,
 }
 
@@ -384,12 +381,12 @@ enum Found {
 }
 
 impl Wanted {
-    fn tag(&self, manifest: &Manifest, form: &ChunkForm) -> Tag {
+    fn tag(&self, manifest: &Manifest, variable: &Variable, form: &ChunkForm) -> Tag {
         let revision = &manifest.revision;
         match &self.found {
             Found::Stored(chunk) => etag::stored(&manifest.dataset.objects, chunk, revision),
-            Found::Derived(made_of) => etag::derived(*made_of, revision, self.table, self.linear, form),
-            Found::Filled => etag::derived(Tag(0), revision, self.table, u64::MAX, form),
+            Found::Derived(made_of) => etag::derived(*made_of, revision, variable, self.linear, form),
+            Found::Filled => etag::derived(Tag(0), revision, variable, u64::MAX, form),
         }
     }
 

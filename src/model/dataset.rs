@@ -14,7 +14,7 @@ pub struct Dimension {
 }
 
 /// How the bytes of some chunks of a variable are to be decoded.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Encoding {
     /// Type of the elements that decoding gives.
     pub dtype: DataType,

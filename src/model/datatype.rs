@@ -132,7 +132,7 @@ impl DataType {
 }
 
 /// Decoded values of an array or a chunk, in C order.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum ArrayBytes {
     /// Elements of fixed size, one after another, in the byte order of their [`DataType`].
     Fixed(Vec<u8>),

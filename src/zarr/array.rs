@@ -35,11 +35,17 @@ pub struct ZarrArray {
 }
 
 impl ZarrArray {
-    /// How `variable` appears in `view`; `None` if it cannot.
-    pub(crate) fn new(view: View, path: String, variable: &Variable, position: Position) -> Option<Self> {
+    /// How `variable` of `group` appears in `view`; `None` if it cannot.
+    pub(crate) fn new(
+        view: View,
+        path: String,
+        group: &Group,
+        variable: &Variable,
+        position: Position,
+    ) -> Option<Self> {
         let dtype = wire_type(view, &variable.dtype)?;
-        let is_joined = dtype == DataType::String && variable.dtype == DataType::Char;
-        let n_axes = variable.shape.len() - usize::from(is_joined && !variable.shape.is_empty());
+        let is_joined = dtype == DataType::String && has_text_axis(group, variable);
+        let n_axes = variable.shape.len() - usize::from(is_joined);
         let served = variable.storage.served_chunk_shape.get(..n_axes)?.to_vec();
         let grid = ChunkGrid::new(variable.shape.get(..n_axes)?.to_vec(), served.clone())?;
         let fill = Fill::new(view, variable, &dtype);
@@ -73,6 +79,16 @@ impl ZarrArray {
 /// The group that a list of numbers leads to.
 pub(crate) fn group_at<'a>(root: &'a Group, groups: &[usize]) -> Option<&'a Group> {
     groups.iter().try_fold(root, |group, number| group.groups.get(*number))
+}
+
+/// True for characters whose last axis is nothing but the length of texts: no variable of the group that
+/// is no text has it, and none has it elsewhere than last. The rule by which xarray joins characters.
+fn has_text_axis(group: &Group, variable: &Variable) -> bool {
+    let Some(axis) = variable.dims.last().filter(|_| variable.dtype == DataType::Char) else { return false };
+    group.variables.iter().filter(|other| other.dims.contains(axis)).all(|other| {
+        let is_text = matches!(other.dtype, DataType::Char | DataType::FixedString { .. });
+        is_text && other.dims.last() == Some(axis)
+    })
 }
 
 /// Type of the elements in the view; `None` for what the view has no type for.

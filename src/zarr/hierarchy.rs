@@ -54,7 +54,7 @@ impl Hierarchy {
         for (number, variable) in group.variables.iter().enumerate() {
             let position = Position { groups: numbers.clone(), variable: number };
             let path = join(path, &variable.name);
-            if let Some(array) = ZarrArray::new(self.view, path.clone(), variable, position) {
+            if let Some(array) = ZarrArray::new(self.view, path.clone(), group, variable, position) {
                 self.add(path, Node::Array(Box::new(array)));
             }
         }

@@ -23,7 +23,6 @@ const INSTRUMENTED: u8 = 0x80;
 
 /// What compresses the streams of a chunk.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[expect(missing_docs, reason = "the names are Blosc's")]
 pub(crate) enum Compressor {
     BloscLz,
     Lz4,

@@ -36,7 +36,13 @@ fn memory(len: u8) -> Arc<dyn ReadAt> {
 }
 
 /// A variable of one-byte numbers, its chunks one after another from the first byte of the object.
-fn variable(name: &str, dims: &[&str], shape: &[u64], chunk_shape: &[u64], indexed: &mut Indexed) -> Variable {
+fn variable(
+    name: &str,
+    dims: &[&str],
+    shape: &[u64],
+    chunk_shape: &[u64],
+    indexed: &mut Indexed,
+) -> Variable {
     let mut variable = Variable {
         name: name.to_owned(),
         dims: dims.iter().map(|dim| (*dim).to_owned()).collect(),
@@ -79,7 +85,8 @@ fn keep_all(variables: impl Fn(&mut Indexed) -> Vec<Variable>, limits: &Limits) 
 
 #[test]
 fn a_coordinate_in_many_chunks_becomes_one() {
-    let indexed = keep_all(|indexed| vec![variable("time", &["time"], &[5], &[2], indexed)], &Limits::default());
+    let indexed =
+        keep_all(|indexed| vec![variable("time", &["time"], &[5], &[2], indexed)], &Limits::default());
     let time = &indexed.dataset.root.variables[0];
     assert_eq!(time.storage.chunk_shape, [5]);
     let chunk = indexed.tables[time.storage.table as usize].get(0).unwrap();

@@ -3,7 +3,7 @@
 use std::hash::{Hash, Hasher};
 use std::time::{Duration, SystemTime};
 
-use thermocline_model::{ChunkRef, Object, ObjectIdentity, Place};
+use thermocline_model::{ChunkRef, Object, ObjectIdentity, Place, Variable};
 use twox_hash::XxHash3_128;
 
 use super::ChunkForm;
@@ -65,10 +65,22 @@ pub(super) fn of_chunks(objects: &[Object], chunks: impl Iterator<Item = Option<
     hash.tag()
 }
 
-/// Tag of a derived chunk: what it is made of, and how.
-pub(super) fn derived(made_of: Tag, revision: &Revision, table: u32, linear: u64, form: &ChunkForm) -> Tag {
+/// Tag of a derived chunk: the stored chunks it is made of, how they are decoded, how it is encoded.
+///
+/// Two members of a compound are made of the same stored chunks: only their encodings tell them apart.
+pub(super) fn derived(
+    made_of: Tag,
+    revision: &Revision,
+    variable: &Variable,
+    linear: u64,
+    form: &ChunkForm,
+) -> Tag {
     let mut hash = Wide::new(3);
-    (made_of.0, &revision.0, table, linear).hash(&mut hash);
+    (made_of.0, &revision.0, linear).hash(&mut hash);
+    (&variable.dtype, &variable.shape, &variable.fill).hash(&mut hash);
+    let storage = &variable.storage;
+    (&storage.encodings, &storage.chunk_shape, storage.table, &storage.source_path).hash(&mut hash);
+    variable.attrs.text("_Encoding").hash(&mut hash);
     (&form.dtype, &form.chunk_shape, &form.codecs).hash(&mut hash);
     hash.tag()
 }

@@ -223,6 +223,22 @@ async fn tags_differ_between_chunks_and_forms_and_stay_the_same_otherwise() {
 }
 
 #[tokio::test]
+async fn two_members_of_the_same_records_are_two_arrays() {
+    let records = vec![(0, bytes_of(&[1, 10, 2, 20]), 0)];
+    let member = |offset| vec![Codec::Member { record_size: 4, offset, size: 2 }];
+    let (reader, manifest, first) =
+        Fixture { codecs: member(0), chunks: records.clone(), fill: None }.build();
+    let (_, _, mut second) = Fixture { codecs: member(2), chunks: records, fill: None }.build();
+    second.name = "w".into();
+    let form = raw_form(2, AbsentChunk::Absent);
+    let a = reader.chunk(&manifest, &first, &form, &[0]).await.unwrap().unwrap();
+    let b = reader.chunk(&manifest, &second, &form, &[0]).await.unwrap().unwrap();
+    assert_eq!(a.bytes.as_ref(), bytes_of(&[1, 2]));
+    assert_eq!(b.bytes.as_ref(), bytes_of(&[10, 20]));
+    assert_ne!(a.head.etag, b.head.etag);
+}
+
+#[tokio::test]
 async fn the_length_of_a_passed_chunk_is_known_without_reading_it() {
     let (reader, manifest, variable) = Fixture::raw(&[(0, [1, 2])]).build();
     let form = raw_form(2, AbsentChunk::Absent);
