@@ -1,5 +1,6 @@
 //! References in parquet, as fsspec's lazy reference mapper writes them.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -20,9 +21,16 @@ pub(crate) fn read(source: &Source<'_>, name: &str, n_rows: u64) -> Result<Optio
     let Some(file) = source.others.open(name)? else {
         return Ok(None);
     };
+    let content = content(file, name)?;
+    // The parquet library asserts what a damaged file need not hold.
+    let rows = catch_unwind(AssertUnwindSafe(|| rows(content, name, n_rows)));
+    rows.unwrap_or_else(|_| Err(refused(format!("{name} is damaged parquet")))).map(Some)
+}
+
+fn rows(content: Bytes, name: &str, n_rows: u64) -> Result<Vec<Option<Reference>>> {
     let broken =
         |cause: parquet::errors::ParquetError| refused(format!("{name} is no parquet")).with_source(cause);
-    let reader = SerializedFileReader::new(content(file, name)?).map_err(broken)?;
+    let reader = SerializedFileReader::new(content).map_err(broken)?;
     let mut references = Vec::new();
     for row in reader.get_row_iter(None).map_err(broken)? {
         if references.len() as u64 >= n_rows {
@@ -30,7 +38,7 @@ pub(crate) fn read(source: &Source<'_>, name: &str, n_rows: u64) -> Result<Optio
         }
         references.push(reference(&row.map_err(broken)?, name)?);
     }
-    Ok(Some(references))
+    Ok(references)
 }
 
 fn content(file: Arc<dyn ReadAt>, name: &str) -> Result<Bytes> {

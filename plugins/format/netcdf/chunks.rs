@@ -113,7 +113,7 @@ fn rows_per_chunk(n_rows: u64, row_bytes: u64) -> u64 {
     let most = (MAX_CHUNK_BYTES / row_bytes).min(n_rows);
     let mut below = (least..=aim.min(most)).rev();
     let mut above = aim..=most;
-    let divides = |rows: &u64| n_rows % rows == 0;
+    let divides = |rows: &u64| n_rows.is_multiple_of(*rows);
     below.find(divides).or_else(|| above.find(divides)).unwrap_or(aim)
 }
 

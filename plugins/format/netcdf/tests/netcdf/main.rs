@@ -1,5 +1,7 @@
 //! NetCDF-3 files written by hand, indexed and compared with libnetcdf.
 
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on panics")]
+
 mod writer;
 
 use std::path::{Path, PathBuf};
