@@ -112,8 +112,6 @@ ROWS = (
     Row("obstore: …, zarr_format=2", "obstore_open", "zarr", ("z3",), {"zarr_format": 2}),
     Row("obstore: … of kerchunk", "obstore_open", "kerchunk", ("z3",)),
     Row("obstore: list_with_delimiter()", "obstore_list", "zarr", ("z3",)),
-    Row("intake: open_catalog()[id](method='zarr')", "intake_catalog", "zarr", ("z2", "z3"), {"method": "zarr"}),
-    Row("intake: open_catalog()[id](method='kerchunk')", "intake_catalog", "kerchunk", ("z2", "z3"), {"method": "kerchunk"}),
     Row("NetCDF file: download, netcdf4", "netcdf_download", "objects/0", ("z2", "z3")),
     Row("NetCDF file: by ranges, h5py", "netcdf_ranges", "objects/0", ("z2", "z3")),
     Row("zarrita: open group", "group", "zarr", ("js",)),

@@ -1,5 +1,7 @@
 //! The server as a process: starting, serving, reloading, stopping.
 
+#![cfg(test)]
+
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
 use std::path::Path;
