@@ -5,7 +5,7 @@ use thermocline_model::{ArrayBytes, Codec, DataType};
 use crate::expected::Expected;
 use crate::{
     ChunkSpec, CodecError, axes, bitshuffle, blosc, bzip, checksum, deflate, fletcher32, lz4, lzf, nbit,
-    number, region, scale_offset, shuffle, szip, text, zstandard,
+    number, numcodecs, region, scale_offset, shuffle, szip, text, zstandard,
 };
 
 /// Decodes the stored bytes of one chunk. `filter_mask` has bit `i` set where codec `i` was skipped.
@@ -194,9 +194,7 @@ fn decode_bytes(codec: &Codec, stored: &[u8], expected: Expected) -> Result<Vec<
             Expected::AtMost(_) => return Err(CodecError::unsupported("n-bit behind another packing")),
         },
         Codec::ScaleOffset(dtype) => scale_offset::decode(stored, dtype, expected)?,
-        Codec::Zarr { metadata, .. } => {
-            return Err(CodecError::unsupported(format!("no decoder for the Zarr codec {metadata}")));
-        }
+        Codec::Zarr { metadata, .. } => numcodecs::decode(metadata, stored, expected)?,
         Codec::VlenUtf8 | Codec::Transpose { .. } | Codec::Member { .. } | Codec::Convert { .. } => {
             return Err(CodecError::unsupported(format!("{codec:?} on bytes")));
         }

@@ -22,6 +22,7 @@ mod lz4;
 mod lzf;
 mod nbit;
 mod number;
+mod numcodecs;
 pub mod region;
 mod scale_offset;
 mod shuffle;

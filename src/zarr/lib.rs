@@ -23,6 +23,7 @@ mod hierarchy;
 mod json;
 mod key;
 mod listing;
+pub mod parse;
 mod view;
 
 pub use array::ZarrArray;

@@ -161,7 +161,62 @@ pub(super) fn v3(codecs: &[Value], rank: usize) -> Result<ChainV3, ParseError> {
     if !has_bytes {
         return Err(ParseError::new("no codec makes bytes of the elements"));
     }
+    let foreign = chain.codecs.iter().position(|codec| matches!(codec, Codec::Zarr { .. }));
+    let transposed = chain.codecs.iter().rposition(|codec| matches!(codec, Codec::Transpose { .. }));
+    if foreign.zip(transposed).is_some_and(|(foreign, transposed)| foreign < transposed) {
+        return Err(ParseError::new("axes permuted after another codec"));
+    }
+    for codec in &mut chain.codecs {
+        as_numcodec(codec, chain.order);
+    }
     Ok(chain)
+}
+
+/// Codecs of numcodecs keep the metadata of version 2, which says the byte order too.
+fn as_numcodec(codec: &mut Codec, order: ByteOrder) {
+    let Codec::Zarr { format: 3, metadata } = codec else {
+        return;
+    };
+    let Ok(document) = serde_json::from_str::<Value>(metadata) else {
+        return;
+    };
+    let Ok((name, configuration)) = named(&document) else {
+        return;
+    };
+    let Some(id) = name.strip_prefix("numcodecs.") else {
+        return;
+    };
+    let mut numcodec = configuration.as_object().cloned().unwrap_or_default();
+    for name in ["dtype", "astype"] {
+        if let Some(short) =
+            numcodec.get(name).and_then(Value::as_str).and_then(|text| short_type(text, order))
+        {
+            numcodec.insert(name.to_owned(), Value::String(short));
+        }
+    }
+    numcodec.insert("id".to_owned(), Value::String(id.to_owned()));
+    *codec = Codec::Zarr { format: 2, metadata: Value::Object(numcodec).to_string() };
+}
+
+/// `int32` or `<i4` as `<i4` in the byte order of the array.
+fn short_type(text: &str, order: ByteOrder) -> Option<String> {
+    let plain = text.trim_start_matches(['<', '>', '|', '=']);
+    let short = match plain {
+        "int8" => "i1",
+        "int16" => "i2",
+        "int32" => "i4",
+        "int64" => "i8",
+        "uint8" => "u1",
+        "uint16" => "u2",
+        "uint32" => "u4",
+        "uint64" => "u8",
+        "float32" => "f4",
+        "float64" => "f8",
+        other if other.len() == 2 => other,
+        _ => return None,
+    };
+    let prefix = if order == ByteOrder::Big { '>' } else { '<' };
+    Some(format!("{prefix}{short}"))
 }
 
 /// Name and configuration of a version 3 codec.

@@ -115,3 +115,15 @@ fn shards_whose_inner_chunks_are_hidden_are_refused() {
     assert!(v3(&[transpose, plain], 2).is_err());
     assert!(v3(&[sharding(json!(["bytes", gzip]))], 2).is_err());
 }
+
+#[test]
+fn codecs_of_numcodecs_keep_the_metadata_of_version_2_with_the_byte_order() {
+    let delta = json!({"name": "numcodecs.delta", "configuration": {"dtype": "int32"}});
+    let bytes = json!({"name": "bytes", "configuration": {"endian": "big"}});
+    let chain = v3(&[delta.clone(), bytes.clone()], 1).unwrap();
+    let metadata = r#"{"dtype":">i4","id":"delta"}"#.to_owned();
+    assert_eq!(chain.codecs, [Codec::Zarr { format: 2, metadata }]);
+    let transpose = json!({"name": "transpose", "configuration": {"order": [1, 0]}});
+    assert!(v3(&[transpose.clone(), delta.clone(), bytes.clone()], 2).is_ok());
+    assert!(v3(&[delta, transpose, bytes], 2).is_err());
+}
