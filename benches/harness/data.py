@@ -48,7 +48,7 @@ class Data:
 
     def chunks(self, n_chunks: int) -> Path:
         """File with one variable of `n_chunks` tiny chunks."""
-        return self.root / "chunks" / f"{n_chunks}.h5"
+        return self.root / "chunks" / f"deflated-{n_chunks}.h5"
 
     @property
     def served_files(self) -> list[Path]:

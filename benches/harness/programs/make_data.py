@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import shutil
+import zlib
 from collections.abc import Callable
 from pathlib import Path
 
@@ -63,8 +64,8 @@ def many(folder: Path) -> None:
 
 def chunks(folder: Path) -> None:
     """Variables of 20,000 and 1,000,000 tiny chunks, indexed by B-trees of version 1 as HDF5 1.8 writes them."""
-    complete(folder / "chunks/20000.h5", lambda path: tiny_chunks(path, (100, 200)))
-    complete(folder / "chunks/1000000.h5", lambda path: tiny_chunks(path, (1000, 1000)))
+    complete(folder / "chunks/deflated-20000.h5", lambda path: tiny_chunks(path, (100, 200)))
+    complete(folder / "chunks/deflated-1000000.h5", lambda path: tiny_chunks(path, (1000, 1000)))
 
 
 def complete(path: Path, make: Callable[[Path], object]) -> None:
@@ -114,13 +115,20 @@ def lzf_field(path: Path) -> None:
 
 
 def tiny_chunks(path: Path, grid: tuple[int, int]) -> None:
-    """Writes `t2m` of `grid` chunks of 2 × 2 values."""
+    """Writes `t2m` of `grid` deflated chunks of 4 × 4 values.
+
+    No two neighbours have the same stored size: an index that is kept as runs of equal chunks gains nothing.
+    """
+    random = np.random.default_rng(0)
+    distinct = [np.where(np.arange(16) < n, random.normal(size=16), n).astype("f4") for n in range(1, 17)]
+    stored = [zlib.compress(values.tobytes(), 1) for values in distinct]
+    choice = random.integers(len(stored), size=grid)
     with h5py.File(path, "w", libver=("earliest", "v108")) as file:
-        t2m = file.create_dataset("t2m", (2 * grid[0], 2 * grid[1]), "f4", chunks=(2, 2))
+        shape = (4 * grid[0], 4 * grid[1])
+        t2m = file.create_dataset("t2m", shape, "f4", chunks=(4, 4), compression="gzip", compression_opts=1)
         for row in range(grid[0]):
-            values = np.arange(4 * grid[1], dtype="f4").reshape(grid[1], 4) + row
-            for column, chunk in enumerate(values):
-                t2m.id.write_direct_chunk((2 * row, 2 * column), chunk.tobytes())
+            for column in range(grid[1]):
+                t2m.id.write_direct_chunk((4 * row, 4 * column), stored[choice[row, column]])
 
 
 def temperatures(step: int, shape: tuple[int, ...]) -> np.ndarray:
