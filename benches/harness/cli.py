@@ -23,8 +23,9 @@ from .sections import SECTIONS
 def main() -> int:
     """Runs the sections asked for and prints their tables; 0 when all of them could be measured."""
     options = _options()
-    # Ending by a signal must unwind as Ctrl-C does, or servers would outlive the run.
-    signal.signal(signal.SIGTERM, _interrupt)
+    # Every ending must unwind as Ctrl-C does, or servers would outlive the run.
+    for ending in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(ending, _interrupt)
     try:
         tools = setup.tools(options.cache, options.server)
         return _run(options, tools)
