@@ -99,7 +99,7 @@ fn count(
     astype: NumberType,
     expected: Expected,
 ) -> Result<usize, CodecError> {
-    if stored.len() % astype.size != 0 {
+    if !stored.len().is_multiple_of(astype.size) {
         return Err(CodecError::corrupt(format!(
             "{} bytes are no whole numbers of {} bytes",
             stored.len(),

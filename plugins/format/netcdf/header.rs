@@ -170,6 +170,8 @@ pub(crate) struct HeaderVariable {
 /// and writers get them wrong, so the layout is computed from the shapes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Header {
+    /// The variant of the format.
+    pub(crate) version: Version,
     /// Number of records; `None` while a writer streams ("STREAMING"): the file's size tells.
     pub(crate) n_records: Option<u64>,
     /// Dimensions.
@@ -193,7 +195,8 @@ impl Header {
         let dimensions = parser.dimensions()?;
         let attributes = parser.attributes("the file")?;
         let variables = parser.variables(dimensions.len())?;
-        Ok(Self { n_records, dimensions, attributes, variables, len_bytes: parser.cursor.position() })
+        let (version, len_bytes) = (parser.version, parser.cursor.position());
+        Ok(Self { version, n_records, dimensions, attributes, variables, len_bytes })
     }
 }
 

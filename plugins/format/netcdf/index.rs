@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use thermocline_core::coordinates::{Keeping, keep_coordinates};
 use thermocline_core::format::{Indexed, Limits, Region, Source};
+use thermocline_core::names::reserved;
 use thermocline_core::{Error, Result};
 use thermocline_model::{
     ArrayBytes, Attributes, ChunkPart, ChunkRef, ChunkTable, ChunkTableBuilder, DataType, Dimension,
@@ -36,12 +37,6 @@ pub(crate) fn index(source: &Source<'_>) -> Result<Indexed> {
     let objects = vec![Arc::clone(&source.object)];
     keep_coordinates(&mut indexed, &Keeping { objects: &objects, decode: &decode, limits: source.limits })?;
     Ok(indexed)
-}
-
-/// True for a name that can be a Zarr node and a segment of its key.
-fn is_servable(name: &str) -> bool {
-    let reserved = [".", "..", "zarr.json", ".zarray", ".zattrs", ".zgroup", ".zmetadata"];
-    !name.is_empty() && !name.contains('/') && !name.starts_with("__") && !reserved.contains(&name)
 }
 
 struct Builder<'a> {
@@ -107,14 +102,21 @@ impl<'a> Builder<'a> {
                 continue;
             };
             let name = attributes::name(&variable.name);
-            if !is_servable(&name) {
-                self.refuse(variable, layout, format!("the name {name:?} has a meaning of its own in Zarr"));
+            if let Some(reason) = reserved(&name) {
+                self.refuse(variable, layout, reason.to_owned());
             } else if !seen.insert(name.clone()) {
                 self.refuse(variable, layout, format!("a second variable has the name {name:?}"));
+            } else if layout.is_unwritten {
+                self.refuse(variable, layout, self.words_of_unwritten(layout));
             } else {
                 self.variable(position, variable, layout);
             }
         }
+    }
+
+    fn words_of_unwritten(&self, layout: &VariableLayout) -> String {
+        let len_bytes = self.source.object.object().len_bytes;
+        format!("its bytes were never written: they begin at byte {}, the file has {len_bytes}", layout.begin)
     }
 
     fn refuse(&mut self, variable: &HeaderVariable, layout: &VariableLayout, reason: String) {

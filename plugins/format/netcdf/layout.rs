@@ -5,7 +5,7 @@
 
 use thermocline_core::{Error, Result};
 
-use crate::header::{Header, HeaderVariable};
+use crate::header::{Header, HeaderVariable, Version};
 
 /// Where the values of one variable lie.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -18,6 +18,8 @@ pub(crate) struct VariableLayout {
     pub(crate) len_bytes: u64,
     /// Bytes from one record to the next; `None` for a variable of fixed size.
     pub(crate) record_stride: Option<u64>,
+    /// True if the file ends before the first value.
+    pub(crate) is_unwritten: bool,
 }
 
 impl VariableLayout {
@@ -32,6 +34,10 @@ impl VariableLayout {
             None => Some(self.len_bytes),
             Some(_) => self.len_bytes.checked_mul(self.shape.first().copied().unwrap_or(0)),
         }
+    }
+
+    fn has_values(&self) -> bool {
+        self.shape.iter().all(|axis| *axis > 0)
     }
 
     /// The byte after the last value; `begin` if there are none.
@@ -60,12 +66,14 @@ impl Layout {
     ///
     /// # Errors
     /// [`thermocline_core::ErrorKind::Refused`] when shapes are impossible, a variable begins inside the
-    /// header, or the file ends before its data.
+    /// header or before the end of another, or the file ends in the midst of its data.
     pub(crate) fn new(header: &Header, file_len_bytes: u64) -> Result<Self> {
         let mut variables = Vec::new();
         for variable in &header.variables {
             variables.push(one_record(header, variable)?);
         }
+        check_sizes(header, &variables)?;
+        check_order(header, &variables)?;
         let stride = record_stride(&variables)?;
         for layout in variables.iter_mut().filter(|layout| layout.record_stride.is_some()) {
             layout.record_stride = Some(stride);
@@ -77,10 +85,69 @@ impl Layout {
             {
                 *len = n_records;
             }
+            layout.is_unwritten = layout.has_values() && layout.begin >= file_len_bytes;
             check_extent(layout, variable, file_len_bytes)?;
         }
         Ok(Self { n_records, variables })
     }
+}
+
+/// The largest array, or part of a record, that another may follow.
+///
+/// # Source
+/// "The NetCDF Classic Format Specification", "Computing File Offsets"; libnetcdf's `NC_check_vlens`.
+fn max_len_bytes(version: Version) -> u64 {
+    match version {
+        Version::Classic => (1 << 31) - 4,
+        Version::Offset64 => (1 << 32) - 4,
+        Version::Data64 => (1 << 63) - 4,
+    }
+}
+
+/// Refuses sizes that the variant of the format does not allow: only one variable may exceed the limit,
+/// and it must be the last one, of fixed size only where there are no records.
+fn check_sizes(header: &Header, variables: &[VariableLayout]) -> Result<()> {
+    let max = max_len_bytes(header.version);
+    let has_records = variables.iter().any(|layout| layout.record_stride.is_some());
+    for is_record in [false, true] {
+        let of_kind = |(layout, _): &(&VariableLayout, _)| layout.record_stride.is_some() == is_record;
+        let mut large = variables.iter().zip(&header.variables).filter(of_kind).peekable();
+        while let Some((layout, variable)) = large.next() {
+            let is_last = large.peek().is_none() && (is_record || !has_records);
+            if layout.len_bytes > max && (!is_last || header.version == Version::Data64) {
+                return Err(Error::refused(format!(
+                    "{} claims {} bytes, the format allows {max} there",
+                    words(variable),
+                    layout.len_bytes
+                )));
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Refuses variables that begin before the one defined before them ends; records follow all others.
+///
+/// # Source
+/// libnetcdf's `NC_check_voffs`.
+fn check_order(header: &Header, variables: &[VariableLayout]) -> Result<()> {
+    let mut end = 0;
+    for is_record in [false, true] {
+        for (layout, variable) in variables.iter().zip(&header.variables) {
+            if layout.record_stride.is_some() != is_record {
+                continue;
+            }
+            if layout.begin < end {
+                return Err(Error::refused(format!(
+                    "{} begins at byte {}, before byte {end} where the one before it ends",
+                    words(variable),
+                    layout.begin
+                )));
+            }
+            end = layout.begin.saturating_add(layout.len_bytes.checked_next_multiple_of(4).unwrap_or(u64::MAX));
+        }
+    }
+    Ok(())
 }
 
 fn words(variable: &HeaderVariable) -> String {
@@ -113,7 +180,7 @@ fn one_record(header: &Header, variable: &HeaderVariable) -> Result<VariableLayo
             header.len_bytes
         )));
     }
-    Ok(VariableLayout { shape, begin: variable.begin, len_bytes, record_stride: is_record.then_some(0) })
+    Ok(VariableLayout { shape, begin: variable.begin, len_bytes, record_stride: is_record.then_some(0), is_unwritten: false })
 }
 
 /// Bytes from one record to the next: every variable's part is padded to four bytes, unless there is
@@ -141,9 +208,11 @@ fn count_records(variables: &[VariableLayout], file_len_bytes: u64) -> u64 {
 }
 
 fn check_extent(layout: &VariableLayout, variable: &HeaderVariable, file_len_bytes: u64) -> Result<()> {
-    let has_values = layout.shape.iter().all(|axis| *axis > 0);
+    if layout.is_unwritten || !layout.has_values() {
+        return Ok(());
+    }
     match layout.end() {
-        Some(end) if end <= file_len_bytes || !has_values => Ok(()),
+        Some(end) if end <= file_len_bytes => Ok(()),
         Some(end) => Err(Error::refused(format!(
             "the file is truncated: {} needs bytes up to {end}, the file has {file_len_bytes}",
             words(variable)

@@ -1,5 +1,5 @@
 use super::*;
-use crate::header::{ExternalType, HeaderDimension};
+use crate::header::{ExternalType, HeaderDimension, Version};
 
 const HEADER_BYTES: u64 = 100;
 
@@ -12,6 +12,7 @@ fn header(n_records: Option<u64>, dimensions: &[u64], variables: &[(ExternalType
         begin: *begin,
     };
     Header {
+        version: Version::Offset64,
         n_records,
         dimensions: dimensions.iter().map(|len| HeaderDimension { name: Vec::new(), len: *len }).collect(),
         attributes: Vec::new(),
@@ -82,4 +83,41 @@ fn variables_that_begin_in_the_header_are_refused() {
 fn the_record_dimension_must_come_first() {
     let header = header(Some(3), &[0, 10], &[(ExternalType::Byte, &[1, 0], 100)]);
     assert!(Layout::new(&header, 1000).is_err());
+}
+
+#[test]
+fn a_variable_beyond_the_end_of_the_file_was_never_written() {
+    let variables: &[(ExternalType, &[u64], u64)] =
+        &[(ExternalType::Int, &[0], 100), (ExternalType::Int, &[0], 512)];
+    let header = header(Some(0), &[2], variables);
+    let is_unwritten = |len| {
+        let layout = Layout::new(&header, len).ok()?;
+        Some([layout.variables[0].is_unwritten, layout.variables[1].is_unwritten])
+    };
+    assert_eq!(is_unwritten(520), Some([false, false]));
+    assert_eq!(is_unwritten(513), None);
+    assert_eq!(is_unwritten(512), Some([false, true]));
+    assert_eq!(is_unwritten(108), Some([false, true]));
+    assert_eq!(is_unwritten(107), None);
+}
+
+#[test]
+fn variables_that_overlap_are_refused() {
+    let variables: &[(ExternalType, &[u64], u64)] =
+        &[(ExternalType::Int, &[0], 108), (ExternalType::Int, &[0], 100)];
+    assert!(Layout::new(&header(Some(0), &[2], variables), 1000).is_err());
+    let variables: &[(ExternalType, &[u64], u64)] =
+        &[(ExternalType::Int, &[0], 100), (ExternalType::Int, &[1], 104)];
+    assert!(Layout::new(&header(Some(0), &[0, 2], variables), 1000).is_err());
+}
+
+#[test]
+fn only_the_last_variable_may_exceed_the_limit_of_the_format() {
+    let huge = 1 << 32;
+    let last: &[(ExternalType, &[u64], u64)] =
+        &[(ExternalType::Int, &[0], 100), (ExternalType::Byte, &[1], 108)];
+    assert!(Layout::new(&header(Some(0), &[2, huge], last), huge + 108).is_ok());
+    let first: &[(ExternalType, &[u64], u64)] =
+        &[(ExternalType::Byte, &[1], 100), (ExternalType::Int, &[0], huge + 100)];
+    assert!(Layout::new(&header(Some(0), &[2, huge], first), huge + 108).is_err());
 }
