@@ -183,9 +183,12 @@ async fn table(
 }
 
 fn write(rows: &Rows) -> Result<Vec<u8>, ParquetError> {
+    // Without a count of nulls fastparquet takes integers that cannot be null for floating numbers.
     let properties = WriterProperties::builder()
         .set_compression(Compression::ZSTD(ZstdLevel::try_new(3)?))
         .set_statistics_enabled(EnabledStatistics::None)
+        .set_column_statistics_enabled(ColumnPath::from("offset"), EnabledStatistics::Chunk)
+        .set_column_statistics_enabled(ColumnPath::from("size"), EnabledStatistics::Chunk)
         .set_dictionary_enabled(false)
         .set_column_dictionary_enabled(ColumnPath::from("path"), true)
         .build();
