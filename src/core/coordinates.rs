@@ -10,7 +10,7 @@ use std::sync::Arc;
 use thermocline_codec::{ChunkSpec, decode, encode, fill_chunk, region::copy_box};
 use thermocline_model::{
     ArrayBytes, ChunkPart, ChunkRef, ChunkTable, ChunkTableBuilder, Codec, DataType, Encoding, Group, Note,
-    Object, Place, Variable,
+    Object, Place, Refusal, Variable,
 };
 
 use crate::format::{Indexed, Limits, OpenOther, ReadAt, Region};
@@ -98,7 +98,7 @@ pub struct Keeping<'k> {
 }
 
 /// Keeps the coordinates of a dataset with its manifest. What is beyond the budget, or damaged, stays where
-/// it is and is noted.
+/// it is and is noted; the damaged coordinate of a dimension is left out, or no client could open the dataset.
 ///
 /// # Errors
 /// Those of stores that do not answer.
@@ -174,6 +174,7 @@ fn keep_group(
     indexed: &mut Indexed,
     keeping: &Keeping<'_>,
 ) -> Result<()> {
+    let mut unreadable = HashSet::new();
     for variable in &mut group.variables {
         let variable_path = join(path, &variable.name);
         let is_bounds = named.bounds.contains(&variable_path);
@@ -182,6 +183,10 @@ fn keep_group(
         }
         match keep(variable, is_bounds, indexed, keeping) {
             Ok(()) => {}
+            Err(error) if error.kind() == ErrorKind::Corrupt && is_index(variable) => {
+                indexed.dataset.refusals.push(refusal(variable, variable_path, &error));
+                unreadable.insert(variable.name.clone());
+            }
             Err(error)
                 if matches!(
                     error.kind(),
@@ -194,11 +199,27 @@ fn keep_group(
             Err(error) => return Err(error),
         }
     }
+    group.variables.retain(|variable| !unreadable.contains(&variable.name));
     for child in &mut group.groups {
         let child_path = join(path, &child.name);
         keep_group(child, &child_path, named, indexed, keeping)?;
     }
     Ok(())
+}
+
+/// True for the coordinate of one dimension, which clients read to open the dataset: if it cannot be read,
+/// nothing of the dataset can.
+fn is_index(variable: &Variable) -> bool {
+    matches!(variable.dims.as_slice(), [only] if *only == variable.name)
+}
+
+fn refusal(variable: &Variable, path: String, error: &Error) -> Refusal {
+    Refusal {
+        path,
+        reason: format!("a coordinate that cannot be read: {error}"),
+        dtype: format!("{:?}", variable.dtype),
+        shape: variable.shape.clone(),
+    }
 }
 
 /// Bytes that decoded values of a variable take; texts are counted when they are decoded.

@@ -45,7 +45,8 @@ impl Array {
     /// Reads the description from an object header.
     pub(crate) fn read(file: &File, address: u64, header: &ObjectHeader) -> Result<Self> {
         let required = |kind, what: &str| {
-            let message = header.find(kind).ok_or_else(|| Error::corrupt(format!("an array without {what}")))?;
+            let message =
+                header.find(kind).ok_or_else(|| Error::corrupt(format!("an array without {what}")))?;
             file.body(message)
         };
         let datatype = required(kind::DATATYPE, "type")?;
@@ -96,11 +97,14 @@ impl Array {
     /// Checks that shape, chunks and type fit together.
     fn check(&self) -> Result<()> {
         let Some(shape) = self.shape() else { return Ok(()) };
-        self.len_bytes().ok_or_else(|| Error::corrupt(format!("an array of shape {shape:?} exceeds 2^64 bytes")))?;
-        if let Layout::Chunked { chunk_shape, .. } = &self.layout {
-            if chunk_shape.len() != shape.len() || chunk_shape.contains(&0) {
-                return Err(Error::corrupt(format!("chunks of shape {chunk_shape:?} in an array of shape {shape:?}")));
-            }
+        self.len_bytes()
+            .ok_or_else(|| Error::corrupt(format!("an array of shape {shape:?} exceeds 2^64 bytes")))?;
+        if let Layout::Chunked { chunk_shape, .. } = &self.layout
+            && (chunk_shape.len() != shape.len() || chunk_shape.contains(&0))
+        {
+            return Err(Error::corrupt(format!(
+                "chunks of shape {chunk_shape:?} in an array of shape {shape:?}"
+            )));
         }
         if let Fill::Value(value) = &self.fill
             && value.len() != self.datatype.size

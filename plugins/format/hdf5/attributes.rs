@@ -166,7 +166,13 @@ fn pad(cursor: &mut Cursor<'_>, is_padded: bool, len: usize) -> Result<()> {
     cursor.skip(padding.min(cursor.remaining()))
 }
 
-fn raw_value(file: &File, flags: u8, type_bytes: &[u8], space_bytes: &[u8], bytes: Bytes) -> Result<RawValue> {
+fn raw_value(
+    file: &File,
+    flags: u8,
+    type_bytes: &[u8],
+    space_bytes: &[u8],
+    bytes: Bytes,
+) -> Result<RawValue> {
     let shared_type;
     let type_bytes = if flags & 1 != 0 {
         shared_type = file.shared_body(kind::DATATYPE, type_bytes)?;
@@ -192,7 +198,12 @@ fn raw_value(file: &File, flags: u8, type_bytes: &[u8], space_bytes: &[u8], byte
 }
 
 /// The attributes to show, and notes on those that are left out.
-pub(crate) fn shown(file: &File, path: &str, raw: &[RawAttribute], notes: &mut Vec<Note>) -> Result<Attributes> {
+pub(crate) fn shown(
+    file: &File,
+    path: &str,
+    raw: &[RawAttribute],
+    notes: &mut Vec<Note>,
+) -> Result<Attributes> {
     let mut attributes = Attributes::new();
     for attribute in raw.iter().filter(|attribute| !MACHINERY.contains(&attribute.name.as_str())) {
         let note_path = format!("{path}@{}", attribute.name);
@@ -203,7 +214,10 @@ pub(crate) fn shown(file: &File, path: &str, raw: &[RawAttribute], notes: &mut V
         match value {
             Ok(Shown { value, is_latin1 }) => {
                 if is_latin1 {
-                    notes.push(Note { path: note_path, note: "is not UTF-8 and was decoded as Latin-1".to_owned() });
+                    notes.push(Note {
+                        path: note_path,
+                        note: "is not UTF-8 and was decoded as Latin-1".to_owned(),
+                    });
                 }
                 attributes.set(attribute.name.clone(), value);
             }
@@ -258,11 +272,16 @@ fn numbers(raw: &RawValue, n: usize) -> Result<Attribute> {
     let mut leaves = leaves(&raw.datatype, false);
     let leaf = match (leaves.pop(), leaves.is_empty()) {
         (Some(leaf), true) if leaf.suffix.is_empty() => leaf,
-        _ => return Err(Error::unsupported(format!("attributes of type {} are not shown", raw.datatype.words()))),
+        _ => {
+            return Err(Error::unsupported(format!(
+                "attributes of type {} are not shown",
+                raw.datatype.words()
+            )));
+        }
     };
-    let values = leaf
-        .values
-        .map_err(|_| Error::unsupported(format!("attributes of type {} are not shown", raw.datatype.words())))?;
+    let values = leaf.values.map_err(|_| {
+        Error::unsupported(format!("attributes of type {} are not shown", raw.datatype.words()))
+    })?;
     let shape = match &raw.dataspace {
         Dataspace::Null => vec![0],
         Dataspace::Simple { shape, .. } => shape.clone(),
@@ -326,7 +345,9 @@ fn number(bits: u64, dtype: NumberType) -> Number {
         NumberType::I16 => Number::Integer(i128::from(bits as i16)),
         NumberType::I32 => Number::Integer(i128::from(bits as i32)),
         NumberType::I64 => Number::Integer(i128::from(bits as i64)),
-        NumberType::U8 | NumberType::U16 | NumberType::U32 | NumberType::U64 => Number::Integer(i128::from(bits)),
+        NumberType::U8 | NumberType::U16 | NumberType::U32 | NumberType::U64 => {
+            Number::Integer(i128::from(bits))
+        }
         NumberType::Bool => Number::Integer(i128::from(bits != 0)),
         NumberType::F16 => Number::Float(half(bits as u16)),
         NumberType::F32 => Number::Float(f64::from(f32::from_bits(bits as u32))),
@@ -351,8 +372,12 @@ fn half(bits: u16) -> f64 {
 pub(crate) fn unpadded(bytes: &[u8], padding: StringPadding) -> &[u8] {
     let len = match padding {
         StringPadding::NullTerminated => bytes.iter().position(|byte| *byte == 0),
-        StringPadding::NullPadded => Some(bytes.iter().rposition(|byte| *byte != 0).map_or(0, |last| last + 1)),
-        StringPadding::SpacePadded => Some(bytes.iter().rposition(|byte| *byte != b' ').map_or(0, |last| last + 1)),
+        StringPadding::NullPadded => {
+            Some(bytes.iter().rposition(|byte| *byte != 0).map_or(0, |last| last + 1))
+        }
+        StringPadding::SpacePadded => {
+            Some(bytes.iter().rposition(|byte| *byte != b' ').map_or(0, |last| last + 1))
+        }
     };
     bytes.get(..len.unwrap_or(bytes.len())).unwrap_or_default()
 }

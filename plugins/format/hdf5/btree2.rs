@@ -7,6 +7,7 @@ use std::collections::HashSet;
 
 use thermocline_core::{Error, Result};
 
+use crate::checksum::checked;
 use crate::cursor::Cursor;
 use crate::file::File;
 
@@ -56,7 +57,7 @@ impl Tree {
     pub(crate) fn read(file: &File, address: u64) -> Result<Self> {
         let sizes = file.sizes();
         let bytes = file.bytes.read(address, 22 + sizes.address + sizes.length)?;
-        check_sum(&bytes)?;
+        checked(&bytes, "a B-tree")?;
         let mut cursor = Cursor::new(&bytes, sizes);
         cursor.expect(b"BTHD")?;
         let version = cursor.u8()?;
@@ -160,7 +161,7 @@ impl Tree {
         if self.levels.get(height).is_none_or(|level| node.n_records > level.max_records) {
             return Err(Error::corrupt(format!("{} records in one node of a B-tree", node.n_records)));
         }
-        check_sum(bytes)?;
+        checked(bytes, "a node of a B-tree")?;
         let mut cursor = Cursor::new(bytes, file.sizes());
         cursor.expect(if height == 0 { b"BTLF" } else { b"BTIN" })?;
         cursor.skip(1)?;
@@ -176,22 +177,14 @@ impl Tree {
         let leaf = self.levels.first().map_or(0, |leaf| leaf.max_records);
         let total_width = self.levels.get(height - 1).map_or(0, |level| level.total_width);
         for _ in 0..=node.n_records {
-            let address = cursor.address()?.ok_or_else(|| Error::corrupt("a B-tree without one of its nodes"))?;
+            let address =
+                cursor.address()?.ok_or_else(|| Error::corrupt("a B-tree without one of its nodes"))?;
             let n_records = cursor.uint(width_of(leaf))?;
             cursor.skip(total_width)?;
             below.push(Pending { address, n_records });
         }
         Ok(())
     }
-}
-
-fn check_sum(bytes: &[u8]) -> Result<()> {
-    let split = bytes.len().checked_sub(4).and_then(|end| bytes.split_at_checked(end));
-    let (summed, sum) = split.ok_or_else(|| Error::corrupt("a B-tree node of under 4 bytes"))?;
-    if hdf5_reader::checksum::jenkins_lookup3(summed).to_le_bytes() == sum {
-        return Ok(());
-    }
-    Err(Error::corrupt("the checksum of a B-tree node does not hold"))
 }
 
 #[cfg(test)]

@@ -66,7 +66,11 @@ pub(crate) fn each_chunk(file: &File, array: &Array, visit: &mut Visit<'_>) -> R
     let Some(address) = *address else { return Ok(()) };
     let grid = Grid {
         counts: shape.iter().zip(chunk_shape).map(|(length, chunk)| length.div_ceil(*chunk)).collect(),
-        max_counts: max_shape.iter().zip(chunk_shape).map(|(max, chunk)| max.map(|max| max.div_ceil(*chunk))).collect(),
+        max_counts: max_shape
+            .iter()
+            .zip(chunk_shape)
+            .map(|(max, chunk)| max.map(|max| max.div_ceil(*chunk)))
+            .collect(),
         chunk_bytes: array.chunk_bytes().ok_or_else(|| Error::corrupt("chunks of more than 2^64 bytes"))?,
         max_chunks: file.limits.n_chunks,
         is_filtered: !array.filters.is_empty(),
@@ -102,7 +106,8 @@ fn implicit(address: u64, grid: &Grid, visit: &mut Visit<'_>) -> Result<()> {
     let strides = strides(&grid.max_counts, &grid.counts);
     let mut position = vec![0_u64; grid.counts.len()];
     loop {
-        let number = position.iter().zip(&strides).fold(0_u64, |sum, (p, s)| sum.saturating_add(p.saturating_mul(*s)));
+        let number =
+            position.iter().zip(&strides).fold(0_u64, |sum, (p, s)| sum.saturating_add(p.saturating_mul(*s)));
         let offset = number.checked_mul(grid.chunk_bytes).and_then(|offset| address.checked_add(offset));
         let address = offset.ok_or_else(|| Error::corrupt("a chunk beyond 2^64 bytes"))?;
         visit(&position, StoredChunk { address, len_bytes: grid.chunk_bytes, filter_mask: 0 })?;
@@ -118,7 +123,8 @@ fn strides(max_counts: &[Option<u64>], counts: &[u64]) -> Vec<u64> {
     let mut product = 1_u64;
     for (axis, stride) in strides.iter_mut().enumerate().rev() {
         *stride = product;
-        let count = max_counts.get(axis).copied().flatten().or_else(|| counts.get(axis).copied()).unwrap_or(1);
+        let count =
+            max_counts.get(axis).copied().flatten().or_else(|| counts.get(axis).copied()).unwrap_or(1);
         product = product.saturating_mul(count);
     }
     strides
@@ -170,7 +176,10 @@ fn btree1(file: &File, root: u64, chunk_shape: &[u64], grid: &Grid, visit: &mut 
                 let mut cursor = Cursor::new(&bytes, sizes);
                 cursor.expect(b"TREE")?;
                 let (node_kind, node_level, n) = (cursor.u8()?, cursor.u8()?, usize::from(cursor.u16()?));
-                if node_kind != 1 || node_level > MAX_TREE_DEPTH || found_level.is_some_and(|l| l != node_level) {
+                if node_kind != 1
+                    || node_level > MAX_TREE_DEPTH
+                    || found_level.is_some_and(|l| l != node_level)
+                {
                     return Err(Error::corrupt("a node that does not belong to the B-tree of chunks"));
                 }
                 found_level = Some(node_level);
@@ -179,14 +188,18 @@ fn btree1(file: &File, root: u64, chunk_shape: &[u64], grid: &Grid, visit: &mut 
                     let len_bytes = u64::from(cursor.u32()?);
                     let filter_mask = cursor.u32()?;
                     let offsets = cursor.take(8 * (rank + 1))?;
-                    let address = cursor.address()?.ok_or_else(|| Error::corrupt("a B-tree without one of its nodes"))?;
+                    let address = cursor
+                        .address()?
+                        .ok_or_else(|| Error::corrupt("a B-tree without one of its nodes"))?;
                     if node_level > 0 {
                         below.push(address);
                         continue;
                     }
                     n_chunks += 1;
                     check_count(grid, n_chunks)?;
-                    for ((position, offset), chunk) in position.iter_mut().zip(offsets.chunks_exact(8)).zip(chunk_shape) {
+                    for ((position, offset), chunk) in
+                        position.iter_mut().zip(offsets.chunks_exact(8)).zip(chunk_shape)
+                    {
                         let offset = offset.try_into().map_or(u64::MAX, u64::from_le_bytes);
                         if offset % chunk != 0 {
                             return Err(Error::corrupt(format!("a chunk at {offset} in a grid of {chunk}")));
@@ -221,9 +234,11 @@ fn btree2(file: &File, address: u64, grid: &Grid, visit: &mut Visit<'_>) -> Resu
     let sizes = file.sizes();
     let len_width = match tree.kind {
         10 => 0,
-        11 => tree.record_len.checked_sub(sizes.address + 4 + 8 * rank).filter(|width| (1..=8).contains(width)).ok_or_else(
-            || Error::corrupt("records of chunks that have an impossible length"),
-        )?,
+        11 => tree
+            .record_len
+            .checked_sub(sizes.address + 4 + 8 * rank)
+            .filter(|width| (1..=8).contains(width))
+            .ok_or_else(|| Error::corrupt("records of chunks that have an impossible length"))?,
         kind => return Err(Error::corrupt(format!("a B-tree of kind {kind} where chunks are expected"))),
     };
     let mut position = vec![0_u64; rank];
@@ -245,12 +260,18 @@ fn btree2(file: &File, address: u64, grid: &Grid, visit: &mut Visit<'_>) -> Resu
 }
 
 /// One entry of a fixed or extensible array.
-fn entry(cursor: &mut Cursor<'_>, entry_len: usize, grid: &Grid, is_filtered: bool) -> Result<Option<StoredChunk>> {
+fn entry(
+    cursor: &mut Cursor<'_>,
+    entry_len: usize,
+    grid: &Grid,
+    is_filtered: bool,
+) -> Result<Option<StoredChunk>> {
     let start = cursor.position();
     let address = cursor.address()?;
     let (len_bytes, filter_mask) = if is_filtered {
         let width = entry_len.checked_sub(cursor.sizes().address + 4).filter(|width| (1..=8).contains(width));
-        let width = width.ok_or_else(|| Error::corrupt("entries of chunks that have an impossible length"))?;
+        let width =
+            width.ok_or_else(|| Error::corrupt("entries of chunks that have an impossible length"))?;
         (cursor.uint(width)?, cursor.u32()?)
     } else {
         (grid.chunk_bytes, 0)
@@ -268,15 +289,6 @@ fn check_client(client: u8, grid: &Grid) -> Result<bool> {
         1 if grid.is_filtered => Ok(true),
         client => Err(Error::corrupt(format!("a table of chunks of kind {client} does not fit the filters"))),
     }
-}
-
-fn check_sum(bytes: &[u8], what: &str) -> Result<()> {
-    let split = bytes.len().checked_sub(4).and_then(|end| bytes.split_at_checked(end));
-    let (summed, sum) = split.ok_or_else(|| Error::corrupt(format!("{what} of under 4 bytes")))?;
-    if hdf5_reader::checksum::jenkins_lookup3(summed).to_le_bytes() == sum {
-        return Ok(());
-    }
-    Err(Error::corrupt(format!("the checksum of {what} does not hold")))
 }
 
 /// The numbers of chunks in a table, turned into positions in the grid.

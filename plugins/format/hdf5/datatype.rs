@@ -131,7 +131,9 @@ impl Datatype {
             }
             Class::Time => format!("time{}", self.size * 8),
             Class::FixedString { .. } => format!("string of {} bytes", self.size),
-            Class::Bitfield { bits, .. } => format!("bitfield{}{}", self.size * 8, odd_bits(*bits, self.size)),
+            Class::Bitfield { bits, .. } => {
+                format!("bitfield{}{}", self.size * 8, odd_bits(*bits, self.size))
+            }
             Class::Opaque { tag } if tag.is_empty() => format!("opaque of {} bytes", self.size),
             Class::Opaque { tag } => format!("opaque of {} bytes ({tag})", self.size),
             Class::Compound(members) => {
@@ -247,7 +249,11 @@ fn check(datatype: &Datatype) -> Result<()> {
         Class::Complex(base) => base.size.checked_mul(2) == Some(datatype.size),
         _ => true,
     };
-    if is_sound { Ok(()) } else { Err(Error::corrupt(format!("a type that does not fit: {}", datatype.words()))) }
+    if is_sound {
+        Ok(())
+    } else {
+        Err(Error::corrupt(format!("a type that does not fit: {}", datatype.words())))
+    }
 }
 
 fn order(flags: u32) -> ByteOrder {
@@ -326,7 +332,8 @@ fn members(cursor: &mut Cursor<'_>, version: u8, n: usize, size: usize, depth: u
         }
         let mut datatype = parse(cursor, depth + 1)?;
         if !shape.is_empty() {
-            let n = shape.iter().try_fold(datatype.size as u64, |product, length| product.checked_mul(*length));
+            let n =
+                shape.iter().try_fold(datatype.size as u64, |product, length| product.checked_mul(*length));
             let size = n.and_then(|n| usize::try_from(n).ok());
             let size = size.ok_or_else(|| Error::corrupt("a member of more than 2^64 bytes"))?;
             datatype = Datatype { size, class: Class::Array { base: Box::new(datatype), shape } };

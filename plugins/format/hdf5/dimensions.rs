@@ -205,7 +205,10 @@ impl Finding<'_, '_> {
         }
         if let Some(list) = machinery.dimension_list()?.filter(|list| list.len() == rank) {
             for (axis, scales) in axes.iter_mut().zip(list) {
-                let known = scales.iter().map(|address| (node.file, *address)).find(|id| self.scales.contains_key(id));
+                let known = scales
+                    .iter()
+                    .map(|address| (node.file, *address))
+                    .find(|id| self.scales.contains_key(id));
                 if let Some(scale) = known {
                     *axis = Axis::Scale(scale);
                 }
@@ -254,7 +257,8 @@ impl Finding<'_, '_> {
 
     /// The dimensions that a group defines, in netCDF's order.
     fn dims_of(&self, group: &GroupNode) -> Vec<Dimension> {
-        let of_group = |identity: &&Identity| self.scales.get(*identity).is_some_and(|scale| scale.group == group.path);
+        let of_group =
+            |identity: &&Identity| self.scales.get(*identity).is_some_and(|scale| scale.group == group.path);
         let mut scales: Vec<&Identity> = self.order.iter().filter(of_group).collect();
         scales.sort_by_key(|identity| self.scales.get(*identity).and_then(|scale| scale.id));
         let mut dims: Vec<Dimension> = Vec::new();
@@ -270,7 +274,13 @@ impl Finding<'_, '_> {
         dims
     }
 
-    fn name_array(&mut self, group: &GroupNode, node: &ArrayNode, axes: &[Axis], naming: &mut Naming) -> Axes {
+    fn name_array(
+        &mut self,
+        group: &GroupNode,
+        node: &ArrayNode,
+        axes: &[Axis],
+        naming: &mut Naming,
+    ) -> Axes {
         let shape = node.array.shape().unwrap_or_default();
         let mut named = Axes { names: Vec::new(), shape: Vec::new() };
         let mut used_phony = HashSet::new();
@@ -283,8 +293,11 @@ impl Finding<'_, '_> {
                         len = len.max(self.lengths.get(scale).copied().unwrap_or(0));
                     }
                     let known = self.scales.get(scale);
-                    let is_own = *scale == identity(node) && shape.len() == 1 && known.is_some_and(|known| known.id.is_none());
-                    let name = if is_own { Some(node.name.clone()) } else { known.map(|known| known.name.clone()) };
+                    let is_own = *scale == identity(node)
+                        && shape.len() == 1
+                        && known.is_some_and(|known| known.id.is_none());
+                    let name =
+                        if is_own { Some(node.name.clone()) } else { known.map(|known| known.name.clone()) };
                     name.inspect(|name| self.import(group, *scale, name, len, is_unlimited, naming))
                 }
                 Axis::Named(name) => {
@@ -322,7 +335,15 @@ impl Finding<'_, '_> {
     }
 
     /// Takes a dimension that neither this group nor one above it defines into this group.
-    fn import(&self, group: &GroupNode, scale: Identity, name: &str, len: u64, is_unlimited: bool, naming: &mut Naming) {
+    fn import(
+        &self,
+        group: &GroupNode,
+        scale: Identity,
+        name: &str,
+        len: u64,
+        is_unlimited: bool,
+        naming: &mut Naming,
+    ) {
         let is_above = self.scales.get(&scale).is_some_and(|scale| {
             scale.name == name
                 && (scale.group.is_empty()
@@ -336,9 +357,17 @@ impl Finding<'_, '_> {
     }
 
     /// A dimension without a name: one for each length in a group, more where one array has a length twice.
-    fn phony(&mut self, naming: &mut Naming, len: u64, is_unlimited: bool, used: &mut HashSet<String>) -> String {
+    fn phony(
+        &mut self,
+        naming: &mut Naming,
+        len: u64,
+        is_unlimited: bool,
+        used: &mut HashSet<String>,
+    ) -> String {
         let known = naming.dims.iter().find(|dimension| {
-            dimension.name.starts_with("phony_dim_") && dimension.len == len && !used.contains(&dimension.name)
+            dimension.name.starts_with("phony_dim_")
+                && dimension.len == len
+                && !used.contains(&dimension.name)
         });
         let name = match known {
             Some(dimension) => dimension.name.clone(),

@@ -10,7 +10,9 @@ use crate::tree::{GroupNode, join};
 
 /// The arrays that hold the structural metadata, in order: `StructMetadata.0`, `.1`, …
 pub(crate) fn metadata_paths(root: &GroupNode) -> Vec<String> {
-    let Some(group) = root.groups.iter().find(|group| group.name == "HDFEOS INFORMATION") else { return Vec::new() };
+    let Some(group) = root.groups.iter().find(|group| group.name == "HDFEOS INFORMATION") else {
+        return Vec::new();
+    };
     let mut paths: Vec<(u32, String)> = group
         .arrays
         .iter()
@@ -33,12 +35,15 @@ pub(crate) fn hints(metadata: &str) -> Hints {
             ("GROUP", "GridStructure") => kind = Some("HDFEOS/GRIDS"),
             ("GROUP", "SwathStructure") => kind = Some("HDFEOS/SWATHS"),
             ("GROUP", "ZaStructure") => kind = Some("HDFEOS/ZAS"),
-            ("END_GROUP", "GridStructure" | "SwathStructure" | "ZaStructure") => (kind, structure) = (None, None),
+            ("END_GROUP", "GridStructure" | "SwathStructure" | "ZaStructure") => {
+                (kind, structure) = (None, None)
+            }
             ("GridName" | "SwathName" | "ZaName", name) => structure = Some(name.to_owned()),
             ("DataFieldName", name) => field = Some(("Data Fields", name.to_owned())),
             ("GeoFieldName", name) => field = Some(("Geolocation Fields", name.to_owned())),
             ("DimList", list) => {
-                if let (Some(kind), Some(structure), Some((folder, name))) = (kind, &structure, field.take()) {
+                if let (Some(kind), Some(structure), Some((folder, name))) = (kind, &structure, field.take())
+                {
                     let path = join(&join(&join(kind, structure), folder), &name);
                     hints.insert(path, names(list));
                 }
@@ -60,7 +65,11 @@ fn statements(metadata: &str) -> Vec<(&str, String)> {
             let Some(more) = lines.next() else { break };
             value.push_str(more.trim());
         }
-        let value = value.strip_prefix('"').and_then(|value| value.strip_suffix('"')).map(str::to_owned).unwrap_or(value);
+        let value = value
+            .strip_prefix('"')
+            .and_then(|value| value.strip_suffix('"'))
+            .map(str::to_owned)
+            .unwrap_or(value);
         statements.push((key.trim(), value));
     }
     statements

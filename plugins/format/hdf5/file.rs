@@ -163,7 +163,8 @@ impl File {
             let id = cursor.take(8)?;
             let bit = 1_u16.checked_shl(u32::from(message_kind)).unwrap_or(0);
             let heap = self.shared_heaps.iter().find(|(kinds, _)| kinds & bit != 0);
-            let (_, heap) = heap.ok_or_else(|| Error::corrupt("a shared message of a kind that is not shared"))?;
+            let (_, heap) =
+                heap.ok_or_else(|| Error::corrupt("a shared message of a kind that is not shared"))?;
             return self.heap_object(*heap, id);
         }
         let address = cursor.address()?.ok_or_else(|| Error::corrupt("a shared message without address"))?;
@@ -204,7 +205,8 @@ impl File {
 
     fn open_heap(&self, address: u64) -> Result<Heap> {
         let sizes = self.sizes();
-        let heap = FractalHeap::parse_at_storage(&self.bytes, address, sizes.address as u8, sizes.length as u8);
+        let heap =
+            FractalHeap::parse_at_storage(&self.bytes, address, sizes.address as u8, sizes.length as u8);
         let heap = heap.map_err(|error| self.bytes.explain(&error))?;
         Ok(Heap { heap, blocks: Mutex::default() })
     }

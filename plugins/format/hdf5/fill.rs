@@ -5,7 +5,6 @@ use thermocline_core::{Error, Result};
 use thermocline_model::{ArrayBytes, ByteOrder, DataType};
 
 use crate::array::Array;
-use crate::attributes::RawValue;
 use crate::cursor::text;
 use crate::file::File;
 use crate::mapping::Values;
@@ -39,23 +38,11 @@ pub(crate) fn stored_fill(file: &File, array: &Array, values: &Values) -> Result
     Ok(Some(ArrayBytes::Fixed(first.to_vec())))
 }
 
-/// One element as netCDF reads records that a variable lacks: its `_FillValue`, else the default of its type.
-pub(crate) fn netcdf_fill(attribute: Option<&RawValue>, array: &Array, dtype: &DataType) -> Option<ArrayBytes> {
-    if *dtype == DataType::String {
-        return Some(ArrayBytes::Texts(vec![String::new()]));
-    }
-    if let Some(value) = attribute
-        && value.datatype == array.datatype
-        && value.bytes.len() == value.datatype.size
-        && dtype.len_bytes() == Some(value.bytes.len())
-    {
-        return Some(ArrayBytes::Fixed(value.bytes.to_vec()));
-    }
-    default_fill(dtype).map(ArrayBytes::Fixed)
-}
-
-/// netCDF's default fill values (`NC_FILL_…` in `netcdf.h`).
-fn default_fill(dtype: &DataType) -> Option<Vec<u8>> {
+/// netCDF's default fill value of a type; `None` for zeros and empty texts.
+///
+/// # Source
+/// netCDF-C, `netcdf.h`, `NC_FILL_…`.
+pub(crate) fn default_fill(dtype: &DataType) -> Option<ArrayBytes> {
     let mut bytes = match dtype {
         DataType::Int { size: 1, .. } => (-127_i8).to_le_bytes().to_vec(),
         DataType::Int { size: 2, .. } => (-32_767_i16).to_le_bytes().to_vec(),
@@ -72,7 +59,7 @@ fn default_fill(dtype: &DataType) -> Option<Vec<u8>> {
     if dtype.byte_order() == Some(ByteOrder::Big) {
         bytes.reverse();
     }
-    Some(bytes)
+    Some(ArrayBytes::Fixed(bytes))
 }
 
 #[cfg(test)]
@@ -82,9 +69,10 @@ mod tests {
     #[test]
     fn the_default_of_floats_is_one_number_in_both_sizes() {
         let single = DataType::Float { size: 4, order: ByteOrder::Little };
-        let bytes = default_fill(&single).unwrap();
-        assert_eq!(bytes, 0x7cf0_0000_u32.to_le_bytes());
+        let bytes = 0x7cf0_0000_u32.to_le_bytes().to_vec();
+        assert_eq!(default_fill(&single), Some(ArrayBytes::Fixed(bytes)));
         let double = DataType::Float { size: 8, order: ByteOrder::Big };
-        assert_eq!(default_fill(&double).unwrap(), 0x479e_0000_0000_0000_u64.to_be_bytes());
+        let bytes = 0x479e_0000_0000_0000_u64.to_be_bytes().to_vec();
+        assert_eq!(default_fill(&double), Some(ArrayBytes::Fixed(bytes)));
     }
 }

@@ -18,10 +18,16 @@ impl Pipeline {
     pub(crate) fn new(array: &Array) -> Self {
         let step = |filter: &Filter| {
             let name = (!filter.name.is_empty()).then_some(filter.name.as_str());
-            thermocline_codec::hdf5::codec_of_filter(filter.id, &filter.client_data, name, array.datatype.size)
+            thermocline_codec::hdf5::codec_of_filter(
+                filter.id,
+                &filter.client_data,
+                name,
+                array.datatype.size,
+            )
         };
         let steps: Vec<_> = array.filters.iter().map(step).collect();
-        let changes_nothing = |step: &Result<Codec, String>| matches!(step, Ok(Codec::Nbit(NbitType::NoOp { .. })));
+        let changes_nothing =
+            |step: &Result<Codec, String>| matches!(step, Ok(Codec::Nbit(NbitType::NoOp { .. })));
         let idle = steps.iter().enumerate().filter(|(_, step)| changes_nothing(step));
         let dropped = idle.fold(0, |bits, (number, _)| bits | bit(number));
         Self { steps, dropped }

@@ -8,6 +8,7 @@ use std::collections::HashSet;
 use bytes::Bytes;
 use thermocline_core::{Error, Result};
 
+use crate::checksum::checked;
 use crate::cursor::Cursor;
 use crate::file::File;
 
@@ -120,7 +121,12 @@ fn read_v1(file: &File, address: u64, head: &Bytes) -> Result<ObjectHeader> {
             cursor.skip(3)?;
             let start = cursor.position();
             cursor.skip(len)?;
-            take_message(file, &mut header, Message { kind, flags, order: None, body: part(bytes, start, len) }, blocks)?;
+            take_message(
+                file,
+                &mut header,
+                Message { kind, flags, order: None, body: part(bytes, start, len) },
+                blocks,
+            )?;
         }
         Ok(())
     })?;
@@ -137,17 +143,17 @@ fn read_v2(file: &File, address: u64, head: &Bytes) -> Result<ObjectHeader> {
     let prefix = file.bytes.read(address, prefix_len + width)?;
     let mut cursor = Cursor::new(&prefix, file.sizes());
     cursor.skip(prefix_len)?;
-    let len = usize::try_from(cursor.uint(width)?).map_err(|_| Error::corrupt("an object header too long"))?;
+    let len =
+        usize::try_from(cursor.uint(width)?).map_err(|_| Error::corrupt("an object header too long"))?;
     let start = prefix_len + width;
     let total = start.checked_add(len).and_then(|total| total.checked_add(4));
     let total = total.ok_or_else(|| Error::corrupt("an object header too long"))?;
-    let mut header =
-        ObjectHeader { messages: Vec::new(), tracks_attribute_order: flags & 0x04 != 0 };
+    let mut header = ObjectHeader { messages: Vec::new(), tracks_attribute_order: flags & 0x04 != 0 };
     let envelope = if header.tracks_attribute_order { 6 } else { 4 };
     let mut skip = start;
     each_block(file, Block { address, len: total }, |bytes, blocks| {
-        check_sum(bytes, address)?;
-        let body = part(bytes, 0, bytes.len() - 4);
+        let len = checked(bytes, "an object header")?.len();
+        let body = part(bytes, 0, len);
         if skip == 0 {
             Cursor::new(&body, file.sizes()).expect(b"OCHK")?;
             skip = 4;
@@ -161,7 +167,12 @@ fn read_v2(file: &File, address: u64, head: &Bytes) -> Result<ObjectHeader> {
             let order = if header.tracks_attribute_order { Some(cursor.u16()?) } else { None };
             let start = cursor.position();
             cursor.skip(len)?;
-            take_message(file, &mut header, Message { kind, flags, order, body: part(&body, start, len) }, blocks)?;
+            take_message(
+                file,
+                &mut header,
+                Message { kind, flags, order, body: part(&body, start, len) },
+                blocks,
+            )?;
         }
         Ok(())
     })?;
@@ -194,26 +205,23 @@ fn each_block(
     Ok(())
 }
 
-fn take_message(file: &File, header: &mut ObjectHeader, message: Message, blocks: &mut Vec<Block>) -> Result<()> {
+fn take_message(
+    file: &File,
+    header: &mut ObjectHeader,
+    message: Message,
+    blocks: &mut Vec<Block>,
+) -> Result<()> {
     match message.kind {
         kind::NIL => Ok(()),
         kind::CONTINUATION => {
             let mut cursor = Cursor::new(&message.body, file.sizes());
-            let address = cursor.address()?.ok_or_else(|| Error::corrupt("a continuation without address"))?;
+            let address =
+                cursor.address()?.ok_or_else(|| Error::corrupt("a continuation without address"))?;
             blocks.push(Block { address, len: cursor.length_usize()? });
             Ok(())
         }
         _ => header.push(message),
     }
-}
-
-fn check_sum(bytes: &[u8], address: u64) -> Result<()> {
-    let split = bytes.len().checked_sub(4).and_then(|end| bytes.split_at_checked(end));
-    let (summed, sum) = split.ok_or_else(|| Error::corrupt("an object header block of under 4 bytes"))?;
-    if hdf5_reader::checksum::jenkins_lookup3(summed).to_le_bytes() == sum {
-        return Ok(());
-    }
-    Err(Error::corrupt(format!("the checksum of the object header at {address} does not hold")))
 }
 
 /// A part of bytes that was read through a cursor before.

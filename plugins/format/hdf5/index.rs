@@ -7,14 +7,14 @@ use thermocline_core::coordinates::{Keeping, keep_coordinates};
 use thermocline_core::format::{Indexed, ReadAt, Region, Source};
 use thermocline_core::{Error, Result};
 use thermocline_model::{
-    ArrayBytes, Attribute, Attributes, ChunkPart, ChunkRef, ChunkTableBuilder, Codec, DataType, Encoding, Group,
-    Note, Place, Refusal, Storage, Variable, Verification,
+    ArrayBytes, Attribute, Attributes, ChunkPart, ChunkRef, ChunkTableBuilder, Codec, DataType, Encoding,
+    Group, Note, Place, Refusal, Storage, Variable, Verification,
 };
 
 use crate::attributes::{number_list, number_type, shown};
 use crate::dimensions::{self, Axes, Dimensions, Hints};
 use crate::eos5;
-use crate::fill::{netcdf_fill, stored_fill};
+use crate::fill::{default_fill, stored_fill};
 use crate::filters::Pipeline;
 use crate::layout::{Placed, Placing};
 use crate::mapping::{Flags, Leaf, Values, leaves};
@@ -169,7 +169,11 @@ impl Building<'_, '_> {
         for leaf in leaves {
             let values = match &leaf.values {
                 Ok(values) if values.may_be_inexact => {
-                    self.refuse(node, Some(&leaf), format!("{} does not fit into 64 bits exactly", leaf.words));
+                    self.refuse(
+                        node,
+                        Some(&leaf),
+                        format!("{} does not fit into 64 bits exactly", leaf.words),
+                    );
                     continue;
                 }
                 Ok(values) => values,
@@ -238,8 +242,10 @@ impl Building<'_, '_> {
         }
         let is_longer = node.array.shape().is_some_and(|shape| shape != axes.shape);
         let mut fills_by_format = false;
-        if is_longer {
-            fills_by_format = self.fill_as_netcdf(node, &mut variable)?;
+        if is_longer && variable.fill.is_none() {
+            // netCDF reads records that a variable lacks as its default fill, but chunks as zeros.
+            variable.fill = default_fill(&variable.dtype);
+            fills_by_format = variable.fill.is_some();
         }
         if self.keep_inline(node, values, &mut variable)? {
             return Ok(variable);
@@ -262,17 +268,6 @@ impl Building<'_, '_> {
         Ok(variable)
     }
 
-    /// Sets the fill of a variable that is shorter in the file than its dimension. True if chunks that
-    /// were never written have another fill.
-    fn fill_as_netcdf(&mut self, node: &ArrayNode, variable: &mut Variable) -> Result<bool> {
-        let attribute = node.attributes.iter().find(|attribute| attribute.name == "_FillValue");
-        let attribute = attribute.and_then(|attribute| attribute.value.as_ref().ok());
-        let fill = netcdf_fill(attribute, &node.array, &variable.dtype);
-        let is_same = fill == variable.fill;
-        variable.fill = fill;
-        Ok(!is_same)
-    }
-
     fn opened(&mut self, node: &ArrayNode) -> Result<Arc<Opened>> {
         let identity = (node.file, node.array.address);
         if let Some(opened) = self.opened.get(&identity) {
@@ -283,7 +278,13 @@ impl Building<'_, '_> {
         Ok(opened)
     }
 
-    fn table(&mut self, node: &ArrayNode, axes: &Axes, values: &Values, fills_by_format: bool) -> Result<Shared> {
+    fn table(
+        &mut self,
+        node: &ArrayNode,
+        axes: &Axes,
+        values: &Values,
+        fills_by_format: bool,
+    ) -> Result<Shared> {
         let identity = (node.file, node.array.address);
         let decodes_by_format = values.dtype == DataType::String;
         let key = (identity, axes.shape.clone(), values.codecs.len(), decodes_by_format, fills_by_format);
@@ -325,7 +326,8 @@ impl Building<'_, '_> {
     /// A table of one chunk whose bytes are kept with the manifest.
     fn inline_table(&mut self, bytes: &[u8]) -> Result<u32> {
         let offset = self.indexed.inline.len() as u64;
-        let len_bytes = u32::try_from(bytes.len()).map_err(|_| Error::unsupported("inline bytes beyond 4 GiB"))?;
+        let len_bytes =
+            u32::try_from(bytes.len()).map_err(|_| Error::unsupported("inline bytes beyond 4 GiB"))?;
         self.indexed.inline.extend_from_slice(bytes);
         let part = ChunkPart { place: Place::Inline, encoding: 0, filter_mask: 0, is_short: false };
         let mut table = ChunkTableBuilder::new();
@@ -363,7 +365,8 @@ impl Building<'_, '_> {
         }
         variable.storage.chunk_shape = variable.shape.iter().map(|length| (*length).max(1)).collect();
         variable.storage.served_chunk_shape = variable.storage.chunk_shape.clone();
-        variable.storage.encodings = vec![Encoding { dtype: values.dtype.clone(), codecs: vec![Codec::VlenUtf8] }];
+        variable.storage.encodings =
+            vec![Encoding { dtype: values.dtype.clone(), codecs: vec![Codec::VlenUtf8] }];
         variable.storage.table = if variable.n_elements() == Some(0) {
             self.indexed.tables.push(thermocline_model::ChunkTable::default());
             (self.indexed.tables.len() - 1) as u32
@@ -425,8 +428,13 @@ fn whole_refusal(leaves: &[Leaf]) -> Option<String> {
         return None;
     }
     let reason = first.values.as_ref().err()?;
-    let member = if first.suffix.is_empty() { String::new() } else { format!("member {}: ", first.suffix.trim_start_matches('.')) };
-    let more = if refused.len() > 1 { format!(" (and {} more members)", refused.len() - 1) } else { String::new() };
+    let member = if first.suffix.is_empty() {
+        String::new()
+    } else {
+        format!("member {}: ", first.suffix.trim_start_matches('.'))
+    };
+    let more =
+        if refused.len() > 1 { format!(" (and {} more members)", refused.len() - 1) } else { String::new() };
     Some(format!("{member}{reason}{more}"))
 }
 
@@ -457,7 +465,8 @@ fn add_flags(attrs: &mut Attributes, flags: &Flags, dtype: &DataType) -> Result<
         return Ok(());
     }
     let values = number_list(&flags.values.concat(), number, dtype.byte_order());
-    let meanings: Vec<String> = flags.names.iter().map(|name| name.replace(char::is_whitespace, "_")).collect();
+    let meanings: Vec<String> =
+        flags.names.iter().map(|name| name.replace(char::is_whitespace, "_")).collect();
     attrs.set("flag_values", Attribute::Numbers { dtype: number, shape: vec![values.len() as u64], values });
     attrs.set("flag_meanings", Attribute::Text(meanings.join(" ")));
     Ok(())

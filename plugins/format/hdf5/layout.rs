@@ -104,7 +104,8 @@ impl Placing<'_> {
     fn place_compact(&self, bytes: &bytes::Bytes) -> Result<Placed> {
         let len = self.array.len_bytes().unwrap_or(0);
         let bytes = usize::try_from(len).ok().filter(|len| *len <= bytes.len()).map(|len| bytes.slice(..len));
-        let bytes = bytes.ok_or_else(|| Error::corrupt("a compact array that is shorter than its shape says"))?;
+        let bytes =
+            bytes.ok_or_else(|| Error::corrupt("a compact array that is shorter than its shape says"))?;
         let chunk_shape: Vec<u64> = self.shape.iter().map(|length| (*length).max(1)).collect();
         let mut table = ChunkTableBuilder::new();
         let place = if self.decodes_by_format { Place::Format(self.object) } else { Place::Inline };
@@ -165,7 +166,11 @@ impl Placing<'_> {
             let (first, len) = self.range(&start, &chunk_shape);
             let (first, len) = (first * size, len * size);
             let is_short = len < whole;
-            let located = if self.decodes_by_format || (is_short && self.n_leading > 0) { None } else { locate(first, len) };
+            let located = if self.decodes_by_format || (is_short && self.n_leading > 0) {
+                None
+            } else {
+                locate(first, len)
+            };
             let chunk = match (located, u32::try_from(len)) {
                 (Some((object, offset)), Ok(len_bytes)) => {
                     let place = Place::Object(object);
@@ -201,7 +206,8 @@ impl Placing<'_> {
         let grid = self.grid(chunk_shape)?;
         let mut entries = self.collect(chunk_shape, &grid, chunk_bytes, pipeline)?;
         if pipeline.undecodable() != 0 {
-            let used = entries.iter().fold(0, |used, entry| used | !entry.filter_mask) & pipeline.undecodable();
+            let used =
+                entries.iter().fold(0, |used, entry| used | !entry.filter_mask) & pipeline.undecodable();
             if used != 0 {
                 return Err(Error::unsupported(pipeline.reason(used)));
             }
@@ -242,23 +248,33 @@ impl Placing<'_> {
         let edges_are_unfiltered =
             matches!(self.array.layout, Layout::Chunked { edges_are_unfiltered: true, .. });
         // Positions along an axis from which on a chunk reaches beyond the array as the file has it.
-        let partial_from: Vec<u64> = shape.iter().zip(chunk_shape).map(|(length, chunk)| length / chunk).collect();
-        let is_longer: Vec<bool> = self.shape.iter().zip(shape).map(|(served, stored)| served > stored).collect();
+        let partial_from: Vec<u64> =
+            shape.iter().zip(chunk_shape).map(|(length, chunk)| length / chunk).collect();
+        let is_longer: Vec<bool> =
+            self.shape.iter().zip(shape).map(|(served, stored)| served > stored).collect();
         let has_longer = is_longer.contains(&true);
         let strides = strides(grid);
         let base = self.file.bytes.base();
         let all_filters = pipeline.all();
         let mut entries = Vec::new();
         each_chunk(self.file, self.array, &mut |position, chunk| {
-            let linear = position.iter().zip(&strides).fold(0, |sum, (position, stride)| sum + position * stride);
+            let linear =
+                position.iter().zip(&strides).fold(0, |sum, (position, stride)| sum + position * stride);
             let mut filter_mask = chunk.filter_mask & all_filters;
-            if edges_are_unfiltered && position.iter().zip(&partial_from).any(|(position, from)| position >= from) {
+            if edges_are_unfiltered
+                && position.iter().zip(&partial_from).any(|(position, from)| position >= from)
+            {
                 filter_mask = all_filters;
             }
             let reaches_beyond = has_longer
-                && position.iter().zip(&partial_from).zip(&is_longer).any(|((p, from), longer)| *longer && p >= from);
+                && position
+                    .iter()
+                    .zip(&partial_from)
+                    .zip(&is_longer)
+                    .any(|((p, from), longer)| *longer && p >= from);
             let is_plain = filter_mask == all_filters;
-            let by_format = self.decodes_by_format || reaches_beyond || (is_plain && chunk.len_bytes != chunk_bytes);
+            let by_format =
+                self.decodes_by_format || reaches_beyond || (is_plain && chunk.len_bytes != chunk_bytes);
             let len_bytes = u32::try_from(chunk.len_bytes)
                 .map_err(|_| Error::unsupported(format!("a stored chunk of {} bytes", chunk.len_bytes)))?;
             let offset = base.saturating_add(chunk.address);
@@ -271,8 +287,10 @@ impl Placing<'_> {
     /// Reports chunks beyond the end of the file, chunks that overlap, and chunks of a wrong length.
     fn look_for_oddities(&self, entries: &[Entry], notes: &mut Vec<String>) {
         let end = self.file.bytes.base() + self.file.bytes.len_bytes();
-        let mut ranges: Vec<(u64, u64)> =
-            entries.iter().map(|entry| (entry.offset, entry.offset.saturating_add(u64::from(entry.len_bytes)))).collect();
+        let mut ranges: Vec<(u64, u64)> = entries
+            .iter()
+            .map(|entry| (entry.offset, entry.offset.saturating_add(u64::from(entry.len_bytes))))
+            .collect();
         if !ranges.is_sorted() {
             ranges.sort_unstable();
         }

@@ -25,6 +25,7 @@
 mod array;
 mod attributes;
 mod btree2;
+mod checksum;
 mod chunks;
 mod cursor;
 mod datatype;
@@ -114,13 +115,15 @@ impl Hdf5Format {
 
     fn opened(&self, source: &Source<'_>, path: &str) -> Result<Arc<Opened>> {
         let object = source.object.object();
-        let key = OpenKey { href: object.href.clone(), identity: object.identity.clone(), path: path.to_owned() };
+        let key =
+            OpenKey { href: object.href.clone(), identity: object.identity.clone(), path: path.to_owned() };
         if let Some((_, opened)) = self.open.lock().iter().find(|(known, _)| *known == key) {
             return Ok(Arc::clone(opened));
         }
         let mut files = Files::new(Arc::clone(&source.object), source.others, source.limits)?;
         let found = files.resolve(0, path)?;
-        let found = found.ok_or_else(|| Error::corrupt(format!("{path:?} is not in {} any more", object.href)))?;
+        let found =
+            found.ok_or_else(|| Error::corrupt(format!("{path:?} is not in {} any more", object.href)))?;
         let file = Arc::clone(files.get(found.identity.0)?);
         let header = header::ObjectHeader::read(&file, found.identity.1)?;
         let array = array::Array::read(&file, found.identity.1, &header)?;

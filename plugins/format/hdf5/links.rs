@@ -163,7 +163,8 @@ fn old_links(file: &File, tree: u64, heap: u64, links: &mut Vec<Link>) -> Result
         let mut children = Vec::with_capacity(n);
         for _ in 0..n {
             cursor.skip(file.sizes().length)?;
-            children.push(cursor.address()?.ok_or_else(|| Error::corrupt("a B-tree without one of its nodes"))?);
+            children
+                .push(cursor.address()?.ok_or_else(|| Error::corrupt("a B-tree without one of its nodes"))?);
         }
         file.bytes.prefetch(&children);
         if level > 0 {

@@ -149,9 +149,8 @@ fn values(datatype: &Datatype, path: &Path, is_netcdf: bool) -> Result<Values, S
 
 /// True for the enumeration that h5py and others use for booleans.
 fn is_boolean(size: usize, names: &[String], values: &[Vec<u8>]) -> bool {
-    let named = |name: &str, value: u8| {
-        names.iter().zip(values).any(|(n, v)| n == name && v.as_slice() == [value])
-    };
+    let named =
+        |name: &str, value: u8| names.iter().zip(values).any(|(n, v)| n == name && v.as_slice() == [value]);
     size == 1 && names.len() == 2 && named("FALSE", 0) && named("TRUE", 1)
 }
 
@@ -165,11 +164,15 @@ struct Integer {
 fn integer(number: &Integer, values: &mut Values) -> Result<(), String> {
     let full = [1_usize, 2, 4, 8].into_iter().find(|full| *full >= number.size.min(8));
     let full = full.filter(|full| number.bits.precision as usize <= 8 * full);
-    let size = full.ok_or_else(|| format!("an integer of {} bits has no Zarr counterpart", number.bits.precision))?;
+    let size =
+        full.ok_or_else(|| format!("an integer of {} bits has no Zarr counterpart", number.bits.precision))?;
     let order = if size == 1 { ByteOrder::Little } else { number.order };
     let small = size as u8;
-    values.dtype =
-        if number.signed { DataType::Int { size: small, order } } else { DataType::UInt { size: small, order } };
+    values.dtype = if number.signed {
+        DataType::Int { size: small, order }
+    } else {
+        DataType::UInt { size: small, order }
+    };
     let is_plain = size == number.size && number.bits == Bits { offset: 0, precision: 8 * size as u32 };
     if !is_plain {
         let from = StoredNumber::Integer {
@@ -210,11 +213,8 @@ fn float(size: usize, number: &Float, values: &mut Values) -> Result<(), String>
         // The x87 keeps the leading bit and calls it not normalized.
         Normalization::Stored | Normalization::None => false,
     };
-    let (to_size, is_exact) = if fits(number, implied_one, 23, 8) {
-        (4, true)
-    } else {
-        (8, fits(number, implied_one, 52, 11))
-    };
+    let (to_size, is_exact) =
+        if fits(number, implied_one, 23, 8) { (4, true) } else { (8, fits(number, implied_one, 52, 11)) };
     let from = StoredNumber::Float {
         size,
         order,
@@ -242,7 +242,9 @@ fn fits(number: &Float, implied_one: bool, mantissa_bits: u32, exponent_bits: u3
     let ieee_bias = (1_i64 << (exponent_bits - 1)) - 1;
     let largest = (1_i64 << number.exponent_bits) - 2 - bias;
     let smallest_bit = 1 - bias - i64::from(mantissa);
-    mantissa <= mantissa_bits && largest <= ieee_bias && smallest_bit >= 1 - ieee_bias - i64::from(mantissa_bits)
+    mantissa <= mantissa_bits
+        && largest <= ieee_bias
+        && smallest_bit >= 1 - ieee_bias - i64::from(mantissa_bits)
 }
 
 #[cfg(test)]

@@ -39,7 +39,8 @@ impl Dataspace {
             version => return Err(Error::unsupported(format!("dataspace version {version}"))),
         }
         let shape = (0..rank).map(|_| cursor.length()).collect::<Result<Vec<_>>>()?;
-        let unlimited = if cursor.sizes().length >= 8 { u64::MAX } else { (1 << (8 * cursor.sizes().length)) - 1 };
+        let unlimited =
+            if cursor.sizes().length >= 8 { u64::MAX } else { (1 << (8 * cursor.sizes().length)) - 1 };
         let max_shape = if flags & 1 == 0 {
             shape.iter().map(|length| Some(*length)).collect()
         } else {
@@ -313,7 +314,8 @@ pub(crate) fn parse_external_files(cursor: &mut Cursor<'_>) -> Result<(u64, Vec<
     cursor.skip(3 + 2)?;
     let n = usize::from(cursor.u16()?);
     let heap = cursor.address()?.ok_or_else(|| Error::corrupt("external files without names"))?;
-    let unlimited = if cursor.sizes().length >= 8 { u64::MAX } else { (1 << (8 * cursor.sizes().length)) - 1 };
+    let unlimited =
+        if cursor.sizes().length >= 8 { u64::MAX } else { (1 << (8 * cursor.sizes().length)) - 1 };
     let mut pieces = Vec::new();
     for _ in 0..n {
         let name_offset = cursor.length()?;

@@ -43,8 +43,11 @@ impl Opened {
         for piece in &array.external {
             let object = others.open(&name(&piece.name));
             let object = object.map_err(|error| {
-                Error::new(error.kind(), format!("its raw data lie in {}, which cannot be opened", piece.name))
-                    .with_source(error)
+                Error::new(
+                    error.kind(),
+                    format!("its raw data lie in {}, which cannot be opened", piece.name),
+                )
+                .with_source(error)
             })?;
             external.push(object.ok_or_else(|| {
                 Error::unsupported(format!("its raw data lie in {}, which does not exist", piece.name))
@@ -64,7 +67,12 @@ impl Opened {
     }
 
     /// Values of a region, elements beyond the file's shape as `beyond`.
-    pub(crate) fn read(&self, values: &Values, beyond: Option<&ArrayBytes>, region: &Region) -> Result<ArrayBytes> {
+    pub(crate) fn read(
+        &self,
+        values: &Values,
+        beyond: Option<&ArrayBytes>,
+        region: &Region,
+    ) -> Result<ArrayBytes> {
         if let Some(mappings) = &self.mappings {
             return mappings.read(self, values, beyond, region);
         }

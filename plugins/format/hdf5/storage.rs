@@ -20,7 +20,7 @@ const MAX_BLOCKS: usize = 1024;
 const N_PARALLEL: usize = 16;
 
 /// Ranges that are closer than this are read as one from a store far away.
-const MERGE_BYTES: u64 = 4 << 10;
+const MERGE_BYTES: u64 = 512;
 
 /// Longest merged read.
 const MAX_MERGED_BYTES: u64 = 1 << 20;
@@ -237,7 +237,9 @@ pub(crate) fn is_fault_of_file(error: &Error) -> bool {
 fn slice(bytes: &Bytes, start: usize, len: usize) -> Result<Bytes> {
     match start.checked_add(len) {
         Some(end) if end <= bytes.len() => Ok(bytes.slice(start..end)),
-        _ => Err(Error::corrupt(format!("a read gave {} bytes, {len} at {start} were expected", bytes.len()))),
+        _ => {
+            Err(Error::corrupt(format!("a read gave {} bytes, {len} at {start} were expected", bytes.len())))
+        }
     }
 }
 

@@ -141,7 +141,10 @@ fn parse_new(bytes: &[u8], version: u8, base: u64, len_bytes: u64) -> Result<Sup
 }
 
 fn byte(bytes: &[u8], position: usize) -> Result<usize> {
-    bytes.get(position).map(|byte| usize::from(*byte)).ok_or_else(|| Error::refused("the superblock is cut off"))
+    bytes
+        .get(position)
+        .map(|byte| usize::from(*byte))
+        .ok_or_else(|| Error::refused("the superblock is cut off"))
 }
 
 fn check_sizes(sizes: Sizes) -> Result<()> {

@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use thermocline_core::format::{Limits, OpenOther, ReadAt};
+use thermocline_core::names::reserved;
 use thermocline_core::{Error, Result};
 use thermocline_model::{Note, Refusal};
 
@@ -68,7 +69,11 @@ pub(crate) struct Files<'a> {
 }
 
 impl<'a> Files<'a> {
-    pub(crate) fn new(object: Arc<dyn ReadAt>, others: &'a dyn OpenOther, limits: &'a Limits) -> Result<Self> {
+    pub(crate) fn new(
+        object: Arc<dyn ReadAt>,
+        others: &'a dyn OpenOther,
+        limits: &'a Limits,
+    ) -> Result<Self> {
         Self::nested(object, others, limits, 0)
     }
 
@@ -167,7 +172,13 @@ impl<'a> Files<'a> {
     }
 
     /// The object that a member of a group leads to; `None` if nothing is there.
-    fn follow(&mut self, group: &Located, name: &str, target: &Target, depth: usize) -> Result<Option<Located>> {
+    fn follow(
+        &mut self,
+        group: &Located,
+        name: &str,
+        target: &Target,
+        depth: usize,
+    ) -> Result<Option<Located>> {
         let left = depth.checked_sub(1).ok_or_else(|| Error::corrupt("links lead to links without end"))?;
         match target {
             Target::Hard(address) => {
@@ -242,7 +253,10 @@ impl<'f, 'a> Walk<'f, 'a> {
         let group = group.map_err(|error| refuse(error, "the root group cannot be read"))?;
         let is_empty = group.arrays.is_empty() && group.groups.is_empty() && self.refusals.is_empty();
         if is_empty && let Some(first) = self.notes.first() {
-            return Err(Error::refused(format!("nothing in the file can be read: {}: {}", first.path, first.note)));
+            return Err(Error::refused(format!(
+                "nothing in the file can be read: {}: {}",
+                first.path, first.note
+            )));
         }
         Ok(group)
     }
@@ -301,7 +315,8 @@ impl<'f, 'a> Walk<'f, 'a> {
     fn attributes(&mut self, file: &File, path: &str, header: &ObjectHeader) -> Result<Vec<RawAttribute>> {
         match read_attributes(file, header) {
             Ok(attributes) => {
-                let len = attributes.iter().filter_map(|a| a.value.as_ref().ok()).map(|value| value.bytes.len());
+                let len =
+                    attributes.iter().filter_map(|a| a.value.as_ref().ok()).map(|value| value.bytes.len());
                 self.attribute_bytes = self.attribute_bytes.saturating_add(len.sum());
                 if self.attribute_bytes > self.files.limits().attribute_bytes {
                     self.is_over_limit = true;
@@ -320,17 +335,14 @@ impl<'f, 'a> Walk<'f, 'a> {
         }
     }
 
-    fn member(
-        &mut self,
-        group: &mut GroupNode,
-        link: &Link,
-        path: &str,
-        trail: &Trail<'_>,
-    ) -> Result<()> {
+    fn member(&mut self, group: &mut GroupNode, link: &Link, path: &str, trail: &Trail<'_>) -> Result<()> {
         self.n_nodes += 1;
         if self.n_nodes > self.files.limits().n_nodes {
             self.is_over_limit = true;
-            return Err(Error::refused(format!("more than {} groups and arrays", self.files.limits().n_nodes)));
+            return Err(Error::refused(format!(
+                "more than {} groups and arrays",
+                self.files.limits().n_nodes
+            )));
         }
         let Some(found) = self.target(link, path, trail)? else { return Ok(()) };
         let identity = found.identity;
@@ -338,7 +350,12 @@ impl<'f, 'a> Walk<'f, 'a> {
         let header = match ObjectHeader::read(&file, identity.1) {
             Ok(header) => header,
             Err(error) if is_fault_of_file(&error) => {
-                return self.refuse(path, "unknown", Vec::new(), format!("its header cannot be read: {error}"));
+                return self.refuse(
+                    path,
+                    "unknown",
+                    Vec::new(),
+                    format!("its header cannot be read: {error}"),
+                );
             }
             Err(error) => return Err(error),
         };
@@ -357,7 +374,10 @@ impl<'f, 'a> Walk<'f, 'a> {
         if self.seen.insert(identity, ()).is_some() {
             self.n_repeated += 1;
             if self.n_repeated > MAX_REPEATED {
-                self.note(path, "is left out: it is shown under another name, and there are too many of these");
+                self.note(
+                    path,
+                    "is left out: it is shown under another name, and there are too many of these",
+                );
                 return Ok(());
             }
         }
@@ -372,7 +392,10 @@ impl<'f, 'a> Walk<'f, 'a> {
                 return Ok(());
             }
             if trail.depth >= self.files.limits().depth {
-                self.note(path, format!("is left out: groups are nested deeper than {}", self.files.limits().depth));
+                self.note(
+                    path,
+                    format!("is left out: groups are nested deeper than {}", self.files.limits().depth),
+                );
                 return Ok(());
             }
             let below = Trail { at: found, parent: Some(trail), depth: trail.depth + 1 };
@@ -454,18 +477,6 @@ impl<'f, 'a> Walk<'f, 'a> {
 
 fn refuse(error: Error, what: &str) -> Error {
     if is_fault_of_file(&error) { Error::refused(format!("{what}: {error}")) } else { error }
-}
-
-/// Why a name cannot be that of a node in Zarr.
-fn reserved(name: &str) -> Option<&'static str> {
-    match name {
-        "." | ".." => Some("the name is a relative path"),
-        ".zarray" | ".zattrs" | ".zgroup" | ".zmetadata" | "zarr.json" => Some("the name is a key of Zarr"),
-        "" => Some("the name is empty"),
-        name if name.starts_with("__") => Some("names that start with __ are reserved in Zarr"),
-        name if name.contains('/') => Some("the name contains a slash"),
-        _ => None,
-    }
 }
 
 /// A path and a name below it.

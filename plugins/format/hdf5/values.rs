@@ -71,7 +71,11 @@ pub(crate) struct Reading<'r> {
 impl Reading<'_> {
     /// Values of a region; elements beyond the file's shape are `beyond`.
     pub(crate) fn region(&self, region: &Region) -> Result<ArrayBytes> {
-        let n = n_elements(&region.shape, self.values.dtype.len_bytes().unwrap_or(24), self.file.limits.chunk_bytes)?;
+        let n = n_elements(
+            &region.shape,
+            self.values.dtype.len_bytes().unwrap_or(24),
+            self.file.limits.chunk_bytes,
+        )?;
         let mut values = fill_chunk(&self.values.dtype, self.beyond, n);
         let rank = self.grid_shape().len();
         let pipeline = Pipeline::new(self.array);
@@ -115,7 +119,10 @@ impl Reading<'_> {
         let shape = self.grid_shape();
         let rank = shape.len() + self.values.inner_shape.len();
         if region.start.len() != rank || region.shape.len() != rank {
-            return Err(Error::internal(format!("a region of {} axes in an array of {rank}", region.shape.len())));
+            return Err(Error::internal(format!(
+                "a region of {} axes in an array of {rank}",
+                region.shape.len()
+            )));
         }
         let mut indices: Vec<Vec<u64>> = vec![Vec::new()];
         for (axis, (length, chunk)) in shape.iter().zip(self.chunks.grid.chunk_shape()).enumerate() {
@@ -141,7 +148,13 @@ impl Reading<'_> {
     }
 
     /// The values of a whole chunk.
-    fn chunk(&self, linear: u64, index: &[u64], pipeline: &Pipeline, fill: Option<&ArrayBytes>) -> Result<ArrayBytes> {
+    fn chunk(
+        &self,
+        linear: u64,
+        index: &[u64],
+        pipeline: &Pipeline,
+        fill: Option<&ArrayBytes>,
+    ) -> Result<ArrayBytes> {
         let mut shape = self.chunks.grid.chunk_shape().to_vec();
         shape.extend(&self.values.inner_shape);
         let size = self.values.dtype.len_bytes().unwrap_or(24);
@@ -158,7 +171,8 @@ impl Reading<'_> {
                 }
                 let mut usable = pipeline.clone();
                 usable.drop_undecodable();
-                let len = usize::try_from(chunk.len_bytes).map_err(|_| Error::corrupt("a chunk of 2^64 bytes"))?;
+                let len =
+                    usize::try_from(chunk.len_bytes).map_err(|_| Error::corrupt("a chunk of 2^64 bytes"))?;
                 (self.file.bytes.read_exactly(chunk.address, len)?, filter_mask, usable)
             }
             _ => match self.cut_bytes(index)? {
@@ -172,20 +186,30 @@ impl Reading<'_> {
         let mut chain = self.values.codecs.clone();
         let mask = codecs.mask(filter_mask, chain.len());
         chain.extend(codecs.codecs());
-        let spec = ChunkSpec { dtype: &self.values.dtype, shape: &shape, max_bytes: self.file.limits.chunk_bytes };
+        let spec =
+            ChunkSpec { dtype: &self.values.dtype, shape: &shape, max_bytes: self.file.limits.chunk_bytes };
         Ok(decode(&chain, mask, &stored, &spec)?)
     }
 
     /// The filters that a chunk skips, those of unfiltered edge chunks included.
     fn filter_mask(&self, index: &[u64], filter_mask: u32, pipeline: &Pipeline) -> u32 {
-        let Layout::Chunked { edges_are_unfiltered: true, .. } = &self.array.layout else { return filter_mask };
+        let Layout::Chunked { edges_are_unfiltered: true, .. } = &self.array.layout else {
+            return filter_mask;
+        };
         let lengths = self.grid_shape().iter().zip(self.chunks.grid.chunk_shape());
-        let is_partial = index.iter().zip(lengths).any(|(position, (length, chunk))| *position >= length / chunk);
+        let is_partial =
+            index.iter().zip(lengths).any(|(position, (length, chunk))| *position >= length / chunk);
         if is_partial { pipeline.all() } else { filter_mask }
     }
 
     /// The texts that the elements of a chunk refer to.
-    fn texts(&self, stored: &[u8], filter_mask: u32, pipeline: &Pipeline, shape: &[u64]) -> Result<ArrayBytes> {
+    fn texts(
+        &self,
+        stored: &[u8],
+        filter_mask: u32,
+        pipeline: &Pipeline,
+        shape: &[u64],
+    ) -> Result<ArrayBytes> {
         let len = self.array.datatype.size;
         let dtype = DataType::FixedString { len, padding: StringPadding::NullPadded, utf8: false };
         let spec = ChunkSpec { dtype: &dtype, shape, max_bytes: self.file.limits.chunk_bytes };
@@ -203,7 +227,10 @@ impl Reading<'_> {
             let bytes = self.file.sequence(reference, 1)?;
             let bytes = bytes.split(|byte| *byte == 0).next().unwrap_or_default();
             left = left.checked_sub(bytes.len() as u64).ok_or_else(|| {
-                Error::corrupt(format!("the texts of one chunk exceed {} bytes", self.file.limits.chunk_bytes))
+                Error::corrupt(format!(
+                    "the texts of one chunk exceed {} bytes",
+                    self.file.limits.chunk_bytes
+                ))
             })?;
             Ok(text(crate::attributes::unpadded(bytes, padding)).0)
         });
@@ -241,15 +268,19 @@ impl Reading<'_> {
             Layout::Compact(bytes) => {
                 let start = usize::try_from(start).map_err(|_| Error::corrupt("a compact array too long"))?;
                 let end = start.checked_add(len).filter(|end| *end <= bytes.len());
-                let end = end.ok_or_else(|| Error::corrupt("a compact array that is shorter than its shape says"))?;
+                let end =
+                    end.ok_or_else(|| Error::corrupt("a compact array that is shorter than its shape says"))?;
                 Ok(Some(bytes.slice(start..end)))
             }
             Layout::Contiguous { address: None } => Ok(None),
             Layout::Contiguous { address: Some(address) } => {
-                let at = address.checked_add(start).ok_or_else(|| Error::corrupt("an array beyond 2^64 bytes"))?;
+                let at =
+                    address.checked_add(start).ok_or_else(|| Error::corrupt("an array beyond 2^64 bytes"))?;
                 self.file.bytes.read_exactly(at, len).map(Some)
             }
-            Layout::Chunked { .. } | Layout::Virtual { .. } => Err(Error::internal("an array without ranges")),
+            Layout::Chunked { .. } | Layout::Virtual { .. } => {
+                Err(Error::internal("an array without ranges"))
+            }
         }
     }
 
@@ -262,7 +293,8 @@ impl Reading<'_> {
                 continue;
             }
             let object = self.external.get(number);
-            let object = object.ok_or_else(|| Error::unsupported("a file of its raw data cannot be opened"))?;
+            let object =
+                object.ok_or_else(|| Error::unsupported("a file of its raw data cannot be opened"))?;
             let at = offset.saturating_add(first - piece_start);
             // The library reads zeros where a raw file ends early.
             let there = object.object().len_bytes.saturating_sub(at).min(last - first) as usize;
@@ -286,6 +318,9 @@ pub(crate) fn n_elements(shape: &[u64], size: usize, max_bytes: u64) -> Result<u
     let fits = n.filter(|n| n.checked_mul(size.max(1) as u64).is_some_and(|bytes| bytes <= max_bytes));
     let n = fits.and_then(|n| usize::try_from(n).ok());
     n.ok_or_else(|| {
-        Error::new(thermocline_core::ErrorKind::TooLarge, format!("a part of shape {shape:?} exceeds {max_bytes} bytes"))
+        Error::new(
+            thermocline_core::ErrorKind::TooLarge,
+            format!("a part of shape {shape:?} exceeds {max_bytes} bytes"),
+        )
     })
 }

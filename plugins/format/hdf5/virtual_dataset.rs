@@ -7,6 +7,7 @@
 
 mod selection;
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use thermocline_codec::{fill_chunk, region::copy_box};
@@ -58,15 +59,14 @@ impl Mappings {
         let bytes = file.global_object(at)?;
         let shape = array.shape().unwrap_or_default();
         let mut mappings = parse(&mut Cursor::new(&bytes, file.sizes()), shape)?;
-        let mut open: Vec<((String, String), Option<Arc<Opened>>)> = Vec::new();
+        let mut open: HashMap<(String, String), Option<Arc<Opened>>> = HashMap::new();
         for mapping in &mut mappings {
             let key = (mapping.source_file.clone(), mapping.source_path.clone());
-            let known = open.iter().find(|(known, _)| *known == key).map(|(_, source)| source.clone());
-            mapping.source = match known {
-                Some(source) => source,
+            mapping.source = match open.get(&key) {
+                Some(source) => source.clone(),
                 None => {
                     let source = open_source(file, &key.0, &key.1, others, name)?;
-                    open.push((key, source.clone()));
+                    open.insert(key, source.clone());
                     source
                 }
             };
@@ -89,7 +89,8 @@ impl Mappings {
         let shape = opened.array.shape().unwrap_or_default();
         let rank = shape.len();
         let inner = values.inner_shape.as_slice();
-        let is_whole = region.shape.get(rank..) == Some(inner) && region.start.iter().skip(rank).all(|start| *start == 0);
+        let is_whole = region.shape.get(rank..) == Some(inner)
+            && region.start.iter().skip(rank).all(|start| *start == 0);
         if !is_whole || region.start.len() != rank + inner.len() {
             return Err(Error::internal("a part of elements of a virtual dataset"));
         }
@@ -129,7 +130,9 @@ fn fill_inside(
         .iter()
         .zip(&region.shape)
         .enumerate()
-        .map(|(axis, (start, len))| shape.get(axis).map_or(*len, |length| (*len).min(length.saturating_sub(*start))))
+        .map(|(axis, (start, len))| {
+            shape.get(axis).map_or(*len, |length| (*len).min(length.saturating_sub(*start)))
+        })
         .collect();
     let n = lengths.iter().product::<u64>() as usize;
     let filled = fill_chunk(&values.dtype, fill, n);
@@ -152,7 +155,9 @@ fn parse(cursor: &mut Cursor<'_>, shape: &[u64]) -> Result<Vec<Mapping>> {
         let source_file = text(cursor.until_nul()?).0;
         let source_path = text(cursor.until_nul()?).0;
         if source_file.contains('%') || source_path.contains('%') {
-            return Err(Error::unsupported(format!("a virtual dataset whose sources are numbered: {source_file}")));
+            return Err(Error::unsupported(format!(
+                "a virtual dataset whose sources are numbered: {source_file}"
+            )));
         }
         let from = Selection::parse(cursor)?;
         let mut to = Selection::parse(cursor)?;
@@ -187,7 +192,11 @@ fn open_source(
     let folder = name(source_file);
     let folder = folder.rsplit_once('/').map_or("", |(folder, _)| folder).to_owned();
     let nested = move |other: &str| {
-        if folder.is_empty() || other.starts_with('/') { other.to_owned() } else { format!("{folder}/{other}") }
+        if folder.is_empty() || other.starts_with('/') {
+            other.to_owned()
+        } else {
+            format!("{folder}/{other}")
+        }
     };
     Ok(Some(Arc::new(Opened::open(source, array, others, &nested)?)))
 }
@@ -201,7 +210,10 @@ impl Mapping {
         }
         let (from, to) = (self.from.squeezed(), self.to.squeezed());
         let agrees = from.len() == to.len()
-            && from.iter().zip(&to).all(|(from, to)| from.is_unlimited || to.is_unlimited || from.len() == to.len());
+            && from
+                .iter()
+                .zip(&to)
+                .all(|(from, to)| from.is_unlimited || to.is_unlimited || from.len() == to.len());
         if agrees {
             return Ok(());
         }
@@ -262,9 +274,16 @@ impl Mapping {
         let mut at = vec![0_u64; counts.len()];
         let outer_shape: Vec<u64> = region.shape.iter().take(self.to.rank()).copied().collect();
         loop {
-            let from = self.from.axes().iter().zip(picked).zip(&at).map(|((axis, range), at)| axis.index(range.start + at));
+            let from = self
+                .from
+                .axes()
+                .iter()
+                .zip(picked)
+                .zip(&at)
+                .map(|((axis, range), at)| axis.index(range.start + at));
             let from = linear(from.zip(&bounds.start).map(|(index, start)| index - start), &bounds.shape);
-            let mut rest = at.iter().zip(self.from.axes()).filter(|(_, axis)| !axis.is_single()).map(|(at, _)| *at);
+            let mut rest =
+                at.iter().zip(self.from.axes()).filter(|(_, axis)| !axis.is_single()).map(|(at, _)| *at);
             let to = self.to.axes().iter().zip(wanted).map(|(axis, range)| {
                 let offset = if axis.is_single() { 0 } else { rest.next().unwrap_or(0) };
                 axis.index(range.start + offset)
@@ -311,9 +330,13 @@ fn copy_element(from: &ArrayBytes, at: usize, to: &mut ArrayBytes, target: usize
 
 /// How the source's elements become values of the virtual dataset: only where no conversion is needed.
 fn source_values(source: &Opened, wanted: &Values) -> Result<Values> {
-    let found = leaves(&source.array.datatype, false).into_iter().filter_map(|leaf| leaf.values.ok()).find(|values| {
-        values.dtype == wanted.dtype && values.inner_shape == wanted.inner_shape && values.codecs == wanted.codecs
-    });
+    let found = leaves(&source.array.datatype, false).into_iter().filter_map(|leaf| leaf.values.ok()).find(
+        |values| {
+            values.dtype == wanted.dtype
+                && values.inner_shape == wanted.inner_shape
+                && values.codecs == wanted.codecs
+        },
+    );
     found.ok_or_else(|| {
         Error::unsupported(format!(
             "a virtual dataset of another type than its source, {}",

@@ -130,3 +130,17 @@ fn what_is_beyond_the_budget_stays_and_is_noted() {
     assert_eq!(indexed.dataset.root.variables[0].storage.chunk_shape, [2]);
     assert_eq!(indexed.dataset.notes.len(), 1);
 }
+
+#[test]
+fn the_coordinate_of_a_dimension_that_cannot_be_read_is_left_out() {
+    let make = |indexed: &mut Indexed| {
+        let data = variable("data", &["time"], &[200], &[200], indexed);
+        vec![variable("time", &["time"], &[200], &[100], indexed), data]
+    };
+    let indexed = keep_all(make, &Limits::default());
+    let [data] = indexed.dataset.root.variables.as_slice() else { panic!("one variable") };
+    assert_eq!(data.name, "data");
+    let [refusal] = indexed.dataset.refusals.as_slice() else { panic!("one refusal") };
+    assert_eq!(refusal.path, "time");
+    assert!(refusal.reason.contains("beyond the end of the file"), "{}", refusal.reason);
+}

@@ -8,7 +8,8 @@ use std::collections::HashSet;
 
 use thermocline_core::{Error, Result};
 
-use super::{Grid, Numbering, StoredChunk, Visit, check_client, check_count, check_sum, entry};
+use super::{Grid, Numbering, StoredChunk, Visit, check_client, check_count, entry};
+use crate::checksum::checked;
 use crate::cursor::Cursor;
 use crate::file::File;
 
@@ -29,7 +30,7 @@ struct Header {
 fn read_header(file: &File, address: u64, grid: &Grid) -> Result<Header> {
     let sizes = file.sizes();
     let bytes = file.bytes.read(address, 16 + 6 * sizes.length + sizes.address)?;
-    check_sum(&bytes, "an extensible array")?;
+    checked(&bytes, "an extensible array")?;
     let mut cursor = Cursor::new(&bytes, sizes);
     cursor.expect(b"EAHD")?;
     let version = cursor.u8()?;
@@ -138,7 +139,7 @@ impl Reading<'_, '_> {
         let pointers_len = (n_direct_blocks as usize + n_super as usize) * sizes.address;
         let entries_len = header.entries_len(header.n_index_entries)?;
         let bytes = self.file.bytes.read(address, prefix_len + entries_len + pointers_len + 4)?;
-        check_sum(&bytes, "an extensible array")?;
+        checked(&bytes, "an extensible array")?;
         let mut cursor = Cursor::new(&bytes, sizes);
         cursor.expect(b"EAIB")?;
         cursor.skip(prefix_len - 4)?;
@@ -170,14 +171,15 @@ impl Reading<'_, '_> {
 
     fn super_block(&mut self, address: u64, first: u64, n_blocks: u64, n_entries: u64) -> Result<()> {
         let sizes = self.file.sizes();
-        let n_pages = if n_entries > self.header.page_entries { n_entries / self.header.page_entries } else { 0 };
+        let n_pages =
+            if n_entries > self.header.page_entries { n_entries / self.header.page_entries } else { 0 };
         let bitmap_len = n_blocks.saturating_mul(n_pages.div_ceil(8));
         let pointers_len = n_blocks.saturating_mul(sizes.address as u64);
         let prefix_len = (6 + sizes.address + self.header.position_len) as u64;
         let len = prefix_len.saturating_add(bitmap_len).saturating_add(pointers_len).saturating_add(4);
         self.file.bytes.check(address, len)?;
         let bytes = self.file.bytes.read(address, len as usize)?;
-        check_sum(&bytes, "a super block of an extensible array")?;
+        checked(&bytes, "a super block of an extensible array")?;
         let mut cursor = Cursor::new(&bytes, sizes);
         cursor.expect(b"EASB")?;
         cursor.skip(prefix_len as usize - 4)?;
@@ -196,7 +198,13 @@ impl Reading<'_, '_> {
     }
 
     /// Plans to read a data block; `pages` are the bits that tell which of its pages were written.
-    fn data_block(&mut self, address: u64, first: u64, n: u64, pages: Option<(&[u8], u64, u64)>) -> Result<()> {
+    fn data_block(
+        &mut self,
+        address: u64,
+        first: u64,
+        n: u64,
+        pages: Option<(&[u8], u64, u64)>,
+    ) -> Result<()> {
         if first >= self.end() {
             return Ok(());
         }
@@ -216,12 +224,14 @@ impl Reading<'_, '_> {
         let page_len = self.header.entries_len(page_entries)? as u64 + 4;
         for page in 0..n_pages {
             let bit = first_bit + page;
-            let is_written = bitmap.get((bit / 8) as usize).is_some_and(|byte| byte & (0x80 >> (bit % 8)) != 0);
+            let is_written =
+                bitmap.get((bit / 8) as usize).is_some_and(|byte| byte & (0x80 >> (bit % 8)) != 0);
             let first = first.saturating_add(page.saturating_mul(page_entries));
             if !is_written || first >= self.end() {
                 continue;
             }
-            let offset = page.checked_mul(page_len).and_then(|offset| offset.checked_add(prefix_len as u64 + 4));
+            let offset =
+                page.checked_mul(page_len).and_then(|offset| offset.checked_add(prefix_len as u64 + 4));
             let address = offset.and_then(|offset| address.checked_add(offset));
             let address = address.ok_or_else(|| Error::corrupt("a page beyond 2^64 bytes"))?;
             self.parts.push(Part { address, first, n: page_entries, prefix_len: 0 });
@@ -237,7 +247,7 @@ impl Reading<'_, '_> {
                 .map(|part| Ok((part.address, part.prefix_len + self.header.entries_len(part.n)? + 4)))
                 .collect::<Result<Vec<_>>>()?;
             for (part, bytes) in batch.iter().zip(self.file.bytes.read_many(&ranges)?) {
-                check_sum(&bytes, "a block of an extensible array")?;
+                checked(&bytes, "a block of an extensible array")?;
                 if part.prefix_len > 0 {
                     Cursor::new(&bytes, self.file.sizes()).expect(b"EADB")?;
                 }

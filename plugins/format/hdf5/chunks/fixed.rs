@@ -2,7 +2,8 @@
 
 use thermocline_core::{Error, Result};
 
-use super::{Grid, Numbering, Visit, check_client, check_count, check_sum, entry};
+use super::{Grid, Numbering, Visit, check_client, check_count, entry};
+use crate::checksum::checked;
 use crate::cursor::Cursor;
 use crate::file::File;
 
@@ -18,7 +19,7 @@ struct Header {
 fn read_header(file: &File, address: u64, grid: &Grid) -> Result<Header> {
     let sizes = file.sizes();
     let bytes = file.bytes.read(address, 12 + sizes.length + sizes.address)?;
-    check_sum(&bytes, "a fixed array")?;
+    checked(&bytes, "a fixed array")?;
     let mut cursor = Cursor::new(&bytes, sizes);
     cursor.expect(b"FAHD")?;
     let version = cursor.u8()?;
@@ -63,14 +64,15 @@ pub(super) fn each_chunk(file: &File, address: u64, grid: &Grid, visit: &mut Vis
     if header.n_entries <= header.page_len {
         let len = prefix_len + entries_len(header.n_entries)?;
         let bytes = file.bytes.read(data, len + 4)?;
-        check_sum(&bytes, "a fixed array")?;
+        checked(&bytes, "a fixed array")?;
         Cursor::new(&bytes, sizes).expect(b"FADB")?;
         return take(bytes.get(prefix_len..len).unwrap_or_default(), 0, header.n_entries);
     }
     let n_pages = header.n_entries.div_ceil(header.page_len);
-    let bitmap_len = usize::try_from(n_pages.div_ceil(8)).map_err(|_| Error::corrupt("a fixed array too long"))?;
+    let bitmap_len =
+        usize::try_from(n_pages.div_ceil(8)).map_err(|_| Error::corrupt("a fixed array too long"))?;
     let prefix = file.bytes.read(data, prefix_len + bitmap_len + 4)?;
-    check_sum(&prefix, "a fixed array")?;
+    checked(&prefix, "a fixed array")?;
     Cursor::new(&prefix, sizes).expect(b"FADB")?;
     let bitmap = prefix.get(prefix_len..).unwrap_or_default();
     let page_bytes = entries_len(header.page_len)? as u64 + 4;
@@ -90,7 +92,7 @@ pub(super) fn each_chunk(file: &File, address: u64, grid: &Grid, visit: &mut Vis
     for batch in pages.chunks(256) {
         let ranges: Vec<(u64, usize)> = batch.iter().map(|(_, _, range)| *range).collect();
         for ((first, n, _), bytes) in batch.iter().zip(file.bytes.read_many(&ranges)?) {
-            check_sum(&bytes, "a page of a fixed array")?;
+            checked(&bytes, "a page of a fixed array")?;
             take(&bytes, *first, *n)?;
         }
     }

@@ -66,7 +66,12 @@ impl OpenOther for Folder {
 }
 
 /// Values of a region of a variable from its chunks, as a server would read them.
-fn read(indexed: &Indexed, source: &Source<'_>, format: &Hdf5Format, variable: &Variable) -> Result<ArrayBytes> {
+fn read(
+    indexed: &Indexed,
+    source: &Source<'_>,
+    format: &Hdf5Format,
+    variable: &Variable,
+) -> Result<ArrayBytes> {
     let grid = variable.stored_grid().ok_or_else(|| Error::internal("no grid"))?;
     let n = variable.n_elements().unwrap_or(0) as usize;
     let mut values = fill_chunk(&variable.dtype, variable.fill.as_ref(), n);
@@ -101,8 +106,11 @@ fn read(indexed: &Indexed, source: &Source<'_>, format: &Hdf5Format, variable: &
             (None, Place::Format(number)) => {
                 let path = Path::new(&indexed.dataset.objects[number as usize].href);
                 let others = Folder(path.parent().unwrap_or(&folder).to_owned());
-                let source =
-                    Source { object: Arc::new(LocalFile::open(path)?), others: &others, limits: source.limits };
+                let source = Source {
+                    object: Arc::new(LocalFile::open(path)?),
+                    others: &others,
+                    limits: source.limits,
+                };
                 let region = Region { start: start.clone(), shape: shape.clone() };
                 format.decode(&source, variable, &region)?
             }
@@ -152,7 +160,9 @@ fn number(number: &Number) -> String {
     match number {
         Number::Integer(value) => value.to_string(),
         Number::Float(value) if value.is_nan() => "NaN".to_owned(),
-        Number::Float(value) if value.is_infinite() => if *value > 0.0 { "Infinity" } else { "-Infinity" }.to_owned(),
+        Number::Float(value) if value.is_infinite() => {
+            if *value > 0.0 { "Infinity" } else { "-Infinity" }.to_owned()
+        }
         Number::Float(value) => format!("{value:?}"),
     }
 }
@@ -160,8 +170,12 @@ fn number(number: &Number) -> String {
 fn attribute(value: &Attribute) -> String {
     match value {
         Attribute::Text(text) => quoted(text),
-        Attribute::Texts(texts) => format!("[{}]", texts.iter().map(|text| quoted(text)).collect::<Vec<_>>().join(",")),
-        Attribute::Numbers { shape, values, .. } if shape.is_empty() => values.first().map_or("null".into(), number),
+        Attribute::Texts(texts) => {
+            format!("[{}]", texts.iter().map(|text| quoted(text)).collect::<Vec<_>>().join(","))
+        }
+        Attribute::Numbers { shape, values, .. } if shape.is_empty() => {
+            values.first().map_or("null".into(), number)
+        }
         Attribute::Numbers { shape, values, .. } => nested(shape, values),
     }
 }
@@ -178,7 +192,8 @@ fn nested(shape: &[u64], values: &[Number]) -> String {
 }
 
 fn attributes(attrs: &thermocline_model::Attributes) -> String {
-    let pairs: Vec<String> = attrs.iter().map(|(name, value)| format!("{}:{}", quoted(name), attribute(value))).collect();
+    let pairs: Vec<String> =
+        attrs.iter().map(|(name, value)| format!("{}:{}", quoted(name), attribute(value))).collect();
     format!("{{{}}}", pairs.join(","))
 }
 
@@ -217,8 +232,12 @@ fn document(indexed: &Indexed, source: &Source<'_>, format: &Hdf5Format) -> Stri
     }
     out.push_str(&entries.join(","));
     out.push_str("},\"refusals\":{");
-    let refusals: Vec<String> =
-        indexed.dataset.refusals.iter().map(|r| format!("{}:{}", quoted(&r.path), quoted(&r.reason))).collect();
+    let refusals: Vec<String> = indexed
+        .dataset
+        .refusals
+        .iter()
+        .map(|r| format!("{}:{}", quoted(&r.path), quoted(&r.reason)))
+        .collect();
     out.push_str(&refusals.join(","));
     out.push_str("},\"notes\":[");
     let notes: Vec<String> =
@@ -238,7 +257,9 @@ fn show(path: &Path, json: Option<&Path>) -> std::result::Result<(), Box<dyn Std
     let started = Instant::now();
     let outcome = format.index(&source);
     let took = started.elapsed();
-    let target = |folder: &Path| folder.join(format!("{}.json", path.file_name().unwrap_or_default().to_string_lossy()));
+    let target = |folder: &Path| {
+        folder.join(format!("{}.json", path.file_name().unwrap_or_default().to_string_lossy()))
+    };
     let indexed = match outcome {
         Ok(indexed) => indexed,
         Err(error) => {
@@ -261,7 +282,10 @@ fn show(path: &Path, json: Option<&Path>) -> std::result::Result<(), Box<dyn Std
         };
         println!(
             "  {path} {:?} {:?} {:?} chunks {:?} x{n_chunks} {:?}: {outcome}",
-            variable.dims, variable.shape, variable.dtype, variable.storage.chunk_shape,
+            variable.dims,
+            variable.shape,
+            variable.dtype,
+            variable.storage.chunk_shape,
             variable.storage.encodings.iter().map(|encoding| &encoding.codecs).collect::<Vec<_>>(),
         );
     }

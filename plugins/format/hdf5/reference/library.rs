@@ -14,7 +14,9 @@ use hdf5_sys::h5p::{
     H5P_CLS_DATASET_ACCESS, H5P_CLS_FILE_ACCESS, H5P_DEFAULT, H5Pclose, H5Pcreate, H5Pset_efile_prefix,
     H5Pset_fapl_core, H5Pset_file_image,
 };
-use hdf5_sys::h5s::{H5S_seloper_t, H5Sclose, H5Screate_simple, H5Sget_simple_extent_ndims, H5Sselect_hyperslab};
+use hdf5_sys::h5s::{
+    H5S_seloper_t, H5Sclose, H5Screate_simple, H5Sget_simple_extent_ndims, H5Sselect_hyperslab,
+};
 use hdf5_sys::h5t::{H5Tclose, H5Tget_size, H5Tis_variable_str};
 use thermocline_codec::{ChunkSpec, decode, fill_chunk, region::copy_box};
 use thermocline_core::Result as CoreResult;
@@ -42,7 +44,9 @@ pub(super) fn open(source: &Source<'_>) -> Result<Box<dyn ReferenceReader>, Refe
         None => {
             let len = source.object.object().len_bytes;
             if len > MAX_IMAGE_BYTES {
-                return Err(unable(format!("{len} bytes far away are too many to be fetched for verification")));
+                return Err(unable(format!(
+                    "{len} bytes far away are too many to be fetched for verification"
+                )));
             }
             let image = source.object.read_at(0, len as usize).map_err(|error| unable(error.to_string()))?;
             LibraryFile::open_image(&image)?
@@ -88,7 +92,12 @@ fn failure(what: &str) -> ReferenceError {
     let mut messages: Vec<String> = Vec::new();
     // SAFETY: called under the lock; `collect` gets the vector that outlives the call.
     unsafe {
-        H5Ewalk2(H5E_DEFAULT, H5E_direction_t::H5E_WALK_UPWARD, Some(collect), ptr::from_mut(&mut messages).cast());
+        H5Ewalk2(
+            H5E_DEFAULT,
+            H5E_direction_t::H5E_WALK_UPWARD,
+            Some(collect),
+            ptr::from_mut(&mut messages).cast(),
+        );
     }
     let message = format!("{what}: {}", messages.join(", "));
     let words = message.to_lowercase();
@@ -245,7 +254,8 @@ impl Reader {
         let (id, datatype) = exclusively(|| {
             // SAFETY: all identifiers are valid, all texts end with a NUL.
             unsafe {
-                let access = Id::new(H5Pcreate(*H5P_CLS_DATASET_ACCESS), close_list, "libhdf5 has no access list")?;
+                let access =
+                    Id::new(H5Pcreate(*H5P_CLS_DATASET_ACCESS), close_list, "libhdf5 has no access list")?;
                 H5Pset_efile_prefix(access.id, c"${ORIGIN}".as_ptr());
                 let what = "libhdf5 cannot open the array";
                 let id = Id::new(H5Dopen2(self.file.id.id, name.as_ptr(), access.id), close_dataset, what)?;
@@ -261,7 +271,8 @@ impl Reader {
     fn describe(&self, path: &str) -> CoreResult<Array> {
         let mut files = Files::new(Arc::clone(&self.object), &NoOthers, &self.limits)?;
         let found = files.resolve(0, path)?;
-        let found = found.ok_or_else(|| thermocline_core::Error::corrupt(format!("{path:?} is not in the file")))?;
+        let found =
+            found.ok_or_else(|| thermocline_core::Error::corrupt(format!("{path:?} is not in the file")))?;
         let file = files.get(0)?;
         let header = ObjectHeader::read(file, found.identity.1)?;
         Array::read(file, found.identity.1, &header)

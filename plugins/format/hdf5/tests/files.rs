@@ -1,6 +1,7 @@
 //! Files written by libhdf5, indexed by this crate, compared with what libhdf5 reads; and damaged copies of them.
 
 #![cfg(feature = "libhdf5")]
+#![expect(clippy::unwrap_used, clippy::panic, reason = "helpers of tests fail as tests do")]
 
 #[path = "files/memory.rs"]
 mod memory;
@@ -49,13 +50,16 @@ fn fill(file: &File) -> hdf5::Result<()> {
     file.new_dataset_builder().with_data(&table).create("contiguous")?;
     file.new_dataset_builder().with_data(&table).chunk((4, 4)).shuffle().deflate(5).create("chunked")?;
     file.new_dataset_builder().with_data(&table).chunk((4, 4)).fletcher32().create("summed")?;
-    let growing = file.new_dataset::<f32>().shape((0.., 5)).chunk((2, 5)).fill_value(7.5_f32).create("growing")?;
+    let growing =
+        file.new_dataset::<f32>().shape((0.., 5)).chunk((2, 5)).fill_value(7.5_f32).create("growing")?;
     growing.resize((5, 5))?;
     growing.write_slice(&ndarray_of(&[1_f32; 10], 2, 5), (2..4, ..))?;
     file.new_dataset_builder().with_data(&[true, false, true]).create("flags")?;
-    let texts: Vec<VarLenUnicode> = ["Bergen", "", "Tromsø"].iter().map(|text| text.parse().unwrap()).collect();
+    let texts: Vec<VarLenUnicode> =
+        ["Bergen", "", "Tromsø"].iter().map(|text| text.parse().unwrap()).collect();
     file.new_dataset_builder().with_data(&texts).create("texts")?;
-    let fixed: Vec<FixedAscii<6>> = ["one", "three", ""].iter().map(|t| FixedAscii::from_ascii(t).unwrap()).collect();
+    let fixed: Vec<FixedAscii<6>> =
+        ["one", "three", ""].iter().map(|t| FixedAscii::from_ascii(t).unwrap()).collect();
     file.new_dataset_builder().with_data(&fixed).create("fixed")?;
     let winds = [Wind { flag: 1, speed: 0.5, direction: 10 }, Wind { flag: 2, speed: -3.0, direction: 20 }];
     file.new_dataset_builder().with_data(&winds).create("winds")?;
@@ -92,7 +96,8 @@ fn compare(bytes: &[u8]) -> usize {
     let variables = indexed.dataset.root.variables_below();
     for (path, variable) in &variables {
         let region = Region { start: vec![0; variable.shape.len()], shape: variable.shape.clone() };
-        let expected = reference.read(variable, &variable.dtype, &region).unwrap_or_else(|e| panic!("{path}: {e:?}"));
+        let expected =
+            reference.read(variable, &variable.dtype, &region).unwrap_or_else(|e| panic!("{path}: {e:?}"));
         assert_eq!(read_all(&format, &source, &indexed, variable).unwrap(), expected, "{path}");
     }
     variables.len()
@@ -180,7 +185,8 @@ fn a_group_that_contains_itself_is_cut() {
         group.link_soft("/nowhere", "lost")
     });
     let indexed = index(&bytes).unwrap();
-    let paths: Vec<String> = indexed.dataset.root.variables_below().into_iter().map(|(path, _)| path).collect();
+    let paths: Vec<String> =
+        indexed.dataset.root.variables_below().into_iter().map(|(path, _)| path).collect();
     assert_eq!(paths, ["a/again", "a/v"]);
     let notes: Vec<&str> = indexed.dataset.notes.iter().map(|note| note.path.as_str()).collect();
     assert_eq!(notes, ["a/lost", "a/root"]);
@@ -240,7 +246,8 @@ fn n_mutants() -> u32 {
 #[test]
 fn damaged_files_never_panic() {
     let originals = originals();
-    let config = ProptestConfig { cases: n_mutants(), failure_persistence: None, ..ProptestConfig::default() };
+    let config =
+        ProptestConfig { cases: n_mutants(), failure_persistence: None, ..ProptestConfig::default() };
     let damage = prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..6);
     proptest!(config, |(number in any::<prop::sample::Index>(), damage in damage)| {
         let mut bytes = originals[number.index(originals.len())].clone();
