@@ -79,6 +79,8 @@ pub(crate) fn is_expressible(view: View, codecs: &[Codec], dtype: &DataType, n_b
             }
             Codec::Gzip { level } => (*level <= 9, Stage::Packed),
             Codec::Zstd { level, .. } => (*level <= 22, Stage::Packed),
+            // numcodecs is built without Snappy.
+            Codec::Blosc { cname: BloscCodec::Snappy, .. } => return false,
             Codec::Blosc { level, .. } => (*level <= 9, Stage::Packed),
             Codec::Crc32c => (!view.is_v2(), Stage::Packed),
             Codec::Zarr { format, metadata } => (is_native(view, *format, metadata), stage),
@@ -159,9 +161,7 @@ fn is_v2_compressor(codec: &Codec) -> bool {
 /// One step as numcodecs writes it; `None` for steps that change nothing or stand elsewhere in the document.
 fn v2_codec(codec: &Codec) -> Option<Value> {
     Some(match codec {
-        Codec::Shuffle { element_size } if *element_size > 1 => {
-            json!({"id": "shuffle", "elementsize": element_size})
-        }
+        Codec::Shuffle { element_size } => json!({"id": "shuffle", "elementsize": element_size}),
         Codec::Zlib { level } => json!({"id": "zlib", "level": level}),
         Codec::Gzip { level } => json!({"id": "gzip", "level": level}),
         // Older numcodecs know no `checksum`, and decoding needs none.
