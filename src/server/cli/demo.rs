@@ -62,7 +62,7 @@ Thermocline serves {n_files} files at {address} (stop with Ctrl-C).
 Paste into Python (pip install xarray zarr aiohttp requests):
 
 import xarray as xr
-ds = xr.open_zarr(\"{address}/datasets/sea_surface_temperature/zarr\")
+ds = xr.open_zarr(\"{address}/datasets/sea_surface_temperature/zarr-v2\")
 print(ds.sea_surface_temperature.mean().values)
 "
     )
