@@ -22,4 +22,4 @@ pub use dataset::{
 };
 pub use datatype::{ArrayBytes, ByteOrder, DataType, Field, StringPadding};
 pub use id::{DatasetId, InvalidDatasetId};
-pub use manifest::{ChunkPart, ChunkRef, ChunkTable, ChunkTableBuilder, Place};
+pub use manifest::{ChunkColumns, ChunkPart, ChunkRef, ChunkTable, ChunkTableBuilder, Place};

@@ -35,6 +35,9 @@ pub struct ChunkRef {
     pub len_bytes: u32,
 }
 
+/// Positions, offsets, lengths, part numbers and parts of a [`ChunkTable`], column by column.
+pub type ChunkColumns<'a> = (Option<&'a [u64]>, &'a [u64], &'a [u32], Option<&'a [u32]>, &'a [ChunkPart]);
+
 /// The chunks of one variable: at most 24 bytes each in memory.
 ///
 /// Chunks are named by their position in C order in the stored [`crate::ChunkGrid`]. A table in
@@ -114,7 +117,7 @@ impl ChunkTable {
     }
 
     /// The columns: positions, offsets, lengths, part numbers, parts. For storing the table.
-    pub fn columns(&self) -> (Option<&[u64]>, &[u64], &[u32], Option<&[u32]>, &[ChunkPart]) {
+    pub fn columns(&self) -> ChunkColumns<'_> {
         (self.positions.as_deref(), &self.offsets, &self.lengths, self.part_of.as_deref(), &self.parts)
     }
 
