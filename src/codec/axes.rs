@@ -30,7 +30,11 @@ pub(crate) fn transpose(array: ArrayBytes, shape: &[u64], order: &[usize]) -> Re
 }
 
 /// Undoes [`transpose`]; `shape` is that of the array, not of what is stored.
-pub(crate) fn untranspose(array: ArrayBytes, shape: &[u64], order: &[usize]) -> Result<ArrayBytes, CodecError> {
+pub(crate) fn untranspose(
+    array: ArrayBytes,
+    shape: &[u64],
+    order: &[usize],
+) -> Result<ArrayBytes, CodecError> {
     let stored_strides = strides(&transposed_shape(shape, order)?)?;
     let mut strides_of_axes = vec![0; shape.len()];
     for (axis, stride) in order.iter().zip(stored_strides) {
@@ -74,7 +78,8 @@ fn gather(array: ArrayBytes, shape: &[u64], strides: &[usize]) -> Result<ArrayBy
 
 /// Calls `visit` with the place of each element, in C order of a shape without empty axes.
 fn each_position(shape: &[u64], strides: &[usize], mut visit: impl FnMut(usize)) {
-    let (Some((last, outer)), Some((last_stride, outer_strides))) = (shape.split_last(), strides.split_last())
+    let (Some((last, outer)), Some((last_stride, outer_strides))) =
+        (shape.split_last(), strides.split_last())
     else {
         return visit(0);
     };

@@ -40,7 +40,9 @@ pub(crate) fn decode(
             Ok(untranspose_blocks(stored, element_size, block_size))
         }
         BitshuffleCompressor::Lz4 => decode_compressed(stored, element_size, expected, lz4::decode_block),
-        BitshuffleCompressor::Zstd => decode_compressed(stored, element_size, expected, zstandard::decode_into),
+        BitshuffleCompressor::Zstd => {
+            decode_compressed(stored, element_size, expected, zstandard::decode_into)
+        }
     }
 }
 

@@ -100,7 +100,8 @@ impl<'a> Steps<'a> {
                 Codec::Transpose { .. } => steps.array.push(codec),
                 Codec::Member { record_size, .. } => {
                     steps.array.push(codec);
-                    size = Expected::Exactly(within(members_in(codec, n_elements, spec)?, *record_size, limit)?);
+                    size =
+                        Expected::Exactly(within(members_in(codec, n_elements, spec)?, *record_size, limit)?);
                 }
                 Codec::Convert { from, .. } => {
                     steps.array.push(codec);
@@ -130,7 +131,9 @@ fn members_in(codec: &Codec, n_elements: usize, spec: &ChunkSpec<'_>) -> Result<
 fn within(n_elements: usize, size: usize, limit: usize) -> Result<usize, CodecError> {
     let len = n_elements.checked_mul(size).filter(|len| *len <= limit);
     len.ok_or_else(|| CodecError::TooLarge {
-        message: format!("a chunk of {n_elements} elements of {size} bytes exceeds the limit of {limit} bytes"),
+        message: format!(
+            "a chunk of {n_elements} elements of {size} bytes exceeds the limit of {limit} bytes"
+        ),
     })
 }
 
@@ -161,7 +164,9 @@ fn decode_array(codec: &Codec, array: ArrayBytes, spec: &ChunkSpec<'_>) -> Resul
         (Codec::Transpose { order }, array) => axes::untranspose(array, spec.shape, order),
         (Codec::Member { record_size, offset, size }, ArrayBytes::Fixed(records)) => {
             if offset.checked_add(*size).is_none_or(|end| end > *record_size) {
-                return Err(CodecError::corrupt(format!("a member ends after its record of {record_size} bytes")));
+                return Err(CodecError::corrupt(format!(
+                    "a member ends after its record of {record_size} bytes"
+                )));
             }
             Ok(ArrayBytes::Fixed(axes::member(&records, *record_size, *offset, *size)))
         }

@@ -46,7 +46,9 @@ pub(crate) fn decode_zlib_into(stored: &[u8], out: &mut [u8]) -> Result<(), Code
 fn run(inflate: &mut Decompress, stored: &[u8], expected: Expected) -> Result<Vec<u8>, CodecError> {
     let capacity = match expected {
         Expected::Exactly(len) => len.saturating_add(SLACK),
-        Expected::AtMost(limit) => stored.len().saturating_mul(GUESSED_RATIO).min(limit).saturating_add(SLACK),
+        Expected::AtMost(limit) => {
+            stored.len().saturating_mul(GUESSED_RATIO).min(limit).saturating_add(SLACK)
+        }
     };
     let mut out = Vec::with_capacity(capacity);
     loop {
@@ -137,10 +139,7 @@ mod tests {
         let zeros = vec![0; 1_000_000];
         let stored = encode_zlib(&zeros, 9).unwrap();
         assert_eq!(decode_zlib(&stored, Expected::AtMost(1_000_000)).unwrap(), zeros);
-        assert!(matches!(
-            decode_zlib(&stored, Expected::AtMost(999_999)),
-            Err(CodecError::TooLarge { .. })
-        ));
+        assert!(matches!(decode_zlib(&stored, Expected::AtMost(999_999)), Err(CodecError::TooLarge { .. })));
     }
 
     #[test]

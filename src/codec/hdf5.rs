@@ -35,7 +35,9 @@ pub fn codec_of_filter(
     let word = |i: usize, default: u32| client_data.get(i).copied().unwrap_or(default);
     let codec = match id {
         1 => Some(Codec::Zlib { level: word(0, 6).min(9) as u8 }),
-        2 => Some(Codec::Shuffle { element_size: client_data.first().map_or(element_size, |size| *size as usize) }),
+        2 => Some(Codec::Shuffle {
+            element_size: client_data.first().map_or(element_size, |size| *size as usize),
+        }),
         3 => Some(Codec::Fletcher32),
         4 => client_data.first_chunk().map(|client_data| Codec::Szip { client_data: *client_data }),
         5 => nbit(client_data).map(Codec::Nbit),
@@ -229,9 +231,14 @@ mod tests {
     #[test]
     fn what_cannot_be_decoded_is_named() {
         assert_eq!(codec_of_filter(32017, &[], None, 4), Err("filter 32017 (sz) has no decoder".to_owned()));
-        assert_eq!(codec_of_filter(300, &[], Some("mine"), 4), Err("filter 300 (mine) has no decoder".to_owned()));
+        assert_eq!(
+            codec_of_filter(300, &[], Some("mine"), 4),
+            Err("filter 300 (mine) has no decoder".to_owned())
+        );
         assert_eq!(codec_of_filter(301, &[], None, 4), Err("filter 301 (unknown) has no decoder".to_owned()));
-        for (id, words) in [(4, &[1, 2, 3][..]), (5, &[1]), (5, &[9, 0, 1, 3, 8, u32::MAX]), (32008, &[0, 0, 4, 0, 9])] {
+        for (id, words) in
+            [(4, &[1, 2, 3][..]), (5, &[1]), (5, &[9, 0, 1, 3, 8, u32::MAX]), (32008, &[0, 0, 4, 0, 9])]
+        {
             assert!(codec_of_filter(id, words, None, 4).unwrap_err().contains("client data"), "{id}");
         }
     }

@@ -51,7 +51,9 @@ fn check(from: &StoredNumber) -> Result<(), CodecError> {
     let n_bits = size(from) as u64 * 8;
     let fits = |position: u32, length: u32| u64::from(position) + u64::from(length) <= n_bits;
     let is_sound = match from {
-        StoredNumber::Integer { precision, bit_offset, .. } => *precision > 0 && fits(*bit_offset, *precision),
+        StoredNumber::Integer { precision, bit_offset, .. } => {
+            *precision > 0 && fits(*bit_offset, *precision)
+        }
         StoredNumber::Float {
             sign_position,
             exponent_position,
@@ -98,7 +100,11 @@ fn field(bits: u128, position: u32, length: u32) -> u128 {
 /// An integer in the representation of `to`, and the byte order that it has there.
 fn integer(bits: u128, signed: bool, precision: u32, to: &DataType) -> Result<(u64, ByteOrder), CodecError> {
     let is_negative = signed && field(bits, precision - 1, 1) == 1;
-    let value = if is_negative { (bits | u128::MAX.checked_shl(precision).unwrap_or(0)) as i128 } else { bits as i128 };
+    let value = if is_negative {
+        (bits | u128::MAX.checked_shl(precision).unwrap_or(0)) as i128
+    } else {
+        bits as i128
+    };
     if bits > i128::MAX as u128 && !is_negative {
         return Err(not_exact(bits, to));
     }
@@ -149,9 +155,9 @@ fn float(bits: u128, from: &StoredNumber, to_size: u8) -> Result<u64, CodecError
         (false, 0) => (mantissa, 1 - i64::from(*exponent_bias)),
         (false, _) => (mantissa, exponent - i64::from(*exponent_bias)),
     };
-    target
-        .exactly(sign, significand, power - i64::from(fraction_bits))
-        .ok_or_else(|| not_exact(format!("{bits:#x}"), &DataType::Float { size: to_size, order: ByteOrder::Big }))
+    target.exactly(sign, significand, power - i64::from(fraction_bits)).ok_or_else(|| {
+        not_exact(format!("{bits:#x}"), &DataType::Float { size: to_size, order: ByteOrder::Big })
+    })
 }
 
 /// An interchange format of IEEE 754.
@@ -274,9 +280,10 @@ mod tests {
     #[test]
     fn integers_of_few_bits_are_widened_with_their_sign() {
         let to = DataType::Int { size: 2, order: Big };
-        assert_eq!(convert(&[0xff, 0x0f, 0xff, 0x07], &twelve_bits(true, 0, Little), &to).unwrap(), [
-            0xff, 0xff, 0x07, 0xff
-        ]);
+        assert_eq!(
+            convert(&[0xff, 0x0f, 0xff, 0x07], &twelve_bits(true, 0, Little), &to).unwrap(),
+            [0xff, 0xff, 0x07, 0xff]
+        );
         let to = DataType::UInt { size: 4, order: Little };
         assert_eq!(convert(&[0xff, 0xf5], &twelve_bits(false, 4, Big), &to).unwrap(), [0xff, 0x0f, 0, 0]);
     }

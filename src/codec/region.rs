@@ -86,7 +86,9 @@ pub fn len_bytes(shape: &[u64], element_size: usize) -> Result<usize, CodecError
         return Ok(0);
     }
     let product = shape.iter().try_fold(element_size, |product, length| {
-        product.checked_mul(usize::try_from(*length).ok()?).filter(|product| isize::try_from(*product).is_ok())
+        product
+            .checked_mul(usize::try_from(*length).ok()?)
+            .filter(|product| isize::try_from(*product).is_ok())
     });
     product.ok_or_else(|| CodecError::TooLarge {
         message: format!("an array of shape {shape:?} of elements of {element_size} bytes is too large"),
@@ -212,9 +214,11 @@ mod tests {
         let mut index = vec![0; copied.len()];
         for _ in 0..n {
             let linear = |shape: &[u64], start: &[u64]| {
-                shape.iter().zip(start.iter().zip(&index)).fold(0, |linear, (length, (start, i))| {
-                    linear * length + start + i
-                }) as usize
+                shape
+                    .iter()
+                    .zip(start.iter().zip(&index))
+                    .fold(0, |linear, (length, (start, i))| linear * length + start + i)
+                    as usize
                     * element_size
             };
             let (from, to) = (linear(src.1, src.2), linear(dst.1, dst.2));

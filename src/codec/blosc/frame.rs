@@ -105,9 +105,9 @@ impl Frame {
             (0x81, _) => Ok(vec![0; self.n_bytes]),
             (0x82, 4) => Ok(f32::NAN.to_le_bytes().repeat(self.n_bytes / 4)),
             (0x82, 8) => Ok(f64::NAN.to_le_bytes().repeat(self.n_bytes / 8)),
-            (high, _) => {
-                Err(CodecError::corrupt(format!("the blosc2 frame has a chunk at the unknown place {high:#x}")))
-            }
+            (high, _) => Err(CodecError::corrupt(format!(
+                "the blosc2 frame has a chunk at the unknown place {high:#x}"
+            ))),
         }
     }
 }

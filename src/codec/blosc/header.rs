@@ -168,8 +168,11 @@ impl Pipeline {
                 return Err(CodecError::unsupported(format!("blosc with {what} has no decoder")));
             }
         }
-        let filters: Result<Vec<_>, _> =
-            codes.iter().zip(parameters).filter_map(|(code, parameter)| Filter::parse(*code, *parameter)).collect();
+        let filters: Result<Vec<_>, _> = codes
+            .iter()
+            .zip(parameters)
+            .filter_map(|(code, parameter)| Filter::parse(*code, *parameter))
+            .collect();
         Ok(Self { filters: filters?, special: special(flags)? })
     }
 }
