@@ -11,6 +11,7 @@ pub mod error;
 pub mod format;
 pub mod index;
 pub mod manifest;
+pub mod names;
 pub mod read;
 pub mod reference;
 pub mod verify;

@@ -3,10 +3,13 @@
 //! Several plugins offer the same keys below different paths; what they share is here. A [`Store`] says
 //! which [`View`]s its keys come from, its [`handler`](Store::handler) answers GET, HEAD and PROPFIND.
 //!
+//! Names with `#` or `?` are found although clients cut their URLs there, where that is certain.
+//!
 //! Only a key that can never exist and a chunk that was never written are 404: every Zarr client reads
 //! that as the fill value.
 
 mod chunk;
+mod cut;
 mod document;
 mod href;
 mod listing;
@@ -49,9 +52,10 @@ impl Store {
     /// Answers GET and HEAD of a key: a document, a chunk, or the listing of a node.
     ///
     /// # Errors
-    /// 404 for a key that can never exist and a chunk that was never written; whatever keeps the bytes
-    /// from being exactly right.
-    pub async fn answer(self, request: StoreRequest) -> Result<Response, Problem> {
+    /// 404 for a key that can never exist and a chunk that was never written; 400 for the beginning of
+    /// names with `#`; whatever keeps the bytes from being exactly right.
+    pub async fn answer(self, mut request: StoreRequest) -> Result<Response, Problem> {
+        cut::put_back_query(self, &mut request);
         for view in self.views {
             let hierarchy = Hierarchy::of(&request.manifest, *view);
             match ZarrKey::parse(&hierarchy, &request.key) {
@@ -60,12 +64,13 @@ impl Store {
                     return document::answer(&request, &hierarchy, &path, kind).await;
                 }
                 Some(ZarrKey::Node { .. } | ZarrKey::ChunkDirectory { .. }) => {
+                    cut::check_listing(self, &request)?;
                     return listing::answer(self, &request).await;
                 }
                 None => {}
             }
         }
-        Err(request.not_found())
+        cut::answer(self, &request).await?.ok_or_else(|| request.not_found())
     }
 }
 

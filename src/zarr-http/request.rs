@@ -19,6 +19,8 @@ pub struct StoreRequest {
     pub manifest: Arc<Manifest>,
     /// The key, percent-decoded once, without slashes at its ends; empty for the root.
     pub key: String,
+    /// What follows `?`, as it arrived.
+    pub query: Option<String>,
     /// GET or HEAD.
     pub method: Method,
     /// Headers of the request.
@@ -38,6 +40,7 @@ impl FromRequestParts<AppState> for StoreRequest {
             app: Arc::clone(app),
             manifest,
             key,
+            query: parts.uri.query().map(str::to_owned),
             method: parts.method.clone(),
             headers: parts.headers.clone(),
             path,

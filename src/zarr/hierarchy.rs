@@ -25,6 +25,8 @@ pub struct Hierarchy {
     /// Paths and nodes, parents first, in the order of the file.
     nodes: Vec<(String, Node)>,
     by_path: HashMap<String, usize>,
+    /// Numbers of the nodes whose paths clients cut: those with `#` or `?`.
+    cut: Vec<usize>,
 }
 
 struct V2(Arc<Hierarchy>);
@@ -34,7 +36,7 @@ struct Core(Arc<Hierarchy>);
 impl Hierarchy {
     /// The nodes of `dataset` in `view`.
     pub fn new(dataset: &Dataset, view: View) -> Self {
-        let mut hierarchy = Self { view, nodes: Vec::new(), by_path: HashMap::new() };
+        let mut hierarchy = Self { view, nodes: Vec::new(), by_path: HashMap::new(), cut: Vec::new() };
         hierarchy.add_group("", &dataset.root, &mut Vec::new());
         hierarchy
     }
@@ -69,6 +71,9 @@ impl Hierarchy {
     fn add(&mut self, path: String, node: Node) {
         if !self.by_path.contains_key(&path) {
             self.by_path.insert(path.clone(), self.nodes.len());
+            if path.contains(['#', '?']) {
+                self.cut.push(self.nodes.len());
+            }
             self.nodes.push((path, node));
         }
     }
@@ -102,6 +107,12 @@ impl Hierarchy {
             Node::Array(array) => Some(array.as_ref()),
             Node::Group(_) => None,
         })
+    }
+
+    /// The nodes with `#` or `?` in their paths that begin so, in the order of the file.
+    pub fn nodes_beginning<'a>(&'a self, beginning: &str) -> impl Iterator<Item = &'a Node> {
+        let cut = self.cut.iter().filter_map(|number| self.nodes.get(*number));
+        cut.filter_map(move |(path, node)| path.starts_with(beginning).then_some(node))
     }
 
     /// Nodes below a group, with their paths relative to it.

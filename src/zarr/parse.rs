@@ -25,7 +25,7 @@ mod shard;
 
 pub use array::{ArrayMetadata, Elements, Member, array_v2, array_v3};
 pub use attributes::attributes;
-pub use dataset::{DatasetBuilder, is_servable_name};
+pub use dataset::DatasetBuilder;
 pub use hierarchy::{MetadataLimits, NodeMetadata, StoreMetadata, hierarchy_v2, hierarchy_v3};
 pub use json::parse as parse_json;
 pub use keys::ChunkKeys;

@@ -144,7 +144,8 @@ fn check_order(header: &Header, variables: &[VariableLayout]) -> Result<()> {
                     layout.begin
                 )));
             }
-            end = layout.begin.saturating_add(layout.len_bytes.checked_next_multiple_of(4).unwrap_or(u64::MAX));
+            end =
+                layout.begin.saturating_add(layout.len_bytes.checked_next_multiple_of(4).unwrap_or(u64::MAX));
         }
     }
     Ok(())
@@ -180,7 +181,13 @@ fn one_record(header: &Header, variable: &HeaderVariable) -> Result<VariableLayo
             header.len_bytes
         )));
     }
-    Ok(VariableLayout { shape, begin: variable.begin, len_bytes, record_stride: is_record.then_some(0), is_unwritten: false })
+    Ok(VariableLayout {
+        shape,
+        begin: variable.begin,
+        len_bytes,
+        record_stride: is_record.then_some(0),
+        is_unwritten: false,
+    })
 }
 
 /// Bytes from one record to the next: every variable's part is padded to four bytes, unless there is

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 
+use thermocline_core::names::reserved;
 use thermocline_model::{
     Attributes, Codec, DataType, Dataset, Dimension, Encoding, Group, Note, Refusal, Storage, Variable,
     Verification,
@@ -10,12 +11,9 @@ use thermocline_model::{
 use super::array::{ArrayMetadata, Elements, Member};
 use super::hierarchy::{NodeMetadata, StoreMetadata};
 
-/// Names that mean something to Zarr itself.
-const RESERVED: [&str; 7] = [".", "..", "zarr.json", ".zarray", ".zattrs", ".zgroup", ".zmetadata"];
-
-/// True for a name that can be a node of its own and a segment of a key.
-pub fn is_servable_name(name: &str) -> bool {
-    !name.is_empty() && !name.contains('/') && !name.starts_with("__") && !RESERVED.contains(&name)
+/// Why a path cannot be served: a name on it cannot.
+fn reason_of_path(path: &str) -> &'static str {
+    path.split('/').find_map(reserved).unwrap_or("a name on the path cannot be served")
 }
 
 /// Puts the tree of a dataset together.
@@ -37,7 +35,7 @@ impl DatasetBuilder {
             if let Some(group) = builder.group(path) {
                 group.attrs = attrs.clone();
             } else {
-                builder.note(path, "a name on its path means something to Zarr, left out");
+                builder.note(path, format!("is left out: {}", reason_of_path(path)));
             }
         }
         builder
@@ -105,12 +103,12 @@ impl DatasetBuilder {
     /// Adds a variable; its dimensions may still lack names.
     fn add(&mut self, path: &str, variable: Variable) {
         let parent = path.rsplit_once('/').map_or("", |(parent, _)| parent);
-        let is_servable = is_servable_name(&variable.name);
+        let is_servable = reserved(&variable.name).is_none();
         match self.group(parent).filter(|_| is_servable) {
             Some(group) => group.variables.push(variable),
             None => self.dataset.refusals.push(Refusal {
                 path: path.to_owned(),
-                reason: format!("the name {path:?} means something to Zarr itself"),
+                reason: reason_of_path(path).to_owned(),
                 dtype: format!("{:?}", variable.dtype),
                 shape: variable.shape,
             }),
@@ -121,7 +119,7 @@ impl DatasetBuilder {
     fn group(&mut self, path: &str) -> Option<&mut Group> {
         let mut group = &mut self.dataset.root;
         for name in path.split('/').filter(|_| !path.is_empty()) {
-            if !is_servable_name(name) {
+            if reserved(name).is_some() {
                 return None;
             }
             let position = group.groups.iter().position(|child| child.name == name);

@@ -3,12 +3,12 @@ use proptest::prelude::*;
 
 fn fixed(shape: &[u64], element_bytes: u64) -> VariableLayout {
     let len_bytes = shape.iter().product::<u64>() * element_bytes;
-    VariableLayout { shape: shape.to_vec(), begin: 1000, len_bytes, record_stride: None }
+    VariableLayout { shape: shape.to_vec(), begin: 1000, len_bytes, record_stride: None, is_unwritten: false }
 }
 
 fn record(shape: &[u64], element_bytes: u64, stride: u64) -> VariableLayout {
     let len_bytes = shape[1..].iter().product::<u64>() * element_bytes;
-    VariableLayout { shape: shape.to_vec(), begin: 1000, len_bytes, record_stride: Some(stride) }
+    VariableLayout { shape: shape.to_vec(), begin: 1000, len_bytes, record_stride: Some(stride), is_unwritten: false }
 }
 
 #[test]
