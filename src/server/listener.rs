@@ -12,7 +12,7 @@ use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto::Builder;
 use hyper_util::server::graceful::GracefulShutdown;
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::Semaphore;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tower::ServiceExt;
@@ -41,12 +41,11 @@ pub(crate) async fn serve(
     let protocol = Arc::new(protocol(config));
     let graceful = GracefulShutdown::new();
     loop {
-        let Ok(permit) = Arc::clone(&connections).acquire_owned().await else { break };
         let accepted = tokio::select! {
-            accepted = listener.accept() => accepted,
+            accepted = accept(&listener, &connections) => accepted,
             () = shutdown.cancelled() => break,
         };
-        let (stream, peer) = match accepted {
+        let (stream, peer, permit) = match accepted {
             Ok(accepted) => accepted,
             Err(error) => {
                 wait_after(&error).await;
@@ -62,6 +61,16 @@ pub(crate) async fn serve(
     }
     drop(listener);
     tokio::time::timeout(config.shutdown_grace.0, graceful.shutdown()).await.is_ok()
+}
+
+/// The next connection, once there is room for it.
+async fn accept(
+    listener: &TcpListener,
+    connections: &Arc<Semaphore>,
+) -> io::Result<(TcpStream, SocketAddr, OwnedSemaphorePermit)> {
+    let permit = Arc::clone(connections).acquire_owned().await.map_err(io::Error::other)?;
+    let (stream, peer) = listener.accept().await?;
+    Ok((stream, peer, permit))
 }
 
 fn protocol(config: &ServerConfig) -> Builder<TokioExecutor> {
@@ -109,5 +118,97 @@ async fn wait_after(error: &io::Error) {
     if !is_gone {
         warn!(%error, "cannot accept connections, will retry");
         tokio::time::sleep(ACCEPT_PAUSE).await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::num::NonZeroU32;
+
+    use axum::routing::get;
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use tokio::sync::Notify;
+    use tokio::task::JoinHandle;
+
+    use super::*;
+    use crate::config::Span;
+
+    const REQUEST: &[u8] = b"GET /slow HTTP/1.1\r\nHost: test\r\nConnection: close\r\n\r\n";
+
+    /// A server whose `/slow` says that it was asked, and answers after a quarter of a second.
+    async fn server(
+        config: ServerConfig,
+        asked: &Arc<Notify>,
+    ) -> (SocketAddr, CancellationToken, JoinHandle<bool>) {
+        let asked = Arc::clone(asked);
+        let slow = get(async move || {
+            asked.notify_one();
+            tokio::time::sleep(Duration::from_millis(250)).await;
+            "done"
+        });
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let (shutdown, router) = (CancellationToken::new(), Router::new().route("/slow", slow));
+        let token = shutdown.clone();
+        let running =
+            tokio::spawn(async move { serve(listener, router, &config, &TaskTracker::new(), token).await });
+        (address, shutdown, running)
+    }
+
+    async fn answer(mut stream: TcpStream) -> String {
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).await.unwrap();
+        answer
+    }
+
+    #[tokio::test]
+    async fn a_running_request_is_answered_before_the_end() {
+        let asked = Arc::new(Notify::new());
+        let (address, shutdown, running) = server(ServerConfig::default(), &asked).await;
+        let mut stream = TcpStream::connect(address).await.unwrap();
+        stream.write_all(REQUEST).await.unwrap();
+        asked.notified().await;
+
+        shutdown.cancel();
+
+        assert!(answer(stream).await.ends_with("done"));
+        assert!(running.await.unwrap(), "nothing was cut off");
+    }
+
+    #[tokio::test]
+    async fn a_request_beyond_the_grace_period_is_cut_off() {
+        let config = ServerConfig { shutdown_grace: Span(Duration::from_millis(20)), ..Default::default() };
+        let asked = Arc::new(Notify::new());
+        let (address, shutdown, running) = server(config, &asked).await;
+        let mut stream = TcpStream::connect(address).await.unwrap();
+        stream.write_all(REQUEST).await.unwrap();
+        asked.notified().await;
+
+        shutdown.cancel();
+
+        assert!(!running.await.unwrap());
+    }
+
+    #[tokio::test]
+    async fn a_server_without_room_for_connections_shuts_down() {
+        let config = ServerConfig { max_connections: NonZeroU32::MIN, ..Default::default() };
+        let asked = Arc::new(Notify::new());
+        let (address, shutdown, running) = server(config, &asked).await;
+        let mut only = TcpStream::connect(address).await.unwrap();
+        only.write_all(REQUEST).await.unwrap();
+        asked.notified().await;
+
+        shutdown.cancel();
+
+        assert!(running.await.unwrap());
+    }
+
+    #[tokio::test]
+    async fn a_client_that_never_ends_its_request_is_dropped() {
+        let config = ServerConfig { header_timeout: Span(Duration::from_millis(100)), ..Default::default() };
+        let (address, ..) = server(config, &Arc::default()).await;
+        let mut stream = TcpStream::connect(address).await.unwrap();
+        stream.write_all(b"GET /slow HTTP/1.1\r\nHost:").await.unwrap();
+        assert!(!answer(stream).await.contains("200 OK"));
     }
 }
