@@ -62,7 +62,7 @@ fn special_values(special: Special, header: &Header, stored: &[u8]) -> Result<Ve
             .map(<[u8]>::to_vec)
             .ok_or_else(|| CodecError::corrupt("the blosc chunk lacks the value that it repeats"))?,
     };
-    if header.n_bytes % value.len() != 0 {
+    if !header.n_bytes.is_multiple_of(value.len()) {
         return Err(CodecError::corrupt("the blosc chunk does not hold whole values"));
     }
     Ok(value.repeat(header.n_bytes / value.len()))

@@ -121,8 +121,8 @@ impl<'a> Steps<'a> {
 /// How many records hold the elements: a member that is an array gives several elements each.
 fn members_in(codec: &Codec, n_elements: usize, spec: &ChunkSpec<'_>) -> Result<usize, CodecError> {
     let Codec::Member { size, .. } = codec else { return Ok(n_elements) };
-    let n_bytes = n_elements.checked_mul(spec.dtype.len_bytes().unwrap_or(1)).unwrap_or(usize::MAX);
-    if *size == 0 || n_bytes % size != 0 {
+    let n_bytes = n_elements.saturating_mul(spec.dtype.len_bytes().unwrap_or(1));
+    if *size == 0 || !n_bytes.is_multiple_of(*size) {
         return Err(CodecError::corrupt(format!("members of {size} bytes do not fill {n_bytes} bytes")));
     }
     Ok(n_bytes / size)

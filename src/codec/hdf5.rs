@@ -58,7 +58,8 @@ pub fn codec_of_filter(
 
 /// What a filter is called: by the file, else by the registry.
 fn filter_name(id: u16, name: Option<&str>) -> &str {
-    let registered = match id {
+    
+    (match id {
         1 => "deflate",
         2 => "shuffle",
         3 => "fletcher32",
@@ -99,8 +100,7 @@ fn filter_name(id: u16, name: Option<&str>) -> &str {
         32029 => "terse/prolix",
         32030 => "ffmpeg",
         _ => return name.filter(|name| !name.is_empty()).unwrap_or("unknown"),
-    };
-    registered
+    }) as _
 }
 
 /// Words: filter revision, Blosc format, type size, chunk length, level, shuffling, compressor.

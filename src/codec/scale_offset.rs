@@ -42,7 +42,8 @@ impl Parameters {
         let words: &[u32; N_WORDS] = dtype.client_data.as_slice().try_into().map_err(|_| {
             CodecError::corrupt(format!("scale-offset has {} client data", dtype.client_data.len()))
         })?;
-        let [method, factor, n_elements, class, size, _sign, order, has_fill, fill_low, fill_high, ..] = *words;
+        let [method, factor, n_elements, class, size, _sign, order, has_fill, fill_low, fill_high, ..] =
+            *words;
         let class = match (class, method) {
             (0, 2) => Class::Integer { bits: (factor as i32).max(0) as u32 },
             (1, 0) => Class::Float { decimals: factor as i32 },
