@@ -276,13 +276,15 @@ pub(super) fn stat(roots: &[Root], href: &str) -> Result<Option<Object>> {
 }
 
 /// All files below a directory (or the file itself), sorted by path. Links that leave the roots are skipped.
+///
+/// What cannot be read is an error: a chunk that is not listed would look as if it was never written.
 pub(super) fn list(roots: &[Root], href: &str) -> Result<Vec<Object>> {
     if resolve(roots, href)?.is_none() {
         return Err(Error::not_found(format!("no directory {href}")));
     }
     let mut found = Vec::new();
     for entry in walkdir::WalkDir::new(href).follow_links(true).sort_by_file_name() {
-        let Ok(entry) = entry else { continue };
+        let entry = entry.map_err(|cause| unlisted(href, cause))?;
         let Some(path) = entry.path().to_str() else { continue };
         if !entry.file_type().is_file() {
             continue;
@@ -290,9 +292,13 @@ pub(super) fn list(roots: &[Root], href: &str) -> Result<Vec<Object>> {
         if entry.path_is_symlink() && resolve(roots, path).is_err() {
             continue;
         }
-        if let Ok(metadata) = entry.metadata() {
-            found.push(object(path, &metadata));
-        }
+        let metadata = entry.metadata().map_err(|cause| unlisted(href, cause))?;
+        found.push(object(path, &metadata));
     }
     Ok(found)
+}
+
+fn unlisted(href: &str, cause: walkdir::Error) -> Error {
+    let kind = ErrorKind::Unavailable { retry_after: Duration::from_secs(10) };
+    Error::new(kind, format!("cannot list {href}")).with_source(cause)
 }
