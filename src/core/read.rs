@@ -247,6 +247,21 @@ impl Reader {
         Ok(found)
     }
 
+    /// Numbers of the objects that a chunk is read from, at most 16: to tell which of them changed.
+    ///
+    /// # Errors
+    /// Those of loading the chunk table.
+    pub async fn objects_of(
+        &self,
+        manifest: &Arc<Manifest>,
+        variable: &Variable,
+        form: &ChunkForm,
+        index: &[u64],
+    ) -> Result<Vec<u32>> {
+        let table = manifest.table(variable).await?;
+        derive::objects_below(&table, variable, &form.region(variable, index))
+    }
+
     /// The route that a variable takes in a form.
     ///
     /// # Errors

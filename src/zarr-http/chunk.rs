@@ -7,6 +7,7 @@ use thermocline_core::read::ChunkHead;
 use thermocline_core::{Error, ErrorKind};
 use thermocline_http::Problem;
 use thermocline_http::conditional::{Representation, precondition, respond, respond_head};
+use thermocline_model::Variable;
 use thermocline_zarr::ZarrArray;
 
 use crate::StoreRequest;
@@ -32,10 +33,25 @@ pub(crate) async fn answer(
             return Ok(response);
         }
     }
-    let chunk = reader.chunk(&request.manifest, variable, &array.form, index).await;
-    let chunk = chunk.map_err(chunk_problem)?.ok_or_else(|| request.not_found())?;
+    let chunk = match reader.chunk(&request.manifest, variable, &array.form, index).await {
+        Ok(chunk) => chunk.ok_or_else(|| request.not_found())?,
+        Err(error) => {
+            if matches!(error.kind(), ErrorKind::Changed { .. } | ErrorKind::Lost) {
+                report_change(request, variable, array, index).await;
+            }
+            return Err(chunk_problem(error));
+        }
+    };
     let representation = representation(request, &chunk.head);
     Ok(respond(&request.method, &request.headers, &representation, chunk.bytes))
+}
+
+/// Tells the catalog which objects to look at: one of them is not as it was indexed.
+async fn report_change(request: &StoreRequest, variable: &Variable, array: &ZarrArray, index: &[u64]) {
+    let found = request.app.reader.objects_of(&request.manifest, variable, &array.form, index).await;
+    for number in found.unwrap_or_default() {
+        request.app.catalog.suspect(request.manifest.id.as_str(), number);
+    }
 }
 
 /// The problem that an error is for a chunk: never 404, which would read as the fill value.

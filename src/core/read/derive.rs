@@ -99,6 +99,25 @@ pub(super) fn covering_tag(
     Ok(is_written.then(|| etag::of_chunks(objects, chunks.into_iter())))
 }
 
+/// Most objects that [`objects_below`] names.
+const MAX_OBJECTS: usize = 16;
+
+/// Numbers of the objects that hold the stored chunks below a region, each once.
+pub(super) fn objects_below(table: &ChunkTable, variable: &Variable, region: &Region) -> Result<Vec<u32>> {
+    let grid = stored_grid(variable)?;
+    let mut numbers = Vec::new();
+    for index in covering(variable, region)? {
+        let place = grid.linear(&index).and_then(|linear| table.get(linear)).map(|chunk| chunk.part.place);
+        if let Some(Place::Object(number) | Place::Format(number)) = place
+            && numbers.len() < MAX_OBJECTS
+            && !numbers.contains(&number)
+        {
+            numbers.push(number);
+        }
+    }
+    Ok(numbers)
+}
+
 fn stored_grid(variable: &Variable) -> Result<thermocline_model::ChunkGrid> {
     variable.stored_grid().ok_or_else(|| Error::internal(format!("{:?} has no chunk grid", variable.name)))
 }
