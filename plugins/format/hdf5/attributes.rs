@@ -117,10 +117,9 @@ fn dense_attributes(
         let id = cursor.take(8)?;
         let flags = cursor.u8()?;
         let order = cursor.u32()?;
-        let body = file.heap_object(heap, id);
-        let body = body.and_then(|body| {
-            if flags & 0x02 != 0 { file.shared_body(kind::ATTRIBUTE, &body) } else { Ok(body) }
-        });
+        let is_shared = flags & 0x02 != 0;
+        let heap = if is_shared { file.shared_heap(kind::ATTRIBUTE) } else { Ok(heap) };
+        let body = heap.and_then(|heap| file.heap_object(heap, id));
         let attribute = body.and_then(|body| parse(file, &body));
         found.push((Some(u64::from(order)), keep(attribute)?));
     }

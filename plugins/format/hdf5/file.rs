@@ -149,6 +149,14 @@ impl File {
         Ok(message.body.clone())
     }
 
+    /// The heap in which messages of a kind are shared.
+    pub(crate) fn shared_heap(&self, message_kind: u16) -> Result<u64> {
+        let bit = 1_u16.checked_shl(u32::from(message_kind)).unwrap_or(0);
+        let heap = self.shared_heaps.iter().find(|(kinds, _)| kinds & bit != 0);
+        let heap = heap.map(|(_, heap)| *heap);
+        heap.ok_or_else(|| Error::corrupt("a shared message of a kind that is not shared"))
+    }
+
     /// What a reference to a shared message of a kind leads to.
     pub(crate) fn shared_body(&self, message_kind: u16, reference: &[u8]) -> Result<Bytes> {
         let mut cursor = Cursor::new(reference, self.sizes());
@@ -161,11 +169,8 @@ impl File {
         }
         if version == 3 && place == 1 {
             let id = cursor.take(8)?;
-            let bit = 1_u16.checked_shl(u32::from(message_kind)).unwrap_or(0);
-            let heap = self.shared_heaps.iter().find(|(kinds, _)| kinds & bit != 0);
-            let (_, heap) =
-                heap.ok_or_else(|| Error::corrupt("a shared message of a kind that is not shared"))?;
-            return self.heap_object(*heap, id);
+            let heap = self.shared_heap(message_kind)?;
+            return self.heap_object(heap, id);
         }
         let address = cursor.address()?.ok_or_else(|| Error::corrupt("a shared message without address"))?;
         let header = ObjectHeader::read(self, address)?;
