@@ -58,7 +58,7 @@ enum Stage {
 /// `n_bytes` is the length of a chunk's elements; `None` for texts of any length.
 pub(crate) fn is_expressible(view: View, codecs: &[Codec], dtype: &DataType, n_bytes: Option<u64>) -> bool {
     let is_text = *dtype == DataType::String;
-    if is_text != codecs.iter().any(|codec| *codec == Codec::VlenUtf8) {
+    if is_text != codecs.contains(&Codec::VlenUtf8) {
         return false;
     }
     let mut stage = Stage::Array;

@@ -28,8 +28,11 @@ pub(super) struct FakeFormat {
     pub(super) n_indexed: AtomicUsize,
     pub(super) gate: Gate,
     /// Called with the file while it is indexed.
-    pub(super) meanwhile: Mutex<Option<Box<dyn Fn(&std::path::Path) + Send>>>,
+    pub(super) meanwhile: Mutex<Option<Meanwhile>>,
 }
+
+/// What happens to a file while it is indexed.
+pub(super) type Meanwhile = Box<dyn Fn(&std::path::Path) + Send>;
 
 /// Holds indexing until it is opened.
 #[derive(Default)]
