@@ -58,7 +58,6 @@ pub fn codec_of_filter(
 
 /// What a filter is called: by the file, else by the registry.
 fn filter_name(id: u16, name: Option<&str>) -> &str {
-    
     (match id {
         1 => "deflate",
         2 => "shuffle",

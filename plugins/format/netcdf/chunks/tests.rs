@@ -8,7 +8,13 @@ fn fixed(shape: &[u64], element_bytes: u64) -> VariableLayout {
 
 fn record(shape: &[u64], element_bytes: u64, stride: u64) -> VariableLayout {
     let len_bytes = shape[1..].iter().product::<u64>() * element_bytes;
-    VariableLayout { shape: shape.to_vec(), begin: 1000, len_bytes, record_stride: Some(stride), is_unwritten: false }
+    VariableLayout {
+        shape: shape.to_vec(),
+        begin: 1000,
+        len_bytes,
+        record_stride: Some(stride),
+        is_unwritten: false,
+    }
 }
 
 #[test]
