@@ -58,11 +58,11 @@ impl Addresses {
     /// The addresses that clients of `base` can reach.
     pub(crate) fn new(app: &App, base: &BaseUrl, manifest: &Manifest, target: Target) -> Self {
         let dataset = base.dataset(manifest.id.as_str());
-        let objects = manifest.dataset.objects.iter().enumerate();
+        let objects = &manifest.dataset.objects;
         let objects = match target {
-            Target::Source => objects.map(|(_, object)| source_url(&object.href)).collect(),
+            Target::Source => objects.iter().map(|object| source_url(&object.href)).collect(),
             Target::Server if app.config.serve_objects => {
-                objects.map(|(number, _)| format!("{dataset}/objects/{number}")).collect()
+                (0..objects.len()).map(|number| format!("{dataset}/objects/{number}")).collect()
             }
             Target::Server => Vec::new(),
         };

@@ -45,11 +45,14 @@ fn decoded_type(dtype: DataType, attrs: &[(&str, Attribute)]) -> String {
     decoded(&group(vec![variable("v", &["x"], dtype, attrs)])).variables[0].dtype.clone()
 }
 
+/// A stored type, attributes, and the type that xarray gives.
+type Case<'a> = (DataType, &'a [(&'a str, Attribute)], &'a str);
+
 /// Expected types are those that xarray 2026.9 gives for the same values and attributes.
 #[test]
 fn packed_and_masked_values_get_xarrays_types() {
     use NumberType::{F32, F64, I8, I16, I32};
-    let cases: [(DataType, &[(&str, Attribute)], &str); 20] = [
+    let cases: [Case<'_>; 20] = [
         (int(2), &[("scale_factor", real(F64, 0.1)), ("add_offset", real(F64, 1.0))], "float64"),
         (int(2), &[("scale_factor", real(F32, 0.1)), ("add_offset", real(F32, 1.0))], "float32"),
         (int(4), &[("scale_factor", real(F32, 0.1)), ("add_offset", real(F32, 1.0))], "float64"),
