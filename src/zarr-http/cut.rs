@@ -5,6 +5,7 @@
 //! arrives, which is no key: its answer must not be 404, which reads as the fill value, nor a listing, which
 //! reads as a chunk.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use axum::response::Response;
@@ -12,10 +13,14 @@ use http::header::ACCEPT;
 use percent_encoding::percent_decode_str;
 use thermocline_core::{Error, ErrorKind};
 use thermocline_http::Problem;
+use thermocline_model::ChunkIndex;
 use thermocline_zarr::{Hierarchy, Node, View, ZarrArray};
 
 use crate::href::encoded_path;
-use crate::{Store, StoreRequest, chunk};
+use crate::{Store, StoreRequest, chunk, chunk_problem};
+
+/// Most arrays of all views that a cut name is compared with.
+const MAX_MEANT: usize = 16;
 
 /// Puts the query of a request back into its key, if there are names that begin with the key and `?`.
 pub(crate) fn put_back_query(store: Store, request: &mut StoreRequest) {
@@ -44,7 +49,7 @@ fn arrays_cut_to<'h>(hierarchy: &'h Hierarchy, key: &str) -> Vec<&'h ZarrArray> 
     nodes.collect()
 }
 
-/// Answers a key that is the beginning of names with `#`: the chunk, if no other can be meant.
+/// Answers a key that is the beginning of names with `#`: the chunk, if all that can be meant have the same bytes.
 ///
 /// Gives `Ok(None)` for a key that no such name begins with.
 ///
@@ -52,18 +57,33 @@ fn arrays_cut_to<'h>(hierarchy: &'h Hierarchy, key: &str) -> Vec<&'h ZarrArray> 
 /// 400 if it cannot be told what was asked for.
 pub(crate) async fn answer(store: Store, request: &StoreRequest) -> Result<Option<Response>, Problem> {
     let views = store.views.iter().map(|view| Hierarchy::of(&request.manifest, *view));
-    let found: Vec<Arc<Hierarchy>> =
-        views.filter(|hierarchy| !arrays_cut_to(hierarchy, &request.key).is_empty()).collect();
-    if found.is_empty() {
-        return Ok(None);
+    let views: Vec<Arc<Hierarchy>> = views.collect();
+    let found: Vec<&ZarrArray> = views.iter().flat_map(|view| arrays_cut_to(view, &request.key)).collect();
+    let Some(first) = found.first() else { return Ok(None) };
+    if found.len() > MAX_MEANT || !are_same_bytes(request, &found).await? {
+        return Err(ambiguous(&request.key));
     }
-    match only_chunk(found.iter().map(AsRef::as_ref), &request.key) {
-        Some(array) => {
-            let index = vec![0; array.shape().len()];
-            chunk::answer(request, array, &index).await.map(Some)
+    chunk::answer(request, first, &first_index(first)).await.map(Some)
+}
+
+/// True if each array has one chunk and all of them have one entity tag.
+async fn are_same_bytes(request: &StoreRequest, arrays: &[&ZarrArray]) -> Result<bool, Problem> {
+    let mut tags = HashSet::new();
+    for array in arrays {
+        let Some(variable) = array.variable(&request.manifest.dataset) else { return Ok(false) };
+        if array.grid.n_chunks() != 1 {
+            return Ok(false);
         }
-        None => Err(ambiguous(&request.key)),
+        let reader = &request.app.reader;
+        let head = reader.chunk_head(&request.manifest, variable, &array.form, &first_index(array)).await;
+        let Some(head) = head.map_err(chunk_problem)? else { return Ok(false) };
+        tags.insert(head.etag);
     }
+    Ok(tags.len() == 1)
+}
+
+fn first_index(array: &ZarrArray) -> ChunkIndex {
+    vec![0; array.shape().len()]
 }
 
 /// Refuses the listing of a node whose path is also the beginning of names with `#`, but for browsers.
@@ -78,17 +98,6 @@ pub(crate) fn check_listing(store: Store, request: &StoreRequest) -> Result<(), 
         return Ok(());
     }
     Err(ambiguous(&request.key))
-}
-
-/// The array whose name was cut, if it is the only one, has one chunk, and has the same bytes in all views.
-fn only_chunk<'h>(mut views: impl Iterator<Item = &'h Hierarchy>, key: &str) -> Option<&'h ZarrArray> {
-    let only = |hierarchy: &'h Hierarchy| match arrays_cut_to(hierarchy, key).as_slice() {
-        [array] if array.grid.n_chunks() == 1 => Some(*array),
-        _ => None,
-    };
-    let first = only(views.next()?)?;
-    let is_same = |other: &ZarrArray| other.path == first.path && other.form == first.form;
-    views.all(|view| only(view).is_some_and(is_same)).then_some(first)
 }
 
 fn ambiguous(key: &str) -> Problem {
