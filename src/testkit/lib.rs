@@ -4,6 +4,14 @@
 pub mod conformance;
 mod files;
 mod mutant;
+#[cfg(feature = "server")]
+mod server;
+#[cfg(feature = "server")]
+mod toy;
 
 pub use files::{LocalFile, decode_all};
 pub use mutant::mutate;
+#[cfg(feature = "server")]
+pub use server::{Answer, TestServer};
+#[cfg(feature = "server")]
+pub use toy::{ToyChunk, ToyDataset, toy_variable};

@@ -166,3 +166,6 @@ impl ServePlugin for KerchunkPlugin {
 fn operation(summary: &'static str, query: Vec<Parameter>, media_type: &'static str) -> Operation {
     Operation { method: "get", summary, query, media_type }
 }
+
+#[cfg(test)]
+mod tests;

@@ -88,3 +88,6 @@ fn route(path: &'static str, store: Store, summary: &'static str) -> Route {
     let operation = Operation { method: "get", summary, query: Vec::new(), media_type };
     Route { path, handler: store.handler(), operations: vec![operation] }
 }
+
+#[cfg(test)]
+mod tests;
