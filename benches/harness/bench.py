@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import tempfile
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
@@ -29,7 +29,6 @@ class Bench:
     effort: Effort
     cache: Path
     stack: ExitStack
-    notes: list[str] = field(default_factory=list)
 
     @cached_property
     def place(self) -> Path:
@@ -59,12 +58,25 @@ class Bench:
         data.warm(self.data.served)
         return {server.name: server for server in (product, nginx, xpublish)}
 
+    @cached_property
+    def fleet_without_memory(self) -> dict[str, Server]:
+        """The product with next to no memory for chunks, and nginx: both take every chunk from the page cache."""
+        folder = self.folder("fleet")
+        settings = ["state.memory=1 MiB"]
+        product = servers.thermocline(self.tools, self.data.served, folder, folder / "state", settings)
+        self.stack.enter_context(product)
+        product.wait_for(f"/datasets/{data.SMALL}/zarr/.zmetadata")
+        return {product.name: product, "nginx": self.fleet["nginx"]}
+
     def keys(self, dataset: str) -> Path:
         """File with the path of every chunk of the data variable of `dataset`, one a line.
 
         Raises `MeasurementError` when the servers do not send the same bytes for a sample of them: servers
         that do different work cannot be compared.
         """
+        file = self.place / f"{dataset}-keys.txt"
+        if file.exists():
+            return file
         base = f"/datasets/{dataset}/zarr"
         _, document = get(self.fleet["nginx"].port, f"{base}/.zmetadata")
         keys = [key for key in chunk_keys(json.loads(document)["metadata"]) if key.startswith(f"{data.VARIABLE}/")]
@@ -72,6 +84,5 @@ class Bench:
             answers = {get(server.port, f"{base}/{key}") for server in self.fleet.values()}
             if len(answers) != 1 or next(iter(answers))[0] != 200:
                 raise MeasurementError(f"the servers differ on {base}/{key}")
-        file = self.place / f"{dataset}-keys.txt"
         file.write_text("".join(f"{base}/{key}\n" for key in keys))
         return file

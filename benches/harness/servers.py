@@ -80,11 +80,14 @@ class Server:
         processes.stop(self.process)
 
 
-def thermocline(tools: Tools, source: Path, place: Path, state: Path) -> Server:
-    """Starts the product on the files below `source`; logs go to `place`."""
+def thermocline(tools: Tools, source: Path, place: Path, state: Path, settings: Sequence[str] = ()) -> Server:
+    """Starts the product on the files below `source`; logs go to `place`.
+
+    `settings` are keys of its configuration with their values, `SECTION.KEY=VALUE`.
+    """
     port = free_port()
     command = [tools.thermocline, "serve", source, "--listen", f"127.0.0.1:{port}", "--state", state]
-    command += ["--log-level", "warn"]
+    command += ["--log-level", "warn", *(part for setting in settings for part in ("--set", setting))]
     return Server("thermocline", port, processes.start(command, place / "thermocline.log"))
 
 

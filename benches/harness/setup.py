@@ -16,6 +16,8 @@ BENCHES = Path(__file__).resolve().parent.parent
 REPOSITORY = BENCHES.parent
 PROGRAMS = Path(__file__).resolve().parent / "programs"
 
+CONGESTION_CONTROL = Path("/proc/sys/net/ipv4/tcp_congestion_control")
+
 DEBIAN_PACKAGES = {"nginx": "nginx-light", "wrk": "wrk"}
 
 
@@ -65,7 +67,8 @@ def machine(found: Tools) -> dict[str, str]:
     peers = ("xpublish", "xarray", "zarr", "kerchunk", "virtualizarr")
     return {
         "processor": f"{names[0] if names else platform.machine()}, {os.cpu_count()} cores",
-        "system": f"{platform.system()} {platform.release()}",
+        "system": f"{platform.system()} {platform.release()}, TCP {CONGESTION_CONTROL.read_text().strip()}",
+        "load before": f"{os.getloadavg()[0]:.1f}",
         "thermocline": _first_line([found.thermocline, "--version"]),
         "nginx": _first_line([found.nginx, "-v"]),
         "python": platform.python_version(),
