@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use axum::Router;
 use axum::extract::{DefaultBodyLimit, Request};
 use axum::response::{IntoResponse, Response};
+use bytes::Bytes;
 use futures::FutureExt;
 use http::header::{CONTENT_LENGTH, HeaderName};
 use http::{HeaderMap, HeaderValue, Method, Uri};
@@ -80,10 +81,11 @@ impl Front {
     /// Answers a request, whatever happens behind.
     pub(super) async fn answer(&self, mut request: Request) -> Response {
         let started = Instant::now();
-        let (request_id, request_id_header) = self.ids.of(request.headers());
+        let request_id = self.ids.of(request.headers());
         let allowed_origin = self.cors.allowed_origin(request.headers());
         let (method, uri) = (request.method().clone(), request.uri().clone());
-        let asked = Asked { method: &method, path: uri.path(), request_id: &request_id };
+        let asked =
+            Asked { method: &method, path: uri.path(), request_id: request_id.to_str().unwrap_or_default() };
         without_trailing_slash(&mut request);
         let metrics = self.routes.at(request.uri().path()).map_or(&self.elsewhere, |matched| matched.value);
 
@@ -94,7 +96,7 @@ impl Front {
         let mut response = finish::bodies(response, &method);
         let headers = response.headers_mut();
         self.cors.mark(allowed_origin, headers);
-        headers.insert(X_REQUEST_ID, request_id_header);
+        headers.insert(X_REQUEST_ID, request_id);
 
         let len_bytes = http_body::Body::size_hint(response.body()).lower();
         metrics.count(response.status(), len_bytes, started.elapsed());
@@ -179,15 +181,13 @@ impl RequestIds {
     }
 
     /// The id that the request brings, if it is a plain word; else a new one.
-    fn of(&self, headers: &HeaderMap) -> (String, HeaderValue) {
-        let brought = headers.get(X_REQUEST_ID).filter(|value| is_plain(value.as_bytes()));
-        if let Some((text, value)) = brought.and_then(|value| value.to_str().ok().zip(Some(value))) {
-            return (text.to_owned(), value.clone());
+    fn of(&self, headers: &HeaderMap) -> HeaderValue {
+        if let Some(brought) = headers.get(X_REQUEST_ID).filter(|value| is_plain(value.as_bytes())) {
+            return brought.clone();
         }
         let count = self.next.fetch_add(1, Ordering::Relaxed);
-        let id = format!("{:08x}-{count:x}", self.process);
-        let header = HeaderValue::try_from(id.as_str()).unwrap_or(HeaderValue::from_static("none"));
-        (id, header)
+        let id = Bytes::from(format!("{:08x}-{count:x}", self.process));
+        HeaderValue::from_maybe_shared(id).unwrap_or(HeaderValue::from_static("none"))
     }
 }
 
