@@ -138,6 +138,11 @@ pub trait Format: Send + Sync {
         1
     }
 
+    /// Name and version of the libraries that it calls.
+    fn libraries(&self) -> Vec<(&'static str, String)> {
+        Vec::new()
+    }
+
     /// Reads everything but values: groups, variables, attributes, and where each chunk lies.
     ///
     /// # Errors

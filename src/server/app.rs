@@ -147,7 +147,7 @@ pub(crate) async fn start(
             reader: Arc::clone(&parts.reader),
             config: http.clone(),
             plugins,
-            versions: versions::versions(),
+            versions: versions::versions(registry),
         })
     };
     let plugins: Vec<_> = registry

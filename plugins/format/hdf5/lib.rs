@@ -88,6 +88,10 @@ impl Format for Hdf5Format {
         superblock::find_signature(head).is_some()
     }
 
+    fn libraries(&self) -> Vec<(&'static str, String)> {
+        reference::libraries()
+    }
+
     fn index(&self, source: &Source<'_>) -> Result<Indexed> {
         guarded(&source.object.object().href, || index::index(source))
     }

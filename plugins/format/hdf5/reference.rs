@@ -5,6 +5,14 @@ mod library;
 
 use thermocline_core::format::{ReferenceError, ReferenceReader, Source};
 
+/// Name and version of the library.
+pub(crate) fn libraries() -> Vec<(&'static str, String)> {
+    #[cfg(feature = "libhdf5")]
+    return vec![("libhdf5", library::version())];
+    #[cfg(not(feature = "libhdf5"))]
+    Vec::new()
+}
+
 /// Opens a file through libhdf5.
 #[cfg(feature = "libhdf5")]
 pub(crate) fn open(source: &Source<'_>) -> Result<Box<dyn ReferenceReader>, ReferenceError> {

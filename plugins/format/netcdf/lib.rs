@@ -48,6 +48,11 @@ impl Format for NetcdfFormat {
         header::Version::of(head).is_some()
     }
 
+    #[cfg(feature = "libhdf5")]
+    fn libraries(&self) -> Vec<(&'static str, String)> {
+        vec![("libnetcdf", reference::version())]
+    }
+
     fn index(&self, source: &Source<'_>) -> Result<Indexed> {
         index::index(source)
     }

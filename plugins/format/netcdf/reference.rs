@@ -27,6 +27,13 @@ pub(crate) fn open(source: &Source<'_>) -> Result<Box<dyn ReferenceReader>, Refe
     Ok(Box::new(Reference::open(path)?))
 }
 
+/// Version of the library: the first word of what it says of itself.
+pub(crate) fn version() -> String {
+    // SAFETY: The library returns a static text.
+    let text = unsafe { CStr::from_ptr(nc::nc_inq_libvers()) }.to_string_lossy();
+    text.split_whitespace().next().unwrap_or_default().to_owned()
+}
+
 struct Reference {
     ncid: c_int,
 }

@@ -1,7 +1,9 @@
 //! Name and version of every component, for `/versions`.
 
+use crate::plugins::Registry;
+
 /// Names and versions, in the order in which they are shown.
-pub(super) fn versions() -> Vec<(String, String)> {
+pub(super) fn versions(registry: &Registry) -> Vec<(String, String)> {
     let os = std::fs::read_to_string("/etc/os-release").unwrap_or_default();
     let name = os.lines().find_map(|line| line.strip_prefix("PRETTY_NAME="));
     let own = [
@@ -10,5 +12,6 @@ pub(super) fn versions() -> Vec<(String, String)> {
         ("os", name.map_or(std::env::consts::OS, |name| name.trim_matches('"')).to_owned()),
         ("architecture", std::env::consts::ARCH.to_owned()),
     ];
-    own.into_iter().map(|(name, version)| (name.to_owned(), version)).collect()
+    let libraries = registry.formats().iter().flat_map(|format| format.libraries());
+    own.into_iter().chain(libraries).map(|(name, version)| (name.to_owned(), version)).collect()
 }

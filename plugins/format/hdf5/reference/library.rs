@@ -5,7 +5,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::ptr;
 use std::sync::Arc;
 
-use hdf5_sys::h5::{H5open, herr_t, hsize_t};
+use hdf5_sys::h5::{H5get_libversion, H5open, herr_t, hsize_t};
 use hdf5_sys::h5d::{H5Dclose, H5Dget_space, H5Dget_type, H5Dopen2, H5Dread, H5Dvlen_reclaim};
 use hdf5_sys::h5e::{H5E_DEFAULT, H5E_direction_t, H5E_error2_t, H5Eclear2, H5Eset_auto2, H5Ewalk2};
 use hdf5_sys::h5f::{H5F_ACC_RDONLY, H5Fclose, H5Fopen};
@@ -54,6 +54,14 @@ pub(super) fn open(source: &Source<'_>) -> Result<Box<dyn ReferenceReader>, Refe
     };
     let limits = source.limits.clone();
     Ok(Box::new(Reader { file, object: Arc::clone(&source.object), limits, last: None }))
+}
+
+/// Version of the library.
+pub(super) fn version() -> String {
+    let [mut major, mut minor, mut release]: [c_uint; 3] = [0; 3];
+    // SAFETY: The three numbers outlive the call, which only writes to them.
+    unsafe { H5get_libversion(&raw mut major, &raw mut minor, &raw mut release) };
+    format!("{major}.{minor}.{release}")
 }
 
 fn unable(reason: impl Into<String>) -> ReferenceError {
