@@ -35,8 +35,7 @@ pub(super) fn is_promising(name: &str) -> bool {
 
 /// True for names that are not looked at: hidden files, and what programs write before they rename it.
 pub(super) fn is_ignored(name: &str) -> bool {
-    const TEMPORARY: &[&str] =
-        &[".part", ".partial", ".swp", ".lock", ".crdownload", ".filepart"];
+    const TEMPORARY: &[&str] = &[".part", ".partial", ".swp", ".lock", ".crdownload", ".filepart"];
     name.starts_with('.')
         || name.ends_with('~')
         || (name.starts_with('#') && name.ends_with('#'))
@@ -66,8 +65,7 @@ mod tests {
 
     #[test]
     fn hidden_and_unfinished_files_are_not_looked_at() {
-        for name in [".a.nc", ".nfs0001", "a.nc~", "#a.nc#", "a.nc.part", "A.PARTIAL", ".a.nc.x3Fk2"]
-        {
+        for name in [".a.nc", ".nfs0001", "a.nc~", "#a.nc#", "a.nc.part", "A.PARTIAL", ".a.nc.x3Fk2"] {
             assert!(is_ignored(name), "{name}");
         }
         for name in ["a.nc", "a.nc.tmp", "tmp.nc", "part", "a#.nc"] {
