@@ -5,10 +5,9 @@
 //! types 10 and 11), VII (single, implicit, fixed array, extensible array); numbering of chunks as in the
 //! library's `H5Dearray.c` and `H5Dfarray.c`.
 
+mod btree1;
 mod extensible;
 mod fixed;
-
-use std::collections::HashSet;
 
 use thermocline_core::{Error, Result};
 
@@ -79,7 +78,7 @@ pub(crate) fn each_chunk(file: &File, array: &Array, visit: &mut Visit<'_>) -> R
         return Ok(());
     }
     match index {
-        ChunkIndexKind::BTree1 => btree1(file, address, chunk_shape, &grid, visit),
+        ChunkIndexKind::BTree1 => btree1::each_chunk(file, address, chunk_shape, &grid, visit),
         ChunkIndexKind::Single { filtered } => {
             let (len_bytes, filter_mask) = filtered.unwrap_or((grid.chunk_bytes, 0));
             visit(&vec![0; grid.counts.len()], StoredChunk { address, len_bytes, filter_mask })
@@ -140,92 +139,6 @@ fn advance(position: &mut [u64], counts: &[u64]) -> bool {
         *position = 0;
     }
     false
-}
-
-/// Deepest B-tree of chunks.
-const MAX_TREE_DEPTH: u8 = 32;
-
-/// Nodes that are read at once.
-const N_NODES_AT_ONCE: usize = 4096;
-
-fn btree1(file: &File, root: u64, chunk_shape: &[u64], grid: &Grid, visit: &mut Visit<'_>) -> Result<()> {
-    let sizes = file.sizes();
-    let rank = chunk_shape.len();
-    let key_len = 8 + 8 * (rank + 1);
-    let head_len = 8 + 2 * sizes.address;
-    let k = file.superblock.chunk_tree_k;
-    let node_len = head_len + (2 * k + 1) * key_len + 2 * k * sizes.address;
-    let max_nodes = grid.max_chunks.saturating_mul(2).min(file.bytes.len_bytes() / head_len as u64 + 1);
-    let mut visited = HashSet::from([root]);
-    let mut nodes = vec![root];
-    let mut level = None;
-    let mut position = vec![0_u64; rank];
-    let mut n_chunks = 0_u64;
-    while !nodes.is_empty() {
-        let mut below = Vec::new();
-        let mut found_level = None;
-        for batch in nodes.chunks(N_NODES_AT_ONCE) {
-            let ranges: Vec<(u64, usize)> = batch
-                .iter()
-                .map(|address| {
-                    let left = file.bytes.len_bytes().saturating_sub(*address);
-                    (*address, node_len.min(usize::try_from(left).unwrap_or(usize::MAX)))
-                })
-                .collect();
-            for bytes in file.bytes.read_many(&ranges)? {
-                let mut cursor = Cursor::new(&bytes, sizes);
-                cursor.expect(b"TREE")?;
-                let (node_kind, node_level, n) = (cursor.u8()?, cursor.u8()?, usize::from(cursor.u16()?));
-                if node_kind != 1
-                    || node_level > MAX_TREE_DEPTH
-                    || found_level.is_some_and(|l| l != node_level)
-                {
-                    return Err(Error::corrupt("a node that does not belong to the B-tree of chunks"));
-                }
-                found_level = Some(node_level);
-                cursor.skip(2 * sizes.address)?;
-                for _ in 0..n {
-                    let len_bytes = u64::from(cursor.u32()?);
-                    let filter_mask = cursor.u32()?;
-                    let offsets = cursor.take(8 * (rank + 1))?;
-                    let address = cursor
-                        .address()?
-                        .ok_or_else(|| Error::corrupt("a B-tree without one of its nodes"))?;
-                    if node_level > 0 {
-                        below.push(address);
-                        continue;
-                    }
-                    n_chunks += 1;
-                    check_count(grid, n_chunks)?;
-                    for ((position, offset), chunk) in
-                        position.iter_mut().zip(offsets.chunks_exact(8)).zip(chunk_shape)
-                    {
-                        let offset = offset.try_into().map_or(u64::MAX, u64::from_le_bytes);
-                        if offset % chunk != 0 {
-                            return Err(Error::corrupt(format!("a chunk at {offset} in a grid of {chunk}")));
-                        }
-                        *position = offset / chunk;
-                    }
-                    if grid.contains(&position) {
-                        visit(&position, StoredChunk { address, len_bytes, filter_mask })?;
-                    }
-                }
-            }
-        }
-        if let (Some(found), Some(level)) = (found_level, level)
-            && found >= level
-        {
-            return Err(Error::corrupt("the B-tree of chunks does not get lower"));
-        }
-        level = found_level;
-        for address in &below {
-            if !visited.insert(*address) || visited.len() as u64 > max_nodes {
-                return Err(Error::corrupt(format!("the node at {address} is twice in a B-tree")));
-            }
-        }
-        nodes = below;
-    }
-    Ok(())
 }
 
 fn btree2(file: &File, address: u64, grid: &Grid, visit: &mut Visit<'_>) -> Result<()> {

@@ -240,7 +240,7 @@ fn originals() -> Vec<Vec<u8>> {
 }
 
 fn n_mutants() -> u32 {
-    std::env::var("THERMOCLINE_MUTANTS").ok().and_then(|n| n.parse().ok()).unwrap_or(300)
+    std::env::var("THERMOCLINE_MUTANTS").ok().and_then(|n| n.parse().ok()).unwrap_or(2000)
 }
 
 #[test]
