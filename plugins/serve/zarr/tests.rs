@@ -217,3 +217,46 @@ async fn the_only_dataset_is_also_at_the_root() {
     assert_eq!(server.get("/zarr/tas/0.0").await.unwrap().body.as_ref(), bytes_of(&[1, 2, 3, 4]));
     assert!(server.get("/zarr").await.unwrap().text().contains("href=\"/zarr/tas/\""));
 }
+
+/// Names whose URLs clients cut: `Gate #1` and `q?1` alone, `a#1` and `a#2`, `b` and `b#2`, `wide#1` in two chunks.
+fn toy_with_cut_names() -> ToyDataset {
+    let one = |name: &str| toy_variable(name, &["n"], (&[2], &[2]), I4, vec![]);
+    let stored = |values: &[i32]| ToyChunk::Stored(bytes_of(values));
+    let wide = toy_variable("wide#1", &["n"], (&[2], &[1]), I4, vec![]);
+    ["Gate #1", "q?1", "a#1", "a#2", "b", "b#2"]
+        .into_iter()
+        .enumerate()
+        .fold(ToyDataset::default(), |toy, (i, name)| {
+            toy.with("g", one(name), &[(0, stored(&[i as i32, 7]))])
+        })
+        .with("g", wide, &[(0, stored(&[1])), (1, stored(&[2]))])
+}
+
+#[tokio::test]
+async fn urls_that_clients_cut_are_answered_rightly_or_refused_and_never_404() {
+    let plugins: Vec<Arc<dyn ServePlugin>> = vec![Arc::new(ZarrPlugin)];
+    let server =
+        TestServer::start(vec![("toy", toy_with_cut_names())], plugins, HttpConfig::default()).await.unwrap();
+    for (key, values) in [
+        ("zarr/g/Gate%20%231/0", Some([0, 7])),
+        ("zarr/g/Gate%20%231/c/0", Some([0, 7])),
+        ("zarr/g/Gate%20", Some([0, 7])),
+        ("zarr-v2/g/Gate%20", Some([0, 7])),
+        ("zarr/g/q?1/0", Some([1, 7])),
+        ("zarr-v3/g/q?1/c/0", Some([1, 7])),
+        ("zarr/g/a%231/0", Some([2, 7])),
+        ("zarr/g/a", None),
+        ("zarr/g/b/0?v=3", Some([4, 7])),
+        ("zarr/g/b", None),
+        ("zarr/g/wide", None),
+    ] {
+        let answer = server.get(&format!("/datasets/toy/{key}")).await.unwrap();
+        match values {
+            Some(values) => assert_eq!(answer.body.as_ref(), bytes_of(&values).as_slice(), "{key}"),
+            None => assert_eq!(answer.status, 400, "{key}: {}", answer.text()),
+        }
+    }
+    assert_eq!(server.get("/datasets/toy/zarr/g/Gat").await.unwrap().status, 404);
+    let page = server.send("GET", "/datasets/toy/zarr/g/b", &[("accept", "text/html")]).await.unwrap();
+    assert_eq!(page.status, 200);
+}
