@@ -4,6 +4,8 @@
 //! `THERMOCLINE_MUTANTS` says how many damaged files are made (default 600), `THERMOCLINE_SAMPLES` names
 //! a folder of sound files to damage besides the test data.
 
+#![cfg(test)]
+
 use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
