@@ -74,6 +74,7 @@ impl Mappings {
                 mapping.from.bind(source.array.shape().unwrap_or_default())?;
             }
             mapping.check()?;
+            mapping.check_type(array)?;
         }
         Ok(Self { mappings })
     }
@@ -218,6 +219,13 @@ impl Mapping {
             return Ok(());
         }
         Err(Error::unsupported("a virtual dataset whose parts have another shape than their sources"))
+    }
+
+    /// Fails where values would have to be converted, which only the library does.
+    fn check_type(&self, array: &Array) -> Result<()> {
+        let Some(source) = &self.source else { return Ok(()) };
+        let wanted = leaves(&array.datatype, false).into_iter().filter_map(|leaf| leaf.values.ok());
+        wanted.map(|values| source_values(source, &values).map(|_| ())).collect()
     }
 
     /// Copies what the mapping gives of `outer`, a region without the axes inside elements.

@@ -1,5 +1,6 @@
 //! Regular selections of elements: along each axis blocks at even distances.
 
+use std::collections::BTreeSet;
 use std::ops::Range;
 
 use thermocline_core::format::Region;
@@ -72,21 +73,30 @@ impl Selection {
         }
     }
 
-    /// Version 1 lists blocks; one block is regular.
+    /// Version 1 lists blocks, of which most lists are regular.
     fn parse_blocks(cursor: &mut Cursor<'_>) -> Result<Self> {
         cursor.skip(8)?;
         let rank = cursor.u32()? as usize;
-        let n_blocks = cursor.u32()?;
-        if n_blocks != 1 || rank > 32 {
+        let n_blocks = cursor.u32()? as usize;
+        if rank == 0 || rank > 32 {
+            return Err(Error::corrupt(format!("a selection of {rank} axes")));
+        }
+        let mut blocks: Vec<BTreeSet<(u64, u64)>> = vec![BTreeSet::new(); rank];
+        for _ in 0..n_blocks {
+            let starts = cursor.take(4 * rank)?;
+            let ends = cursor.take(4 * rank)?;
+            for ((axis, start), end) in
+                blocks.iter_mut().zip(starts.chunks_exact(4)).zip(ends.chunks_exact(4))
+            {
+                axis.insert((number(start), number(end)));
+            }
+        }
+        // Distinct blocks that are as many as all combinations of their sides are all combinations.
+        let n_combined = blocks.iter().try_fold(1_usize, |product, axis| product.checked_mul(axis.len()));
+        if n_combined != Some(n_blocks) {
             return Err(Error::unsupported(format!("a virtual dataset of {n_blocks} irregular blocks")));
         }
-        let starts = (0..rank).map(|_| cursor.u32()).collect::<Result<Vec<_>>>()?;
-        let ends = (0..rank).map(|_| cursor.u32()).collect::<Result<Vec<_>>>()?;
-        let axes = starts.into_iter().zip(ends).map(|(start, end)| {
-            let len = u64::from(end).checked_sub(u64::from(start)).map(|len| len + 1);
-            let len = len.ok_or_else(|| Error::corrupt("a block that ends before it starts"))?;
-            Ok(Axis { start: u64::from(start), stride: len, block: len, len, is_unlimited: false })
-        });
+        let axes = blocks.into_iter().map(|axis| regular(&axis.into_iter().collect::<Vec<_>>()));
         Ok(Self { axes: Some(axes.collect::<Result<_>>()?), is_empty: false })
     }
 
@@ -198,6 +208,27 @@ impl Selection {
     }
 }
 
+fn number(bytes: &[u8]) -> u64 {
+    bytes.try_into().map_or(0, |bytes| u64::from(u32::from_le_bytes(bytes)))
+}
+
+/// Blocks along one axis, each from its first index to its last, in ascending order.
+fn regular(blocks: &[(u64, u64)]) -> Result<Axis> {
+    let irregular = || Error::unsupported("a virtual dataset of irregular blocks");
+    let (start, end) = *blocks.first().ok_or_else(irregular)?;
+    let block = end.checked_sub(start).ok_or_else(irregular)? + 1;
+    let stride = blocks.get(1).map_or(Some(block), |(second, _)| second.checked_sub(start));
+    let stride = stride.filter(|stride| *stride >= block).ok_or_else(irregular)?;
+    let is_regular = blocks.iter().enumerate().all(|(number, (first, last))| {
+        let expected = start + number as u64 * stride;
+        *first == expected && *last == expected + block - 1
+    });
+    if !is_regular {
+        return Err(irregular());
+    }
+    Ok(Axis { start, stride, block, len: blocks.len() as u64 * block, is_unlimited: false })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -213,6 +244,14 @@ mod tests {
         assert_eq!(indices, [1, 2, 4, 5, 7, 8]);
         let below: Vec<u64> = (0..10).map(|index| axis.n_below(index)).collect();
         assert_eq!(below, [0, 0, 1, 2, 2, 3, 4, 4, 5, 6]);
+    }
+
+    #[test]
+    fn lists_of_blocks_are_regular_or_refused() {
+        assert_eq!(regular(&[(1, 2), (4, 5), (7, 8)]).unwrap(), every_third_pair());
+        assert!(regular(&[(1, 2), (4, 5), (8, 9)]).is_err());
+        assert!(regular(&[(1, 2), (4, 4)]).is_err());
+        assert!(regular(&[(3, 2)]).is_err());
     }
 
     #[test]
