@@ -104,22 +104,12 @@ fn with_bounds_attributes(group: &Group) -> Vec<(&Variable, Attributes)> {
 
 /// True if the characters of a variable may be joined along its last axis: nothing else uses it.
 fn is_stackable(group: &Group, variable: &Variable) -> bool {
-    let Some(last) =
-        variable.dims.last().filter(|_| variable.dtype == DataType::Char || is_one_byte(variable))
-    else {
+    let Some(last) = variable.dims.last().filter(|_| variable.dtype == DataType::Char) else {
         return false;
     };
     let is_variable = group.variables.iter().any(|other| other.name == *last);
     let mut users = group.variables.iter().filter(|other| other.dims.contains(last));
-    !is_variable
-        && users.all(|user| {
-            let is_bytes = matches!(user.dtype, DataType::Char | DataType::FixedString { .. });
-            is_bytes && user.dims.last() == Some(last)
-        })
-}
-
-fn is_one_byte(variable: &Variable) -> bool {
-    matches!(variable.dtype, DataType::FixedString { len: 1, .. })
+    !is_variable && users.all(|user| user.dtype == DataType::Char && user.dims.last() == Some(last))
 }
 
 /// The steps of `decode_cf_variable`, in their order.
@@ -156,10 +146,15 @@ fn words(attribute: &Attribute) -> Vec<String> {
     attribute.as_text().unwrap_or_default().split_whitespace().map(str::to_owned).collect()
 }
 
+/// Dimensions by their first use. xarray puts variables of the name of their only dimension last.
 fn dims_of(variables: &[DecodedVariable]) -> Vec<(String, u64)> {
+    let (indexes, others): (Vec<_>, Vec<_>) = variables
+        .iter()
+        .partition(|variable| variable.dims.as_slice() == std::slice::from_ref(&variable.name));
     let mut dims: Vec<(String, u64)> = Vec::new();
     let mut known = HashSet::new();
-    for (name, length) in variables.iter().flat_map(|variable| variable.dims.iter().zip(&variable.shape)) {
+    let in_order = others.into_iter().chain(indexes);
+    for (name, length) in in_order.flat_map(|variable| variable.dims.iter().zip(&variable.shape)) {
         if known.insert(name.as_str()) {
             dims.push((name.clone(), *length));
         }

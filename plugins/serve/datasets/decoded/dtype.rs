@@ -30,8 +30,8 @@ impl Kind {
             DataType::UInt { size, .. } => Self::UInt(*size),
             DataType::Float { size, .. } => Self::Float(*size),
             DataType::Char => Self::Bytes(1),
-            DataType::FixedString { len, .. } => Self::Bytes((*len).max(1) as u64),
-            DataType::String => Self::Object,
+            // The netCDF library reads HDF5's texts of fixed length as texts of any length.
+            DataType::FixedString { .. } | DataType::String => Self::Object,
             DataType::Compound { .. } => Self::Other(typestr(dtype)),
         }
     }
@@ -187,9 +187,10 @@ fn is_time_like(attrs: &Attributes) -> bool {
 
 /// Name of a stored type: `int16`, `bytes32`, `object`, without byte order.
 pub(crate) fn name_of(dtype: &DataType) -> String {
-    match Kind::of(dtype) {
-        Kind::Bytes(len) => format!("bytes{}", len * 8),
-        kind => kind.to_string(),
+    match dtype {
+        DataType::Char => "bytes8".to_owned(),
+        DataType::FixedString { len, .. } => format!("bytes{}", len * 8),
+        other => Kind::of(other).to_string(),
     }
 }
 

@@ -59,22 +59,41 @@ fn unit_seconds(unit: &str) -> Option<Option<f64>> {
     }))
 }
 
-/// Reads `1850-1-1 00:00:00` up to the hour; the rest is too small to matter here.
+/// Reads `1850-1-1 00:00:00`, `20000101`, `1-jan-1970`, up to the hour: the rest is too small to matter here.
 fn parse_date(text: &str) -> Option<f64> {
     let (is_negative, text) = text.strip_prefix('-').map_or((false, text), |rest| (true, rest));
     let (date, time) = text.split_once([' ', 'T']).unwrap_or((text, ""));
-    let mut parts = date.split('-').map(str::parse::<i64>);
-    let year = parts.next()?.ok().filter(|year| *year < 1_000_000)?;
-    let month = parts.next().unwrap_or(Ok(1)).ok().filter(|month| (1..=12).contains(month))?;
-    let day = parts.next().unwrap_or(Ok(1)).ok().filter(|day| (1..=31).contains(day))?;
-    let hour = time
-        .trim()
-        .split([':', '.', ' ', 'Z', '+', '-'])
-        .next()
-        .and_then(|hour| hour.parse().ok())
-        .unwrap_or(0.0);
+    let [year, month, day] = year_month_day(date)?;
+    let is_date = year < 1_000_000 && (1..=12).contains(&month) && (1..=31).contains(&day);
+    is_date.then_some(())?;
+    let hour = time.trim().split([':', '.', ' ', 'Z', '+', '-']).next().and_then(|hour| hour.parse().ok());
     let year = if is_negative { -year } else { year };
-    Some(days_since_1970(year, month, day) as f64 * SECONDS_A_DAY + f64::min(hour, 24.0) * 3600.0)
+    Some(
+        days_since_1970(year, month, day) as f64 * SECONDS_A_DAY
+            + f64::min(hour.unwrap_or(0.0), 24.0) * 3600.0,
+    )
+}
+
+fn year_month_day(date: &str) -> Option<[i64; 3]> {
+    let is_digits = date.bytes().all(|byte| byte.is_ascii_digit());
+    if let (true, Some((year, rest))) = (is_digits && date.len() == 8, date.split_at_checked(4)) {
+        let (month, day) = rest.split_at_checked(2)?;
+        return Some([year.parse().ok()?, month.parse().ok()?, day.parse().ok()?]);
+    }
+    let mut parts = date.split(['-', '/']);
+    let (first, second, third) = (parts.next()?, parts.next().unwrap_or("1"), parts.next().unwrap_or("1"));
+    if let Some(month) = month_number(second) {
+        return Some([third.parse().ok()?, month, first.parse().ok()?]);
+    }
+    Some([first.parse().ok()?, second.parse().ok()?, third.parse().ok()?])
+}
+
+/// Number of a month by the first three letters of its English name.
+fn month_number(name: &str) -> Option<i64> {
+    const MONTHS: [&str; 12] =
+        ["jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec"];
+    let start = name.get(..3)?.to_ascii_lowercase();
+    (1_i64..).zip(MONTHS).find(|(_, month)| *month == start).map(|(number, _)| number)
 }
 
 /// Days from 1970-01-01 in the Gregorian calendar, also before its introduction.
