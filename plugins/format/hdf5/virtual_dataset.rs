@@ -224,8 +224,8 @@ impl Mapping {
     /// Fails where values would have to be converted, which only the library does.
     fn check_type(&self, array: &Array) -> Result<()> {
         let Some(source) = &self.source else { return Ok(()) };
-        let wanted = leaves(&array.datatype, false).into_iter().filter_map(|leaf| leaf.values.ok());
-        wanted.map(|values| source_values(source, &values).map(|_| ())).collect()
+        let mut wanted = leaves(&array.datatype, false).into_iter().filter_map(|leaf| leaf.values.ok());
+        wanted.try_for_each(|values| source_values(source, &values).map(|_| ()))
     }
 
     /// Copies what the mapping gives of `outer`, a region without the axes inside elements.
