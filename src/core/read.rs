@@ -234,8 +234,24 @@ impl Reader {
             let located = table.iter().map(|(linear, chunk)| (linear, form.location(variable, &chunk)));
             return Ok(located.collect());
         }
+        self.locations_in(manifest, variable, form, 0..grid.n_chunks()).await
+    }
+
+    /// The same as [`Reader::locations`] for a range of positions: it costs no more than the range has.
+    ///
+    /// # Errors
+    /// Those of loading the chunk table.
+    pub async fn locations_in(
+        &self,
+        manifest: &Arc<Manifest>,
+        variable: &Variable,
+        form: &ChunkForm,
+        positions: Range<u64>,
+    ) -> Result<Vec<(u64, ChunkLocation)>> {
+        let table = manifest.table(variable).await?;
+        let Some(grid) = form.grid(variable) else { return Ok(Vec::new()) };
         let mut found = Vec::new();
-        for linear in 0..grid.n_chunks() {
+        for linear in positions.start..positions.end.min(grid.n_chunks()) {
             let wanted = self.find_in(&table, manifest, variable, form, &grid.index(linear))?;
             let location = match wanted.map(|wanted| wanted.found) {
                 None => continue,

@@ -160,10 +160,8 @@ async fn table(
     let own_url = addresses.array(&array.path);
     let mut budget = InlineBudget::new(settings.inline_chunk_bytes, settings.inline_document_bytes);
     let mut rows = Rows::default();
-    for (linear, location) in app.reader.locations(manifest, variable, &array.form).await? {
-        if !positions.contains(&linear) {
-            continue;
-        }
+    let located = app.reader.locations_in(manifest, variable, &array.form, positions.clone()).await?;
+    for (linear, location) in located {
         rows.pad(usize::try_from(linear - positions.start).unwrap_or(usize::MAX));
         let raw = inline_bytes(&app.reader, manifest, array, (linear, &location), &mut budget).await?;
         let (path, range) = match (&raw, addresses.pointer(&location)) {

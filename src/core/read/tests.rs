@@ -245,3 +245,16 @@ async fn the_length_of_a_passed_chunk_is_known_without_reading_it() {
     let head = reader.chunk_head(&manifest, &variable, &form, &[0]).await.unwrap().unwrap();
     assert_eq!(head.len_bytes, Some(4));
 }
+
+#[tokio::test]
+async fn locations_of_a_range_are_those_of_the_whole_that_lie_in_it() {
+    let (reader, manifest, variable) = Fixture::raw(&[(0, [1, 2]), (2, [5, 6])]).build();
+    for absent in [AbsentChunk::Absent, AbsentChunk::Filled] {
+        let form = raw_form(2, absent);
+        let whole = reader.locations(&manifest, &variable, &form).await.unwrap();
+        let part = reader.locations_in(&manifest, &variable, &form, 1..9).await.unwrap();
+        let expected: Vec<_> = whole.into_iter().filter(|(linear, _)| *linear >= 1).collect();
+        assert_eq!(part, expected, "{absent:?}");
+        assert!(part.iter().any(|(linear, _)| *linear == 2));
+    }
+}
