@@ -26,6 +26,9 @@ pub fn document(app: &App) -> Value {
             describe(&mut paths, plugin.as_ref(), DATASET_PREFIX, &route);
         }
     }
+    if app.config.single.is_some() {
+        describe_at_root(&mut paths, app);
+    }
     json!({
         "openapi": "3.0.3",
         "info": {
@@ -37,6 +40,18 @@ pub fn document(app: &App) -> Value {
         "paths": paths,
         "components": {"schemas": {"Problem": problem_schema()}},
     })
+}
+
+/// The routes of the one dataset of a server, without its prefix, unless the server itself has the path.
+fn describe_at_root(paths: &mut Map<String, Value>, app: &App) {
+    paths.remove("/");
+    for plugin in app.running() {
+        for route in plugin.dataset_routes() {
+            if !paths.contains_key(&route.path.replace("{*", "{")) {
+                describe(paths, plugin.as_ref(), "", &route);
+            }
+        }
+    }
 }
 
 fn describe(paths: &mut Map<String, Value>, plugin: &dyn ServePlugin, prefix: &str, route: &Route) {

@@ -6,17 +6,22 @@ use axum::extract::State;
 use axum::response::Response;
 use http::request::Parts;
 use serde_json::{Value, json};
-use thermocline_core::ErrorKind;
 use thermocline_core::manifest::Manifest;
+use thermocline_core::{Error, ErrorKind};
 use thermocline_http::conditional::source_modified;
+use thermocline_http::json::to_ascii_vec;
 use thermocline_http::links::{BaseUrl, path, segment};
 use thermocline_http::negotiate::Form;
 use thermocline_http::{AppState, DatasetName, DatasetPath, OpenDataset, Problem, find_group};
+use thermocline_model::Group;
 
 use crate::answer::{self, Freshness};
 use crate::decoded::{DecodedGroup, times};
 use crate::html::{self, Escaped, link};
-use crate::{report as reports, repr, views};
+use crate::{JSON, report as reports, repr, views};
+
+/// Most groups on one page.
+const MAX_SHOWN_GROUPS: usize = 200;
 
 /// Views of a dataset that its page links to.
 const VIEWS: [&str; 6] = ["keys", "dict", "info", "tree", "groups", "report"];
@@ -34,11 +39,16 @@ pub(crate) async fn page(
         Opened::Ready(manifest) => manifest,
         Opened::Refused(reason) => return Ok(refused_page(&parts, form, &base, &id, &reason)),
     };
-    let decoded = decode(&app, &manifest, "").await?;
     let freshness = freshness(&app, &manifest);
     let response = match form {
         Form::Json => answer::json(&parts, &summary(&app, &manifest, &base), freshness),
-        Form::Html => answer::page(&parts, dataset_page(&app, &manifest, &decoded, &base), freshness),
+        Form::Html => {
+            let opening = repr::opening(&base, manifest.id.as_str(), &app.access_methods(&manifest));
+            let html = with_group(&app, &manifest, "", move |manifest, _, decoded| {
+                dataset_page(manifest, &decoded, &base, &opening)
+            });
+            answer::page(&parts, html.await?, freshness)
+        }
     };
     Ok(answer::negotiated(response))
 }
@@ -80,14 +90,13 @@ pub(crate) async fn tree(
     let mut paths = Vec::new();
     manifest.dataset.root.visit(&mut |path, _| paths.push(path.to_owned()));
     let mut body = format!("<h1>{}</h1>", dataset_link(&base, &manifest));
-    for group_path in &paths {
-        let decoded = decode(&app, &manifest, group_path).await?;
-        let depth = group_path.split('/').filter(|name| !name.is_empty()).count();
-        let heading = format!("<h2><code>/{}</code></h2>", Escaped(group_path));
-        let shown = repr::group(&decoded);
-        body.push_str(&format!(
-            "<div class=\"group\" style=\"margin-left:{depth}rem\">{heading}{shown}</div>"
-        ));
+    for group_path in paths.iter().take(MAX_SHOWN_GROUPS) {
+        let shown = with_group(&app, &manifest, group_path, |_, _, decoded| repr::group(&decoded)).await?;
+        body.push_str(&repr::branch(group_path, &shown));
+    }
+    if paths.len() > MAX_SHOWN_GROUPS {
+        let all = link(&format!("{}/groups", dataset_href(&base, manifest.id.as_str())), "all groups");
+        body.push_str(&format!("<p>… {} more: {all}</p>", paths.len() - MAX_SHOWN_GROUPS));
     }
     let html = html::page(&format!("{} – tree", manifest.id), &body);
     Ok(answer::page(&parts, html, freshness(&app, &manifest)))
@@ -114,15 +123,11 @@ pub(crate) async fn group(
     if let Some(view_of) = view_of {
         return view(&app, &manifest, group_path, view_of, &parts).await;
     }
-    let decoded = decode(&app, &manifest, group_path).await?;
-    let href = format!("{}/groups", dataset_href(&base, manifest.id.as_str()));
-    let mut body =
-        format!("<h1>{} <code>/{}</code></h1>", dataset_link(&base, &manifest), Escaped(group_path));
-    body.push_str(&repr::views(&format!("{href}/{}", path(group_path)), &["keys", "dict", "info"]));
-    body.push_str(&repr::subgroups(&href, group_path, find_group(&manifest, group_path)?));
-    body.push_str(&repr::group(&decoded));
-    let html = html::page(&format!("{} – /{group_path}", manifest.id), &body);
-    Ok(answer::page(&parts, html, freshness(&app, &manifest)))
+    let shown_path = group_path.to_owned();
+    let html = with_group(&app, &manifest, group_path, move |manifest, group, decoded| {
+        group_page(manifest, (&shown_path, group), &decoded, &base)
+    });
+    Ok(answer::page(&parts, html.await?, freshness(&app, &manifest)))
 }
 
 /// Which route each variable takes, what is refused and why.
@@ -171,14 +176,16 @@ async fn view(
     view: View,
     parts: &Parts,
 ) -> Result<Response, Problem> {
-    let group = find_group(manifest, group_path)?;
-    let document = match view {
-        View::Info if !wants_decoded(parts)? => views::info(group),
-        View::Info => views::decoded_info(&decode(app, manifest, group_path).await?),
-        View::Keys => views::keys(&decode(app, manifest, group_path).await?),
-        View::Dict => views::dict(&decode(app, manifest, group_path).await?, &xpublish_id(manifest)),
-    };
-    Ok(answer::json(parts, &document, freshness(app, manifest)))
+    let is_encoded = view == View::Info && !wants_decoded(parts)?;
+    let body = with_group(app, manifest, group_path, move |manifest, group, decoded| {
+        to_ascii_vec(&match view {
+            View::Info if is_encoded => views::info(group),
+            View::Info => views::decoded_info(&decoded),
+            View::Keys => views::keys(&decoded),
+            View::Dict => views::dict(&decoded, &xpublish_id(manifest)),
+        })
+    });
+    Ok(answer::document(parts, JSON, body.await?, freshness(app, manifest)))
 }
 
 fn wants_decoded(parts: &Parts) -> Result<bool, Problem> {
@@ -214,10 +221,20 @@ fn refusal(opened: Result<OpenDataset, Problem>) -> Result<Opened, Problem> {
     }
 }
 
-async fn decode(app: &AppState, manifest: &Arc<Manifest>, group_path: &str) -> Result<DecodedGroup, Problem> {
-    let group = find_group(manifest, group_path)?;
-    let ends = times::ends(&app.reader, manifest, group).await;
-    Ok(DecodedGroup::new(group, &ends))
+/// Makes a document of a group, away from the threads that answer requests: groups can be large.
+async fn with_group<T: Send + 'static>(
+    app: &AppState,
+    manifest: &Arc<Manifest>,
+    group_path: &str,
+    make: impl FnOnce(&Manifest, &Group, DecodedGroup) -> T + Send + 'static,
+) -> Result<T, Problem> {
+    let ends = times::ends(&app.reader, manifest, find_group(manifest, group_path)?).await;
+    let (manifest, group_path) = (Arc::clone(manifest), group_path.to_owned());
+    let made = tokio::task::spawn_blocking(move || {
+        let group = find_group(&manifest, &group_path)?;
+        Ok(make(&manifest, group, DecodedGroup::new(group, &ends)))
+    });
+    made.await.map_err(|cause| Error::internal("a document was not finished").with_source(cause))?
 }
 
 fn freshness(app: &AppState, manifest: &Manifest) -> Freshness {
@@ -253,17 +270,31 @@ fn summary(app: &AppState, manifest: &Manifest, base: &BaseUrl) -> Value {
     })
 }
 
-fn dataset_page(app: &AppState, manifest: &Manifest, decoded: &DecodedGroup, base: &BaseUrl) -> String {
+fn dataset_page(manifest: &Manifest, decoded: &DecodedGroup, base: &BaseUrl, opening: &str) -> String {
     let id = manifest.id.as_str();
     let href = dataset_href(base, id);
     let mut body = format!("<p>{}</p>", link(&format!("{}/", base.prefix()), "all datasets"));
     body.push_str(&heading(manifest));
     body.push_str(&repr::views(&href, &VIEWS));
-    body.push_str(&repr::opening(base, id, &app.access_methods(manifest)));
+    body.push_str(opening);
     body.push_str(&repr::group(decoded));
     body.push_str(&repr::subgroups(&format!("{href}/groups"), "", &manifest.dataset.root));
     body.push_str(&repr::refusals(&manifest.dataset));
     html::page(id, &body)
+}
+
+fn group_page(
+    manifest: &Manifest,
+    (group_path, group): (&str, &Group),
+    decoded: &DecodedGroup,
+    base: &BaseUrl,
+) -> String {
+    let href = format!("{}/groups", dataset_href(base, manifest.id.as_str()));
+    let mut body = format!("<h1>{} <code>/{}</code></h1>", dataset_link(base, manifest), Escaped(group_path));
+    body.push_str(&repr::views(&format!("{href}/{}", path(group_path)), &["keys", "dict", "info"]));
+    body.push_str(&repr::subgroups(&href, group_path, group));
+    body.push_str(&repr::group(decoded));
+    html::page(&format!("{} – /{group_path}", manifest.id), &body)
 }
 
 fn heading(manifest: &Manifest) -> String {

@@ -47,11 +47,13 @@ impl DecodedGroup {
     /// Decodes a group. `ends` holds first and last values of the times that are known.
     pub(crate) fn new(group: &Group, ends: &HashMap<String, Ends>) -> Self {
         let encoded = with_bounds_attributes(group);
+        let stackable = stackable_dims(group);
         let mut named = HashSet::new();
         let mut variables: Vec<DecodedVariable> = encoded
             .iter()
             .map(|(variable, attrs)| {
-                let is_stackable = is_stackable(group, variable);
+                let is_stackable = variable.dtype == DataType::Char
+                    && variable.dims.last().is_some_and(|dim| stackable.contains(dim.as_str()));
                 let mut decoded = decode(variable, attrs.clone(), is_stackable, ends.get(&variable.name));
                 if let Some(coordinates) = decoded.attrs.remove("coordinates") {
                     named.extend(words(&coordinates));
@@ -64,9 +66,9 @@ impl DecodedGroup {
             named.extend(attrs.remove("coordinates").iter().flat_map(words));
         }
         let dims = dims_of(&variables);
+        named.extend(dims.iter().map(|(name, _)| name.clone()));
         for variable in &mut variables {
-            let is_dim = dims.iter().any(|(name, _)| *name == variable.name);
-            variable.is_coord = is_dim || named.contains(&variable.name);
+            variable.is_coord = named.contains(&variable.name);
         }
         Self { variables, dims, attrs }
     }
@@ -86,12 +88,11 @@ impl DecodedGroup {
 fn with_bounds_attributes(group: &Group) -> Vec<(&Variable, Attributes)> {
     let mut encoded: Vec<_> =
         group.variables.iter().map(|variable| (variable, variable.attrs.clone())).collect();
+    let numbers: HashMap<&str, usize> = numbered(group).collect();
     for time in &group.variables {
         let Some(units) = time.attrs.text("units").filter(|units| units.contains("since")) else { continue };
-        let Some(bounds) = time.attrs.text("bounds") else { continue };
-        let Some((_, attrs)) = encoded.iter_mut().find(|(variable, _)| variable.name == bounds) else {
-            continue;
-        };
+        let Some(bounds) = time.attrs.text("bounds").and_then(|name| numbers.get(name)) else { continue };
+        let Some((_, attrs)) = encoded.get_mut(*bounds) else { continue };
         let calendar = time.attrs.get("calendar").cloned();
         for (name, value) in [("units", Some(Attribute::Text(units.to_owned()))), ("calendar", calendar)] {
             if let (None, Some(value)) = (attrs.get(name), value) {
@@ -102,14 +103,26 @@ fn with_bounds_attributes(group: &Group) -> Vec<(&Variable, Attributes)> {
     encoded
 }
 
-/// True if the characters of a variable may be joined along its last axis: nothing else uses it.
-fn is_stackable(group: &Group, variable: &Variable) -> bool {
-    let Some(last) = variable.dims.last().filter(|_| variable.dtype == DataType::Char) else {
-        return false;
-    };
-    let is_variable = group.variables.iter().any(|other| other.name == *last);
-    let mut users = group.variables.iter().filter(|other| other.dims.contains(last));
-    !is_variable && users.all(|user| user.dtype == DataType::Char && user.dims.last() == Some(last))
+fn numbered(group: &Group) -> impl Iterator<Item = (&str, usize)> {
+    group.variables.iter().enumerate().map(|(number, variable)| (variable.name.as_str(), number))
+}
+
+/// Dimensions along which characters may be joined: no variable has the name, and whatever uses it are
+/// characters that have it last.
+fn stackable_dims(group: &Group) -> HashSet<&str> {
+    let mut stackable: HashSet<&str> = HashSet::new();
+    for variable in group.variables.iter().filter(|variable| variable.dtype == DataType::Char) {
+        stackable.extend(variable.dims.last().map(String::as_str));
+    }
+    for variable in &group.variables {
+        stackable.remove(variable.name.as_str());
+        let n_others =
+            variable.dims.len() - usize::from(variable.dtype == DataType::Char && !variable.dims.is_empty());
+        for dim in variable.dims.iter().take(n_others) {
+            stackable.remove(dim.as_str());
+        }
+    }
+    stackable
 }
 
 /// The steps of `decode_cf_variable`, in their order.

@@ -30,7 +30,8 @@
 //!
 //! # Limits
 //! Whether times become `datetime64[ns]` is told from the first and last value, as xarray does, but only
-//! where these lie in the manifest (coordinates do); elsewhere they are taken to be in range.
+//! where these lie in the manifest (coordinates do); elsewhere they are taken to be in range. The page of
+//! all groups shows the first 200.
 
 mod answer;
 mod dataset;

@@ -50,6 +50,13 @@ pub(crate) fn group(decoded: &DecodedGroup) -> String {
     html
 }
 
+/// A group on the page of all groups, indented by its depth. `shown` is HTML.
+pub(crate) fn branch(group_path: &str, shown: &str) -> String {
+    let depth = group_path.split('/').filter(|name| !name.is_empty()).count();
+    let heading = format!("<h2><code>/{}</code></h2>", Escaped(group_path));
+    format!("<div class=\"group\" style=\"margin-left:{depth}rem\">{heading}{shown}</div>")
+}
+
 /// Links to the subgroups of a group at `href_of_groups/{path}`.
 pub(crate) fn subgroups(href_of_groups: &str, group_path: &str, group: &Group) -> String {
     let links: Vec<_> = group

@@ -208,6 +208,22 @@ async fn the_server_tells_of_itself() {
 }
 
 #[tokio::test]
+async fn the_only_dataset_is_at_the_root_too() {
+    let config = HttpConfig { single: Some("toy".to_owned()), ..HttpConfig::default() };
+    let server = TestServer::start(vec![("toy", toy())], vec![Arc::new(DatasetsPlugin)], config).await.unwrap();
+
+    for path in ["/keys", "/dict", "/info", "/groups/ocean/deep/keys", "/report"] {
+        let at_root = server.get(path).await.unwrap();
+        let below = server.get(&format!("/datasets/toy{path}")).await.unwrap();
+        assert_eq!((at_root.status.as_u16(), &at_root.body), (200, &below.body), "{path}");
+    }
+    assert!(server.get("/").await.unwrap().text().contains("datetime64[ns]"));
+    assert_eq!(server.get("/datasets").await.unwrap().text(), "[\"toy\"]");
+    let openapi: Value = serde_json::from_slice(&server.get("/openapi.json").await.unwrap().body).unwrap();
+    assert!(openapi["paths"].as_object().unwrap().contains_key("/keys"));
+}
+
+#[tokio::test]
 async fn every_type_of_problem_is_explained() {
     let server = server(Vec::new()).await;
     for about in thermocline_http::problem::TYPES {
