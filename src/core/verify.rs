@@ -14,6 +14,10 @@ use crate::read::decode_chunk;
 use crate::reference::References;
 use crate::{Error, Result};
 
+/// Chunks that are all compared at [`VerifyLevel::Full`], written or not. A sparse array may claim any
+/// number of them: beyond this, of those never written a sample must do.
+const MAX_LISTED: u64 = 1 << 20;
+
 /// How much is compared.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum VerifyLevel {
@@ -28,6 +32,9 @@ pub enum VerifyLevel {
 
 /// Chunks compared besides the first and the last.
 const N_SAMPLES: u64 = 8;
+
+/// Largest grid of which every position is compared, written or not: a file may claim any number of them.
+const MAX_ENUMERATED: u64 = 1 << 20;
 
 /// Variables of which all chunks are compared, in stored bytes.
 const SMALL_BYTES: u64 = 1 << 20;
@@ -169,6 +176,9 @@ impl Comparison<'_> {
         start: Vec<u64>,
     ) -> Result<ChunkOutcome, String> {
         let region = clip(variable, start);
+        if !fits(variable, &region, self.source.limits.chunk_bytes) {
+            return Ok(ChunkOutcome::Unable(format!("the chunk at {:?} exceeds the limit", region.start)));
+        }
         let theirs = match reference.read(variable, &variable.dtype, &region) {
             Ok(values) => Some(values),
             Err(ReferenceError::Unable(reason)) => return Ok(ChunkOutcome::Unable(reason)),
@@ -267,6 +277,13 @@ fn clip(variable: &Variable, start: Vec<u64>) -> Region {
     Region { start, shape }
 }
 
+/// True if the values of a region are within the limit of a chunk.
+fn fits(variable: &Variable, region: &Region, limit: u64) -> bool {
+    let size = variable.dtype.len_bytes().unwrap_or(1).max(1) as u64;
+    let len_bytes = region.shape.iter().try_fold(size, |product, length| product.checked_mul(*length));
+    len_bytes.is_some_and(|len_bytes| len_bytes <= limit)
+}
+
 /// Equal bit for bit.
 fn equal(ours: &ArrayBytes, theirs: &ArrayBytes) -> bool {
     ours == theirs
@@ -274,10 +291,14 @@ fn equal(ours: &ArrayBytes, theirs: &ArrayBytes) -> bool {
 
 /// Positions of the chunks to compare, each once: never-written ones too, for their fill.
 fn sample(table: &ChunkTable, n_chunks: u64, level: VerifyLevel) -> Vec<u64> {
-    if level == VerifyLevel::Full || (table.stored_bytes() <= SMALL_BYTES && n_chunks <= 1000) {
+    let is_small = table.stored_bytes() <= SMALL_BYTES && n_chunks <= 1000;
+    if is_small || (level == VerifyLevel::Full && n_chunks <= MAX_ENUMERATED) {
         return (0..n_chunks).collect();
     }
     let mut chosen: Vec<u64> = [0, n_chunks.saturating_sub(1)].into();
+    if level == VerifyLevel::Full {
+        chosen.extend(table.iter().map(|(linear, _)| linear));
+    }
     let mut state = n_chunks;
     for _ in 0..N_SAMPLES {
         // A linear congruential generator (Knuth, MMIX): the same sample at every indexing.
@@ -285,7 +306,8 @@ fn sample(table: &ChunkTable, n_chunks: u64, level: VerifyLevel) -> Vec<u64> {
         chosen.push((state >> 16) % n_chunks.max(1));
     }
     // Where hardly any chunk was written, a blind choice would only ever compare fill.
-    chosen.extend(table.iter().take(2).map(|(linear, _)| linear));
+    let n_written = if level == VerifyLevel::Full { table.len() } else { 2 };
+    chosen.extend(table.iter().take(n_written).map(|(linear, _)| linear));
     chosen.sort_unstable();
     chosen.dedup();
     chosen.retain(|linear| *linear < n_chunks);
@@ -296,6 +318,13 @@ fn sample(table: &ChunkTable, n_chunks: u64, level: VerifyLevel) -> Vec<u64> {
 mod tests {
     use super::*;
     use thermocline_model::{ChunkPart, ChunkTableBuilder};
+
+    #[test]
+    fn an_array_that_claims_absurdly_many_chunks_is_compared_in_bounded_time() {
+        let chosen = sample(&table(3, 10), u64::MAX, VerifyLevel::Full);
+        assert!(chosen.len() <= 20, "{} chunks", chosen.len());
+        assert!([0, 1, 2].iter().all(|linear| chosen.contains(linear)));
+    }
 
     fn table(n_chunks: u64, len_bytes: u32) -> ChunkTable {
         let part = ChunkPart { place: Place::Object(0), encoding: 0, filter_mask: 0, is_short: false };
@@ -316,6 +345,12 @@ mod tests {
         let chosen = sample(&table(100_000, 1000), 100_000, VerifyLevel::Sample);
         assert!(chosen.contains(&0) && chosen.contains(&99_999));
         assert!((8..=12).contains(&chosen.len()), "{chosen:?}");
+    }
+
+    #[test]
+    fn of_a_grid_of_absurd_size_only_what_is_written_is_compared() {
+        let chosen = sample(&table(3, 10), u64::MAX, VerifyLevel::Full);
+        assert!(chosen.len() < 20 && chosen.starts_with(&[0, 1, 2]), "{chosen:?}");
     }
 
     #[test]
