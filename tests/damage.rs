@@ -1,7 +1,7 @@
 //! Damaged files: whatever bytes a file has, reading it neither panics nor hangs, and what is served
 //! is what the reference library reads.
 //!
-//! `THERMOCLINE_MUTANTS` says how many damaged files are made (default 600), `THERMOCLINE_SAMPLES` names
+//! `THERMOCLINE_MUTANTS` says how many damaged files are made (default 400), `THERMOCLINE_SAMPLES` names
 //! a folder of sound files to damage besides the test data.
 
 #![cfg(test)]
@@ -39,10 +39,12 @@ fn damaged_files_never_panic_hang_or_give_other_values_than_the_reference_librar
     let formats = thermocline::Registry::builtin().formats().to_vec();
     let directory = tempfile::tempdir().unwrap();
     let command = vec![env!("CARGO_BIN_EXE_reference-worker").to_owned()];
-    let workers = Workers::new(command, directory.path().join("spool"), WorkerSettings::default());
+    // libhdf5 hangs on some damaged files: the worker is given up then, and that must not take minutes here.
+    let settings = WorkerSettings { timeout: Duration::from_secs(5), ..WorkerSettings::default() };
+    let workers = Workers::new(command, directory.path().join("spool"), settings);
     let samples = samples();
     assert!(samples.len() > 20, "only {} files to damage", samples.len());
-    let n_mutants: u64 = std::env::var("THERMOCLINE_MUTANTS").map_or(600, |n| n.parse().unwrap());
+    let n_mutants: u64 = std::env::var("THERMOCLINE_MUTANTS").map_or(400, |n| n.parse().unwrap());
 
     let mut outcomes: BTreeMap<String, u64> = BTreeMap::new();
     let mut failures = Vec::new();
