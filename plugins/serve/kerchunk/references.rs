@@ -1,5 +1,6 @@
 //! The reference document.
 
+use std::fmt::Write;
 use std::sync::Arc;
 
 use axum::extract::FromRequestParts;
@@ -154,9 +155,9 @@ impl References {
 
 fn too_many(manifest: &Manifest, max_references: u64) -> Error {
     let message = format!(
-        "dataset '{}' has more than {max_references} chunks, too many for one JSON document: open \
-         /datasets/{}/kerchunk.parq (parquet references), or write them with `thermocline export`",
-        manifest.id, manifest.id
+        "dataset '{}' has more than {max_references} chunks, too many for one JSON document: open its parquet \
+         references, kerchunk.parq",
+        manifest.id
     );
     Error::new(ErrorKind::Refused, message)
 }
@@ -165,7 +166,10 @@ fn too_many(manifest: &Manifest, max_references: u64) -> Error {
 async fn n_chunks(manifest: &Manifest, array: &ZarrArray) -> Result<u64> {
     let n_places = array.grid.n_chunks();
     match array.variable(&manifest.dataset) {
-        Some(variable) if array.has_absent_chunks() => {
+        // Only stored chunks that are sent one by one can be counted without looking at every place.
+        Some(variable)
+            if array.has_absent_chunks() && array.form.chunk_shape == variable.storage.chunk_shape =>
+        {
             Ok(n_places.min(manifest.table(variable).await?.len() as u64))
         }
         _ => Ok(n_places),
@@ -195,23 +199,24 @@ async fn located(
 
 /// Writes the document as text, without a tree of values: it has up to 2^20 references.
 struct Writer {
-    json: Vec<u8>,
+    json: String,
     is_first: bool,
 }
 
 impl Writer {
     fn new() -> Self {
-        Self { json: b"{\"version\":1,\"refs\":{".to_vec(), is_first: true }
+        Self { json: "{\"version\":1,\"refs\":{".to_owned(), is_first: true }
     }
 
-    fn entry(&mut self, key: &str, value: &str) {
+    /// Begins an entry; its key is JSON text without the closing quote.
+    fn key(&mut self, open_key: &str, rest: &str) {
         if !self.is_first {
-            self.json.push(b',');
+            self.json.push(',');
         }
         self.is_first = false;
-        self.json.extend(quoted(key));
-        self.json.push(b':');
-        self.json.extend(value.as_bytes());
+        self.json.push_str(open_key);
+        self.json.push_str(rest);
+        self.json.push_str("\":");
     }
 
     fn metadata(&mut self, hierarchy: &Hierarchy, manifest: &Manifest, group: &str) {
@@ -226,34 +231,42 @@ impl Writer {
 
     /// A metadata document, as text inside the document.
     fn document(&mut self, key: &str, json: &Value) {
-        let text = String::from_utf8_lossy(&ascii_json(json)).into_owned();
-        let text = quoted(&text);
-        self.entry(key, &String::from_utf8_lossy(&text));
+        self.key(&open_text(key), "");
+        self.json.push_str(&open_text(&String::from_utf8_lossy(&ascii_json(json))));
+        self.json.push('"');
     }
 
     fn chunks(&mut self, relative: &str, array: &ZarrArray, chunks: &[Located], addresses: &Addresses) {
-        let own_url = addresses.array(&array.path);
+        let open_key = open_text(&format!("{relative}/"));
+        let own_url = open_text(&addresses.array(&array.path));
+        // Most chunks of an array lie in few objects: the same address is not escaped again.
+        let mut last = ("", open_text(""));
         for (linear, location, bytes) in chunks {
             let name = chunk_key(View::V2, &array.grid.index(*linear));
-            let value = match (bytes, addresses.pointer(location)) {
-                (Some(bytes), _) => format!("\"base64:{}\"", STANDARD.encode(bytes)),
+            self.key(&open_key, &name);
+            // Writing into a text does not fail.
+            let _ = match (bytes, addresses.pointer(location)) {
+                (Some(bytes), _) => write!(self.json, "\"base64:{}\"", STANDARD.encode(bytes)),
                 (None, Pointer::Range { url, offset, len_bytes }) => {
-                    format!("[{},{offset},{len_bytes}]", String::from_utf8_lossy(&quoted(url)))
+                    if last.0 != url {
+                        last = (url, open_text(url));
+                    }
+                    write!(self.json, "[{}\",{offset},{len_bytes}]", last.1)
                 }
-                (None, Pointer::Chunk) => {
-                    format!("[{}]", String::from_utf8_lossy(&quoted(&format!("{own_url}{name}"))))
-                }
+                (None, Pointer::Chunk) => write!(self.json, "[{own_url}{name}\"]"),
             };
-            self.entry(&format!("{relative}/{name}"), &value);
         }
     }
 
-    fn finish(mut self) -> Vec<u8> {
-        self.json.extend(b"}}");
+    fn finish(mut self) -> String {
+        self.json.push_str("}}");
         self.json
     }
 }
 
-fn quoted(text: &str) -> Vec<u8> {
-    ascii_json(&Value::String(text.to_owned()))
+/// A text as JSON, without the closing quote.
+fn open_text(text: &str) -> String {
+    let mut quoted = String::from_utf8_lossy(&ascii_json(&Value::String(text.to_owned()))).into_owned();
+    quoted.pop();
+    quoted
 }
