@@ -5,7 +5,7 @@ use thermocline_model::{ArrayBytes, Codec, DataType};
 use crate::expected::Expected;
 use crate::{
     ChunkSpec, CodecError, axes, bitshuffle, blosc, bzip, checksum, deflate, fletcher32, lz4, lzf, nbit,
-    number, numcodecs, region, scale_offset, shuffle, szip, text, zstandard,
+    number, numcodecs, region, scale_offset, shuffle, spare, szip, text, zstandard,
 };
 
 /// Decodes the stored bytes of one chunk. `filter_mask` has bit `i` set where codec `i` was skipped.
@@ -23,16 +23,25 @@ pub fn decode(
     let n_elements = region::n_elements(spec.shape)?;
     let steps = Steps::plan(codecs, filter_mask, n_elements, spec)?;
     let mut bytes: Option<Vec<u8>> = None;
-    for step in steps.bytes.iter().rev() {
-        let input = bytes.as_deref().unwrap_or(stored);
-        bytes = Some(decode_bytes(step.codec, input, step.expected)?);
+    for (place, step) in steps.bytes.iter().enumerate().rev() {
+        let decoded = {
+            let input = bytes.as_deref().unwrap_or(stored);
+            match step.codec {
+                // What another step goes on with is given back right after it.
+                Codec::Zlib { .. } if place > 0 => deflate::decode_zlib_spare(input, step.expected)?,
+                codec => decode_bytes(codec, input, step.expected)?,
+            }
+        };
+        bytes.replace(decoded).into_iter().for_each(spare::give);
     }
+    let input = bytes.as_deref().unwrap_or(stored);
+    steps.array_size.check("decoding", input.len())?;
     let mut array = match steps.texts {
-        true => ArrayBytes::Texts(text::decode_vlen_utf8(bytes.as_deref().unwrap_or(stored), n_elements)?),
+        true => ArrayBytes::Texts(text::decode_vlen_utf8(input, n_elements)?),
         false => ArrayBytes::Fixed(bytes.unwrap_or_else(|| stored.to_vec())),
     };
-    for codec in steps.array.iter().rev() {
-        array = decode_array(codec, array, spec)?;
+    for step in steps.array.iter().rev() {
+        array = decode_array(step, array)?;
     }
     check(&array, n_elements, spec)?;
     Ok(array)
@@ -47,10 +56,10 @@ pub fn encode(codecs: &[Codec], values: &ArrayBytes, spec: &ChunkSpec<'_>) -> Re
     check(values, n_elements, spec)?;
     let steps = Steps::plan(codecs, 0, n_elements, spec)?;
     let mut array = None;
-    for codec in steps.array {
-        let Codec::Transpose { order } = codec else { return Err(only_decoded(codec)) };
+    for step in &steps.array {
+        let Codec::Transpose { order } = step.codec else { return Err(only_decoded(step.codec)) };
         let input = array.take().unwrap_or_else(|| values.clone());
-        array = Some(axes::transpose(input, spec.shape, order)?);
+        array = Some(axes::transpose(input, &step.shape, order)?);
     }
     let limit = usize::try_from(spec.max_bytes).unwrap_or(usize::MAX);
     let mut bytes = match array.as_ref().unwrap_or(values) {
@@ -65,10 +74,18 @@ pub fn encode(codecs: &[Codec], values: &ArrayBytes, spec: &ChunkSpec<'_>) -> Re
 
 /// A chain cut in two: what works on values, and what works on bytes.
 struct Steps<'a> {
-    array: Vec<&'a Codec>,
+    array: Vec<ArrayStep<'a>>,
     /// True if texts become bytes between the two.
     texts: bool,
+    /// Length of the array's bytes as the steps on bytes give them.
+    array_size: Expected,
     bytes: Vec<Step<'a>>,
+}
+
+/// A codec of values, and the lengths of the axes before it when writing.
+struct ArrayStep<'a> {
+    codec: &'a Codec,
+    shape: Vec<u64>,
 }
 
 /// A codec of bytes, and what decoding it gives.
@@ -89,25 +106,40 @@ impl<'a> Steps<'a> {
     ) -> Result<Self, CodecError> {
         let limit = usize::try_from(spec.max_bytes).unwrap_or(usize::MAX);
         let at_most = Expected::AtMost(limit.saturating_add(SLACK_BYTES));
-        let mut steps = Self { array: Vec::new(), texts: *spec.dtype == DataType::String, bytes: Vec::new() };
         let mut size = match spec.dtype.len_bytes() {
             Some(size) => Expected::Exactly(within(n_elements, size, limit)?),
             None => at_most,
         };
+        let mut steps = Self {
+            array: Vec::new(),
+            texts: *spec.dtype == DataType::String,
+            array_size: size,
+            bytes: Vec::new(),
+        };
+        let mut shape = spec.shape.to_vec();
         let active = codecs.iter().enumerate().filter(|(i, _)| *i >= 32 || filter_mask >> i & 1 == 0);
         for (_, codec) in active {
+            if is_of_values(codec) {
+                if !steps.bytes.is_empty() {
+                    return Err(CodecError::unsupported(format!("{codec:?} behind a codec of bytes")));
+                }
+                steps.array.push(ArrayStep { codec, shape: shape.clone() });
+            }
             match codec {
-                Codec::Transpose { .. } => steps.array.push(codec),
+                Codec::Transpose { order } => shape = axes::transposed_shape(&shape, order)?,
                 Codec::Member { record_size, .. } => {
-                    steps.array.push(codec);
                     size =
                         Expected::Exactly(within(members_in(codec, n_elements, spec)?, *record_size, limit)?);
+                    steps.array_size = size;
                 }
                 Codec::Convert { from, .. } => {
-                    steps.array.push(codec);
                     size = Expected::Exactly(within(n_elements, number::size(from), limit)?);
+                    steps.array_size = size;
                 }
-                Codec::VlenUtf8 => size = at_most,
+                Codec::VlenUtf8 if !steps.texts => {
+                    return Err(CodecError::unsupported("vlen-utf8 of something else than texts"));
+                }
+                Codec::VlenUtf8 => {}
                 codec => {
                     steps.bytes.push(Step { codec, expected: size });
                     size = after(codec, size).unwrap_or(at_most);
@@ -116,6 +148,11 @@ impl<'a> Steps<'a> {
         }
         Ok(steps)
     }
+}
+
+/// True for a codec that works on values, not on bytes.
+fn is_of_values(codec: &Codec) -> bool {
+    matches!(codec, Codec::Transpose { .. } | Codec::Member { .. } | Codec::Convert { .. })
 }
 
 /// How many records hold the elements: a member that is an array gives several elements each.
@@ -159,9 +196,9 @@ fn check(array: &ArrayBytes, n_elements: usize, spec: &ChunkSpec<'_>) -> Result<
     Expected::Exactly(expected).check("decoding", found)
 }
 
-fn decode_array(codec: &Codec, array: ArrayBytes, spec: &ChunkSpec<'_>) -> Result<ArrayBytes, CodecError> {
-    match (codec, array) {
-        (Codec::Transpose { order }, array) => axes::untranspose(array, spec.shape, order),
+fn decode_array(step: &ArrayStep<'_>, array: ArrayBytes) -> Result<ArrayBytes, CodecError> {
+    match (step.codec, array) {
+        (Codec::Transpose { order }, array) => axes::untranspose(array, &step.shape, order),
         (Codec::Member { record_size, offset, size }, ArrayBytes::Fixed(records)) => {
             if offset.checked_add(*size).is_none_or(|end| end > *record_size) {
                 return Err(CodecError::corrupt(format!(
@@ -240,3 +277,6 @@ fn encode_bytes(codec: &Codec, mut bytes: Vec<u8>) -> Result<Vec<u8>, CodecError
 fn only_decoded(codec: &Codec) -> CodecError {
     CodecError::unsupported(format!("nothing is encoded with {codec:?}"))
 }
+
+#[cfg(test)]
+mod tests;

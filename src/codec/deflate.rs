@@ -8,7 +8,7 @@ use std::cell::RefCell;
 use flate2::{Compression, Decompress, FlushDecompress, Status};
 
 use crate::expected::Expected;
-use crate::{CodecError, limited};
+use crate::{CodecError, limited, spare};
 
 /// Room beyond the expected length: the decoder's fast loop needs it near the end.
 const SLACK: usize = 512;
@@ -25,7 +25,15 @@ thread_local! {
 pub(crate) fn decode_zlib(stored: &[u8], expected: Expected) -> Result<Vec<u8>, CodecError> {
     INFLATE.with_borrow_mut(|inflate| {
         inflate.reset(true);
-        run(inflate, stored, expected)
+        run(inflate, stored, expected, Vec::with_capacity)
+    })
+}
+
+/// Inflates a zlib stream into the spare buffer of this thread: for what another step goes on with.
+pub(crate) fn decode_zlib_spare(stored: &[u8], expected: Expected) -> Result<Vec<u8>, CodecError> {
+    INFLATE.with_borrow_mut(|inflate| {
+        inflate.reset(true);
+        run(inflate, stored, expected, spare::take)
     })
 }
 
@@ -43,14 +51,19 @@ pub(crate) fn decode_zlib_into(stored: &[u8], out: &mut [u8]) -> Result<(), Code
     })
 }
 
-fn run(inflate: &mut Decompress, stored: &[u8], expected: Expected) -> Result<Vec<u8>, CodecError> {
+fn run(
+    inflate: &mut Decompress,
+    stored: &[u8],
+    expected: Expected,
+    room: fn(usize) -> Vec<u8>,
+) -> Result<Vec<u8>, CodecError> {
     let capacity = match expected {
         Expected::Exactly(len) => len.saturating_add(SLACK),
         Expected::AtMost(limit) => {
             stored.len().saturating_mul(GUESSED_RATIO).min(limit).saturating_add(SLACK)
         }
     };
-    let mut out = Vec::with_capacity(capacity);
+    let mut out = room(capacity);
     loop {
         let position = usize::try_from(inflate.total_in()).unwrap_or(usize::MAX);
         let input = stored.get(position..).unwrap_or_default();

@@ -26,8 +26,11 @@ mod numcodecs;
 pub mod region;
 mod scale_offset;
 mod shuffle;
+mod spare;
 mod szip;
 mod text;
+#[cfg(test)]
+mod vectors;
 mod zstandard;
 
 use thermocline_model::DataType;
