@@ -1,8 +1,9 @@
-//! Codecs of numcodecs that no HDF5 filter and no Zarr 3 core codec knows: `delta`, `fixedscaleoffset`, `lz4`.
+//! Codecs of numcodecs that no HDF5 filter and no Zarr 3 core codec knows: `delta`, `fixedscaleoffset`,
+//! `packbits`, `lz4`, and its checksums.
 //!
 //! # Source
-//! numcodecs 0.16, `delta.py`, `fixedscaleoffset.py`, `lz4.pyx`. Only what gives the same bits as numpy
-//! is decoded: `delta` of integers, `fixedscaleoffset` stored as integers.
+//! numcodecs 0.16, `delta.py`, `fixedscaleoffset.py`, `packbits.py`, `lz4.pyx`, `checksum32.py`. Only what
+//! gives the same bits as numpy is decoded: `delta` of integers, `fixedscaleoffset` stored as integers.
 
 use serde_json::Value;
 
@@ -31,6 +32,19 @@ pub(crate) fn decode(metadata: &str, stored: &[u8], expected: Expected) -> Resul
             fixed_scale_offset(stored, (dtype, astype), (scale, offset), expected)
         }
         Some("lz4") => decode_lz4(stored, expected),
+        Some("packbits") => unpack_bits(stored, expected),
+        Some(id @ ("crc32" | "adler32" | "crc32c")) => {
+            let (checksum, location): (fn(&[u8]) -> u32, _) = match id {
+                "crc32" => (crc32, "start"),
+                "adler32" => (adler32, "start"),
+                _ => (crc32c::crc32c, "end"),
+            };
+            match configuration.get("location").map_or(Some(location), Value::as_str) {
+                Some("start") => verified(stored.split_first_chunk(), checksum),
+                Some("end") => verified(stored.split_last_chunk().map(|(data, sum)| (sum, data)), checksum),
+                _ => Err(unsupported()),
+            }
+        }
         _ => Err(unsupported()),
     }
 }
@@ -160,6 +174,55 @@ fn decode_lz4(stored: &[u8], expected: Expected) -> Result<Vec<u8>, CodecError> 
     Ok(out)
 }
 
+/// The number of bits that pad the last byte, in one byte, then eight truth values a byte, the first the highest.
+fn unpack_bits(stored: &[u8], expected: Expected) -> Result<Vec<u8>, CodecError> {
+    let (padding, packed) =
+        stored.split_first().ok_or_else(|| CodecError::corrupt("a packbits chunk of no bytes"))?;
+    let len = packed
+        .len()
+        .checked_mul(8)
+        .and_then(|n_bits| n_bits.checked_sub(usize::from(*padding)))
+        .filter(|_| *padding < 8)
+        .ok_or_else(|| CodecError::corrupt(format!("packbits with {padding} bits of padding")))?;
+    if len > expected.limit() {
+        return Err(expected.overflow("packbits"));
+    }
+    let bits = packed.iter().flat_map(|byte| (0..8).rev().map(move |bit| byte >> bit & 1));
+    Ok(bits.take(len).collect())
+}
+
+/// The data, when the checksum that was stored with them holds.
+fn verified(parts: Option<(&[u8; 4], &[u8])>, checksum: fn(&[u8]) -> u32) -> Result<Vec<u8>, CodecError> {
+    let (found, data) =
+        parts.ok_or_else(|| CodecError::corrupt("a chunk of less bytes than its checksum"))?;
+    let (found, sum) = (u32::from_le_bytes(*found), checksum(data));
+    if found == sum {
+        return Ok(data.to_vec());
+    }
+    Err(CodecError::corrupt(format!("the checksum is {found:#010x}, the data give {sum:#010x}")))
+}
+
+fn crc32(bytes: &[u8]) -> u32 {
+    let mut sum = flate2::Crc::new();
+    sum.update(bytes);
+    sum.sum()
+}
+
+/// RFC 1950, section 8.2.
+fn adler32(bytes: &[u8]) -> u32 {
+    let (mut low, mut high) = (1_u32, 0_u32);
+    // So many bytes cannot make the sums overflow.
+    for bytes in bytes.chunks(5552) {
+        for byte in bytes {
+            low += u32::from(*byte);
+            high += low;
+        }
+        low %= 65521;
+        high %= 65521;
+    }
+    high << 16 | low
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -195,6 +258,42 @@ mod tests {
         assert!(decode(lz4, &stored, Expected::Exactly(99)).is_err());
         assert!(decode(lz4, &[255; 8], Expected::AtMost(1000)).is_err());
         assert!(decode(lz4, &[1], Expected::AtMost(1000)).is_err());
+    }
+
+    /// Stored bytes: `numcodecs.get_codec(…).encode(…)`.
+    #[test]
+    fn checksums_stand_where_they_are_configured() {
+        for (metadata, stored) in [
+            (r#"{"id": "crc32"}"#, [127, 137, 84, 8, 0, 1, 2]),
+            (r#"{"id": "crc32", "location": "end"}"#, [0, 1, 2, 127, 137, 84, 8]),
+            (r#"{"id": "adler32"}"#, [4, 0, 7, 0, 0, 1, 2]),
+        ] {
+            assert_eq!(decode(metadata, &stored, Expected::Exactly(3)), Ok(vec![0, 1, 2]));
+            let mut damaged = stored;
+            damaged[3] ^= 1;
+            assert!(decode(metadata, &damaged, Expected::Exactly(3)).is_err());
+            assert!(decode(metadata, &stored[..3], Expected::AtMost(3)).is_err());
+        }
+        let mut stored = b"123456789".to_vec();
+        crate::checksum::append(&mut stored);
+        assert_eq!(decode(r#"{"id": "crc32c"}"#, &stored, Expected::Exactly(9)), Ok(b"123456789".to_vec()));
+    }
+
+    #[test]
+    fn adler32_of_many_bytes_does_not_overflow() {
+        // zlib.adler32(b"\xff" * 1_000_000)
+        assert_eq!(adler32(&vec![255; 1_000_000]), 0x3843e1be);
+    }
+
+    #[test]
+    fn truth_values_are_unpacked() {
+        let packbits = r#"{"id": "packbits"}"#;
+        let expected = vec![1, 0, 0, 1, 0, 0, 1, 0, 0, 1, 0];
+        assert_eq!(decode(packbits, &[5, 146, 64], Expected::Exactly(11)), Ok(expected));
+        assert_eq!(decode(packbits, &[0, 146], Expected::Exactly(8)), Ok(vec![1, 0, 0, 1, 0, 0, 1, 0]));
+        for broken in [&[][..], &[1], &[8, 0], &[255, 0, 0]] {
+            assert!(decode(packbits, broken, Expected::AtMost(64)).is_err(), "{broken:?}");
+        }
     }
 
     #[test]
