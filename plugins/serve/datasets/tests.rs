@@ -210,7 +210,8 @@ async fn the_server_tells_of_itself() {
 #[tokio::test]
 async fn the_only_dataset_is_at_the_root_too() {
     let config = HttpConfig { single: Some("toy".to_owned()), ..HttpConfig::default() };
-    let server = TestServer::start(vec![("toy", toy())], vec![Arc::new(DatasetsPlugin)], config).await.unwrap();
+    let server =
+        TestServer::start(vec![("toy", toy())], vec![Arc::new(DatasetsPlugin)], config).await.unwrap();
 
     for path in ["/keys", "/dict", "/info", "/groups/ocean/deep/keys", "/report"] {
         let at_root = server.get(path).await.unwrap();
