@@ -114,7 +114,7 @@ impl Indexer {
             key: source_key(spec),
             source: state,
             format: String::new(),
-            format_version: 0,
+            format_version: self.version_of_all(),
             verification: self.verify as u8,
         };
         let attempt = catch_unwind(AssertUnwindSafe(|| self.attempt(spec, &mut entry)));
@@ -193,9 +193,20 @@ impl Indexer {
         self.formats.iter().map(|format| format.id()).collect()
     }
 
-    /// The index version of a format; `None` if it is not built in.
+    /// The index version of a format; `None` if it is not built in. What no format recognised depends on
+    /// all of them.
     pub(super) fn index_version(&self, format: &str) -> Option<u32> {
+        if format.is_empty() {
+            return Some(self.version_of_all());
+        }
         self.formats.iter().find(|known| known.id() == format).map(|format| format.index_version())
+    }
+
+    fn version_of_all(&self) -> u32 {
+        self.formats.iter().fold(0, |sum, format| {
+            let sum = crc32c::crc32c_append(sum, format.id().as_bytes());
+            crc32c::crc32c_append(sum, &format.index_version().to_le_bytes())
+        })
     }
 }
 

@@ -286,7 +286,10 @@ impl Catalog {
         match &stored.outcome {
             // A newer program may read what an older one refused.
             StoredOutcome::Refused(_) if stored.program != env!("CARGO_PKG_VERSION") => return false,
-            StoredOutcome::Refused(_) if stored.entry.format.is_empty() => return true,
+            // With another format built in, it may be recognised.
+            StoredOutcome::Refused(_) if stored.entry.format.is_empty() => {
+                return self.shared.indexer.index_version("") == Some(stored.entry.format_version);
+            }
             StoredOutcome::Refused(_) => {}
             StoredOutcome::Indexed(dataset, _) if self.has_changed_object(entry, &dataset.objects) => {
                 return false;

@@ -198,6 +198,19 @@ fn a_folder_can_be_indexed_before_it_is_served() {
 }
 
 #[test]
+fn a_file_that_no_plugin_read_is_read_once_its_plugin_is_there() {
+    let folder = demo_files();
+    let state = tempfile::tempdir().expect("a temporary folder");
+    let index = ["index", path_of(&folder), "--state", path_of(&state)];
+    let (_, text, _) = run(&[&index[..], &["--set", "plugins.hdf5.enabled=false"]].concat());
+    assert!(text.contains("1 indexed, 1 refused, 0 failed"), "{text}");
+
+    let (_, text, _) = run(&index);
+
+    assert!(text.contains("2 indexed, 0 refused, 0 failed"), "{text}");
+}
+
+#[test]
 fn completions_name_the_commands() {
     for shell in ["bash", "zsh", "fish"] {
         let (code, text, _) = run(&["completions", shell]);
