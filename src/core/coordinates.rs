@@ -7,13 +7,14 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 
-use thermocline_codec::{ChunkSpec, decode, encode, fill_chunk, region::copy_box};
+use thermocline_codec::{ChunkSpec, encode, fill_chunk, region::copy_box};
 use thermocline_model::{
     ArrayBytes, ChunkPart, ChunkRef, ChunkTable, ChunkTableBuilder, Codec, DataType, Encoding, Group, Note,
     Object, Place, Refusal, Variable,
 };
 
 use crate::format::{Indexed, Limits, OpenOther, ReadAt, Region};
+use crate::read::decode_chunk;
 use crate::{Error, ErrorKind, Result};
 
 /// Attributes that name coordinates.
@@ -321,7 +322,10 @@ fn decode_all(
                 let region = Region { start: start.clone(), shape: chunk_shape.to_vec() };
                 (keeping.decode)(number, variable, &region)?
             }
-            _ => decode_chunk(variable, &chunk, &stored_bytes(&chunk, indexed, keeping)?, keeping.limits)?,
+            _ => {
+                let stored = stored_bytes(&chunk, indexed, keeping)?;
+                decode_chunk(variable, &chunk, &stored, keeping.limits.chunk_bytes)?
+            }
         };
         let lengths: Vec<u64> = start
             .iter()
@@ -333,25 +337,6 @@ fn decode_all(
         copy_box(&decoded, chunk_shape, &from, &mut values, &variable.shape, &start, &lengths, size)?;
     }
     Ok(values)
-}
-
-fn decode_chunk(variable: &Variable, chunk: &ChunkRef, stored: &[u8], limits: &Limits) -> Result<ArrayBytes> {
-    let encoding = variable.storage.encodings.get(usize::from(chunk.part.encoding));
-    let encoding =
-        encoding.ok_or_else(|| Error::internal("a chunk names an encoding that does not exist"))?;
-    let shape = &variable.storage.chunk_shape;
-    if chunk.part.is_short {
-        let n = shape.iter().product::<u64>();
-        let mut values = fill_chunk(&variable.dtype, variable.fill.as_ref(), n as usize);
-        if let ArrayBytes::Fixed(bytes) = &mut values {
-            let rows = bytes.get_mut(..stored.len());
-            rows.ok_or_else(|| Error::corrupt("a short chunk is longer than a whole one"))?
-                .copy_from_slice(stored);
-        }
-        return Ok(values);
-    }
-    let spec = ChunkSpec { dtype: &encoding.dtype, shape, max_bytes: limits.chunk_bytes };
-    Ok(decode(&encoding.codecs, chunk.part.filter_mask, stored, &spec)?)
 }
 
 fn stored_bytes(chunk: &ChunkRef, indexed: &Indexed, keeping: &Keeping<'_>) -> Result<bytes::Bytes> {

@@ -1,5 +1,7 @@
 //! Attributes of groups and variables, with the types that the file gave them.
 
+use crate::DataType;
+
 /// The type of a numeric attribute in the file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[expect(missing_docs, reason = "the names are the types")]
@@ -19,6 +21,25 @@ pub enum NumberType {
 }
 
 impl NumberType {
+    /// The type of a number that is stored as `dtype`; `None` for texts and records.
+    pub fn of(dtype: &DataType) -> Option<Self> {
+        Some(match dtype {
+            DataType::Bool => Self::Bool,
+            DataType::Int { size: 1, .. } => Self::I8,
+            DataType::Int { size: 2, .. } => Self::I16,
+            DataType::Int { size: 4, .. } => Self::I32,
+            DataType::Int { .. } => Self::I64,
+            DataType::UInt { size: 1, .. } => Self::U8,
+            DataType::UInt { size: 2, .. } => Self::U16,
+            DataType::UInt { size: 4, .. } => Self::U32,
+            DataType::UInt { .. } => Self::U64,
+            DataType::Float { size: 2, .. } => Self::F16,
+            DataType::Float { size: 4, .. } => Self::F32,
+            DataType::Float { .. } => Self::F64,
+            _ => return None,
+        })
+    }
+
     /// Size of one value in bytes.
     pub fn len_bytes(self) -> usize {
         match self {

@@ -75,6 +75,32 @@ impl ChunkGrid {
         index
     }
 
+    /// The chunks that overlap a box of elements, in C order; what lies beyond the array does not count.
+    ///
+    /// `start` and `len` have the rank of the grid; axes that are missing in them have no elements.
+    pub fn covering(&self, start: &[u64], len: &[u64]) -> Vec<ChunkIndex> {
+        let mut indices: Vec<ChunkIndex> = vec![Vec::new()];
+        for (axis, (length, chunk)) in self.shape.iter().zip(&self.chunk_shape).enumerate() {
+            let start = start.get(axis).copied().unwrap_or(0);
+            let end = start.saturating_add(len.get(axis).copied().unwrap_or(0)).min(*length);
+            if start >= end {
+                return Vec::new();
+            }
+            let positions = start / chunk..=(end - 1) / chunk;
+            indices = indices
+                .iter()
+                .flat_map(|index| {
+                    positions.clone().map(move |position| {
+                        let mut index = index.clone();
+                        index.push(position);
+                        index
+                    })
+                })
+                .collect();
+        }
+        indices
+    }
+
     /// First element of a chunk along each axis.
     pub fn start(&self, index: &[u64]) -> Vec<u64> {
         index.iter().zip(&self.chunk_shape).map(|(position, length)| position * length).collect()
@@ -107,6 +133,15 @@ mod tests {
         assert_eq!(grid.linear(&[2, 2]), Some(8));
         assert_eq!(grid.linear(&[3, 0]), None);
         assert_eq!(grid.linear(&[0]), None);
+    }
+
+    #[test]
+    fn a_box_is_covered_by_the_chunks_it_touches() {
+        let grid = ChunkGrid::new(vec![5, 7], vec![2, 3]).unwrap();
+        assert_eq!(grid.covering(&[1, 2], &[1, 2]), [[0, 0], [0, 1]]);
+        assert_eq!(grid.covering(&[4, 6], &[9, 9]), [[2, 2]]);
+        assert!(grid.covering(&[5, 0], &[1, 1]).is_empty());
+        assert!(grid.covering(&[0, 0], &[0, 1]).is_empty());
     }
 
     #[test]

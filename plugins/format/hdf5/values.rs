@@ -124,27 +124,7 @@ impl Reading<'_> {
                 region.shape.len()
             )));
         }
-        let mut indices: Vec<Vec<u64>> = vec![Vec::new()];
-        for (axis, (length, chunk)) in shape.iter().zip(self.chunks.grid.chunk_shape()).enumerate() {
-            let start = region.start.get(axis).copied().unwrap_or(0);
-            let len = region.shape.get(axis).copied().unwrap_or(0);
-            let end = start.saturating_add(len).min(*length);
-            if start >= end {
-                return Ok(Vec::new());
-            }
-            let positions = start / chunk..=(end - 1) / chunk;
-            indices = indices
-                .iter()
-                .flat_map(|index| {
-                    positions.clone().map(move |position| {
-                        let mut index = index.clone();
-                        index.push(position);
-                        index
-                    })
-                })
-                .collect();
-        }
-        Ok(indices)
+        Ok(self.chunks.grid.covering(&region.start, &region.shape))
     }
 
     /// The values of a whole chunk.

@@ -6,7 +6,7 @@
 use std::collections::{HashMap, HashSet};
 
 use thermocline_model::{
-    Attribute, Attributes, DataType, Dataset, Dimension, Group, Note, Number, NumberType, Variable,
+    Attribute, Attributes, Dataset, Dimension, Group, Note, Number, NumberType, Variable,
 };
 
 use super::{AttributeOverride, DatasetSpec};
@@ -233,31 +233,13 @@ fn fitting(variable: &Variable, name: &str, value: &Attribute) -> Option<Attribu
         if !variable.dtype.is_number() {
             return matches!(value, Attribute::Text(_)).then(|| value.clone());
         }
-        return convert(value, number_type(&variable.dtype)?);
+        return convert(value, NumberType::of(&variable.dtype)?);
     }
     let as_before = match variable.attrs.get(name) {
         Some(Attribute::Numbers { dtype, .. }) => convert(value, *dtype),
         _ => None,
     };
     Some(as_before.unwrap_or_else(|| value.clone()))
-}
-
-fn number_type(dtype: &DataType) -> Option<NumberType> {
-    Some(match dtype {
-        DataType::Bool => NumberType::Bool,
-        DataType::Int { size: 1, .. } => NumberType::I8,
-        DataType::Int { size: 2, .. } => NumberType::I16,
-        DataType::Int { size: 4, .. } => NumberType::I32,
-        DataType::Int { .. } => NumberType::I64,
-        DataType::UInt { size: 1, .. } => NumberType::U8,
-        DataType::UInt { size: 2, .. } => NumberType::U16,
-        DataType::UInt { size: 4, .. } => NumberType::U32,
-        DataType::UInt { .. } => NumberType::U64,
-        DataType::Float { size: 2, .. } => NumberType::F16,
-        DataType::Float { size: 4, .. } => NumberType::F32,
-        DataType::Float { .. } => NumberType::F64,
-        _ => return None,
-    })
 }
 
 fn convert(value: &Attribute, dtype: NumberType) -> Option<Attribute> {

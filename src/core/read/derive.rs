@@ -57,30 +57,11 @@ pub(super) fn check_region(variable: &Variable, region: &Region) -> Result<()> {
 
 /// The stored chunks that overlap a region, with their indices in the stored grid.
 fn covering(variable: &Variable, region: &Region) -> Result<Vec<Vec<u64>>> {
-    let mut indices: Vec<Vec<u64>> = vec![Vec::new()];
-    for (axis, chunk) in variable.storage.chunk_shape.iter().enumerate() {
-        let (start, len, length) = (region.start.get(axis), region.shape.get(axis), variable.shape.get(axis));
-        let (Some(start), Some(len), Some(length)) = (start, len, length) else {
-            return Err(Error::internal(format!("a region of {:?} has another rank", variable.name)));
-        };
-        let end = start.saturating_add(*len).min(*length);
-        if *start >= end {
-            return Ok(Vec::new());
-        }
-        let chunk = (*chunk).max(1);
-        let positions = start / chunk..=(end - 1) / chunk;
-        indices = indices
-            .into_iter()
-            .flat_map(|index| {
-                positions.clone().map(move |position| {
-                    let mut index = index.clone();
-                    index.push(position);
-                    index
-                })
-            })
-            .collect();
+    let rank = variable.shape.len();
+    if region.start.len() != rank || region.shape.len() != rank {
+        return Err(Error::internal(format!("a region of {:?} has another rank", variable.name)));
     }
-    Ok(indices)
+    Ok(stored_grid(variable)?.covering(&region.start, &region.shape))
 }
 
 /// A tag of the stored chunks below a region; `Ok(None)` if none of them was ever written.

@@ -126,7 +126,7 @@ pub(super) fn fill_attribute(value: &Value, dtype: &DataType) -> Option<Attribut
         DataType::FixedString { .. } => Some(Attribute::Text(String::from_utf8(decoded?).ok()?)),
         DataType::Int { .. } | DataType::UInt { .. } | DataType::Bool => {
             let (_, number) = number(value)?;
-            Some(Attribute::number(number_type(dtype)?, number))
+            Some(Attribute::number(NumberType::of(dtype)?, number))
         }
         _ => None,
     }
@@ -139,7 +139,7 @@ pub(super) fn fill_of_element(element: &[u8], dtype: &DataType) -> Option<Attrib
         let text = String::from_utf8(element.get(..end)?.to_vec()).ok()?;
         return (!text.is_empty()).then_some(Attribute::Text(text));
     }
-    let number_type = number_type(dtype)?;
+    let number_type = NumberType::of(dtype)?;
     let mut bytes = element.to_vec();
     if dtype.byte_order() == Some(thermocline_model::ByteOrder::Big) {
         bytes.reverse();
@@ -156,24 +156,6 @@ pub(super) fn fill_of_element(element: &[u8], dtype: &DataType) -> Option<Attrib
         _ => Number::Integer(i128::from(bits)),
     };
     Some(Attribute::number(number_type, number))
-}
-
-fn number_type(dtype: &DataType) -> Option<NumberType> {
-    Some(match dtype {
-        DataType::Bool => NumberType::Bool,
-        DataType::Int { size: 1, .. } => NumberType::I8,
-        DataType::Int { size: 2, .. } => NumberType::I16,
-        DataType::Int { size: 4, .. } => NumberType::I32,
-        DataType::Int { .. } => NumberType::I64,
-        DataType::UInt { size: 1, .. } => NumberType::U8,
-        DataType::UInt { size: 2, .. } => NumberType::U16,
-        DataType::UInt { size: 4, .. } => NumberType::U32,
-        DataType::UInt { .. } => NumberType::U64,
-        DataType::Float { size: 2, .. } => NumberType::F16,
-        DataType::Float { size: 4, .. } => NumberType::F32,
-        DataType::Float { .. } => NumberType::F64,
-        _ => return None,
-    })
 }
 
 #[cfg(test)]

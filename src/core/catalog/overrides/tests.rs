@@ -1,6 +1,6 @@
 use std::collections::BTreeSet;
 
-use thermocline_model::{ByteOrder, DatasetId, Encoding, Refusal, Storage, Verification};
+use thermocline_model::{ByteOrder, DataType, DatasetId, Encoding, Refusal, Storage, Verification};
 
 use super::*;
 use crate::ErrorKind;
