@@ -23,22 +23,15 @@ pub fn decode(
     let n_elements = region::n_elements(spec.shape)?;
     let steps = Steps::plan(codecs, filter_mask, n_elements, spec)?;
     let mut bytes: Option<Vec<u8>> = None;
-    for (place, step) in steps.bytes.iter().enumerate().rev() {
-        let decoded = {
-            let input = bytes.as_deref().unwrap_or(stored);
-            match step.codec {
-                // What another step goes on with is given back right after it.
-                Codec::Zlib { .. } if place > 0 => deflate::decode_zlib_spare(input, step.expected)?,
-                codec => decode_bytes(codec, input, step.expected)?,
-            }
-        };
+    for step in steps.bytes.iter().rev() {
+        let decoded = decode_bytes(step.codec, bytes.as_deref().unwrap_or(stored), step.expected)?;
         bytes.replace(decoded).into_iter().for_each(spare::give);
     }
     let input = bytes.as_deref().unwrap_or(stored);
     steps.array_size.check("decoding", input.len())?;
     let mut array = match steps.texts {
         true => ArrayBytes::Texts(text::decode_vlen_utf8(input, n_elements)?),
-        false => ArrayBytes::Fixed(bytes.unwrap_or_else(|| stored.to_vec())),
+        false => ArrayBytes::Fixed(bytes.unwrap_or_else(|| copied(stored))),
     };
     for step in steps.array.iter().rev() {
         array = decode_array(step, array)?;
@@ -51,20 +44,19 @@ pub fn decode(
 ///
 /// # Errors
 /// [`CodecError::Unsupported`] for a codec that is only ever decoded.
-pub fn encode(codecs: &[Codec], values: &ArrayBytes, spec: &ChunkSpec<'_>) -> Result<Vec<u8>, CodecError> {
+pub fn encode(codecs: &[Codec], values: ArrayBytes, spec: &ChunkSpec<'_>) -> Result<Vec<u8>, CodecError> {
     let n_elements = region::n_elements(spec.shape)?;
-    check(values, n_elements, spec)?;
+    check(&values, n_elements, spec)?;
     let steps = Steps::plan(codecs, 0, n_elements, spec)?;
-    let mut array = None;
+    let mut array = values;
     for step in &steps.array {
         let Codec::Transpose { order } = step.codec else { return Err(only_decoded(step.codec)) };
-        let input = array.take().unwrap_or_else(|| values.clone());
-        array = Some(axes::transpose(input, &step.shape, order)?);
+        array = axes::transpose(array, &step.shape, order)?;
     }
     let limit = usize::try_from(spec.max_bytes).unwrap_or(usize::MAX);
-    let mut bytes = match array.as_ref().unwrap_or(values) {
-        ArrayBytes::Fixed(bytes) => bytes.clone(),
-        ArrayBytes::Texts(texts) => text::encode_vlen_utf8(texts, Expected::AtMost(limit))?,
+    let mut bytes = match array {
+        ArrayBytes::Fixed(bytes) => bytes,
+        ArrayBytes::Texts(texts) => text::encode_vlen_utf8(&texts, Expected::AtMost(limit))?,
     };
     for step in &steps.bytes {
         bytes = encode_bytes(step.codec, bytes)?;
@@ -246,12 +238,12 @@ fn decode_bytes(codec: &Codec, stored: &[u8], expected: Expected) -> Result<Vec<
 }
 
 fn encode_bytes(codec: &Codec, mut bytes: Vec<u8>) -> Result<Vec<u8>, CodecError> {
-    match codec {
-        Codec::Shuffle { element_size } => Ok(shuffle::shuffle(&bytes, *element_size)),
-        Codec::Zlib { level } => deflate::encode_zlib(&bytes, *level),
-        Codec::Gzip { level } => deflate::encode_gzip(&bytes, *level),
-        Codec::Zstd { level, checksum } => zstandard::encode(&bytes, *level, *checksum),
-        Codec::Bzip2 { level } => bzip::encode(&bytes, *level),
+    let encoded = match codec {
+        Codec::Shuffle { element_size } => shuffle::shuffle(&bytes, *element_size),
+        Codec::Zlib { level } => deflate::encode_zlib(&bytes, *level)?,
+        Codec::Gzip { level } => deflate::encode_gzip(&bytes, *level)?,
+        Codec::Zstd { level, checksum } => zstandard::encode(&bytes, *level, *checksum)?,
+        Codec::Bzip2 { level } => bzip::encode(&bytes, *level)?,
         Codec::Blosc { cname, level, shuffle, type_size, block_size } => {
             let parameters = blosc::Parameters {
                 cname: *cname,
@@ -260,18 +252,26 @@ fn encode_bytes(codec: &Codec, mut bytes: Vec<u8>) -> Result<Vec<u8>, CodecError
                 type_size: *type_size,
                 block_size: *block_size,
             };
-            blosc::encode_chunk(&bytes, parameters)
+            blosc::encode_chunk(&bytes, parameters)?
         }
         Codec::Fletcher32 => {
             fletcher32::append(&mut bytes);
-            Ok(bytes)
+            return Ok(bytes);
         }
         Codec::Crc32c => {
             checksum::append(&mut bytes);
-            Ok(bytes)
+            return Ok(bytes);
         }
-        codec => Err(only_decoded(codec)),
-    }
+        codec => return Err(only_decoded(codec)),
+    };
+    spare::give(bytes);
+    Ok(encoded)
+}
+
+fn copied(bytes: &[u8]) -> Vec<u8> {
+    let mut copy = spare::take(bytes.len());
+    copy.extend_from_slice(bytes);
+    copy
 }
 
 fn only_decoded(codec: &Codec) -> CodecError {

@@ -25,15 +25,7 @@ thread_local! {
 pub(crate) fn decode_zlib(stored: &[u8], expected: Expected) -> Result<Vec<u8>, CodecError> {
     INFLATE.with_borrow_mut(|inflate| {
         inflate.reset(true);
-        run(inflate, stored, expected, Vec::with_capacity)
-    })
-}
-
-/// Inflates a zlib stream into the spare buffer of this thread: for what another step goes on with.
-pub(crate) fn decode_zlib_spare(stored: &[u8], expected: Expected) -> Result<Vec<u8>, CodecError> {
-    INFLATE.with_borrow_mut(|inflate| {
-        inflate.reset(true);
-        run(inflate, stored, expected, spare::take)
+        run(inflate, stored, expected)
     })
 }
 
@@ -51,19 +43,14 @@ pub(crate) fn decode_zlib_into(stored: &[u8], out: &mut [u8]) -> Result<(), Code
     })
 }
 
-fn run(
-    inflate: &mut Decompress,
-    stored: &[u8],
-    expected: Expected,
-    room: fn(usize) -> Vec<u8>,
-) -> Result<Vec<u8>, CodecError> {
+fn run(inflate: &mut Decompress, stored: &[u8], expected: Expected) -> Result<Vec<u8>, CodecError> {
     let capacity = match expected {
         Expected::Exactly(len) => len.saturating_add(SLACK),
         Expected::AtMost(limit) => {
             stored.len().saturating_mul(GUESSED_RATIO).min(limit).saturating_add(SLACK)
         }
     };
-    let mut out = room(capacity);
+    let mut out = spare::take(capacity);
     loop {
         let position = usize::try_from(inflate.total_in()).unwrap_or(usize::MAX);
         let input = stored.get(position..).unwrap_or_default();

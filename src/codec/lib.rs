@@ -26,7 +26,7 @@ mod numcodecs;
 pub mod region;
 mod scale_offset;
 mod shuffle;
-mod spare;
+pub mod spare;
 mod szip;
 mod text;
 #[cfg(test)]

@@ -3,6 +3,8 @@
 //! # Source
 //! HDF5 library, `H5Zshuffle.c`: bytes after the last whole element stay where they are.
 
+use crate::spare;
+
 /// Elements that are moved at a time, so that both sides stay in the cache.
 const TILE: usize = 512;
 
@@ -14,7 +16,7 @@ const TILE: usize = 512;
 /// assert_eq!(thermocline_codec::shuffle(&[1, 2, 3, 4, 9], 2), [1, 3, 2, 4, 9]);
 /// ```
 pub fn shuffle(bytes: &[u8], element_size: usize) -> Vec<u8> {
-    let mut out = vec![0; bytes.len()];
+    let mut out = zeros(bytes.len());
     shuffle_into(bytes, &mut out, element_size);
     out
 }
@@ -25,8 +27,14 @@ pub fn shuffle(bytes: &[u8], element_size: usize) -> Vec<u8> {
 /// assert_eq!(thermocline_codec::unshuffle(&[1, 3, 2, 4, 9], 2), [1, 2, 3, 4, 9]);
 /// ```
 pub fn unshuffle(bytes: &[u8], element_size: usize) -> Vec<u8> {
-    let mut out = vec![0; bytes.len()];
+    let mut out = zeros(bytes.len());
     unshuffle_into(bytes, &mut out, element_size);
+    out
+}
+
+fn zeros(len: usize) -> Vec<u8> {
+    let mut out = spare::take(len);
+    out.resize(len, 0);
     out
 }
 

@@ -1,30 +1,86 @@
-//! One buffer a thread that is used again for what lies between two steps.
+//! Buffers that are used again.
 //!
-//! Fresh memory costs a page fault every 4 KiB, which is as slow as inflating (measured).
+//! Fresh memory costs a page fault every 4 KiB, which is as slow as inflating (measured). Small buffers
+//! are left to the allocator, which does not give their pages back.
 
-use std::cell::RefCell;
+use std::sync::{Mutex, PoisonError};
+
+/// Smallest buffer that is kept, in bytes.
+const MIN_KEPT_BYTES: usize = 64 << 10;
 
 /// Largest buffer that is kept, in bytes.
 const MAX_KEPT_BYTES: usize = 8 << 20;
 
-thread_local! {
-    static SPARE: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
+/// The most bytes that are kept in all buffers together.
+const MAX_POOL_BYTES: usize = 48 << 20;
+
+/// A buffer this many times larger than what is wanted is left to others.
+const MAX_WASTE: usize = 4;
+
+static POOL: Mutex<Pool> = Mutex::new(Pool { buffers: Vec::new(), n_bytes: 0 });
+
+struct Pool {
+    buffers: Vec<Vec<u8>>,
+    n_bytes: usize,
 }
 
 /// An empty buffer with room for `capacity` bytes.
-pub(crate) fn take(capacity: usize) -> Vec<u8> {
-    let mut buffer = SPARE.take();
-    buffer.clear();
-    if buffer.capacity() < capacity {
-        return Vec::with_capacity(capacity);
-    }
-    buffer
+pub fn take(capacity: usize) -> Vec<u8> {
+    let kept = if capacity < MIN_KEPT_BYTES { None } else { with_pool(|pool| pool.take(capacity)) };
+    kept.unwrap_or_else(|| Vec::with_capacity(capacity))
 }
 
 /// Keeps a buffer that is not needed any more.
-pub(crate) fn give(buffer: Vec<u8>) {
-    if buffer.capacity() <= MAX_KEPT_BYTES {
-        SPARE.replace(buffer);
+pub fn give(buffer: Vec<u8>) {
+    if (MIN_KEPT_BYTES..=MAX_KEPT_BYTES).contains(&buffer.capacity()) {
+        with_pool(|pool| pool.give(buffer));
+    }
+}
+
+/// A buffer that is given back when it is dropped: for bytes that others hold on to.
+pub struct Lent(Vec<u8>);
+
+impl Lent {
+    /// Lends a buffer that came from [`take`].
+    pub fn new(buffer: Vec<u8>) -> Self {
+        Self(buffer)
+    }
+}
+
+impl AsRef<[u8]> for Lent {
+    fn as_ref(&self) -> &[u8] {
+        &self.0
+    }
+}
+
+impl Drop for Lent {
+    fn drop(&mut self) {
+        give(std::mem::take(&mut self.0));
+    }
+}
+
+fn with_pool<T>(work: impl FnOnce(&mut Pool) -> T) -> T {
+    work(&mut POOL.lock().unwrap_or_else(PoisonError::into_inner))
+}
+
+impl Pool {
+    /// The buffer that came last among those that fit: its pages are the likeliest to be in the cache.
+    fn take(&mut self, capacity: usize) -> Option<Vec<u8>> {
+        let fits = capacity..=capacity.saturating_mul(MAX_WASTE);
+        let place = self.buffers.iter().rposition(|buffer| fits.contains(&buffer.capacity()))?;
+        let mut buffer = self.buffers.remove(place);
+        self.n_bytes -= buffer.capacity();
+        buffer.clear();
+        Some(buffer)
+    }
+
+    fn give(&mut self, buffer: Vec<u8>) {
+        self.n_bytes += buffer.capacity();
+        self.buffers.push(buffer);
+        while self.n_bytes > MAX_POOL_BYTES {
+            let oldest = self.buffers.remove(0);
+            self.n_bytes -= oldest.capacity();
+        }
     }
 }
 
@@ -32,19 +88,44 @@ pub(crate) fn give(buffer: Vec<u8>) {
 mod tests {
     use super::*;
 
-    #[test]
-    fn a_buffer_comes_back_empty() {
-        give(vec![1, 2, 3]);
-        let buffer = take(2);
-        assert!(buffer.is_empty());
-        assert!(buffer.capacity() >= 2);
-        assert!(take(100).capacity() >= 100);
+    fn empty() -> Pool {
+        Pool { buffers: Vec::new(), n_bytes: 0 }
     }
 
     #[test]
-    fn a_large_buffer_is_not_kept() {
-        give(Vec::new());
-        give(Vec::with_capacity(MAX_KEPT_BYTES + 1));
-        assert_eq!(take(0).capacity(), 0);
+    fn a_buffer_comes_back_empty() {
+        let mut pool = empty();
+        pool.give(vec![1; MIN_KEPT_BYTES]);
+        assert!(pool.take(2 * MIN_KEPT_BYTES).is_none());
+        let buffer = pool.take(MIN_KEPT_BYTES - 1).unwrap();
+        assert!(buffer.is_empty());
+        assert_eq!((pool.buffers.len(), pool.n_bytes), (0, 0));
+    }
+
+    #[test]
+    fn a_large_buffer_is_not_wasted_on_little() {
+        let mut pool = empty();
+        pool.give(Vec::with_capacity(MAX_KEPT_BYTES));
+        assert!(pool.take(MIN_KEPT_BYTES).is_none());
+        assert!(pool.take(MAX_KEPT_BYTES / MAX_WASTE).is_some());
+    }
+
+    #[test]
+    fn the_pool_is_bounded() {
+        let mut pool = empty();
+        for _ in 0..100 {
+            pool.give(Vec::with_capacity(MAX_KEPT_BYTES));
+        }
+        assert_eq!(pool.n_bytes, MAX_POOL_BYTES);
+        assert_eq!(pool.buffers.len(), MAX_POOL_BYTES / MAX_KEPT_BYTES);
+    }
+
+    #[test]
+    fn what_is_taken_has_room() {
+        for capacity in [0, 1, MIN_KEPT_BYTES, MAX_KEPT_BYTES + 1] {
+            let buffer = take(capacity);
+            assert!(buffer.is_empty() && buffer.capacity() >= capacity);
+            give(buffer);
+        }
     }
 }

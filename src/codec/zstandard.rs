@@ -9,7 +9,7 @@ use zstd::bulk::{Compressor, Decompressor};
 use zstd::zstd_safe::{CParameter, get_frame_content_size};
 
 use crate::expected::Expected;
-use crate::{CodecError, limited};
+use crate::{CodecError, limited, spare};
 
 thread_local! {
     /// One decoder a thread: it is large.
@@ -37,7 +37,7 @@ fn decode_exactly(stored: &[u8], len: usize) -> Result<Vec<u8>, CodecError> {
     if stored.is_empty() {
         return Err(CodecError::corrupt("the zstd frame is empty"));
     }
-    let mut out = Vec::with_capacity(len);
+    let mut out = spare::take(len);
     decode_into_vec(stored, &mut out)?;
     Expected::Exactly(len).check("the zstd frame", out.len())?;
     Ok(out)

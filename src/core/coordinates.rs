@@ -277,7 +277,7 @@ fn keep_as_one(
     if variable.n_elements() != Some(0) {
         let spec =
             ChunkSpec { dtype: &variable.dtype, shape: &chunk_shape, max_bytes: keeping.limits.chunk_bytes };
-        let bytes = encode(&codecs, &values, &spec)?;
+        let bytes = encode(&codecs, values, &spec)?;
         check_budget(indexed, bytes.len() as u64, keeping.limits)?;
         builder.push(0, push_inline(indexed, &bytes, None)?);
     }

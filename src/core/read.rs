@@ -112,6 +112,8 @@ pub struct Reader {
     cache: Cache<u128, Bytes>,
     /// One permit for each KiB of data in work.
     work: Arc<Semaphore>,
+    /// One permit for each processor: more at once would only need more memory.
+    processors: Semaphore,
 }
 
 /// What an entry of the cache takes besides its bytes.
@@ -137,7 +139,8 @@ impl Reader {
             .build();
         let n_permits = (settings.work_bytes / PERMIT_BYTES).clamp(1, u64::from(u32::MAX >> 3));
         let work = Arc::new(Semaphore::new(n_permits as usize));
-        Self { bytes, opener, formats, settings, cache, work }
+        let processors = Semaphore::new(std::thread::available_parallelism().map_or(1, usize::from));
+        Self { bytes, opener, formats, settings, cache, work, processors }
     }
 
     /// The chunk at `index` of the form's grid; `Ok(None)` only for a chunk that was never written, when

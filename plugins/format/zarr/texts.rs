@@ -69,7 +69,7 @@ fn vlen_utf8(texts: &[String], chunk_shape: &[u64], limits: &Limits) -> Result<V
         shape: chunk_shape,
         max_bytes: limits.chunk_bytes,
     };
-    Ok(thermocline_codec::encode(&[Codec::VlenUtf8], &ArrayBytes::Texts(texts.to_vec()), &spec)?)
+    Ok(thermocline_codec::encode(&[Codec::VlenUtf8], ArrayBytes::Texts(texts.to_vec()), &spec)?)
 }
 
 /// The texts of one stored chunk.

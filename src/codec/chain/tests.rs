@@ -99,8 +99,8 @@ proptest! {
     ) {
         let shape = [values.len() as u64];
         let values = ArrayBytes::Fixed(values.iter().flat_map(|value| value.to_le_bytes()).collect());
-        let stored = encode(&codecs, &values, &spec(&I4, &shape)).unwrap();
-        prop_assert_eq!(encode(&codecs, &values, &spec(&I4, &shape)).unwrap(), stored.clone());
+        let stored = encode(&codecs, values.clone(), &spec(&I4, &shape)).unwrap();
+        prop_assert_eq!(encode(&codecs, values.clone(), &spec(&I4, &shape)).unwrap(), stored.clone());
         prop_assert_eq!(decode(&codecs, 0, &stored, &spec(&I4, &shape)).unwrap(), values);
     }
 
@@ -111,7 +111,7 @@ proptest! {
         other in 1_u64..100,
     ) {
         let values = ArrayBytes::Fixed(vec![7; n as usize * 4]);
-        let stored = encode(&codecs, &values, &spec(&I4, &[n])).unwrap();
+        let stored = encode(&codecs, values.clone(), &spec(&I4, &[n])).unwrap();
         prop_assert_eq!(decode(&codecs, 0, &stored, &spec(&I4, &[other])).is_ok(), n == other);
     }
 
@@ -133,8 +133,8 @@ proptest! {
 fn a_codec_that_was_skipped_is_not_undone() {
     let codecs = [Codec::Shuffle { element_size: 4 }, Codec::Zlib { level: 1 }];
     let values = ArrayBytes::Fixed((0..32).collect());
-    let shuffled = encode(&codecs[..1], &values, &spec(&I4, &[8])).unwrap();
-    let deflated = encode(&codecs[1..], &values, &spec(&I4, &[8])).unwrap();
+    let shuffled = encode(&codecs[..1], values.clone(), &spec(&I4, &[8])).unwrap();
+    let deflated = encode(&codecs[1..], values.clone(), &spec(&I4, &[8])).unwrap();
     assert_eq!(decode(&codecs, 0b10, &shuffled, &spec(&I4, &[8])).unwrap(), values);
     assert_eq!(decode(&codecs, 0b01, &deflated, &spec(&I4, &[8])).unwrap(), values);
     assert_eq!(decode(&codecs, 0b11, &(0..32).collect::<Vec<_>>(), &spec(&I4, &[8])).unwrap(), values);
@@ -147,7 +147,7 @@ fn axes_that_are_permuted_twice_are_put_back_in_both_steps() {
     let stored = [0, 12, 4, 16, 8, 20, 1, 13, 5, 17, 9, 21, 2, 14, 6, 18, 10, 22, 3, 15, 7, 19, 11, 23];
     let (dtype, shape) = (DataType::UInt { size: 1, order: ByteOrder::Little }, [2, 3, 4]);
     let values = ArrayBytes::Fixed((0..24).collect());
-    assert_eq!(encode(&codecs, &values, &spec(&dtype, &shape)).unwrap(), stored);
+    assert_eq!(encode(&codecs, values.clone(), &spec(&dtype, &shape)).unwrap(), stored);
     assert_eq!(decode(&codecs, 0, &stored, &spec(&dtype, &shape)).unwrap(), values);
 }
 
@@ -177,7 +177,7 @@ fn stored_bytes_must_be_whole_elements_before_any_step_over_values() {
 #[test]
 fn steps_over_values_stand_before_steps_over_bytes() {
     let codecs = [Codec::Zlib { level: 1 }, Codec::Transpose { order: vec![1, 0] }];
-    let stored = encode(&codecs[..1], &ArrayBytes::Fixed(vec![0; 24]), &spec(&I4, &[2, 3])).unwrap();
+    let stored = encode(&codecs[..1], ArrayBytes::Fixed(vec![0; 24]), &spec(&I4, &[2, 3])).unwrap();
     let decoded = decode(&codecs, 0, &stored, &spec(&I4, &[2, 3]));
     assert!(matches!(decoded, Err(CodecError::Unsupported { .. })));
     let decoded = decode(&[Codec::VlenUtf8], 0, &[0; 24], &spec(&I4, &[2, 3]));
@@ -196,7 +196,7 @@ fn a_chunk_beyond_the_limit_is_too_large() {
 fn a_stream_inside_a_stream_is_bounded() {
     let bomb = encode(
         &[Codec::Zlib { level: 9 }],
-        &ArrayBytes::Fixed(vec![0; 1 << 24]),
+        ArrayBytes::Fixed(vec![0; 1 << 24]),
         &ChunkSpec { dtype: &I4, shape: &[1 << 22], max_bytes: 1 << 24 },
     );
     let codecs = [Codec::Zlib { level: 9 }, Codec::Zlib { level: 9 }];

@@ -15,6 +15,7 @@ use moka::sync::Cache;
 use rustix::buffer::spare_capacity;
 use rustix::fs::{AtFlags, StatxFlags, statx};
 use rustix::io::ReadWriteFlags;
+use thermocline_codec::spare;
 use thermocline_model::{Object, ObjectIdentity};
 
 use super::roots::{Root, resolve};
@@ -138,7 +139,8 @@ fn unavailable(object: &Object, cause: std::io::Error) -> Error {
 
 /// Exactly `len_bytes` bytes at `offset`, without zeroing the buffer first.
 fn read_exact(file: &File, offset: u64, len_bytes: usize) -> std::io::Result<Bytes> {
-    let mut buffer = Vec::with_capacity(len_bytes);
+    let is_lent = len_bytes > MAX_IMMEDIATE_BYTES;
+    let mut buffer = if is_lent { spare::take(len_bytes) } else { Vec::with_capacity(len_bytes) };
     while buffer.len() < len_bytes {
         let n_before = buffer.len();
         match rustix::io::pread(file, spare_capacity(&mut buffer), offset + n_before as u64) {
@@ -149,7 +151,7 @@ fn read_exact(file: &File, offset: u64, len_bytes: usize) -> std::io::Result<Byt
     }
     // The allocator may give more than was asked for, and the read may have filled it.
     buffer.truncate(len_bytes);
-    Ok(Bytes::from(buffer))
+    Ok(if is_lent { Bytes::from_owner(spare::Lent::new(buffer)) } else { Bytes::from(buffer) })
 }
 
 /// Files that are kept open, the least recently used closed first.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use futures::{StreamExt, TryStreamExt, stream};
 use thermocline_codec::{
-    ChunkSpec, decode, encode, fill_chunk, fixed_to_text, join_chars, region, swap_byte_order,
+    ChunkSpec, decode, encode, fill_chunk, fixed_to_text, join_chars, region, spare, swap_byte_order,
 };
 use thermocline_model::{ArrayBytes, ChunkRef, ChunkTable, DataType, Object, Place, StringPadding, Variable};
 
@@ -143,10 +143,53 @@ impl Reader {
             ));
         }
         let _permit = self.reserve(work_bytes(variable, len_bytes.saturating_mul(2))?).await?;
-        let values = self.gather(manifest, variable, &region).await?;
-        let (form, stored, padding) = (form.clone(), variable.dtype.clone(), text_encoding(variable));
         let max_bytes = self.settings.limits.chunk_bytes;
-        blocking(move || encode_as(&form, &stored, padding.as_deref(), values, &region, max_bytes)).await
+        if let Some((chunk, stored)) = self.only_stored(manifest, variable, form, index).await? {
+            let (form, variable) = (form.clone(), variable.clone());
+            let encode = move || {
+                let values = decode_chunk(&variable, &chunk, &stored, max_bytes)?;
+                drop(stored);
+                encode_as(&form, &variable, values, &region, max_bytes)
+            };
+            return self.compute(encode).await;
+        }
+        let values = self.gather(manifest, variable, &region).await?;
+        let (form, variable) = (form.clone(), variable.clone());
+        self.compute(move || encode_as(&form, &variable, values, &region, max_bytes)).await
+    }
+
+    /// The one stored chunk that has just the elements of a chunk on the wire, with its bytes, if it is so.
+    async fn only_stored(
+        &self,
+        manifest: &Arc<Manifest>,
+        variable: &Variable,
+        form: &ChunkForm,
+        index: &[u64],
+    ) -> Result<Option<(ChunkRef, Bytes)>> {
+        if !form.is_one_stored_chunk(variable) {
+            return Ok(None);
+        }
+        let table = manifest.table(variable).await?;
+        let chunk = form.linear(variable, index).and_then(|linear| table.get(linear));
+        match chunk.filter(|chunk| !matches!(chunk.part.place, Place::Format(_))) {
+            Some(chunk) => {
+                Ok(Some((chunk, self.raw_bytes(manifest, &manifest.dataset.objects, &chunk).await?)))
+            }
+            None => Ok(None),
+        }
+    }
+
+    /// Runs work that only computes, on as many threads at once as there are processors.
+    async fn compute<T: Send + 'static>(
+        &self,
+        work: impl FnOnce() -> Result<T> + Send + 'static,
+    ) -> Result<T> {
+        let _processor = self
+            .processors
+            .acquire()
+            .await
+            .map_err(|cause| Error::internal("the processors are closed").with_source(cause))?;
+        blocking(work).await
     }
 
     /// Values of a region in the stored type; elements beyond the variable's shape are fill.
@@ -193,7 +236,7 @@ impl Reader {
         }
         let stored = self.raw_bytes(manifest, &manifest.dataset.objects, &chunk).await?;
         let max_bytes = self.settings.limits.chunk_bytes;
-        blocking(move || decode_chunk(&variable, &chunk, &stored, max_bytes)).await
+        self.compute(move || decode_chunk(&variable, &chunk, &stored, max_bytes)).await
     }
 
     async fn decode_by_format(
@@ -233,9 +276,9 @@ impl Reader {
         let _permit = self.reserve(decoded_bytes(variable, &shape)?).await?;
         let values = fill_chunk(&variable.dtype, variable.fill.as_ref(), n_elements(&shape)?);
         let region = Region { start: vec![0; shape.len()], shape };
-        let (form, stored, encoding) = (form.clone(), variable.dtype.clone(), text_encoding(variable));
+        let (form, variable) = (form.clone(), variable.clone());
         let max_bytes = self.settings.limits.chunk_bytes;
-        blocking(move || encode_as(&form, &stored, encoding.as_deref(), values, &region, max_bytes)).await
+        self.compute(move || encode_as(&form, &variable, values, &region, max_bytes)).await
     }
 }
 
@@ -308,23 +351,27 @@ fn n_elements(shape: &[u64]) -> Result<usize> {
         .ok_or_else(|| Error::new(ErrorKind::TooLarge, "an array has more elements than memory"))
 }
 
-/// The character set that a variable names for its characters.
-fn text_encoding(variable: &Variable) -> Option<String> {
-    variable.attrs.text("_Encoding").map(str::to_owned)
-}
-
 /// Values in the wanted type and codecs.
 fn encode_as(
     form: &ChunkForm,
-    stored: &DataType,
-    text_encoding: Option<&str>,
+    variable: &Variable,
     values: ArrayBytes,
     region: &Region,
     max_bytes: u64,
 ) -> Result<Bytes> {
-    let values = convert(form, stored, text_encoding, values, region)?;
+    let values = convert(form, &variable.dtype, variable.attrs.text("_Encoding"), values, region)?;
     let spec = ChunkSpec { dtype: &form.dtype, shape: &form.chunk_shape, max_bytes };
-    Ok(Bytes::from(encode(&form.codecs, &values, &spec)?))
+    Ok(without_waste(encode(&form.codecs, values, &spec)?))
+}
+
+/// Bytes that are kept for long, in a buffer that is hardly larger than they are.
+fn without_waste(bytes: Vec<u8>) -> Bytes {
+    if bytes.capacity() - bytes.len() <= bytes.len() / 8 {
+        return Bytes::from(bytes);
+    }
+    let copy = Bytes::copy_from_slice(&bytes);
+    spare::give(bytes);
+    copy
 }
 
 fn convert(
