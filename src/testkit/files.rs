@@ -58,7 +58,8 @@ pub fn decode_all(
     decoded
 }
 
-fn decode_one(
+/// One stored chunk, decoded: `start` is its first element.
+pub(crate) fn decode_one(
     format: &dyn Format,
     source: &Source<'_>,
     indexed: &Indexed,

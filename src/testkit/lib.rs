@@ -3,6 +3,7 @@
 
 pub mod conformance;
 mod files;
+mod judge;
 mod mutant;
 #[cfg(feature = "server")]
 mod server;
@@ -10,6 +11,7 @@ mod server;
 mod toy;
 
 pub use files::{LocalFile, decode_all};
+pub use judge::{Judgement, judge};
 pub use mutant::mutate;
 #[cfg(feature = "server")]
 pub use server::{Answer, TestServer};
