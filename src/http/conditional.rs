@@ -32,6 +32,7 @@ mod values;
 pub(crate) use empty::UnsizedEmpty;
 pub(crate) use gzip::{Compressible, GZIP_SUFFIX};
 use range::Wish;
+use tag::Coding;
 
 /// A body with what caches and partial requests need to know of it.
 #[derive(Debug, Clone)]
@@ -133,7 +134,10 @@ pub fn precondition(headers: &HeaderMap, representation: &Representation) -> Opt
     let etag = representation.etag.as_str();
     let modified = representation.modified;
     if headers.contains_key(IF_MATCH) {
-        if !headers.get_all(IF_MATCH).iter().any(|list| tag::strongly_matches(list.as_bytes(), etag)) {
+        // A request for a range never gets the compressed body.
+        let coding = if headers.contains_key(RANGE) { Coding::Identity } else { Coding::Any };
+        if !headers.get_all(IF_MATCH).iter().any(|list| tag::strongly_matches(list.as_bytes(), etag, coding))
+        {
             return Some(failed("If-Match names another state than the present one"));
         }
     } else if is_modified_since(headers, &IF_UNMODIFIED_SINCE, modified) == Some(true) {
@@ -245,7 +249,7 @@ fn range_holds(headers: &HeaderMap, representation: &Representation) -> bool {
     };
     let condition = condition.as_bytes();
     if condition.starts_with(b"\"") || condition.starts_with(b"W/") {
-        return tag::strongly_matches(condition, &representation.etag);
+        return tag::is_exactly(condition, &representation.etag);
     }
     let asked = std::str::from_utf8(condition).ok().and_then(|text| httpdate::parse_http_date(text).ok());
     let modified = representation.modified.and_then(values::whole_seconds);

@@ -1,13 +1,36 @@
-//! Lists of entity tags in `If-Match` and `If-None-Match`.
+//! Entity tags in `If-Match`, `If-None-Match` and `If-Range`.
 
 use super::GZIP_SUFFIX;
 
-/// True if a list holds `etag` (or its compressed form) as a strong tag, or is `*`.
+/// Which bodies of one state of a document count as the one that a client has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Coding {
+    /// Plain and compressed: a client may have got either.
+    Any,
+    /// The plain one alone, whose bytes a range counts.
+    Identity,
+}
+
+/// True if a list holds `etag` as a strong tag, or is `*`.
 ///
 /// # Source
 /// RFC 9110, section 13.1.1: the strong comparison.
-pub(super) fn strongly_matches(list: &[u8], etag: &str) -> bool {
-    is_any(list) || tags(list).any(|tag| !tag.is_weak && suffix_of(tag.opaque, etag).is_some())
+pub(super) fn strongly_matches(list: &[u8], etag: &str, coding: Coding) -> bool {
+    let matches = |opaque| match coding {
+        Coding::Any => suffix_of(opaque, etag).is_some(),
+        Coding::Identity => opaque == etag.as_bytes(),
+    };
+    is_any(list) || tags(list).any(|tag| !tag.is_weak && matches(tag.opaque))
+}
+
+/// True if `condition` is the strong tag `etag` of the plain body and nothing else: a range of it goes on
+/// where the bytes end that a client has, which must not be those of the compressed body.
+///
+/// # Source
+/// RFC 9110, section 13.1.5.
+pub(super) fn is_exactly(condition: &[u8], etag: &str) -> bool {
+    let opaque = condition.strip_prefix(b"\"").and_then(|rest| rest.strip_suffix(b"\""));
+    opaque == Some(etag.as_bytes())
 }
 
 /// Finds `etag` in a list by the weak comparison: the suffix that the client's tag has (that of a
@@ -81,7 +104,18 @@ mod tests {
         ];
         for (list, found, strongly) in cases {
             assert_eq!(find(list.as_bytes(), "a"), found, "{list}");
-            assert_eq!(strongly_matches(list.as_bytes(), "a"), strongly, "{list}");
+            assert_eq!(strongly_matches(list.as_bytes(), "a", Coding::Any), strongly, "{list}");
+        }
+    }
+
+    #[test]
+    fn a_range_counts_the_bytes_of_the_plain_body() {
+        assert!(strongly_matches(b"\"b\", \"a\"", "a", Coding::Identity));
+        assert!(!strongly_matches(b"\"a-gz\"", "a", Coding::Identity));
+        for (condition, is_plain) in
+            [("\"a\"", true), ("\"a-gz\"", false), ("W/\"a\"", false), ("\"b\", \"a\"", false), ("\"", false)]
+        {
+            assert_eq!(is_exactly(condition.as_bytes(), "a"), is_plain, "{condition}");
         }
     }
 

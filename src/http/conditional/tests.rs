@@ -67,7 +67,7 @@ fn a_range_outside_the_body_is_416_with_its_length() {
 
 #[test]
 fn conditions_are_evaluated_in_the_order_of_the_standard() {
-    let cases: [(&[(&'static str, &str)], u16); 19] = [
+    let cases: [(&[(&'static str, &str)], u16); 24] = [
         (&[("if-none-match", "\"abc\"")], 304),
         (&[("if-none-match", "\"x\", W/\"abc\"")], 304),
         (&[("if-none-match", "*")], 304),
@@ -85,6 +85,11 @@ fn conditions_are_evaluated_in_the_order_of_the_standard() {
         (&[("range", "bytes=0-1"), ("if-range", "\"abc\"")], 206),
         (&[("range", "bytes=0-1"), ("if-range", "\"x\"")], 200),
         (&[("range", "bytes=0-1"), ("if-range", "W/\"abc\"")], 200),
+        (&[("range", "bytes=0-1"), ("if-range", "\"abc-gz\"")], 200),
+        (&[("range", "bytes=0-1"), ("if-range", "\"x\", \"abc\"")], 200),
+        (&[("range", "bytes=0-1"), ("if-match", "\"abc\"")], 206),
+        (&[("range", "bytes=0-1"), ("if-match", "\"abc-gz\"")], 412),
+        (&[("if-match", "\"abc-gz\"")], 200),
         (&[("range", "bytes=0-1"), ("if-range", "Sun, 06 Nov 1994 08:49:37 GMT")], 206),
         (&[("range", "bytes=0-1"), ("if-range", "Sun, 06 Nov 1994 08:49:36 GMT")], 200),
     ];
