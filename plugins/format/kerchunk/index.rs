@@ -121,7 +121,7 @@ impl Origin {
 
 /// The nodes that the documents among the references describe.
 fn json_metadata(references: &References, limits: &MetadataLimits) -> StoreMetadata {
-    let mut notes = Vec::new();
+    let mut unreadable = Vec::new();
     let (mut v2, mut v3) = (BTreeMap::new(), BTreeMap::new());
     for (key, reference) in references {
         let name = key.rsplit('/').next().unwrap_or(key);
@@ -146,11 +146,11 @@ fn json_metadata(references: &References, limits: &MetadataLimits) -> StoreMetad
             Ok(document) => {
                 v2.insert(key.clone(), document);
             }
-            Err(reason) => notes.push(Note { path: key.clone(), note: reason }),
+            Err(reason) => unreadable.push((key.clone(), reason)),
         }
     }
     let mut metadata = if v2.is_empty() { hierarchy_v3(&v3, limits) } else { hierarchy_v2(&v2, limits) };
-    metadata.notes.append(&mut notes);
+    metadata.without_documents(unreadable);
     metadata
 }
 

@@ -48,6 +48,10 @@ impl Format for KerchunkFormat {
         &[".zmetadata"]
     }
 
+    fn index_version(&self) -> u32 {
+        2
+    }
+
     fn index(&self, source: &Source<'_>) -> Result<Indexed> {
         index::index(source)
     }

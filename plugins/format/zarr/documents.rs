@@ -5,7 +5,6 @@ use std::collections::BTreeMap;
 use serde_json::Value;
 use thermocline_core::format::Limits;
 use thermocline_core::{ErrorKind, Result};
-use thermocline_model::Note;
 use thermocline_zarr::parse::{MetadataLimits, StoreMetadata, hierarchy_v2, hierarchy_v3};
 
 use crate::store::Store;
@@ -21,22 +20,25 @@ pub(crate) fn metadata_limits(limits: &Limits) -> MetadataLimits {
     }
 }
 
+/// Keys of documents that are there and cannot be read, with the reasons.
+type Unreadable = Vec<(String, String)>;
+
 /// Reads the nodes of a store.
 pub(crate) fn read(store: &mut Store<'_>) -> Result<StoreMetadata> {
     let limits = metadata_limits(store.source().limits);
     let href = store.source().object.object().href.clone();
-    let mut notes = Vec::new();
+    let mut unreadable = Unreadable::new();
     let mut metadata = if href.ends_with("zarr.json") {
-        hierarchy_v3(&documents_v3(store, &mut notes)?, &limits)
+        hierarchy_v3(&documents_v3(store, &mut unreadable)?, &limits)
     } else {
-        hierarchy_v2(&documents_v2(store, &mut notes)?, &limits)
+        hierarchy_v2(&documents_v2(store, &mut unreadable)?, &limits)
     };
-    metadata.notes.append(&mut notes);
+    metadata.without_documents(unreadable);
     Ok(metadata)
 }
 
 /// Version 2 documents by key.
-fn documents_v2(store: &mut Store<'_>, notes: &mut Vec<Note>) -> Result<BTreeMap<String, Value>> {
+fn documents_v2(store: &mut Store<'_>, unreadable: &mut Unreadable) -> Result<BTreeMap<String, Value>> {
     let mut documents = BTreeMap::new();
     if let Some(Value::Object(consolidated)) =
         store.document(".zmetadata")?.as_mut().and_then(|d| d.get_mut("metadata"))
@@ -49,7 +51,7 @@ fn documents_v2(store: &mut Store<'_>, notes: &mut Vec<Note>) -> Result<BTreeMap
         if documents.contains_key(&name) {
             continue;
         }
-        if let Some(document) = own_document(store, &name, notes)? {
+        if let Some(document) = own_document(store, &name, unreadable)? {
             documents.insert(name, document);
         }
     }
@@ -57,7 +59,7 @@ fn documents_v2(store: &mut Store<'_>, notes: &mut Vec<Note>) -> Result<BTreeMap
 }
 
 /// Version 3 documents by path of their node.
-fn documents_v3(store: &mut Store<'_>, notes: &mut Vec<Note>) -> Result<BTreeMap<String, Value>> {
+fn documents_v3(store: &mut Store<'_>, unreadable: &mut Unreadable) -> Result<BTreeMap<String, Value>> {
     let mut documents = BTreeMap::new();
     if let Some(mut root) = store.document("zarr.json")? {
         let consolidated = root.get_mut("consolidated_metadata").and_then(|value| value.get_mut("metadata"));
@@ -71,7 +73,7 @@ fn documents_v3(store: &mut Store<'_>, notes: &mut Vec<Note>) -> Result<BTreeMap
         if documents.contains_key(&path) {
             continue;
         }
-        if let Some(document) = own_document(store, &name, notes)? {
+        if let Some(document) = own_document(store, &name, unreadable)? {
             documents.insert(path, document);
         }
     }
@@ -85,11 +87,15 @@ fn listed(store: &Store<'_>, is_document: impl Fn(&str) -> bool) -> Option<Vec<S
     Some(all.map(|(name, _)| name).filter(is_document).map(str::to_owned).collect())
 }
 
-/// A document of one node: if it is damaged, the node is left out and the rest stays.
-fn own_document(store: &mut Store<'_>, name: &str, notes: &mut Vec<Note>) -> Result<Option<Value>> {
+/// A document of one node: if it cannot be read, the node is left out and the rest stays.
+fn own_document(store: &mut Store<'_>, name: &str, unreadable: &mut Unreadable) -> Result<Option<Value>> {
     match store.document(name) {
+        Ok(None) if store.is_listed() => {
+            unreadable.push((name.to_owned(), "it is listed and cannot be opened".to_owned()));
+            Ok(None)
+        }
         Err(error) if error.kind() == ErrorKind::Refused => {
-            notes.push(Note { path: name.to_owned(), note: error.to_string() });
+            unreadable.push((name.to_owned(), error.to_string()));
             Ok(None)
         }
         other => other,

@@ -45,6 +45,10 @@ impl Format for ZarrFormat {
         &MARKERS
     }
 
+    fn index_version(&self) -> u32 {
+        2
+    }
+
     fn index(&self, source: &Source<'_>) -> Result<Indexed> {
         index::index(source)
     }

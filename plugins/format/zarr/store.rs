@@ -38,6 +38,11 @@ impl<'a> Store<'a> {
         self.source
     }
 
+    /// True if all names of the store are known.
+    pub(crate) fn is_listed(&self) -> bool {
+        self.listing.is_some()
+    }
+
     /// Objects below a path, with their names below it; `None` if the place cannot be listed.
     pub(crate) fn below(&self, path: &str) -> Option<impl Iterator<Item = (&str, &Object)>> {
         let prefix = if path.is_empty() { String::new() } else { format!("{path}/") };

@@ -1,5 +1,7 @@
 //! One array: its documents in, shape, type, codecs, fill and attributes out.
 
+use std::borrow::Cow;
+
 use serde_json::{Map, Value};
 use thermocline_model::{ArrayBytes, Attribute, Attributes, ByteOrder, ChunkGrid, Codec, DataType};
 
@@ -133,9 +135,8 @@ pub fn array_v2(zarray: &Value, zattrs: Option<&Value>) -> Result<ArrayMetadata,
     };
     let fill_value = zarray.get("fill_value").unwrap_or(&Value::Null);
     let fill = fill::element(fill_value, &stored)?;
-    let empty = Map::new();
-    let zattrs = zattrs.and_then(Value::as_object).unwrap_or(&empty);
-    let (mut attrs, json_attrs) = attributes(zattrs);
+    let zattrs = attribute_object(zattrs)?;
+    let (mut attrs, json_attrs) = attributes(&zattrs);
     let dims = dimension_names(attrs.remove("_ARRAY_DIMENSIONS"), shape.len());
     if let Some(attribute) = fill_value_attribute(fill.as_deref(), &stored) {
         attrs.set("_FillValue", attribute);
@@ -170,9 +171,8 @@ pub fn array_v3(document: &Value) -> Result<ArrayMetadata, ParseError> {
         return Err(ParseError::new(format!("data type {type_value} and its codecs do not fit")));
     }
     let fill = fill::element(document.get("fill_value").unwrap_or(&Value::Null), &stored)?;
-    let empty = Map::new();
-    let object = member(document, "attributes").and_then(Value::as_object).unwrap_or(&empty);
-    let (mut attrs, mut json_attrs) = attributes(object);
+    let object = attribute_object(member(document, "attributes"))?;
+    let (mut attrs, mut json_attrs) = attributes(&object);
     if let Some(value) = object.get("_FillValue") {
         set_fill_attribute(&mut attrs, &mut json_attrs, value, &stored);
     }
@@ -191,6 +191,15 @@ pub fn array_v3(document: &Value) -> Result<ArrayMetadata, ParseError> {
         elements: elements(&stored, fill),
         attrs: with_units(attrs, &stored),
     })
+}
+
+/// The attributes of an array; anything but an object would lose `scale_factor` and `_FillValue` silently.
+fn attribute_object(value: Option<&Value>) -> Result<Cow<'_, Map<String, Value>>, ParseError> {
+    match value {
+        None => Ok(Cow::Owned(Map::new())),
+        Some(Value::Object(object)) => Ok(Cow::Borrowed(object)),
+        Some(_) => Err(ParseError::new("its attributes are no JSON object")),
+    }
 }
 
 fn type_name(value: &Value) -> String {

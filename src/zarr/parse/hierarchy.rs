@@ -44,6 +44,27 @@ pub struct StoreMetadata {
 }
 
 impl StoreMetadata {
+    /// Deals with documents that are there and cannot be read, by key and with the reason. An array without
+    /// its `.zattrs` is refused, for `scale_factor` and `_FillValue` stand there; all else is noted.
+    pub fn without_documents(&mut self, unreadable: impl IntoIterator<Item = (String, String)>) {
+        for (key, reason) in unreadable {
+            let path = key.strip_suffix(".zattrs").map(|path| path.trim_end_matches('/'));
+            let Some((path, NodeMetadata::Array(array))) =
+                path.and_then(|path| Some((path, self.nodes.get(path)?)))
+            else {
+                self.note(&key, reason);
+                continue;
+            };
+            self.refusals.push(Refusal {
+                path: path.to_owned(),
+                reason: format!("its attributes cannot be read: {reason}"),
+                dtype: array.type_name.clone(),
+                shape: array.shape.clone(),
+            });
+            self.nodes.remove(path);
+        }
+    }
+
     fn note(&mut self, path: &str, note: impl Into<String>) {
         self.notes.push(Note { path: path.to_owned(), note: note.into() });
     }

@@ -142,6 +142,19 @@ fn arrays_that_cannot_be_served_are_refused_alone() {
 }
 
 #[test]
+fn an_array_whose_attributes_cannot_be_read_is_refused() {
+    let directory = TempDir::new().unwrap();
+    for damaged in [json!("{\"scale_fac"), json!("[1]"), json!(["data.bin", 0, 4])] {
+        let mut document = references();
+        document["refs"]["v/.zattrs"] = damaged;
+        let indexed = index(&saved(&directory, &document)).unwrap();
+        assert!(indexed.dataset.root.variables.is_empty());
+        let [refusal] = indexed.dataset.refusals.as_slice() else { panic!("one refusal") };
+        assert!(refusal.reason.contains("attributes"), "{}", refusal.reason);
+    }
+}
+
+#[test]
 fn other_json_is_not_taken_for_references() {
     let head = references().to_string();
     assert!(KerchunkFormat.sniff(head.as_bytes(), "a.json"));

@@ -221,6 +221,18 @@ fn arrays_that_cannot_be_served_are_refused_alone() {
     assert_eq!(indexed.dataset.root.variables.len(), 1);
 }
 
+#[test]
+fn an_array_whose_attributes_cannot_be_read_is_refused_and_a_group_goes_on_without() {
+    for damaged in [r#"{"_ARRAY_DIMENSIONS": ["y", "x"], "scale_fac"#, "[1]", "\"scale_factor\""] {
+        let indexed = version_2().with("v/.zattrs", damaged).with(".zattrs", "{").index().unwrap();
+        let [refusal] = indexed.dataset.refusals.as_slice() else { panic!("one refusal for {damaged}") };
+        assert_eq!(refusal.path, "v");
+        assert!(refusal.reason.contains("attributes"), "{}", refusal.reason);
+        assert!(indexed.dataset.root.variables.is_empty());
+        assert!(indexed.dataset.notes.iter().any(|note| note.path == ".zattrs"));
+    }
+}
+
 /// Objects in memory, as a web server has them: they can be asked for, not listed.
 struct Unlisted(BTreeMap<&'static str, Vec<u8>>);
 
