@@ -1,12 +1,18 @@
 //! Bytes of source objects: local files and object stores, below declared roots only.
 
+mod directory;
+mod gate;
+mod keys;
 mod local;
+mod open_files;
 mod others;
 mod remote;
 mod roots;
+mod web;
 
 use std::ops::Range;
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -15,6 +21,10 @@ use thermocline_model::Object;
 use crate::format::{OpenOther, ReadAt};
 use crate::{Error, ErrorKind, Result};
 
+use gate::Gate;
+use open_files::{OpenFile, OpenFiles};
+
+pub use directory::Directory;
 pub use roots::{Credentials, Root, StoreOptions};
 
 /// Ranged reads from source objects.
@@ -61,20 +71,29 @@ pub struct ObjectSettings {
     pub max_open_files: u64,
     /// Most reads under way in object stores.
     pub max_remote_reads: usize,
+    /// How long a read waits while too many others are under way below the same declared directory.
+    pub local_wait: Duration,
     /// Largest range read at once, in bytes.
     pub max_range_bytes: u64,
 }
 
 impl Default for ObjectSettings {
     fn default() -> Self {
-        Self { max_open_files: 1024, max_remote_reads: 64, max_range_bytes: 4 << 30 }
+        Self {
+            max_open_files: 1024,
+            max_remote_reads: 64,
+            local_wait: Duration::from_secs(5),
+            max_range_bytes: 4 << 30,
+        }
     }
 }
 
 /// Reads objects below declared roots: local files and object stores.
 pub struct Objects {
-    roots: Vec<Root>,
-    files: local::OpenFiles,
+    roots: Arc<[Root]>,
+    /// For files that no declared directory names: those that a link leads to.
+    elsewhere: Gate,
+    files: OpenFiles,
     remote: remote::RemoteReads,
     settings: ObjectSettings,
 }
@@ -83,8 +102,9 @@ impl Objects {
     /// Objects below `roots`; `runtime` drives blocking reads from object stores.
     pub fn new(roots: Vec<Root>, settings: ObjectSettings, runtime: tokio::runtime::Handle) -> Arc<Self> {
         Arc::new(Self {
-            roots,
-            files: local::OpenFiles::new(settings.max_open_files),
+            roots: roots.into(),
+            elsewhere: Gate::default(),
+            files: OpenFiles::new(settings.max_open_files),
             remote: remote::RemoteReads::new(settings.max_remote_reads, runtime),
             settings,
         })
@@ -115,54 +135,96 @@ impl ByteSource for Objects {
         if len_bytes == 0 {
             return Ok(Bytes::new());
         }
-        if !roots::is_url(&object.href) {
-            let file = self.files.get(&self.roots, &object.href).await?;
-            if let Some(bytes) = file.read_now(object, range.start, len_bytes) {
-                return Ok(bytes);
-            }
-            let object = object.clone();
-            let read = crate::manifest::blocking(move || file.read_checked(&object, range.start, len_bytes));
-            return read.await.inspect_err(|error| self.forget_on_change(error));
+        if keys::is_url(&object.href) {
+            let (store, path) = keys::find_store(&self.roots, &object.href)?;
+            return self.remote.read(store, &path, object, range).await;
         }
-        let (store, path) = roots::find_store(&self.roots, &object.href)?;
-        self.remote.read(store, &path, object, range).await
+        let file = self.files.get(&object.href);
+        if let Some(bytes) = file.as_ref().and_then(|file| file.read_now(object, range.start, len_bytes)) {
+            return Ok(bytes);
+        }
+        self.read_file(file, object, (range.start, len_bytes)).await
     }
 
     fn was_seen(&self, object: &Object) -> bool {
-        self.files.get_open(&object.href).is_some_and(|file| file.was_seen(object))
+        self.files.get(&object.href).is_some_and(|file| file.was_seen(object))
     }
 }
 
 impl Objects {
-    fn forget_on_change(&self, error: &Error) {
-        if matches!(error.kind(), ErrorKind::Changed { .. } | ErrorKind::Lost) {
-            self.files.forget_stale();
+    /// Reads on the blocking pool. A file that is open and not in the state of `object` may be an old one:
+    /// the path is opened again, once.
+    async fn read_file(
+        &self,
+        open: Option<Arc<OpenFile>>,
+        object: &Object,
+        (offset, len_bytes): (u64, usize),
+    ) -> Result<Bytes> {
+        let (roots, wanted) = (Arc::clone(&self.roots), object.clone());
+        let permit = self.gate(&object.href).enter(self.settings.local_wait, &object.href).await?;
+        let read = crate::manifest::blocking(move || {
+            let _permit = permit;
+            match open.map(|file| file.read_checked(&wanted, offset, len_bytes)) {
+                Some(Err(error)) if is_stale(&error) => {}
+                Some(result) => return Ok((None, result)),
+                None => {}
+            }
+            let file = OpenFile::open(&roots, &wanted.href)?;
+            let result = file.read_checked(&wanted, offset, len_bytes);
+            Ok((Some(Arc::new(file)), result))
+        });
+        match read.await {
+            Ok((None, result)) => result,
+            Ok((Some(file), result)) => {
+                self.files.keep(&object.href, file);
+                result
+            }
+            Err(error) => {
+                self.files.forget(&object.href);
+                Err(error)
+            }
         }
     }
+
+    /// Where work on a file of this machine counts.
+    fn gate(&self, href: &str) -> &Gate {
+        let named = self.roots.iter().filter_map(Root::as_directory).find(|root| root.is_named_by(href));
+        named.map_or(&self.elsewhere, Directory::gate)
+    }
+
+    fn gated<T>(&self, href: &str, work: impl FnOnce() -> Result<T>) -> Result<T> {
+        let _permit = self.gate(href).enter_blocking(self.settings.local_wait, href)?;
+        work()
+    }
+}
+
+/// True if a file that is kept open is not the one that is wanted.
+fn is_stale(error: &Error) -> bool {
+    matches!(error.kind(), ErrorKind::Changed { .. } | ErrorKind::Lost)
 }
 
 impl ObjectOpener for Objects {
     fn open(&self, href: &str) -> Result<Arc<dyn ReadAt>> {
-        if !roots::is_url(href) {
-            return Ok(Arc::new(local::LocalObject::open(&self.roots, href)?));
+        if !keys::is_url(href) {
+            return self.gated(href, || Ok(Arc::new(local::LocalObject::open(&self.roots, href)?) as _));
         }
-        let (store, path) = roots::find_store(&self.roots, href)?;
+        let (store, path) = keys::find_store(&self.roots, href)?;
         Ok(Arc::new(self.remote.open(Arc::clone(store), path, href)?))
     }
 
     fn stat(&self, href: &str) -> Result<Option<Object>> {
-        if !roots::is_url(href) {
-            return local::stat(&self.roots, href);
+        if !keys::is_url(href) {
+            return self.gated(href, || local::stat(&self.roots, href));
         }
-        let (store, path) = roots::find_store(&self.roots, href)?;
+        let (store, path) = keys::find_store(&self.roots, href)?;
         self.remote.stat(store, &path, href)
     }
 
     fn list(&self, href: &str) -> Result<Vec<Object>> {
-        if !roots::is_url(href) {
-            return local::list(&self.roots, href);
+        if !keys::is_url(href) {
+            return self.gated(href, || local::list(&self.roots, href));
         }
-        let (store, path) = roots::find_store(&self.roots, href)?;
+        let (store, path) = keys::find_store(&self.roots, href)?;
         self.remote.list(store, &path, href)
     }
 

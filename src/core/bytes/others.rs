@@ -5,7 +5,7 @@ use std::sync::Arc;
 use thermocline_model::Object;
 
 use super::ObjectOpener;
-use super::roots::is_url;
+use super::keys::{is_url, join, name_below};
 use crate::format::{OpenOther, ReadAt};
 use crate::{ErrorKind, Result};
 
@@ -31,7 +31,7 @@ impl<'a> Neighbours<'a> {
         if name.is_empty() || name == "." {
             return self.directory.clone();
         }
-        format!("{}/{}", self.directory, name.trim_start_matches("./"))
+        join(&self.directory, name.trim_start_matches("./"))
     }
 }
 
@@ -39,7 +39,7 @@ impl OpenOther for Neighbours<'_> {
     fn open(&self, name: &str) -> Result<Option<Arc<dyn ReadAt>>> {
         match self.opener.open(&self.absolute(name)) {
             Ok(object) => Ok(Some(object)),
-            Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::Lost) => Ok(None),
+            Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
             Err(error) => Err(error),
         }
     }
@@ -53,7 +53,7 @@ impl OpenOther for Neighbours<'_> {
         let base = self.absolute(prefix);
         let objects = self.opener.list(&base)?;
         let named = objects.into_iter().filter_map(|object| {
-            let name = object.href.strip_prefix(&base)?.trim_start_matches('/').to_owned();
+            let name = name_below(&base, &object.href)?.into_owned();
             Some((name, object))
         });
         Ok(named.collect())

@@ -1,8 +1,9 @@
-//! Objects in stores: ranged GETs that insist on the entity tag that was indexed.
+//! Objects in stores: ranged GETs that insist on the state that was indexed.
 
+use std::collections::BTreeSet;
 use std::ops::Range;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use bytes::Bytes;
 use futures::TryStreamExt;
@@ -12,9 +13,24 @@ use thermocline_model::{Object, ObjectIdentity};
 use tokio::runtime::Handle;
 use tokio::sync::Semaphore;
 
+use super::keys::{is_bucket, join};
 use super::local::CHANGED;
+use super::web::NotOffered;
 use crate::format::ReadAt;
 use crate::{Error, ErrorKind, Result};
+
+/// Marks an identity made of the time of modification, for stores without entity tags.
+const NO_ETAG: &str = "modified:";
+
+/// How old the last change of an object without an entity tag must be before it is indexed: its time
+/// has whole seconds (RFC 9110, section 8.8.2.2).
+const SETTLED_AFTER: Duration = Duration::from_secs(2);
+
+/// Longest part of a store's own words in a message.
+const MAX_REASON_CHARS: usize = 300;
+
+/// Most folders of a web server that are listed one by one.
+const MAX_FOLDERS: usize = 10_000;
 
 /// Reads from stores, a bounded number at a time.
 pub(super) struct RemoteReads {
@@ -48,8 +64,15 @@ impl RemoteReads {
         path: StorePath,
         href: &str,
     ) -> Result<RemoteObject> {
-        let object =
-            self.stat(&store, &path, href)?.ok_or_else(|| Error::not_found(format!("no object {href}")))?;
+        let absent = || Error::not_found(format!("no object {href}"));
+        let mut object = self.stat(&store, &path, href)?.ok_or_else(absent)?;
+        if let Some(wait) = unsettled_for(&object.identity) {
+            std::thread::sleep(wait);
+            object = self.stat(&store, &path, href)?.ok_or_else(absent)?;
+        }
+        if unsettled_for(&object.identity).is_some() {
+            return Err(Error::new(CHANGED, format!("{href} is being written")));
+        }
         let permits = Arc::clone(&self.permits);
         Ok(RemoteObject { object, path, store, permits, runtime: self.runtime.clone() })
     }
@@ -61,31 +84,68 @@ impl RemoteReads {
         href: &str,
     ) -> Result<Option<Object>> {
         match self.runtime.block_on(store.head(path)) {
-            Ok(meta) => Ok(Some(object(href, &meta))),
+            Ok(meta) => Ok(Some(object(href, &meta)?)),
             Err(object_store::Error::NotFound { .. }) => Ok(None),
-            Err(cause) => Err(failure(href, cause)),
+            Err(cause) => Err(failure(href, &cause)),
         }
     }
 
+    /// Everything below a prefix.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Unsupported`] when the store cannot list.
     pub(super) fn list(
         &self,
         store: &Arc<dyn ObjectStore>,
         path: &StorePath,
         href: &str,
     ) -> Result<Vec<Object>> {
-        let listing = store.list(Some(path)).try_collect::<Vec<_>>();
-        let metas = self.runtime.block_on(listing).map_err(|cause| failure(href, cause))?;
-        let base = href.trim_end_matches('/');
-        let mut found: Vec<Object> = metas
-            .iter()
-            .filter_map(|meta| {
-                let rest = meta.location.as_ref().strip_prefix(path.as_ref())?;
-                Some(object(&format!("{base}/{}", rest.trim_start_matches('/')), meta))
-            })
-            .collect();
+        let listing = async {
+            let mut metas: Vec<ObjectMeta> = store.list(Some(path)).try_collect().await?;
+            if !is_bucket(href) {
+                list_folders(store.as_ref(), path, &mut metas).await?;
+            }
+            Ok(metas)
+        };
+        let metas = self.runtime.block_on(listing).map_err(|cause| failure(href, &cause))?;
+        let mut found = Vec::with_capacity(metas.len());
+        for meta in &metas {
+            let Some(name) = meta.location.as_ref().strip_prefix(path.as_ref()) else { continue };
+            found.push(object(&join(href, name.trim_start_matches('/')), meta)?);
+        }
         found.sort_by(|a, b| a.href.cmp(&b.href));
         Ok(found)
     }
+}
+
+/// Adds what a web server holds deeper than it listed.
+///
+/// RFC 4918 lets servers refuse to list everything at once, and some then list one level whatever is
+/// asked: what lies deeper would look as if it was not there.
+async fn list_folders(
+    store: &dyn ObjectStore,
+    path: &StorePath,
+    found: &mut Vec<ObjectMeta>,
+) -> object_store::Result<()> {
+    let known: BTreeSet<String> = found.iter().map(|meta| meta.location.to_string()).collect();
+    let is_known = |folder: &StorePath| {
+        let start = format!("{folder}/");
+        known.range(start.clone()..).next().is_some_and(|first| first.starts_with(&start))
+    };
+    let mut folders = vec![path.clone()];
+    let mut n_folders = 0;
+    while let Some(folder) = folders.pop() {
+        n_folders += 1;
+        if n_folders > MAX_FOLDERS {
+            let source = format!("more than {MAX_FOLDERS} folders").into();
+            return Err(object_store::Error::Generic { store: "HTTP", source });
+        }
+        let level = store.list_with_delimiter(Some(&folder)).await?;
+        found.extend(level.objects.into_iter().filter(|meta| !known.contains(meta.location.as_ref())));
+        let below = level.common_prefixes.into_iter().filter(|below| below.prefix_matches(&folder));
+        folders.extend(below.filter(|below| *below != folder && !is_known(below)));
+    }
+    Ok(())
 }
 
 async fn read_range(
@@ -95,16 +155,13 @@ async fn read_range(
     range: Range<u64>,
 ) -> Result<Bytes> {
     let n_bytes = range.end - range.start;
-    let if_match = match &object.identity {
-        ObjectIdentity::ETag(etag) if !etag.starts_with(NO_ETAG) => Some(etag.clone()),
-        _ => None,
-    };
+    let if_match = strong_tag(&object.identity).map(str::to_owned);
     let options = GetOptions { range: Some(GetRange::Bounded(range)), if_match, ..GetOptions::default() };
-    let answer = store.get_opts(path, options).await.map_err(|cause| failure(&object.href, cause))?;
-    if answer.meta.size != object.len_bytes || identity(&answer.meta) != object.identity {
+    let answer = store.get_opts(path, options).await.map_err(|cause| failure(&object.href, &cause))?;
+    if answer.meta.size != object.len_bytes || !is_same(&object.identity, &answer.meta) {
         return Err(Error::new(CHANGED, format!("{} changed after it was indexed", object.href)));
     }
-    let bytes = answer.bytes().await.map_err(|cause| failure(&object.href, cause))?;
+    let bytes = answer.bytes().await.map_err(|cause| failure(&object.href, &cause))?;
     if bytes.len() as u64 != n_bytes {
         let kind = ErrorKind::Unavailable { retry_after: Duration::from_secs(5) };
         let message = format!("{}: {n_bytes} bytes asked for, {} came", object.href, bytes.len());
@@ -113,27 +170,82 @@ async fn read_range(
     Ok(bytes)
 }
 
-/// Marks an identity made of the time of modification, for stores without entity tags.
-const NO_ETAG: &str = "modified:";
-
-fn identity(meta: &ObjectMeta) -> ObjectIdentity {
-    let etag = meta.e_tag.clone();
-    ObjectIdentity::ETag(
-        etag.unwrap_or_else(|| format!("{NO_ETAG}{}", meta.last_modified.timestamp_millis())),
-    )
+/// The entity tag that a request may insist on: a weak one never matches (RFC 9110, section 13.1.1).
+fn strong_tag(identity: &ObjectIdentity) -> Option<&str> {
+    match identity {
+        ObjectIdentity::ETag(tag) if !tag.starts_with(NO_ETAG) && !tag.starts_with("W/") => Some(tag),
+        _ => None,
+    }
 }
 
-fn object(href: &str, meta: &ObjectMeta) -> Object {
-    Object { href: href.to_owned(), len_bytes: meta.size, identity: identity(meta) }
+/// True if an answer is of the state that was indexed. A listing may name a time where an answer names a
+/// tag as well.
+fn is_same(identity: &ObjectIdentity, meta: &ObjectMeta) -> bool {
+    match identity {
+        ObjectIdentity::ETag(tag) if tag.starts_with(NO_ETAG) => *tag == modified_tag(meta),
+        ObjectIdentity::ETag(tag) => meta.e_tag.as_ref() == Some(tag),
+        ObjectIdentity::Modified { .. } => false,
+    }
 }
 
-fn failure(href: &str, cause: object_store::Error) -> Error {
-    let kind = match &cause {
-        object_store::Error::NotFound { .. } => ErrorKind::Lost,
-        object_store::Error::Precondition { .. } => CHANGED,
-        _ => ErrorKind::Unavailable { retry_after: Duration::from_secs(10) },
+fn modified_tag(meta: &ObjectMeta) -> String {
+    format!("{NO_ETAG}{}", meta.last_modified.timestamp_millis())
+}
+
+/// The object of an answer.
+///
+/// # Errors
+/// [`ErrorKind::Refused`] when its state has no name: it could be replaced unnoticed, and answers would
+/// mix old bytes with new ones.
+fn object(href: &str, meta: &ObjectMeta) -> Result<Object> {
+    let tag = match &meta.e_tag {
+        Some(tag) => tag.clone(),
+        // The client's sign for a time that the server does not name.
+        None if meta.last_modified.timestamp_millis() == 0 => {
+            return Err(Error::refused(format!(
+                "{href}: the server names neither an ETag nor a time of modification, so that nobody could \
+                 notice a change"
+            )));
+        }
+        None => modified_tag(meta),
     };
-    Error::new(kind, format!("cannot read {href}")).with_source(cause)
+    Ok(Object { href: href.to_owned(), len_bytes: meta.size, identity: ObjectIdentity::ETag(tag) })
+}
+
+/// How long to wait until the next change of an object must show in its time; `None` if it would show now.
+fn unsettled_for(identity: &ObjectIdentity) -> Option<Duration> {
+    let ObjectIdentity::ETag(tag) = identity else { return None };
+    let modified_ms: u64 = tag.strip_prefix(NO_ETAG)?.parse().ok()?;
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    let now_ms = u64::try_from(now.as_millis()).unwrap_or(u64::MAX);
+    (Duration::from_millis(now_ms.abs_diff(modified_ms)) < SETTLED_AFTER).then_some(SETTLED_AFTER)
+}
+
+/// What a store's error means, named once: the library's own texts repeat each cause.
+fn failure(href: &str, cause: &object_store::Error) -> Error {
+    let unavailable = ErrorKind::Unavailable { retry_after: Duration::from_secs(10) };
+    let (kind, reason) = match cause {
+        object_store::Error::NotFound { .. } => (ErrorKind::Lost, "it is not there".to_owned()),
+        object_store::Error::Precondition { .. } => (CHANGED, "it changed after it was indexed".to_owned()),
+        object_store::Error::NotSupported { .. } => {
+            (ErrorKind::Unsupported, "the server sends whole objects only, no ranges".to_owned())
+        }
+        other => match NotOffered::among(other) {
+            Some(answer) => (ErrorKind::Unsupported, answer.to_string()),
+            None => (unavailable, root_cause(other)),
+        },
+    };
+    Error::new(kind, format!("cannot read {href}: {reason}"))
+}
+
+fn root_cause(error: &object_store::Error) -> String {
+    let mut deepest: &dyn std::error::Error = error;
+    while let Some(cause) = deepest.source() {
+        deepest = cause;
+    }
+    let words = deepest.to_string();
+    let words = words.split_whitespace().collect::<Vec<_>>().join(" ");
+    words.chars().take(MAX_REASON_CHARS).collect()
 }
 
 /// An object opened for indexing.

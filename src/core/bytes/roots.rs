@@ -1,22 +1,23 @@
 //! Declared roots: the only places from which anything is read.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
 use object_store::aws::AmazonS3Builder;
 use object_store::http::HttpBuilder;
-use object_store::path::Path as StorePath;
 use object_store::{BackoffConfig, ClientOptions, ObjectStore, RetryConfig};
 use url::Url;
 
+use super::directory::Directory;
+use super::web::WebConnector;
 use crate::{Error, Result};
 
 /// A place below which objects may be read.
 #[derive(Debug, Clone)]
 pub enum Root {
-    /// A directory of this machine, canonical.
-    Directory(PathBuf),
+    /// A directory of this machine.
+    Directory(Directory),
     /// A prefix in an object store.
     Store {
         /// The prefix as a URL, without a trailing slash.
@@ -68,10 +69,15 @@ impl Root {
     /// # Errors
     /// [`crate::ErrorKind::NotFound`] if it does not exist.
     pub fn directory(path: impl AsRef<Path>) -> Result<Self> {
-        let path = path.as_ref();
-        path.canonicalize()
-            .map(Self::Directory)
-            .map_err(|cause| Error::not_found(format!("no directory {}", path.display())).with_source(cause))
+        Directory::new(path.as_ref()).map(Self::Directory)
+    }
+
+    /// The directory, if it is one.
+    pub(super) fn as_directory(&self) -> Option<&Directory> {
+        match self {
+            Self::Directory(directory) => Some(directory),
+            Self::Store { .. } => None,
+        }
     }
 
     /// A prefix in an object store: `s3://bucket/prefix`, `https://host/prefix`, `http://host/prefix`.
@@ -125,6 +131,7 @@ fn web(url: &Url, options: &StoreOptions) -> Result<impl ObjectStore, object_sto
     origin.set_query(None);
     HttpBuilder::new()
         .with_url(origin.as_str())
+        .with_http_connector(WebConnector)
         .with_retry(retries())
         .with_client_options(client(options).with_allow_http(true))
         .build()
@@ -149,86 +156,4 @@ fn client(options: &StoreOptions) -> ClientOptions {
         client = client.with_default_headers([(http::header::AUTHORIZATION, value)].into_iter().collect());
     }
     client
-}
-
-/// True for what is no path of this machine.
-pub(super) fn is_url(href: &str) -> bool {
-    href.contains("://")
-}
-
-/// The store that holds a URL, and the path of the object in it.
-pub(super) fn find_store<'a>(roots: &'a [Root], href: &str) -> Result<(&'a Arc<dyn ObjectStore>, StorePath)> {
-    let outside = || Error::invalid_input(format!("{href} lies outside the declared roots"));
-    let store = roots
-        .iter()
-        .find_map(|root| match root {
-            Root::Store { prefix, store } if is_below(href, prefix) => Some(store),
-            _ => None,
-        })
-        .ok_or_else(outside)?;
-    let url = Url::parse(href).map_err(|cause| outside().with_source(cause))?;
-    let path = StorePath::from_url_path(url.path()).map_err(|cause| outside().with_source(cause))?;
-    Ok((store, path))
-}
-
-/// True if `href` is the prefix itself or continues it after a slash, without `..`.
-fn is_below(href: &str, prefix: &str) -> bool {
-    let is_climbing = href.split(['/', '\\']).any(|segment| {
-        let segment = segment.to_ascii_lowercase().replace("%2e", ".");
-        segment == ".."
-    });
-    !is_climbing && href.strip_prefix(prefix).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
-}
-
-/// The canonical form of a path of this machine, if it exists below a declared directory.
-///
-/// # Errors
-/// [`crate::ErrorKind::InvalidInput`] when it leads out of every root, by `..` or by a link.
-pub(super) fn resolve(roots: &[Root], href: &str) -> Result<Option<PathBuf>> {
-    let path = match Path::new(href).canonicalize() {
-        Ok(path) => path,
-        Err(cause) if cause.kind() == std::io::ErrorKind::NotFound => return Ok(None),
-        Err(cause) if cause.kind() == std::io::ErrorKind::NotADirectory => return Ok(None),
-        Err(cause) => return Err(Error::not_found(format!("cannot find {href}")).with_source(cause)),
-    };
-    let is_inside =
-        roots.iter().any(|root| matches!(root, Root::Directory(directory) if path.starts_with(directory)));
-    if is_inside {
-        return Ok(Some(path));
-    }
-    Err(Error::invalid_input(format!("{href} lies outside the declared roots")))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn urls_outside_the_prefix_are_refused() {
-        let prefix = "s3://bucket/data";
-        assert!(is_below("s3://bucket/data/a.nc", prefix));
-        assert!(is_below("s3://bucket/data", prefix));
-        for outside in [
-            "s3://bucket/database/a.nc",
-            "s3://bucket/data/../secret",
-            "s3://bucket/data/%2e%2E/secret",
-            "s3://other/data/a.nc",
-        ] {
-            assert!(!is_below(outside, prefix), "{outside}");
-        }
-    }
-
-    #[test]
-    fn links_cannot_leave_a_root() {
-        let outside = tempfile::tempdir().unwrap();
-        std::fs::write(outside.path().join("secret"), b"x").unwrap();
-        let inside = tempfile::tempdir().unwrap();
-        std::os::unix::fs::symlink(outside.path().join("secret"), inside.path().join("link")).unwrap();
-        let roots = [Root::directory(inside.path()).unwrap()];
-        let link = inside.path().join("link");
-        assert!(resolve(&roots, link.to_str().unwrap()).is_err());
-        let climbing = inside.path().join("..").join(outside.path().file_name().unwrap()).join("secret");
-        assert!(resolve(&roots, climbing.to_str().unwrap()).is_err());
-        assert_eq!(resolve(&roots, inside.path().join("nothing").to_str().unwrap()).unwrap(), None);
-    }
 }

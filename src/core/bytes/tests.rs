@@ -1,6 +1,7 @@
 //! Reading objects: never short bytes, never bytes of another state.
 
 use std::fs;
+use std::os::unix::fs::symlink;
 use std::path::Path;
 
 use super::*;
@@ -72,4 +73,124 @@ async fn neighbours_are_found_by_relative_names() {
     assert!(others.open("../../etc/passwd").is_err() || others.open("../../etc/passwd").unwrap().is_none());
     assert!(others.open("/etc/passwd").is_err());
     assert_eq!(others.list("").unwrap(), [("a".to_owned(), 1), ("sub/b".to_owned(), 2)]);
+}
+
+#[tokio::test]
+async fn a_file_that_cannot_be_looked_at_is_not_taken_for_absent() {
+    let directory = tempfile::tempdir().unwrap();
+    symlink(directory.path().join("loop"), directory.path().join("loop")).unwrap();
+    let objects = objects(directory.path());
+    let href = href(directory.path(), "loop");
+    let errors = [
+        objects.stat(&href).err().unwrap(),
+        objects.open(&href).err().unwrap(),
+        objects.others(&href).open("loop").err().unwrap(),
+    ];
+    for error in errors {
+        assert!(matches!(error.kind(), ErrorKind::Unavailable { .. }), "{error}");
+    }
+}
+
+#[tokio::test]
+async fn what_a_broken_link_stands_for_is_not_taken_for_absent() {
+    let directory = tempfile::tempdir().unwrap();
+    symlink(directory.path().join("not fetched"), directory.path().join("link")).unwrap();
+    let objects = objects(directory.path());
+    let href = href(directory.path(), "link");
+    let error = objects.others(&href).open("link").err().unwrap();
+    assert!(error.to_string().contains("leads nowhere"), "{error}");
+}
+
+#[tokio::test]
+async fn a_list_never_leaves_out_what_a_link_stands_for() {
+    let directory = tempfile::tempdir().unwrap();
+    let outside = tempfile::tempdir().unwrap();
+    fs::write(outside.path().join("a"), b"a").unwrap();
+    let objects = objects(directory.path());
+    for (store, target) in [
+        ("file", outside.path().join("a")),
+        ("folder", outside.path().to_owned()),
+        ("broken", directory.path().join("not fetched")),
+    ] {
+        fs::create_dir(directory.path().join(store)).unwrap();
+        symlink(target, directory.path().join(store).join("0.0")).unwrap();
+        let error = objects.list(&href(directory.path(), store)).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Refused, "{store}: {error}");
+        assert!(error.to_string().contains("0.0"), "{store}: {error}");
+    }
+}
+
+#[tokio::test]
+async fn links_inside_the_roots_are_listed() {
+    let directory = tempfile::tempdir().unwrap();
+    fs::create_dir(directory.path().join("store")).unwrap();
+    fs::write(directory.path().join("annexed"), b"bytes").unwrap();
+    symlink("../annexed", directory.path().join("store/0.0")).unwrap();
+    let objects = objects(directory.path());
+    let found = objects.list(&href(directory.path(), "store")).unwrap();
+    assert_eq!(found.len(), 1);
+    assert_eq!(objects.read(&found[0], 0..5).await.unwrap().as_ref(), b"bytes");
+}
+
+#[tokio::test]
+async fn the_first_read_of_a_replaced_file_gives_its_bytes() {
+    let directory = tempfile::tempdir().unwrap();
+    let at = |name: &str| directory.path().join(name);
+    let objects = objects(directory.path());
+    for name in ["a", "b"] {
+        fs::write(at(name), b"old").unwrap();
+        let object = objects.stat(&href(directory.path(), name)).unwrap().unwrap();
+        objects.read(&object, 0..3).await.unwrap();
+    }
+    fs::write(at("next"), b"new").unwrap();
+    fs::rename(at("next"), at("a")).unwrap();
+
+    let object = objects.stat(&href(directory.path(), "a")).unwrap().unwrap();
+    assert_eq!(objects.read(&object, 0..3).await.unwrap().as_ref(), b"new");
+    assert!(objects.files.get(&href(directory.path(), "b")).is_some(), "other files stay open");
+}
+
+#[tokio::test]
+async fn a_file_written_again_within_one_tick_of_the_clock_is_noticed() {
+    let directory = tempfile::tempdir().unwrap();
+    let objects = objects(directory.path());
+    let href = href(directory.path(), "a");
+    for _ in 0..20 {
+        fs::write(directory.path().join("a"), b"old").unwrap();
+        let opened = objects.open(&href).unwrap();
+        fs::write(directory.path().join("a"), b"new").unwrap();
+        assert_ne!(objects.stat(&href).unwrap().as_ref(), Some(opened.object()));
+        let error = opened.read_at(0, 3).unwrap_err();
+        assert!(matches!(error.kind(), ErrorKind::Changed { .. }), "{error}");
+    }
+}
+
+#[tokio::test]
+async fn a_folder_switched_by_its_link_is_read_anew() {
+    let archive = tempfile::tempdir().unwrap();
+    let at = |name: &str| archive.path().join(name);
+    for version in ["v1", "v2"] {
+        fs::create_dir(at(version)).unwrap();
+        fs::write(at(version).join("a"), version).unwrap();
+    }
+    symlink(at("v1"), at("current")).unwrap();
+    let objects = objects(&at("current"));
+    let href = at("current").join("a").to_str().unwrap().to_owned();
+    let old = objects.stat(&href).unwrap().unwrap();
+    assert_eq!(objects.read(&old, 0..2).await.unwrap().as_ref(), b"v1");
+
+    symlink(at("v2"), at("next")).unwrap();
+    fs::rename(at("next"), at("current")).unwrap();
+
+    let new = objects.stat(&href).unwrap().unwrap();
+    assert_eq!(objects.read(&new, 0..2).await.unwrap().as_ref(), b"v2");
+}
+
+#[tokio::test]
+async fn a_pipe_is_no_file_and_nobody_waits_for_it() {
+    let directory = tempfile::tempdir().unwrap();
+    let made = std::process::Command::new("mkfifo").arg(directory.path().join("pipe")).status().unwrap();
+    assert!(made.success());
+    let objects = objects(directory.path());
+    assert!(objects.open(&href(directory.path(), "pipe")).is_err());
 }
