@@ -4,9 +4,13 @@
 //! One-dimensional ones and bounds become one chunk each (an unlimited `time` chunked by 1 would cost
 //! thousands of requests); larger ones keep their chunks, whose stored bytes are copied.
 
-use std::collections::HashSet;
+mod named;
+mod stored;
+
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
+use parking_lot::Mutex;
 use thermocline_codec::{ChunkSpec, encode, fill_chunk, region::copy_box};
 use thermocline_model::{
     ArrayBytes, ChunkPart, ChunkRef, ChunkTable, ChunkTableBuilder, Codec, DataType, Encoding, Group, Note,
@@ -15,41 +19,16 @@ use thermocline_model::{
 
 use crate::format::{Indexed, Limits, OpenOther, ReadAt, Region};
 use crate::read::decode_chunk;
+use crate::verify::clip;
 use crate::{Error, ErrorKind, Result};
 
-/// Attributes that name coordinates.
-///
-/// # Source
-/// CF Conventions 1.11, appendix A; UGRID Conventions 1.0.
-const NAMING: [&str; 18] = [
-    "coordinates",
-    "grid_mapping",
-    "mesh",
-    "geometry",
-    "node_coordinates",
-    "edge_coordinates",
-    "face_coordinates",
-    "volume_coordinates",
-    "node_count",
-    "part_node_count",
-    "interior_ring",
-    "edge_node_connectivity",
-    "face_node_connectivity",
-    "face_edge_connectivity",
-    "face_face_connectivity",
-    "edge_face_connectivity",
-    "volume_node_connectivity",
-    "boundary_node_connectivity",
-];
-
-/// Attributes that name the bounds of coordinates, which become one chunk too.
-const NAMING_BOUNDS: [&str; 2] = ["bounds", "climatology"];
+use named::{Named, join};
 
 /// Decodes a region of a variable whose chunks only the format can decode; the number is that of the object.
 pub type DecodeByFormat<'k> = dyn Fn(u32, &Variable, &Region) -> Result<ArrayBytes> + 'k;
 
 /// The objects of a dataset, which may be many: a store of chunks opens only those it is asked for.
-pub trait ObjectsByNumber {
+pub trait ObjectsByNumber: Sync {
     /// The object of that number.
     ///
     /// # Errors
@@ -64,16 +43,23 @@ impl ObjectsByNumber for Vec<Arc<dyn ReadAt>> {
     }
 }
 
+/// Most objects that are kept open: coordinates of one dataset often share theirs.
+const MAX_OPEN: usize = 256;
+
 /// Objects that are opened by their hrefs when they are asked for.
 pub struct OpenedByHref<'o> {
-    /// Opens them.
-    pub others: &'o dyn OpenOther,
-    /// The objects of the dataset in the order of their numbers.
-    pub objects: &'o [Object],
+    others: &'o dyn OpenOther,
+    objects: &'o [Object],
+    opened: Mutex<HashMap<u32, Arc<dyn ReadAt>>>,
 }
 
-impl ObjectsByNumber for OpenedByHref<'_> {
-    fn object(&self, number: u32) -> Result<Arc<dyn ReadAt>> {
+impl<'o> OpenedByHref<'o> {
+    /// The objects of a dataset in the order of their numbers, to be opened by `others`.
+    pub fn new(others: &'o dyn OpenOther, objects: &'o [Object]) -> Self {
+        Self { others, objects, opened: Mutex::default() }
+    }
+
+    fn open(&self, number: u32) -> Result<Arc<dyn ReadAt>> {
         let known = self.objects.get(number as usize);
         let known = known.ok_or_else(|| Error::internal(format!("no object {number}")))?;
         let opened = self.others.open(&known.href).map_err(|error| match error.kind() {
@@ -85,6 +71,21 @@ impl ObjectsByNumber for OpenedByHref<'_> {
             Some(_) => Err(Error::corrupt(format!("{} changed while it was indexed", known.href))),
             None => Err(Error::corrupt(format!("{} is not there", known.href))),
         }
+    }
+}
+
+impl ObjectsByNumber for OpenedByHref<'_> {
+    fn object(&self, number: u32) -> Result<Arc<dyn ReadAt>> {
+        if let Some(opened) = self.opened.lock().get(&number) {
+            return Ok(Arc::clone(opened));
+        }
+        let object = self.open(number)?;
+        let mut opened = self.opened.lock();
+        if opened.len() >= MAX_OPEN {
+            opened.clear();
+        }
+        opened.insert(number, Arc::clone(&object));
+        Ok(object)
     }
 }
 
@@ -105,67 +106,10 @@ pub struct Keeping<'k> {
 /// Those of stores that do not answer.
 pub fn keep_coordinates(indexed: &mut Indexed, keeping: &Keeping<'_>) -> Result<()> {
     let mut root = std::mem::take(&mut indexed.dataset.root);
-    let mut named = Named::default();
-    named.collect(&root, "", &mut Vec::new());
+    let named = Named::of(&root);
     let outcome = keep_group(&mut root, "", &named, indexed, keeping);
     indexed.dataset.root = root;
     outcome
-}
-
-/// Paths of coordinates.
-#[derive(Debug, Default)]
-struct Named {
-    coordinates: HashSet<String>,
-    bounds: HashSet<String>,
-}
-
-impl Named {
-    /// Collects what the variables below a group name; `above` are the groups that lead to it, with their paths.
-    fn collect<'g>(&mut self, group: &'g Group, path: &str, above: &mut Vec<(String, &'g Group)>) {
-        above.push((path.to_owned(), group));
-        for name in group.attrs.text("coordinates").into_iter().flat_map(names) {
-            self.coordinates.extend(find(above, name));
-        }
-        for variable in &group.variables {
-            let is_dimension = variable.dims.contains(&variable.name)
-                || group.dims.iter().any(|dimension| dimension.name == variable.name);
-            if is_dimension {
-                self.coordinates.insert(join(path, &variable.name));
-            }
-            for attribute in NAMING {
-                for name in variable.attrs.text(attribute).into_iter().flat_map(names) {
-                    self.coordinates.extend(find(above, name));
-                }
-            }
-            for attribute in NAMING_BOUNDS {
-                for name in variable.attrs.text(attribute).into_iter().flat_map(names) {
-                    self.bounds.extend(find(above, name));
-                }
-            }
-        }
-        for child in &group.groups {
-            self.collect(child, &join(path, &child.name), above);
-        }
-        above.pop();
-    }
-}
-
-/// The names in an attribute; `grid_mapping` may write `crs: x y`.
-fn names(text: &str) -> impl Iterator<Item = &str> {
-    text.split_whitespace().map(|name| name.trim_end_matches(':')).filter(|name| !name.is_empty())
-}
-
-/// The path of the variable of a name: in the group, else in the nearest group above; names may be paths.
-fn find(above: &[(String, &Group)], name: &str) -> Option<String> {
-    if let Some(path) = name.strip_prefix('/') {
-        let (_, root) = above.first()?;
-        return root.variable(path).map(|_| path.to_owned());
-    }
-    above.iter().rev().find_map(|(path, group)| group.variable(name).map(|_| join(path, name)))
-}
-
-fn join(path: &str, name: &str) -> String {
-    if path.is_empty() { name.to_owned() } else { format!("{path}/{name}") }
 }
 
 fn keep_group(
@@ -178,11 +122,10 @@ fn keep_group(
     let mut unreadable = HashSet::new();
     for variable in &mut group.variables {
         let variable_path = join(path, &variable.name);
-        let is_bounds = named.bounds.contains(&variable_path);
-        if !is_bounds && !named.coordinates.contains(&variable_path) {
+        if !named.contains(&variable_path) {
             continue;
         }
-        match keep(variable, is_bounds, indexed, keeping) {
+        match keep(variable, named.is_bounds(&variable_path), indexed, keeping) {
             Ok(()) => {}
             Err(error) if error.kind() == ErrorKind::Corrupt && is_index(variable) => {
                 indexed.dataset.refusals.push(refusal(variable, variable_path, &error));
@@ -312,55 +255,24 @@ fn decode_all(
     let mut values = fill_chunk(&variable.dtype, variable.fill.as_ref(), n);
     let chunk_shape = grid.chunk_shape();
     let size = variable.dtype.len_bytes().unwrap_or(1);
-    for (linear, chunk) in table.iter() {
-        if linear >= grid.n_chunks() {
-            continue;
+    let origin = vec![0; chunk_shape.len()];
+    let mut chunks = table.iter().take_while(|(linear, _)| *linear < grid.n_chunks()).peekable();
+    while chunks.peek().is_some() {
+        let round = stored::next_round(&mut chunks);
+        let bytes = stored::read(&round, &indexed.inline, keeping.objects)?;
+        for ((linear, chunk), stored) in round.iter().zip(bytes) {
+            let Region { start, shape } = clip(variable, grid.start(&grid.index(*linear)));
+            let decoded = match chunk.part.place {
+                Place::Format(number) => {
+                    let region = Region { start: start.clone(), shape: chunk_shape.to_vec() };
+                    (keeping.decode)(number, variable, &region)?
+                }
+                _ => decode_chunk(variable, chunk, &stored, keeping.limits.chunk_bytes)?,
+            };
+            copy_box(&decoded, chunk_shape, &origin, &mut values, &variable.shape, &start, &shape, size)?;
         }
-        let start = grid.start(&grid.index(linear));
-        let decoded = match chunk.part.place {
-            Place::Format(number) => {
-                let region = Region { start: start.clone(), shape: chunk_shape.to_vec() };
-                (keeping.decode)(number, variable, &region)?
-            }
-            _ => {
-                let stored = stored_bytes(&chunk, indexed, keeping)?;
-                decode_chunk(variable, &chunk, &stored, keeping.limits.chunk_bytes)?
-            }
-        };
-        let lengths: Vec<u64> = start
-            .iter()
-            .zip(chunk_shape)
-            .zip(&variable.shape)
-            .map(|((start, chunk), length)| (*chunk).min(length - start))
-            .collect();
-        let from = vec![0; lengths.len()];
-        copy_box(&decoded, chunk_shape, &from, &mut values, &variable.shape, &start, &lengths, size)?;
     }
     Ok(values)
-}
-
-fn stored_bytes(chunk: &ChunkRef, indexed: &Indexed, keeping: &Keeping<'_>) -> Result<bytes::Bytes> {
-    match chunk.part.place {
-        Place::Object(number) => {
-            let object = keeping.objects.object(number)?;
-            let end = chunk.offset.checked_add(u64::from(chunk.len_bytes));
-            if end.is_none_or(|end| end > object.object().len_bytes) {
-                return Err(Error::corrupt(format!(
-                    "a chunk at {} lies beyond the end of the file",
-                    chunk.offset
-                )));
-            }
-            object.read_at(chunk.offset, chunk.len_bytes as usize)
-        }
-        Place::Inline => {
-            let start = chunk.offset as usize;
-            let bytes = indexed.inline.get(start..start + chunk.len_bytes as usize);
-            bytes
-                .map(bytes::Bytes::copy_from_slice)
-                .ok_or_else(|| Error::internal("inline bytes are missing"))
-        }
-        Place::Format(_) => Err(Error::internal("a chunk without bytes was asked for its bytes")),
-    }
 }
 
 /// Copies the stored bytes of all chunks; a table that cannot be copied whole is left as it is.
@@ -373,16 +285,15 @@ fn copy_stored(
     check_budget(indexed, table.stored_bytes(), keeping.limits)?;
     let before = indexed.inline.len();
     let mut builder = ChunkTableBuilder::new();
-    for (linear, chunk) in table.iter() {
-        let copied = stored_bytes(&chunk, indexed, keeping)
-            .and_then(|bytes| push_inline(indexed, &bytes, Some(chunk.part)));
-        match copied {
-            Ok(copied) => builder.push(linear, copied),
-            Err(error) => {
-                indexed.inline.truncate(before);
-                return Err(error);
-            }
-        }
+    let mut chunks = table.iter().peekable();
+    while chunks.peek().is_some() {
+        let round = stored::next_round(&mut chunks);
+        let copied = stored::read(&round, &indexed.inline, keeping.objects).and_then(|bytes| {
+            let pairs = round.iter().zip(bytes);
+            pairs.map(|((_, chunk), bytes)| push_inline(indexed, &bytes, Some(chunk.part))).collect()
+        });
+        let copied: Vec<ChunkRef> = copied.inspect_err(|_| indexed.inline.truncate(before))?;
+        round.iter().zip(copied).for_each(|((linear, _), copied)| builder.push(*linear, copied));
     }
     indexed.tables.push(builder.build());
     variable.storage.table = (indexed.tables.len() - 1) as u32;

@@ -12,6 +12,7 @@ pub mod format;
 pub mod index;
 pub mod manifest;
 pub mod names;
+pub mod parallel;
 pub mod read;
 pub mod reference;
 pub mod verify;

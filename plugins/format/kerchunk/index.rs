@@ -59,7 +59,7 @@ pub(crate) fn index(source: &Source<'_>) -> Result<Indexed> {
     let decode = |_: u32, variable: &Variable, _: &Region| {
         Err(Error::internal(format!("{:?} has bytes, nothing is left to decode", variable.name)))
     };
-    let opened = OpenedByHref { others: source.others, objects: &objects };
+    let opened = OpenedByHref::new(source.others, &objects);
     keep_coordinates(&mut indexed, &Keeping { objects: &opened, decode: &decode, limits: source.limits })?;
     indexed.dataset.objects = objects;
     Ok(indexed)
@@ -174,7 +174,7 @@ impl Indexer<'_> {
             return Err(refused(format!("data type {} in references", array.type_name)));
         }
         let grid = array.grid().ok_or_else(|| refused("no grid of chunks"))?;
-        let mut table = TableBuilder { path, n_notes: 0, builder: ChunkTableBuilder::new() };
+        let mut table = TableBuilder { path, array, n_notes: 0, builder: ChunkTableBuilder::new() };
         match origin {
             Origin::Json(references) => self.json_chunks(array, &grid, references, &mut table)?,
             Origin::Parquet { record_size, .. } => self.parquet_chunks(&grid, *record_size, &mut table)?,
@@ -233,36 +233,62 @@ impl Indexer<'_> {
 
     fn push(&mut self, linear: u64, reference: &Reference, table: &mut TableBuilder<'_>) -> Result<()> {
         let (place, offset, len_bytes) = match reference {
+            Reference::Bytes(bytes) if !table.array.may_have(bytes.len() as u64) => {
+                self.note(table, format!("chunk {linear}: {} bytes cannot be the whole of it", bytes.len()));
+                self.beyond(0)
+            }
             Reference::Bytes(bytes) => {
                 let offset = self.inline.len() as u64;
                 self.inline.extend_from_slice(bytes);
                 (Place::Inline, offset, bytes.len() as u64)
             }
             Reference::Whole { url } => {
-                let (number, len_bytes) = self.objects.look_up(url)?;
-                // A length of 0 could be read as no bytes; one byte of a missing object is an error.
-                (Place::Object(number), 0, len_bytes.max(1))
+                let (number, object_len) = self.objects.look_up(url)?;
+                self.part(linear, (url, number), 0..object_len, table)
             }
             Reference::Range { url, offset, len_bytes } => {
                 let (number, object_len) = self.objects.look_up(url)?;
-                let fits = offset.checked_add(*len_bytes).is_some_and(|end| end <= object_len);
-                if !fits && object_len > 0 {
-                    self.note(table, format!(
-                        "chunk {linear}: {len_bytes} bytes at {offset} of {url}, which has {object_len}: it cannot be read"
-                    ));
+                match offset.checked_add(*len_bytes).filter(|end| *end <= object_len) {
+                    Some(end) => self.part(linear, (url, number), *offset..end, table),
+                    None => {
+                        if object_len > 0 {
+                            self.note(table, format!(
+                                "chunk {linear}: {len_bytes} bytes at {offset} of {url}, which has {object_len}: it cannot be read"
+                            ));
+                        }
+                        self.beyond(number)
+                    }
                 }
-                (Place::Object(number), *offset, *len_bytes)
             }
         };
-        let len_bytes = u32::try_from(len_bytes).ok().filter(|len| *len > 0);
-        let len_bytes =
-            len_bytes.ok_or_else(|| refused(format!("chunk {linear} has no bytes, or 4 GiB and more")))?;
-        if offset.checked_add(u64::from(len_bytes)).is_none() {
-            return Err(Error::refused(format!("chunk {linear} begins at byte {offset}")));
-        }
+        let len_bytes = u32::try_from(len_bytes)
+            .map_err(|_| refused(format!("chunk {linear} has {len_bytes} bytes: 4 GiB are the most")))?;
         let part = ChunkPart { place, encoding: 0, filter_mask: 0, is_short: false };
         table.builder.push(linear, ChunkRef { part, offset, len_bytes });
         Ok(())
+    }
+
+    /// Where a chunk lies that is a part of an object; a part that cannot be a whole chunk fails when it is read.
+    fn part(
+        &mut self,
+        linear: u64,
+        (url, number): (&str, u32),
+        bytes: std::ops::Range<u64>,
+        table: &mut TableBuilder<'_>,
+    ) -> (Place, u64, u64) {
+        let len_bytes = bytes.end.saturating_sub(bytes.start);
+        if table.array.may_have(len_bytes) {
+            return (Place::Object(number), bytes.start, len_bytes);
+        }
+        if self.objects.len_bytes(number) > 0 {
+            self.note(table, format!("chunk {linear}: {len_bytes} bytes of {url} cannot be the whole of it"));
+        }
+        self.beyond(number)
+    }
+
+    /// A byte beyond the end of an object: reading it is an error, which never looks like an absent chunk.
+    fn beyond(&self, number: u32) -> (Place, u64, u64) {
+        (Place::Object(number), self.objects.len_bytes(number), 1)
     }
 
     fn note(&mut self, table: &mut TableBuilder<'_>, note: String) {
@@ -278,6 +304,7 @@ impl Indexer<'_> {
 
 struct TableBuilder<'a> {
     path: &'a str,
+    array: &'a ArrayMetadata,
     n_notes: usize,
     builder: ChunkTableBuilder,
 }

@@ -31,8 +31,7 @@ impl<'a> ReferencedObjects<'a> {
     /// When its store does not answer: whether it is missing is then unknown.
     pub(crate) fn look_up(&mut self, url: &str) -> Result<(u32, u64)> {
         if let Some(number) = self.numbers.get(url) {
-            let len_bytes = self.objects.get(*number as usize).map_or(0, |object| object.len_bytes);
-            return Ok((*number, len_bytes));
+            return Ok((*number, self.len_bytes(*number)));
         }
         let object = match self.source.others.open(url) {
             Ok(Some(found)) => found.object().clone(),
@@ -48,6 +47,11 @@ impl<'a> ReferencedObjects<'a> {
         self.objects.push(object);
         self.numbers.insert(url.to_owned(), number);
         Ok((number, len_bytes))
+    }
+
+    /// Size of the object of a number.
+    pub(crate) fn len_bytes(&self, number: u32) -> u64 {
+        self.objects.get(number as usize).map_or(0, |object| object.len_bytes)
     }
 
     fn missing(&mut self, url: &str, why: &str) -> Object {

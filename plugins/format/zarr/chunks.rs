@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use thermocline_core::format::Indexed;
 use thermocline_core::{Error, ErrorKind, Result};
-use thermocline_model::{ChunkGrid, ChunkPart, ChunkRef, ChunkTable, ChunkTableBuilder, Object, Place};
+use thermocline_model::{ChunkGrid, ChunkPart, ChunkRef, ChunkTable, ChunkTableBuilder, Note, Object, Place};
 use thermocline_zarr::parse::{ArrayMetadata, ShardIndex, Sharding};
 
 use crate::store::Store;
@@ -92,61 +92,89 @@ fn probe(
 /// The chunk table of an array; its objects are added to the dataset.
 pub(crate) fn table(
     store: &Store<'_>,
+    path: &str,
     array: &ArrayMetadata,
     objects: &[StoredObject],
     indexed: &mut Indexed,
     numbers: &mut ObjectNumbers,
 ) -> Result<ChunkTable, ChunksError> {
-    let mut builder = ChunkTableBuilder::new();
+    let mut chunks = Chunks { array, builder: ChunkTableBuilder::new(), unreadable: Vec::new() };
     for stored in objects {
         let number = numbers.number(&stored.object, indexed)?;
         match &array.sharding {
-            None => builder.push(stored.linear, chunk(Place::Object(number), 0, stored.object.len_bytes)?),
-            Some(sharding) => push_shard(store, array, sharding, stored, number, &mut builder)?,
+            None => chunks.push(stored, number, (stored.linear, 0, stored.object.len_bytes))?,
+            Some(sharding) => chunks.push_shard(store, sharding, stored, number)?,
         }
     }
-    Ok(builder.build())
-}
-
-/// A chunk that lies somewhere as bytes.
-fn chunk(place: Place, offset: u64, len_bytes: u64) -> Result<ChunkRef, ChunksError> {
-    let len_bytes = u32::try_from(len_bytes)
-        .map_err(|_| ChunksError::Refused(format!("a chunk of {len_bytes} bytes: 4 GiB are the most")))?;
-    let part = ChunkPart { place, encoding: 0, filter_mask: 0, is_short: false };
-    Ok(ChunkRef { part, offset, len_bytes })
-}
-
-/// The inner chunks of one shard.
-fn push_shard(
-    store: &Store<'_>,
-    array: &ArrayMetadata,
-    sharding: &Sharding,
-    stored: &StoredObject,
-    number: u32,
-    builder: &mut ChunkTableBuilder,
-) -> Result<(), ChunksError> {
-    let no_grid = || ChunksError::Refused("no grid of chunks".to_owned());
-    let grid = array.grid().ok_or_else(no_grid)?;
-    let shards = array.object_grid().ok_or_else(no_grid)?;
-    let inner =
-        ChunkGrid::new(sharding.shard_shape.clone(), array.chunk_shape.clone()).ok_or_else(no_grid)?;
-    let first: Vec<u64> = shards
-        .index(stored.linear)
-        .iter()
-        .zip(inner.counts())
-        .map(|(shard, per_shard)| shard.saturating_mul(per_shard))
-        .collect();
-    let bytes = index_bytes(store, sharding.index, stored, inner.n_chunks())?;
-    let entries = sharding.index.entries(&bytes, stored.object.len_bytes);
-    for entry in entries.map_err(|error| ChunksError::Refused(format!("{}: {error}", stored.name)))? {
-        let index: Vec<u64> =
-            inner.index(entry.position).iter().zip(&first).map(|(a, b)| a.saturating_add(*b)).collect();
-        // Inner chunks of a shard that reaches beyond the array have no values.
-        if let Some(linear) = grid.linear(&index) {
-            builder.push(linear, chunk(Place::Object(number), entry.offset, entry.len_bytes)?);
-        }
+    if let Some(first) = chunks.unreadable.first() {
+        let note = format!("{} chunks cannot be read: {first}", chunks.unreadable.len());
+        indexed.dataset.notes.push(Note { path: path.to_owned(), note });
     }
-    Ok(())
+    Ok(chunks.builder.build())
+}
+
+/// Collects the chunks of an array.
+struct Chunks<'a> {
+    array: &'a ArrayMetadata,
+    builder: ChunkTableBuilder,
+    /// What is wrong with chunks whose length alone says that they are damaged.
+    unreadable: Vec<String>,
+}
+
+impl Chunks<'_> {
+    /// Adds the chunk at a position with its bytes in a stored object. One that cannot be whole is made
+    /// to lie beyond the end of its object: reading it is an error, and its neighbours are served.
+    fn push(
+        &mut self,
+        stored: &StoredObject,
+        number: u32,
+        (linear, offset, len_bytes): (u64, u64, u64),
+    ) -> Result<(), ChunksError> {
+        let (mut offset, mut len_bytes) = (offset, len_bytes);
+        if !self.array.may_have(len_bytes) {
+            let expected = self.array.stored_chunk_bytes();
+            let words = expected.map_or_else(|| "some".to_owned(), |expected| expected.to_string());
+            self.unreadable.push(format!("{} has {len_bytes} bytes of a chunk of {words}", stored.name));
+            (offset, len_bytes) = (stored.object.len_bytes, expected.unwrap_or(1));
+        }
+        let len_bytes = u32::try_from(len_bytes)
+            .map_err(|_| ChunksError::Refused(format!("a chunk of {len_bytes} bytes: 4 GiB are the most")))?;
+        let part = ChunkPart { place: Place::Object(number), encoding: 0, filter_mask: 0, is_short: false };
+        self.builder.push(linear, ChunkRef { part, offset, len_bytes });
+        Ok(())
+    }
+
+    /// Adds the inner chunks of one shard.
+    fn push_shard(
+        &mut self,
+        store: &Store<'_>,
+        sharding: &Sharding,
+        stored: &StoredObject,
+        number: u32,
+    ) -> Result<(), ChunksError> {
+        let no_grid = || ChunksError::Refused("no grid of chunks".to_owned());
+        let grid = self.array.grid().ok_or_else(no_grid)?;
+        let shards = self.array.object_grid().ok_or_else(no_grid)?;
+        let inner = ChunkGrid::new(sharding.shard_shape.clone(), self.array.chunk_shape.clone())
+            .ok_or_else(no_grid)?;
+        let first: Vec<u64> = shards
+            .index(stored.linear)
+            .iter()
+            .zip(inner.counts())
+            .map(|(shard, per_shard)| shard.saturating_mul(per_shard))
+            .collect();
+        let bytes = index_bytes(store, sharding.index, stored, inner.n_chunks())?;
+        let entries = sharding.index.entries(&bytes, stored.object.len_bytes);
+        for entry in entries.map_err(|error| ChunksError::Refused(format!("{}: {error}", stored.name)))? {
+            let position = inner.index(entry.position);
+            let index: Vec<u64> = position.iter().zip(&first).map(|(a, b)| a.saturating_add(*b)).collect();
+            // Inner chunks of a shard that reaches beyond the array have no values.
+            if let Some(linear) = grid.linear(&index) {
+                self.push(stored, number, (linear, entry.offset, entry.len_bytes))?;
+            }
+        }
+        Ok(())
+    }
 }
 
 fn index_bytes(

@@ -28,11 +28,13 @@ pub(crate) fn index(source: &Source<'_>) -> Result<Indexed> {
         }
     }
     let objects = std::mem::take(&mut indexed.dataset.objects);
+    let mut notes = std::mem::take(&mut indexed.dataset.notes);
     indexed.dataset = builder.build();
+    indexed.dataset.notes.append(&mut notes);
     let decode = |_: u32, variable: &Variable, _: &Region| {
         Err(Error::internal(format!("{:?} has bytes, nothing is left to decode", variable.name)))
     };
-    let opened = OpenedByHref { others: source.others, objects: &objects };
+    let opened = OpenedByHref::new(source.others, &objects);
     keep_coordinates(&mut indexed, &Keeping { objects: &opened, decode: &decode, limits: source.limits })?;
     indexed.dataset.objects = objects;
     Ok(indexed)
@@ -58,7 +60,7 @@ fn array_table(
         Elements::Ucs4 { .. } => texts::table(store, array, &objects, indexed)?,
         _ => {
             check_codecs(store, array, &objects)?;
-            chunks::table(store, array, &objects, indexed, numbers)?
+            chunks::table(store, path, array, &objects, indexed, numbers)?
         }
     };
     indexed.tables.push(table);

@@ -1,4 +1,5 @@
 use std::path::Path;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use thermocline_model::{
     Attribute, ByteOrder, Dataset, Dimension, Object, ObjectIdentity, Storage, Verification,
@@ -9,6 +10,7 @@ use super::*;
 struct Memory {
     object: Object,
     bytes: Vec<u8>,
+    n_reads: AtomicUsize,
 }
 
 impl ReadAt for Memory {
@@ -17,6 +19,7 @@ impl ReadAt for Memory {
     }
 
     fn read_at(&self, offset: u64, len_bytes: usize) -> Result<bytes::Bytes> {
+        self.n_reads.fetch_add(1, Ordering::Relaxed);
         let start = offset as usize;
         Ok(bytes::Bytes::copy_from_slice(&self.bytes[start..start + len_bytes]))
     }
@@ -26,13 +29,11 @@ impl ReadAt for Memory {
     }
 }
 
-fn memory(len: u8) -> Arc<dyn ReadAt> {
+fn memory(href: &str, len: u8) -> Arc<Memory> {
     let bytes: Vec<u8> = (0..len).collect();
     let identity = ObjectIdentity::ETag("a".to_owned());
-    Arc::new(Memory {
-        object: Object { href: "memory".to_owned(), len_bytes: bytes.len() as u64, identity },
-        bytes,
-    })
+    let object = Object { href: href.to_owned(), len_bytes: bytes.len() as u64, identity };
+    Arc::new(Memory { object, bytes, n_reads: AtomicUsize::new(0) })
 }
 
 /// A variable of one-byte numbers, its chunks one after another from the first byte of the object.
@@ -76,11 +77,63 @@ fn keep_all(variables: impl Fn(&mut Indexed) -> Vec<Variable>, limits: &Limits) 
     let variables = variables(&mut indexed);
     indexed.dataset.root.variables = variables;
     indexed.dataset.root.dims = vec![Dimension { name: "time".to_owned(), len: 5, is_unlimited: true }];
-    let objects = vec![memory(100)];
-    let decode = |_: u32, _: &Variable, _: &Region| Err(Error::internal("not asked for"));
-    let keeping = Keeping { objects: &objects, decode: &decode, limits };
-    keep_coordinates(&mut indexed, &keeping).unwrap();
+    keep_of(&mut indexed, &vec![memory("memory", 100) as Arc<dyn ReadAt>], limits);
     indexed
+}
+
+fn keep_of(indexed: &mut Indexed, objects: &dyn ObjectsByNumber, limits: &Limits) {
+    let decode = |_: u32, _: &Variable, _: &Region| Err(Error::internal("not asked for"));
+    keep_coordinates(indexed, &Keeping { objects, decode: &decode, limits }).unwrap();
+}
+
+#[test]
+fn chunks_of_one_object_are_read_at_once() {
+    let mut indexed = Indexed::default();
+    indexed.dataset.root.variables = vec![variable("time", &["time"], &[100], &[1], &mut indexed)];
+    let object = memory("memory", 100);
+    keep_of(&mut indexed, &vec![Arc::clone(&object) as Arc<dyn ReadAt>], &Limits::default());
+    assert_eq!(object.n_reads.load(Ordering::Relaxed), 1);
+    assert_eq!(indexed.inline, (0..100).collect::<Vec<u8>>());
+}
+
+/// Objects that take as long to open as it takes until several are being opened.
+struct Slow {
+    n_opened: AtomicUsize,
+    meeting: std::sync::Barrier,
+}
+
+impl OpenOther for Slow {
+    fn open(&self, name: &str) -> Result<Option<Arc<dyn ReadAt>>> {
+        self.n_opened.fetch_add(1, Ordering::Relaxed);
+        self.meeting.wait();
+        Ok(Some(memory(name, 100)))
+    }
+
+    fn list(&self, _: &str) -> Result<Vec<(String, u64)>> {
+        Err(Error::unsupported("not asked for"))
+    }
+}
+
+#[test]
+fn objects_are_opened_once_each_and_side_by_side() {
+    let mut indexed = Indexed::default();
+    let mut time = variable("time", &["time"], &[8], &[1], &mut indexed);
+    time.attrs.set("bounds", Attribute::Text("bounds".to_owned()));
+    let bounds = variable("bounds", &["time", "n"], &[4, 2], &[1, 2], &mut indexed);
+    indexed.dataset.root.variables = vec![time, bounds];
+    for table in &mut indexed.tables {
+        let mut scattered = ChunkTableBuilder::new();
+        for (linear, chunk) in table.iter() {
+            let part = ChunkPart { place: Place::Object((linear % 4) as u32), ..chunk.part };
+            scattered.push(linear, ChunkRef { part, ..chunk });
+        }
+        *table = scattered.build();
+    }
+    let objects: Vec<Object> = (0..4).map(|n| memory(&format!("o{n}"), 100).object.clone()).collect();
+    let slow = Slow { n_opened: AtomicUsize::new(0), meeting: std::sync::Barrier::new(4) };
+    keep_of(&mut indexed, &OpenedByHref::new(&slow, &objects), &Limits::default());
+    assert_eq!(slow.n_opened.load(Ordering::Relaxed), 4);
+    assert_eq!(indexed.inline, (0..8).chain(0..8).collect::<Vec<u8>>());
 }
 
 #[test]

@@ -17,6 +17,9 @@ use super::shard::Sharding;
 /// Longest rank accepted.
 const MAX_RANK: usize = 64;
 
+/// Bytes that a codec of a checksum appends.
+const CHECKSUM_BYTES: u64 = 4;
+
 /// What the documents of an array say.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ArrayMetadata {
@@ -102,6 +105,22 @@ impl ArrayMetadata {
             Elements::Ucs4 { n_chars, .. } => Some(n_chars * 4),
             Elements::Record { size, .. } => Some(*size),
         }
+    }
+
+    /// Bytes of a stored chunk, if all have as many: no step of writing compresses.
+    pub fn stored_chunk_bytes(&self) -> Option<u64> {
+        let n_elements = self.grid()?.chunk_len()?;
+        let decoded = n_elements.checked_mul(self.element_bytes()? as u64)?;
+        self.codecs.iter().try_fold(decoded, |len_bytes, codec| match codec {
+            Codec::Shuffle { .. } | Codec::Transpose { .. } => Some(len_bytes),
+            Codec::Crc32c | Codec::Fletcher32 => len_bytes.checked_add(CHECKSUM_BYTES),
+            _ => None,
+        })
+    }
+
+    /// True if a stored chunk of `len_bytes` may be whole: one without bytes never is.
+    pub fn may_have(&self, len_bytes: u64) -> bool {
+        self.stored_chunk_bytes().map_or(len_bytes > 0, |expected| expected == len_bytes)
     }
 
     /// Decodes characters of four bytes; `None` for what is no text.

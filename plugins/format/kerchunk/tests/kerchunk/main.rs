@@ -114,6 +114,26 @@ fn a_range_beyond_its_object_is_noted_and_fails() {
 }
 
 #[test]
+fn a_chunk_of_the_wrong_length_is_noted_and_fails() {
+    let wrong =
+        [json!(["data.bin", 4, 2]), json!(["data.bin", 4, 6]), json!(["data.bin"]), json!("abc"), json!("")];
+    for reference in wrong {
+        let directory = TempDir::new().unwrap();
+        let mut document = references();
+        document["refs"]["v/1"] = reference.clone();
+        let path = saved(&directory, &document);
+        let notes = index(&path).unwrap().dataset.notes;
+        assert_eq!(
+            notes.iter().filter(|note| note.note.contains("the whole of it")).count(),
+            1,
+            "{reference}"
+        );
+        let expected = [(0, Ok(vec![2, 3])), (1, Err(ErrorKind::Corrupt)), (3, Ok(vec![4, 5]))];
+        assert_eq!(chunks(&path), expected, "{reference}");
+    }
+}
+
+#[test]
 fn references_lead_nowhere_outside_the_roots() {
     let directory = TempDir::new().unwrap();
     let mut document = references();
@@ -131,12 +151,10 @@ fn arrays_that_cannot_be_served_are_refused_alone() {
     for (name, array) in [("object", zarray("|O", &Value::Null)), ("texts", zarray("<U4", &Value::Null))] {
         document["refs"][format!("{name}/.zarray")] = json!(array.to_string());
     }
-    document["refs"]["none/.zarray"] = json!(zarray("<i2", &Value::Null).to_string());
-    document["refs"]["none/0"] = json!("");
     document["refs"]["broken/.zarray"] = json!("{");
     let indexed = index(&saved(&directory, &document)).unwrap();
     let refused: Vec<&str> = indexed.dataset.refusals.iter().map(|refusal| refusal.path.as_str()).collect();
-    assert_eq!(refused, ["object", "none", "texts"]);
+    assert_eq!(refused, ["object", "texts"]);
     assert!(indexed.dataset.notes.iter().any(|note| note.path == "broken/.zarray"));
     assert_eq!(indexed.dataset.root.variables.len(), 1);
 }

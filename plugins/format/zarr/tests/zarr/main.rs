@@ -9,7 +9,7 @@ use std::sync::{Arc, LazyLock};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use thermocline_core::format::{Format, Indexed, Limits, OpenOther, ReadAt, Source};
-use thermocline_core::{Error, Result};
+use thermocline_core::{Error, ErrorKind, Result};
 use thermocline_format_zarr::ZarrFormat;
 use thermocline_model::{ArrayBytes, Attribute, Object, Place};
 use thermocline_testkit::{LocalFile, conformance, decode_all, mutate};
@@ -219,6 +219,42 @@ fn arrays_that_cannot_be_served_are_refused_alone() {
     assert_eq!(refused, ["object", "foreign"]);
     assert!(indexed.dataset.notes.iter().any(|note| note.path == "broken/.zarray"));
     assert_eq!(indexed.dataset.root.variables.len(), 1);
+}
+
+/// Every stored chunk with its kind of error, if it has one.
+fn failures(store: &Store) -> Vec<(Vec<u64>, Option<ErrorKind>)> {
+    LocalFile::open(&store.path(), RUNTIME.handle()).unwrap().with_source(|source| {
+        let indexed = ZarrFormat.index(source).unwrap();
+        assert!(indexed.dataset.notes.iter().any(|note| note.note.contains("cannot be read")));
+        let decoded = decode_all(&ZarrFormat, source, &indexed).into_iter();
+        decoded.map(|(_, index, values)| (index, values.err().map(|error| error.kind()))).collect()
+    })
+}
+
+#[test]
+fn a_chunk_of_the_wrong_length_lies_where_no_bytes_are_and_its_neighbours_are_served() {
+    for damaged in [&[1, 2][..], &[1, 2, 3, 4, 5], &[]] {
+        let store = version_2().with("v/0.1", damaged);
+        let expected = [(vec![0, 0], None), (vec![0, 1], Some(ErrorKind::Corrupt)), (vec![1, 1], None)];
+        assert_eq!(failures(&store), expected);
+        let indexed = store.index().unwrap();
+        let chunk = indexed.tables[0].get(1).unwrap();
+        let Place::Object(number) = chunk.part.place else { panic!("in an object") };
+        let object = &indexed.dataset.objects[number as usize];
+        assert!(chunk.offset + u64::from(chunk.len_bytes) > object.len_bytes);
+    }
+}
+
+#[test]
+fn an_inner_chunk_of_the_wrong_length_fails_alone() {
+    let mut shard = shard(false);
+    let index_at = shard.len() - 68;
+    shard[index_at + 8..index_at + 16].copy_from_slice(&1_u64.to_le_bytes());
+    let checksum = crc32c::crc32c(&shard[index_at..index_at + 64]).to_le_bytes();
+    shard[index_at + 64..].copy_from_slice(&checksum);
+    let store = sharded("end").with("v/c/0/1", shard);
+    let expected = [(vec![0, 2], Some(ErrorKind::Corrupt)), (vec![0, 3], None), (vec![1, 3], None)];
+    assert_eq!(failures(&store), expected);
 }
 
 #[test]

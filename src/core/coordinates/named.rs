@@ -1,0 +1,127 @@
+//! Which variables are coordinates: what dimensions and attributes name.
+
+use std::collections::HashSet;
+
+use thermocline_model::{Attributes, Group};
+
+/// Attributes that name coordinates.
+///
+/// # Source
+/// CF Conventions 1.11, appendix A; UGRID Conventions 1.0.
+const NAMING: [&str; 18] = [
+    "coordinates",
+    "grid_mapping",
+    "mesh",
+    "geometry",
+    "node_coordinates",
+    "edge_coordinates",
+    "face_coordinates",
+    "volume_coordinates",
+    "node_count",
+    "part_node_count",
+    "interior_ring",
+    "edge_node_connectivity",
+    "face_node_connectivity",
+    "face_edge_connectivity",
+    "face_face_connectivity",
+    "edge_face_connectivity",
+    "volume_node_connectivity",
+    "boundary_node_connectivity",
+];
+
+/// Attributes that name the bounds of coordinates, which become one chunk too.
+const NAMING_BOUNDS: [&str; 2] = ["bounds", "climatology"];
+
+/// Paths of coordinates.
+#[derive(Debug, Default)]
+pub(super) struct Named {
+    coordinates: HashSet<String>,
+    bounds: HashSet<String>,
+}
+
+impl Named {
+    /// What the variables and groups of a tree name.
+    pub(super) fn of(root: &Group) -> Self {
+        let variables: HashSet<String> = root.variables_below().into_iter().map(|(path, _)| path).collect();
+        let mut named = Self::default();
+        root.visit(&mut |path, group| named.collect(group, path, &variables));
+        named
+    }
+
+    /// True for the path of a coordinate or of bounds.
+    pub(super) fn contains(&self, path: &str) -> bool {
+        self.coordinates.contains(path) || self.is_bounds(path)
+    }
+
+    /// True for the path of bounds.
+    pub(super) fn is_bounds(&self, path: &str) -> bool {
+        self.bounds.contains(path)
+    }
+
+    /// Collects what the variables of one group name, of all `variables` of the tree.
+    fn collect(&mut self, group: &Group, path: &str, variables: &HashSet<String>) {
+        let dims: HashSet<&str> = group.dims.iter().map(|dimension| dimension.name.as_str()).collect();
+        self.coordinates.extend(named_in(&group.attrs, &["coordinates"], path, variables));
+        for variable in &group.variables {
+            if variable.dims.contains(&variable.name) || dims.contains(variable.name.as_str()) {
+                self.coordinates.insert(join(path, &variable.name));
+            }
+            self.coordinates.extend(named_in(&variable.attrs, &NAMING, path, variables));
+            self.bounds.extend(named_in(&variable.attrs, &NAMING_BOUNDS, path, variables));
+        }
+    }
+}
+
+/// Paths of the variables that attributes of something in the group at `path` name.
+fn named_in<'a>(
+    attrs: &'a Attributes,
+    naming: &'a [&str],
+    path: &'a str,
+    variables: &'a HashSet<String>,
+) -> impl Iterator<Item = String> + 'a {
+    let texts = naming.iter().filter_map(|attribute| attrs.text(attribute));
+    texts.flat_map(names).filter_map(move |name| find(variables, path, name))
+}
+
+/// The names in an attribute; `grid_mapping` may write `crs: x y`.
+fn names(text: &str) -> impl Iterator<Item = &str> {
+    text.split_whitespace().map(|name| name.trim_end_matches(':')).filter(|name| !name.is_empty())
+}
+
+/// The path of the variable of a name: in the group, else in the nearest group above; names may be paths.
+fn find(variables: &HashSet<String>, path: &str, name: &str) -> Option<String> {
+    if let Some(absolute) = name.strip_prefix('/') {
+        return variables.get(absolute).cloned();
+    }
+    let mut group = path;
+    loop {
+        if let Some(found) = variables.get(&join(group, name)) {
+            return Some(found.clone());
+        }
+        if group.is_empty() {
+            return None;
+        }
+        group = group.rsplit_once('/').map_or("", |(parent, _)| parent);
+    }
+}
+
+/// The path of what has that name in the group at `path`.
+pub(super) fn join(path: &str, name: &str) -> String {
+    if path.is_empty() { name.to_owned() } else { format!("{path}/{name}") }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_found_in_the_nearest_group_above() {
+        let variables: HashSet<String> = ["x", "a/x", "a/b/y"].map(str::to_owned).into();
+        let find = |path, name| find(&variables, path, name);
+        assert_eq!(find("a/b", "x").as_deref(), Some("a/x"));
+        assert_eq!(find("c", "x").as_deref(), Some("x"));
+        assert_eq!(find("a/b", "/x").as_deref(), Some("x"));
+        assert_eq!(find("", "a/b/y").as_deref(), Some("a/b/y"));
+        assert_eq!(find("", "y"), None);
+    }
+}
