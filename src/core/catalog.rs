@@ -21,6 +21,7 @@ mod settings;
 mod sniff;
 mod watch;
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -125,7 +126,7 @@ pub trait Provider: Send + Sync {
     /// Whatever keeps it from knowing: what it declared last stays in force.
     async fn specs(&self) -> Result<Vec<DatasetSpec>>;
 
-    /// What is wrong with it although it declares datasets (a broken catalog file), for `/health`.
+    /// What is wrong with it although it declares datasets (a broken catalog file), for `/health`. Never waits.
     fn problems(&self) -> Vec<String> {
         Vec::new()
     }
@@ -198,9 +199,15 @@ struct Shared {
     permits: Semaphore,
     tasks: TaskTracker,
     cancel: CancellationToken,
-    hint: Arc<Notify>,
-    problems: Mutex<Vec<(usize, String)>>,
-    scanning: tokio::sync::Mutex<()>,
+    /// For each provider: change notices, and whose turn it is to ask it.
+    hints: Vec<Arc<Notify>>,
+    turns: Vec<tokio::sync::Mutex<()>>,
+    /// What failing providers said last.
+    problems: Mutex<BTreeMap<usize, String>>,
+    /// Providers that neither answered nor failed yet.
+    unasked: Mutex<Vec<usize>>,
+    merging: Mutex<()>,
+    merged: Notify,
 }
 
 impl Catalog {
@@ -215,9 +222,12 @@ impl Catalog {
             permits: Semaphore::new(settings.n_indexers.max(1)),
             tasks: TaskTracker::new(),
             cancel: CancellationToken::new(),
-            hint: Arc::new(Notify::new()),
+            hints: providers.iter().map(|_| Arc::default()).collect(),
+            turns: providers.iter().map(|_| tokio::sync::Mutex::default()).collect(),
             problems: Mutex::default(),
-            scanning: tokio::sync::Mutex::new(()),
+            unasked: Mutex::new((0..providers.len()).collect()),
+            merging: Mutex::default(),
+            merged: Notify::new(),
             providers,
             index,
             indexer,
@@ -263,7 +273,7 @@ impl Catalog {
             None => Err(match entries.withdrawn(id) {
                 Some(since_ns) => self.withdrawn(id, since_ns),
                 // Clients read "not found" as fill values: not before every provider has answered.
-                None if !entries.is_loaded() => {
+                None if !entries.is_complete() => {
                     let retry_after = self.shared.settings.retry_after;
                     Error::new(ErrorKind::Unavailable { retry_after }, "the catalog is being loaded")
                 }
@@ -283,9 +293,9 @@ impl Catalog {
         self.open(id).await
     }
 
-    /// True once every provider was asked.
+    /// True once every provider was asked, whether it answered or failed: what the others declare is served.
     pub fn is_loaded(&self) -> bool {
-        self.entries().is_loaded()
+        self.shared.unasked.lock().is_empty() && self.entries().has_been_asked()
     }
 
     /// How many listed datasets are in which state.
@@ -306,8 +316,7 @@ impl Catalog {
 
     /// What is wrong at present, for `/health`: providers that fail, catalog files that are broken.
     pub fn problems(&self) -> Vec<String> {
-        let failed =
-            self.shared.problems.lock().iter().map(|(_, problem)| problem.clone()).collect::<Vec<_>>();
+        let failed: Vec<String> = self.shared.problems.lock().values().cloned().collect();
         let reported = self.shared.providers.iter().flat_map(|provider| provider.problems());
         failed.into_iter().chain(reported).collect()
     }

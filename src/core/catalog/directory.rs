@@ -25,47 +25,49 @@ use crate::{Error, ErrorKind, Result};
 /// Most complaints that are kept.
 const MAX_PROBLEMS: usize = 20;
 
-/// Declares what lies in files, folders and buckets.
+/// Declares what lies in one file, folder or bucket.
 pub struct DirectoryProvider {
     shared: Arc<Shared>,
 }
 
 struct Shared {
-    sources: Vec<String>,
+    source: String,
     opener: Arc<dyn ObjectOpener>,
     clock: Arc<dyn Clock>,
     remote_every: Duration,
+    /// Held while the source is walked or listed.
     state: Mutex<State>,
+    /// Complaints of the last round, apart: who asks for them does not wait for a walk.
+    problems: Mutex<Vec<String>>,
 }
 
 struct State {
     sniffer: Sniffer,
-    /// What each remote source held when it was last listed.
-    remote: Vec<Option<(i64, Vec<DatasetSpec>)>>,
+    /// What a remote source held when it was last listed.
+    listed: Option<(i64, Vec<DatasetSpec>)>,
+    /// Complaints of this round.
     problems: Vec<String>,
 }
 
 impl DirectoryProvider {
-    /// A provider of what lies at `sources`: paths, and URLs (`s3://`, `https://`, `http://`) of single
-    /// objects or, with a trailing slash or when there is no such object, of prefixes.
-    pub fn new(sources: Vec<String>, opener: Arc<dyn ObjectOpener>, formats: Vec<Arc<dyn Format>>) -> Self {
-        Self::with_clock(sources, opener, formats, Arc::new(SystemClock))
+    /// A provider of what lies at `source`: a path, or the URL (`s3://`, `https://`, `http://`) of a single
+    /// object or, with a trailing slash or when there is no such object, of a prefix.
+    pub fn new(source: String, opener: Arc<dyn ObjectOpener>, formats: Vec<Arc<dyn Format>>) -> Self {
+        Self::with_clock(source, opener, formats, Arc::new(SystemClock))
     }
 
     /// The same on another clock: prefixes in object stores are listed at most once a minute.
     pub fn with_clock(
-        sources: Vec<String>,
+        source: String,
         opener: Arc<dyn ObjectOpener>,
         formats: Vec<Arc<dyn Format>>,
         clock: Arc<dyn Clock>,
     ) -> Self {
-        let state = State {
-            sniffer: Sniffer::new(Arc::clone(&opener), formats),
-            remote: vec![None; sources.len()],
-            problems: Vec::new(),
-        };
+        let sniffer = Sniffer::new(Arc::clone(&opener), formats);
+        let state = Mutex::new(State { sniffer, listed: None, problems: Vec::new() });
         let remote_every = Duration::from_secs(60);
-        Self { shared: Arc::new(Shared { sources, opener, clock, remote_every, state: Mutex::new(state) }) }
+        let shared = Shared { source, opener, clock, remote_every, state, problems: Mutex::default() };
+        Self { shared: Arc::new(shared) }
     }
 }
 
@@ -77,11 +79,12 @@ impl Provider for DirectoryProvider {
     }
 
     fn problems(&self) -> Vec<String> {
-        self.shared.state.lock().problems.clone()
+        self.shared.problems.lock().clone()
     }
 
     fn watched(&self) -> Vec<PathBuf> {
-        self.shared.sources.iter().filter(|source| !is_url(source)).map(PathBuf::from).collect()
+        let source = &self.shared.source;
+        if is_url(source) { Vec::new() } else { vec![absolute(source)] }
     }
 }
 
@@ -89,30 +92,24 @@ impl Shared {
     fn specs(&self) -> Result<Vec<DatasetSpec>> {
         let mut state = self.state.lock();
         let state = &mut *state;
-        state.problems.clear();
-        let mut specs = Vec::new();
-        for (number, source) in self.sources.iter().enumerate() {
-            if is_url(source) {
-                specs.extend(self.remote(state, number, source)?);
-            } else {
-                local(state, source, &mut specs)?;
-            }
-        }
-        state.sniffer.end_round();
-        Ok(specs)
-    }
-
-    fn remote(&self, state: &mut State, number: usize, source: &str) -> Result<Vec<DatasetSpec>> {
-        let now_ns = self.clock.now_ns();
-        if let Some(Some((listed_ns, specs))) = state.remote.get(number)
-            && now_ns.saturating_sub(*listed_ns) < nanoseconds(self.remote_every)
+        if let Some((listed_ns, specs)) = &state.listed
+            && self.clock.now_ns().saturating_sub(*listed_ns) < nanoseconds(self.remote_every)
         {
             return Ok(specs.clone());
         }
-        let specs = self.list_remote(state, source)?;
-        if let Some(known) = state.remote.get_mut(number) {
-            *known = Some((now_ns, specs.clone()));
+        state.problems.clear();
+        let specs = if is_url(&self.source) { self.remote(state) } else { local(state, &self.source) };
+        if specs.is_ok() {
+            state.sniffer.end_round();
         }
+        *self.problems.lock() = std::mem::take(&mut state.problems);
+        specs
+    }
+
+    fn remote(&self, state: &mut State) -> Result<Vec<DatasetSpec>> {
+        let now_ns = self.clock.now_ns();
+        let specs = self.list_remote(state, &self.source)?;
+        state.listed = Some((now_ns, specs.clone()));
         Ok(specs)
     }
 
@@ -185,21 +182,28 @@ fn is_below(href: &str, folder: &str) -> bool {
     href.strip_prefix(folder).is_some_and(|rest| rest.starts_with('/'))
 }
 
-fn local(state: &mut State, source: &str, specs: &mut Vec<DatasetSpec>) -> Result<()> {
+/// As change notices name it.
+fn absolute(source: &str) -> PathBuf {
+    std::path::absolute(source).unwrap_or_else(|_| PathBuf::from(source))
+}
+
+fn local(state: &mut State, source: &str) -> Result<Vec<DatasetSpec>> {
+    let mut specs = Vec::new();
     let root = std::path::absolute(source)
         .map_err(|cause| Error::invalid_input(format!("{source:?} is no path")).with_source(cause))?;
     let href = root.to_str().ok_or_else(|| Error::invalid_input(format!("{source:?} is not UTF-8")))?;
     let name = root.file_name().and_then(|name| name.to_str()).unwrap_or("root");
     if !root.is_dir() {
         // A file that is not there yet, or away for a moment, is declared all the same.
-        push(state, specs, name, SourceSpec::Object(href.to_owned()), href);
-        return Ok(());
+        push(state, &mut specs, name, SourceSpec::Object(href.to_owned()), href);
+        return Ok(specs);
     }
     if is_store(state, &root) {
-        push(state, specs, name, SourceSpec::Directory(href.to_owned()), href);
-        return Ok(());
+        push(state, &mut specs, name, SourceSpec::Directory(href.to_owned()), href);
+        return Ok(specs);
     }
-    walk(state, &root, specs)
+    walk(state, &root, &mut specs)?;
+    Ok(specs)
 }
 
 fn walk(state: &mut State, root: &Path, specs: &mut Vec<DatasetSpec>) -> Result<()> {

@@ -67,8 +67,8 @@ pub(super) struct Slot {
     pub(super) check_took_ns: i64,
     /// Numbers of objects that reads found changed.
     pub(super) suspects: Vec<u32>,
-    /// True when neighbours differ from what indexing them anew says.
-    pub(super) ignores_neighbours: bool,
+    /// Before that time neighbours are not looked at: they differed from what was just indexed.
+    pub(super) neighbours_from_ns: i64,
     pub(super) manifest: Weak<Manifest>,
     pub(super) storage: Weak<IndexedStorage>,
     pub(super) flight: Option<Flight>,
@@ -95,7 +95,7 @@ impl Entry {
             checked_at_ns: None,
             check_took_ns: 0,
             suspects: Vec::new(),
-            ignores_neighbours: false,
+            neighbours_from_ns: i64::MIN,
             manifest: Weak::new(),
             storage: Weak::new(),
             flight: None,
@@ -231,7 +231,12 @@ impl Entries {
         self.withdrawn.len()
     }
 
-    pub(super) fn is_loaded(&self) -> bool {
+    pub(super) fn has_been_asked(&self) -> bool {
+        self.has_been_asked
+    }
+
+    /// True once every provider has answered: what is not here does not exist.
+    pub(super) fn is_complete(&self) -> bool {
         self.has_been_asked && self.by_provider.iter().all(Option::is_some)
     }
 }

@@ -2,12 +2,15 @@
 //! what references name. Reads check each of them; here a changed one leads to a new index.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use thermocline_model::Object;
 
 use super::Catalog;
 use super::entry::Entry;
 use super::indexing::Indexer;
+use crate::clock::nanoseconds;
+use crate::format::is_missing;
 use crate::manifest::{Manifest, blocking};
 
 /// Most neighbours that are looked at with the source itself: the others are noticed by reads.
@@ -15,6 +18,9 @@ const MAX_NEIGHBOURS: usize = 16;
 
 /// Most objects of one dataset that reads can report at a time.
 const MAX_SUSPECTS: usize = 16;
+
+/// How long neighbours are left alone that differ from what was just indexed: files that are being written.
+const PAUSE: Duration = Duration::from_secs(10);
 
 impl Catalog {
     /// Tells that a read found the object of that number changed or gone: the next opening looks at it,
@@ -26,54 +32,67 @@ impl Catalog {
         if slot.suspects.len() < MAX_SUSPECTS && !slot.suspects.contains(&object) {
             slot.suspects.push(object);
         }
-        if !slot.ignores_neighbours {
+        if self.shared.settings.clock.now_ns() >= slot.neighbours_from_ns {
             slot.checked_at_ns = None;
         }
     }
 
     /// True if an object of the manifest is not as it was indexed.
     pub(super) async fn has_changed_neighbour(&self, entry: &Entry, manifest: &Arc<Manifest>) -> bool {
-        let Some(numbers) = numbers(entry, &manifest.dataset.objects) else { return false };
+        let Some(numbers) = self.numbers(entry, &manifest.dataset.objects) else { return false };
         let catalog = self.clone();
         let manifest = Arc::clone(manifest);
         let changed =
             blocking(move || Ok(catalog.shared.indexer.is_any_changed(&manifest.dataset.objects, &numbers)));
-        changed.await.unwrap_or(false)
+        let has_changed = changed.await.unwrap_or(false);
+        if !has_changed {
+            entry.slot.lock().suspects.clear();
+        }
+        has_changed
     }
 
     /// The same of what the index holds. Blocking.
     pub(super) fn has_changed_object(&self, entry: &Entry, objects: &[Object]) -> bool {
-        numbers(entry, objects).is_some_and(|numbers| self.shared.indexer.is_any_changed(objects, &numbers))
+        let numbers = self.numbers(entry, objects);
+        numbers.is_some_and(|numbers| self.shared.indexer.is_any_changed(objects, &numbers))
     }
 
     /// After a new index: a neighbour that differs even so would lead to one after the other.
     pub(super) async fn note_neighbours(&self, entry: &Entry, manifest: &Arc<Manifest>) {
         let differs = self.has_changed_neighbour(entry, manifest).await;
-        let mut slot = entry.slot.lock();
-        slot.ignores_neighbours = differs;
-        slot.suspects.clear();
+        if differs {
+            let now_ns = self.shared.settings.clock.now_ns();
+            let mut slot = entry.slot.lock();
+            slot.neighbours_from_ns = now_ns.saturating_add(nanoseconds(PAUSE));
+            slot.suspects.clear();
+        }
     }
-}
 
-/// Numbers of the objects to look at; `None` for none.
-fn numbers(entry: &Entry, objects: &[Object]) -> Option<Vec<u32>> {
-    let slot = entry.slot.lock();
-    if slot.ignores_neighbours || objects.len() < 2 {
-        return None;
+    /// Numbers of the objects to look at; `None` for none.
+    fn numbers(&self, entry: &Entry, objects: &[Object]) -> Option<Vec<u32>> {
+        let slot = entry.slot.lock();
+        if objects.len() < 2 || self.shared.settings.clock.now_ns() < slot.neighbours_from_ns {
+            return None;
+        }
+        // What the format decodes from the first object may need any of the others.
+        if slot.suspects.contains(&0) {
+            return Some((1_u32..).take(objects.len() - 1).collect());
+        }
+        let near = objects.iter().zip(0_u32..).skip(1).take(MAX_NEIGHBOURS);
+        let near = near.filter(|(object, _)| !object.href.contains("://")).map(|(_, number)| number);
+        let numbers: Vec<u32> = near.chain(slot.suspects.iter().copied()).collect();
+        (!numbers.is_empty()).then_some(numbers)
     }
-    let near = objects.iter().zip(0_u32..).skip(1).take(MAX_NEIGHBOURS);
-    let near = near.filter(|(object, _)| !object.href.contains("://")).map(|(_, number)| number);
-    let numbers: Vec<u32> = near.chain(slot.suspects.iter().copied()).collect();
-    (!numbers.is_empty()).then_some(numbers)
 }
 
 impl Indexer {
     fn is_any_changed(&self, objects: &[Object], numbers: &[u32]) -> bool {
         let objects = numbers.iter().filter_map(|number| objects.get(*number as usize));
         objects.into_iter().any(|object| match self.stat(&object.href) {
+            // One that exists may still be denied: it arrived when it can be opened.
+            Ok(Some(_)) if is_missing(object) => self.opener.open(&object.href).is_ok(),
             Ok(Some(now)) => now != *object,
-            // One that was not there when it was indexed has no bytes.
-            Ok(None) => object.len_bytes != 0,
+            Ok(None) => !is_missing(object),
             // What does not answer is not known to have changed.
             Err(_) => false,
         })

@@ -4,7 +4,9 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures::stream::FuturesUnordered;
 use futures::{StreamExt, stream};
+use tokio::sync::MutexGuard;
 use tracing::{info, warn};
 
 use super::entry::{Entries, Entry, Phase};
@@ -13,6 +15,7 @@ use super::{Catalog, DatasetSpec, watch};
 use crate::clock::nanoseconds;
 use crate::index::Peek;
 use crate::manifest::blocking;
+use crate::{Error, Result};
 
 /// Scanning and looking at sources take at most this part of the time.
 const SHARE_OF_TIME: u32 = 20;
@@ -30,16 +33,34 @@ const NOTICE_PAUSE: u32 = 4;
 /// Change notices that come within this time of one another cause one scan.
 const SETTLE: Duration = Duration::from_millis(100);
 
+/// How long a scan waits for providers before it merges what the others said: an object store that does not
+/// answer must not keep a folder from being served.
+const GRACE: Duration = Duration::from_secs(2);
+
+/// What a provider said. No other answer of it is merged before this one.
+struct Answer<'a> {
+    provider: usize,
+    specs: Result<Vec<DatasetSpec>>,
+    _one_at_a_time: MutexGuard<'a, ()>,
+}
+
 impl Catalog {
     /// Scans once, then keeps scanning and indexing in the background until [`Catalog::shut_down`].
     pub async fn start(&self) {
-        self.scan().await;
-        let catalog = self.clone();
         if self.shared.settings.is_watching {
-            self.until_shut_down(async move { catalog.keep_scanning().await });
+            for provider in 0..self.shared.providers.len() {
+                let catalog = self.clone();
+                self.until_shut_down(async move { catalog.keep_scanning(provider).await });
+            }
+            let catalog = self.clone();
+            self.until_shut_down(async move {
+                let _watcher = catalog.watch().await;
+                std::future::pending().await
+            });
         }
         let catalog = self.clone();
         self.until_shut_down(async move { catalog.keep_indexing().await });
+        self.scan().await;
     }
 
     fn until_shut_down(&self, work: impl Future<Output = ()> + Send + 'static) {
@@ -52,29 +73,58 @@ impl Catalog {
         });
     }
 
-    /// Asks every provider what it declares. One that fails keeps what it declared before.
+    /// Asks every provider what it declares, all at once. One that fails keeps what it declared before.
     pub async fn scan(&self) {
-        let _one_at_a_time = self.shared.scanning.lock().await;
-        let mut answers = Vec::with_capacity(self.shared.providers.len());
-        let mut failures = Vec::new();
-        for (number, provider) in self.shared.providers.iter().enumerate() {
-            match provider.specs().await {
-                Ok(specs) => answers.push(Some(specs)),
-                Err(error) => {
-                    failures.push((number, error.to_string()));
-                    answers.push(None);
-                }
+        let mut asked: FuturesUnordered<_> =
+            (0..self.shared.providers.len()).map(|provider| self.ask(provider)).collect();
+        let mut grace = std::pin::pin!(self.shared.settings.clock.sleep(GRACE));
+        let mut prompt = Vec::new();
+        loop {
+            tokio::select! {
+                biased;
+                answer = asked.next() => match answer {
+                    Some(answer) => prompt.push(answer),
+                    None => break,
+                },
+                () = &mut grace => break,
             }
         }
-        self.report(failures);
+        self.take_over(prompt).await;
+        while let Some(answer) = asked.next().await {
+            self.take_over(vec![answer]).await;
+        }
+    }
+
+    async fn ask(&self, provider: usize) -> Option<Answer<'_>> {
+        let (asked, turn) = (self.shared.providers.get(provider)?, self.shared.turns.get(provider)?);
+        let one_at_a_time = turn.lock().await;
+        Some(Answer { provider, specs: asked.specs().await, _one_at_a_time: one_at_a_time })
+    }
+
+    /// Takes over what providers said.
+    async fn take_over(&self, answers: Vec<Option<Answer<'_>>>) {
+        let mut declared = Vec::with_capacity(answers.len());
+        let mut turns = Vec::with_capacity(answers.len());
+        for answer in answers.into_iter().flatten() {
+            match answer.specs {
+                Ok(specs) => {
+                    self.shared.problems.lock().remove(&answer.provider);
+                    declared.push((answer.provider, specs));
+                }
+                Err(error) => self.report(answer.provider, &error),
+            }
+            turns.push((answer.provider, answer._one_at_a_time));
+        }
         let catalog = self.clone();
         let merged = blocking(move || {
-            catalog.merge(answers);
+            catalog.merge(declared);
             Ok(())
         });
         if let Err(error) = merged.await {
             warn!(%error, "datasets of the providers were not merged");
         }
+        self.shared.unasked.lock().retain(|provider| turns.iter().all(|(answered, _)| answered != provider));
+        self.shared.merged.notify_one();
     }
 
     /// Indexes every dataset that nobody looked at yet, and looks again at those that wait for their
@@ -107,40 +157,53 @@ impl Catalog {
             .await;
     }
 
-    async fn keep_scanning(&self) {
+    /// Asks one provider again and again, each at its own pace: a store that answers slowly is asked seldom,
+    /// and a folder beside it as often as ever.
+    async fn keep_scanning(&self, provider: usize) {
         let settings = &self.shared.settings;
-        let _watcher = self.watch().await;
+        let Some(hint) = self.shared.hints.get(provider) else { return };
+        let mut took = Duration::ZERO;
         loop {
-            let started_ns = settings.clock.now_ns();
-            self.scan().await;
-            let took_ns = settings.clock.now_ns().saturating_sub(started_ns);
-            let took = Duration::from_nanos(u64::try_from(took_ns).unwrap_or(0));
             let pause = settings.scan_every.max(took * SHARE_OF_TIME);
             tokio::select! {
                 () = settings.clock.sleep(pause) => {}
-                () = self.shared.hint.notified() => settings.clock.sleep(SETTLE.max(took * NOTICE_PAUSE)).await,
+                () = hint.notified() => settings.clock.sleep(SETTLE.max(took * NOTICE_PAUSE)).await,
             }
+            let started_ns = settings.clock.now_ns();
+            let answer = self.ask(provider).await;
+            self.take_over(vec![answer]).await;
+            let took_ns = settings.clock.now_ns().saturating_sub(started_ns);
+            took = Duration::from_nanos(u64::try_from(took_ns).unwrap_or(0));
         }
     }
 
     async fn keep_indexing(&self) {
         let settings = &self.shared.settings;
+        let mut took = Duration::ZERO;
         loop {
+            tokio::select! {
+                () = settings.clock.sleep(settings.scan_every.max(took)) => {}
+                () = self.shared.merged.notified() => {}
+            }
             let started_ns = settings.clock.now_ns();
             if settings.is_indexing_ahead {
                 self.index_ahead().await;
             }
             let took_ns =
                 settings.clock.now_ns().saturating_sub(started_ns).min(nanoseconds(settings.scan_every));
-            let took = Duration::from_nanos(u64::try_from(took_ns).unwrap_or(0));
-            settings.clock.sleep(settings.scan_every.max(took)).await;
+            took = Duration::from_nanos(u64::try_from(took_ns).unwrap_or(0));
         }
     }
 
     async fn watch(&self) -> Option<watch::Watcher> {
-        let paths = self.shared.providers.iter().flat_map(|provider| provider.watched()).collect::<Vec<_>>();
-        let hint = Arc::clone(&self.shared.hint);
-        blocking(move || Ok(watch::watch(&paths, hint))).await.ok().flatten()
+        let watched: Vec<watch::Watched> = self
+            .shared
+            .providers
+            .iter()
+            .zip(&self.shared.hints)
+            .map(|(provider, hint)| watch::Watched { paths: provider.watched(), hint: Arc::clone(hint) })
+            .collect();
+        blocking(move || Ok(watch::watch(watched))).await.ok().flatten()
     }
 
     /// Those of `entries` that the index does not know; the state of the others is noted.
@@ -159,38 +222,35 @@ impl Catalog {
             .collect()
     }
 
-    fn report(&self, failures: Vec<(usize, String)>) {
+    fn report(&self, provider: usize, error: &Error) {
+        let failure = error.to_string();
         let mut problems = self.shared.problems.lock();
-        for (number, failure) in &failures {
-            if !problems.contains(&(*number, failure.clone())) {
-                warn!(provider = number, error = %failure, "provider fails, its datasets stay as they were");
-            }
+        if problems.get(&provider) != Some(&failure) {
+            warn!(provider, error = %failure, "provider fails, its datasets stay as they were");
         }
-        *problems = failures;
+        problems.insert(provider, failure);
     }
 
-    fn merge(&self, answers: Vec<Option<Vec<DatasetSpec>>>) {
+    /// Puts what providers declare in place of what they declared before.
+    fn merge(&self, declared: Vec<(usize, Vec<DatasetSpec>)>) {
+        let _one_at_a_time = self.shared.merging.lock();
         let before = self.entries();
-        let by_provider: Vec<Option<Vec<Arc<Entry>>>> = answers
-            .into_iter()
-            .enumerate()
-            .map(|(number, specs)| match specs {
-                Some(specs) => {
-                    Some(specs.into_iter().map(|spec| known_or_new(&before, number, spec)).collect())
-                }
-                None => before.by_provider.get(number).cloned().flatten(),
-            })
-            .collect();
-        let is_same = before.is_loaded()
-            && by_provider.len() == before.by_provider.len()
-            && by_provider.iter().flatten().flatten().map(Arc::as_ptr).eq(before
-                .by_provider
-                .iter()
-                .flatten()
-                .flatten()
-                .map(Arc::as_ptr));
-        if is_same {
+        let mut changed = Vec::new();
+        for (provider, specs) in declared {
+            let known = before.by_provider.get(provider).and_then(Option::as_deref);
+            let entries = known_or_new(known.unwrap_or_default(), provider, specs);
+            if !known.is_some_and(|known| is_same(known, &entries)) {
+                changed.push((provider, entries));
+            }
+        }
+        if changed.is_empty() && before.has_been_asked() {
             return;
+        }
+        let mut by_provider = before.by_provider.clone();
+        for (provider, entries) in changed {
+            if let Some(declared) = by_provider.get_mut(provider) {
+                *declared = Some(entries);
+            }
         }
         let mut merged = Entries::merge(by_provider, &before);
         merged.set_withdrawn(self.withdrawn_since(&before, &merged));
@@ -215,9 +275,20 @@ impl Catalog {
     }
 }
 
-fn known_or_new(before: &Entries, provider: usize, spec: DatasetSpec) -> Arc<Entry> {
-    match before.get(spec.id.as_str()) {
-        Some(known) if known.provider == provider && *known.spec == spec => Arc::clone(known),
-        _ => Arc::new(Entry::new(provider, spec)),
+/// Entries of what a provider declares, those that it declared before in the state in which they are.
+fn known_or_new(known: &[Arc<Entry>], provider: usize, specs: Vec<DatasetSpec>) -> Vec<Arc<Entry>> {
+    if known.len() == specs.len() && known.iter().zip(&specs).all(|(known, spec)| *known.spec == *spec) {
+        return known.to_vec();
     }
+    let by_source: HashMap<_, _> =
+        known.iter().map(|entry| ((&entry.spec.id, &entry.spec.source), entry)).collect();
+    let known_or_new = |spec: DatasetSpec| match by_source.get(&(&spec.id, &spec.source)) {
+        Some(known) if *known.spec == spec => Arc::clone(known),
+        _ => Arc::new(Entry::new(provider, spec)),
+    };
+    specs.into_iter().map(known_or_new).collect()
+}
+
+fn is_same(before: &[Arc<Entry>], now: &[Arc<Entry>]) -> bool {
+    before.iter().map(Arc::as_ptr).eq(now.iter().map(Arc::as_ptr))
 }

@@ -7,7 +7,7 @@ use std::time::Duration;
 use thermocline_model::{Object, ObjectIdentity};
 
 use super::super::*;
-use super::world::{FakeFormat, World};
+use super::world::{FakeFormat, Gate, World};
 use crate::bytes::ObjectOpener;
 use crate::clock::ManualClock;
 use crate::format::{OpenOther, ReadAt};
@@ -158,15 +158,59 @@ async fn nothing_is_not_found_before_every_provider_has_answered() {
     let world = World::new().await;
     *world.declared.0.lock() = None;
     let world = world.restarted().await;
-    assert!(!world.catalog.is_loaded());
     let error = world.catalog.open("x").await.unwrap_err();
     assert!(matches!(error.kind(), ErrorKind::Unavailable { .. }), "{error}");
 
     *world.declared.0.lock() = Some(vec![]);
     world.catalog.scan().await;
-    assert!(world.catalog.is_loaded());
     let error = world.catalog.open("x").await.unwrap_err();
     assert_eq!((error.kind(), error.message()), (ErrorKind::NotFound, "Dataset 'x' not found"));
+}
+
+#[tokio::test]
+async fn a_source_that_fails_from_the_start_keeps_nothing_else_from_being_served() {
+    let world = World::new().await;
+    world.write("a.nc", "FAKE");
+    *world.declared.0.lock() = None;
+    let world = world.restarted().await;
+    assert!(world.catalog.is_loaded());
+    assert_eq!(world.ids(), ["a"]);
+    assert!(world.catalog.open("a").await.is_ok());
+    assert_eq!(world.catalog.problems(), ["the provider fails"]);
+}
+
+#[tokio::test]
+async fn a_source_that_never_answers_keeps_nothing_else_from_being_found() {
+    let world = World::new().await;
+    let world = world.beside(Silent).await;
+    let catalog = world.catalog.clone();
+    let starting = tokio::spawn(async move { catalog.start().await });
+    world.write("a.nc", "FAKE");
+    tokio::time::timeout(Duration::from_secs(30), async {
+        while world.catalog.counts().n_indexed == 0 {
+            world.seconds(1);
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+    })
+    .await
+    .unwrap();
+    assert_eq!(world.ids(), ["a"]);
+    assert!(!world.catalog.is_loaded());
+    starting.abort();
+}
+
+#[tokio::test]
+async fn unchanged_declarations_keep_the_list_as_it_is() {
+    let world = World::new().await;
+    world.write("a.nc", "FAKE 1");
+    world.write("a.h5", "FAKE 2");
+    let described =
+        DatasetSpec::new(DatasetId::new("b").unwrap(), SourceSpec::Object(world.href("b.nc")), "c.yaml");
+    *world.declared.0.lock() = Some(vec![described]);
+    world.add("b.nc", "FAKE").await;
+    let before = world.catalog.entries();
+    world.catalog.scan().await;
+    assert!(Arc::ptr_eq(&before, &world.catalog.entries()));
 }
 
 #[tokio::test]
@@ -179,6 +223,16 @@ async fn a_hidden_dataset_is_served_and_not_listed() {
     world.catalog.scan().await;
     assert_eq!(world.ids(), Vec::<String>::new());
     assert!(world.catalog.open("h").await.is_ok());
+}
+
+/// A store that does not answer.
+struct Silent;
+
+#[async_trait]
+impl Provider for Silent {
+    async fn specs(&self) -> Result<Vec<DatasetSpec>> {
+        std::future::pending().await
+    }
 }
 
 /// A bucket of objects, all of the same content.
@@ -226,7 +280,7 @@ async fn declared(objects: &'static [&'static str], source: &str) -> Vec<(String
     let formats: Vec<Arc<dyn Format>> = vec![Arc::new(FakeFormat::default())];
     let clock = Arc::new(ManualClock::new(0));
     let provider =
-        DirectoryProvider::with_clock(vec![source.to_owned()], Arc::new(Bucket(objects)), formats, clock);
+        DirectoryProvider::with_clock(source.to_owned(), Arc::new(Bucket(objects)), formats, clock);
     let specs = provider.specs().await.unwrap();
     specs.into_iter().map(|spec| (spec.id.to_string(), spec.source)).collect()
 }
@@ -267,4 +321,48 @@ async fn an_address_is_an_object_a_store_or_not_there_yet() {
     assert_eq!(declared(OBJECTS, "https://h/x.nc").await, [object("x", "https://h/x.nc")]);
     assert_eq!(declared(OBJECTS, "https://h/s.zarr").await, [store("s", "https://h/s.zarr")]);
     assert_eq!(declared(OBJECTS, "https://h/later.nc").await, [object("later", "https://h/later.nc")]);
+}
+
+/// A bucket that does not list before its gate is opened.
+struct Slow(Arc<Gate>);
+
+impl ObjectOpener for Slow {
+    fn open(&self, href: &str) -> Result<Arc<dyn ReadAt>> {
+        Ok(Arc::new(BucketObject(Bucket::object(href))))
+    }
+    fn stat(&self, _: &str) -> Result<Option<Object>> {
+        self.0.pass();
+        Ok(None)
+    }
+    fn list(&self, _: &str) -> Result<Vec<Object>> {
+        Ok(vec![])
+    }
+    fn others(&self, _: &str) -> Box<dyn OpenOther + '_> {
+        unreachable!("nothing is indexed here")
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn problems_are_told_while_a_bucket_is_being_listed() {
+    let gate = Arc::new(Gate::default());
+    gate.close();
+    let opener = Arc::new(Slow(Arc::clone(&gate)));
+    let provider = Arc::new(DirectoryProvider::new(
+        "s3://b/p/".to_owned(),
+        opener,
+        vec![Arc::new(FakeFormat::default())],
+    ));
+    let listing = tokio::spawn({
+        let provider = Arc::clone(&provider);
+        async move { provider.specs().await }
+    });
+    gate.wait_for_visitor();
+
+    let (sender, receiver) = std::sync::mpsc::channel();
+    std::thread::spawn(move || sender.send(provider.problems()));
+    let told = receiver.recv_timeout(Duration::from_secs(10));
+
+    gate.open();
+    assert_eq!(listing.await.unwrap().unwrap(), []);
+    assert_eq!(told.unwrap(), Vec::<String>::new());
 }

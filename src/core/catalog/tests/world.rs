@@ -39,6 +39,7 @@ pub(super) type Meanwhile = Box<dyn Fn(&std::path::Path) + Send>;
 pub(super) struct Gate {
     is_closed: Mutex<bool>,
     opened: Condvar,
+    n_visitors: AtomicUsize,
 }
 
 impl Gate {
@@ -49,7 +50,13 @@ impl Gate {
         *self.is_closed.lock() = false;
         self.opened.notify_all();
     }
-    fn pass(&self) {
+    pub(super) fn wait_for_visitor(&self) {
+        while self.n_visitors.load(Ordering::SeqCst) == 0 {
+            std::thread::yield_now();
+        }
+    }
+    pub(super) fn pass(&self) {
+        self.n_visitors.fetch_add(1, Ordering::SeqCst);
         let mut is_closed = self.is_closed.lock();
         while *is_closed {
             self.opened.wait(&mut is_closed);
@@ -153,7 +160,7 @@ impl World {
         fs::create_dir(dir.path().join("archive")).unwrap();
         let clock = ManualClock::new(1_000_000_000_000);
         let declared = Arc::new(Declared(Mutex::new(Some(vec![]))));
-        let (catalog, format) = catalog(&dir, &clock, Arc::clone(&declared), change);
+        let (catalog, format) = catalog(&dir, &clock, vec![Arc::clone(&declared) as _], change);
         catalog.scan().await;
         Self { dir, clock, format, declared, catalog }
     }
@@ -162,8 +169,17 @@ impl World {
     pub(super) async fn restarted(self) -> Self {
         self.catalog.shut_down().await;
         let Self { dir, clock, declared, .. } = self;
-        let (catalog, format) = catalog(&dir, &clock, Arc::clone(&declared), |_| {});
+        let (catalog, format) = catalog(&dir, &clock, vec![Arc::clone(&declared) as _], |_| {});
         catalog.scan().await;
+        Self { dir, clock, format, declared, catalog }
+    }
+
+    /// The same archive beside another provider, not scanned yet.
+    pub(super) async fn beside(self, other: impl Provider + 'static) -> Self {
+        self.catalog.shut_down().await;
+        let Self { dir, clock, declared, .. } = self;
+        let others: Vec<Arc<dyn Provider>> = vec![Arc::clone(&declared) as _, Arc::new(other)];
+        let (catalog, format) = catalog(&dir, &clock, others, |_| {});
         Self { dir, clock, format, declared, catalog }
     }
 
@@ -215,7 +231,7 @@ impl World {
 pub(super) fn catalog(
     dir: &TempDir,
     clock: &ManualClock,
-    declared: Arc<Declared>,
+    others: Vec<Arc<dyn Provider>>,
     change: impl FnOnce(&mut CatalogSettings),
 ) -> (Catalog, Arc<FakeFormat>) {
     let archive = dir.path().join("archive");
@@ -223,8 +239,9 @@ pub(super) fn catalog(
     let opener = Objects::new(roots, ObjectSettings::default(), tokio::runtime::Handle::current());
     let format = Arc::new(FakeFormat::default());
     let formats: Vec<Arc<dyn Format>> = vec![Arc::<FakeFormat>::clone(&format)];
-    let sources = vec![archive.to_str().unwrap().to_owned()];
-    let folder = DirectoryProvider::new(sources, Arc::<Objects>::clone(&opener), formats.clone());
+    let source = archive.to_str().unwrap().to_owned();
+    let folder = DirectoryProvider::new(source, Arc::<Objects>::clone(&opener), formats.clone());
+    let folder: Arc<dyn Provider> = Arc::new(folder);
     let mut settings = CatalogSettings {
         clock: Arc::new(clock.clone()),
         verify: VerifyLevel::Off,
@@ -233,7 +250,7 @@ pub(super) fn catalog(
     };
     change(&mut settings);
     let catalog = Catalog::new(CatalogParts {
-        providers: vec![Arc::new(folder), declared],
+        providers: std::iter::once(folder).chain(others).collect(),
         index: Arc::new(IndexStore::open(IndexSettings::new(dir.path().join("index"))).unwrap()),
         opener,
         formats,
