@@ -64,6 +64,20 @@ impl Manifest {
         Self { id, spec, dataset, revision, format, storage, derived: Mutex::default() }
     }
 
+    /// Title for people: that of the catalog entry, else the attribute `title` of the data.
+    pub fn title(&self) -> Option<&str> {
+        self.spec.title.as_deref().or_else(|| self.root_text("title"))
+    }
+
+    /// Longer text for people: that of the catalog entry, else the attribute `summary` of the data.
+    pub fn description(&self) -> Option<&str> {
+        self.spec.description.as_deref().or_else(|| self.root_text("summary"))
+    }
+
+    fn root_text(&self, name: &str) -> Option<&str> {
+        self.dataset.root.attrs.text(name).map(str::trim).filter(|text| !text.is_empty())
+    }
+
     /// The chunk table of a variable, loaded on the blocking pool if it is not in memory.
     pub async fn table(&self, variable: &Variable) -> Result<Arc<ChunkTable>> {
         let number = variable.storage.table;

@@ -26,6 +26,8 @@ pub struct HttpConfig {
     pub max_whole_object_bytes: u64,
     /// Whether source objects may be read as files.
     pub serve_objects: bool,
+    /// How clients reach objects without this server.
+    pub address_map: Vec<AddressRule>,
     /// The one dataset that is also served at the root, if the server has only one.
     pub single: Option<String>,
     /// Origins whose pages may read answers; `*` for any.
@@ -50,6 +52,7 @@ impl Default for HttpConfig {
             max_listed_chunks: 10_000,
             max_whole_object_bytes: 1 << 30,
             serve_objects: true,
+            address_map: Vec::new(),
             single: None,
             cors_origins: vec!["*".into()],
             request_timeout: Duration::from_secs(300),
@@ -57,6 +60,23 @@ impl Default for HttpConfig {
             max_body_bytes: 16 << 20,
             is_tls: false,
         }
+    }
+}
+
+/// How clients write the addresses of what lies below a place that this server reads.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AddressRule {
+    /// What clients write: a path where they have mounted the place, or a URL.
+    pub from: String,
+    /// The place as this server names it.
+    pub to: String,
+}
+
+impl AddressRule {
+    /// What follows the place in an address below it, `/` first.
+    pub fn rest_of<'a>(&self, href: &'a str) -> Option<&'a str> {
+        let rest = href.strip_prefix(self.to.trim_end_matches('/'))?;
+        rest.starts_with('/').then_some(rest)
     }
 }
 

@@ -7,15 +7,16 @@
 mod app;
 pub mod conditional;
 mod extract;
-pub mod json;
+pub mod html;
 pub mod links;
 pub mod negotiate;
 pub mod openapi;
 mod plugin;
 pub mod problem;
+pub mod query;
 pub mod router;
 
-pub use app::{App, AppState, HttpConfig};
+pub use app::{AddressRule, App, AppState, HttpConfig};
 pub use extract::{DatasetName, DatasetPath, OpenDataset, find_group, find_variable};
 pub use plugin::{
     AccessMethod, Health, Operation, Parameter, PluginStatus, Route, ServePlugin, with_propfind,

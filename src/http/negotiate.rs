@@ -6,6 +6,7 @@ use http::header::ACCEPT;
 use http::request::Parts;
 
 use crate::Problem;
+use crate::query::Query;
 
 /// In which of two forms a client wants an answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -22,7 +23,7 @@ impl Form {
     /// # Errors
     /// 400 for another `f`.
     pub fn of(parts: &Parts) -> Result<Self, Problem> {
-        match query_value(parts.uri.query().unwrap_or_default(), "f") {
+        match Query::of(parts).value("f").as_deref() {
             Some("json") => Ok(Self::Json),
             Some("html") => Ok(Self::Html),
             Some(other) => Err(Problem::invalid_input(format!("'{other}' is no form of this answer"))
@@ -52,15 +53,6 @@ impl<S: Sync> FromRequestParts<S> for Form {
     async fn from_request_parts(parts: &mut Parts, _state: &S) -> Result<Self, Problem> {
         Self::of(parts)
     }
-}
-
-/// The value of a key in a query, as it stands there.
-fn query_value<'a>(query: &'a str, key: &str) -> Option<&'a str> {
-    query
-        .split('&')
-        .filter_map(|pair| pair.split_once('='))
-        .find(|(name, _)| *name == key)
-        .map(|(_, value)| value)
 }
 
 /// How much a client likes a media type, by the most detailed range that names it.

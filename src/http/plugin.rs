@@ -160,6 +160,11 @@ pub trait ServePlugin: Send + Sync {
         Ok(())
     }
 
+    /// Bytes of finished answers that it keeps in memory, for the metrics; `None` if it keeps none.
+    fn cached_bytes(&self) -> Option<u64> {
+        None
+    }
+
     /// How it feels.
     fn health(&self) -> Health {
         Health::Pass

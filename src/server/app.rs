@@ -12,10 +12,10 @@ use thermocline_core::index::{IndexSettings, IndexStore};
 use thermocline_core::read::{ReadSettings, Reader};
 use thermocline_core::reference::{References, WorkerSettings, Workers};
 use thermocline_core::verify::VerifyLevel;
-use thermocline_http::{App, AppState, HttpConfig, PluginStatus, ServePlugin};
+use thermocline_http::{AddressRule, App, AppState, HttpConfig, PluginStatus, ServePlugin};
 use tracing::{error, info};
 
-use crate::config::{Config, RootConfig, VerifyConfig};
+use crate::config::{AddressRuleConfig, Config, RootConfig, VerifyConfig};
 use crate::plugins::Registry;
 
 use unwatched::{NEVER, Unwatched};
@@ -184,6 +184,13 @@ async fn start_plugin(plugin: &dyn ServePlugin, app: &AppState) -> PluginStatus 
     }
 }
 
+/// The rule with its place as objects are named: without links.
+fn address_rule(rule: &AddressRuleConfig) -> AddressRule {
+    let place = std::fs::canonicalize(&rule.to).ok();
+    let to = place.and_then(|place| Some(place.to_str()?.to_owned())).unwrap_or_else(|| rule.to.clone());
+    AddressRule { from: rule.from.clone(), to }
+}
+
 fn http_config(config: &Config, sources: &Sources) -> HttpConfig {
     let (server, plugins) = (&config.server, &config.plugins);
     let single = sources.paths.first().filter(|_| sources.is_single).and_then(|path| {
@@ -198,6 +205,7 @@ fn http_config(config: &Config, sources: &Sources) -> HttpConfig {
         max_listed_chunks: plugins.zarr.max_listed_chunks,
         max_whole_object_bytes: plugins.kerchunk.max_whole_object.0,
         serve_objects: plugins.kerchunk.serve_objects,
+        address_map: config.roots.values().flat_map(|root| &root.map).map(address_rule).collect(),
         single,
         cors_origins: server.cors.allowed_origins.clone(),
         request_timeout: server.request_timeout.0,

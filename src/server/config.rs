@@ -34,7 +34,7 @@ pub use load::{Loaded, Surroundings, load};
 pub use mistake::{Mistake, Mistakes, Origin};
 pub use plugins::{KerchunkConfig, OtherPluginConfig, PluginsConfig, ZarrConfig};
 pub use read::ReadConfig;
-pub use roots::RootConfig;
+pub use roots::{AddressRuleConfig, RootConfig};
 pub use schema::json_schema;
 pub use server::{CorsConfig, LogFormat, ServerConfig};
 pub use show::{Annotation, show};

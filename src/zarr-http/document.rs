@@ -2,17 +2,14 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
 
 use axum::response::Response;
 use bytes::Bytes;
 use parking_lot::Mutex;
-use sha2::{Digest, Sha256};
 use thermocline_core::Error;
 use thermocline_core::manifest::Manifest;
 use thermocline_http::Problem;
-use thermocline_http::conditional::{Representation, respond};
-use thermocline_model::ObjectIdentity;
+use thermocline_http::conditional::{Representation, content_tag, respond, source_modified};
 use thermocline_zarr::{DocumentKind, Hierarchy, Node, View, ascii_json, document};
 
 use crate::StoreRequest;
@@ -30,9 +27,7 @@ impl Body {
     /// A body with its tag.
     pub fn new(bytes: impl Into<Bytes>) -> Self {
         let bytes = bytes.into();
-        let digest = Sha256::digest(&bytes);
-        let etag = digest.iter().take(12).map(|byte| format!("{byte:02x}")).collect();
-        Self { bytes, etag }
+        Self { etag: content_tag(&bytes), bytes }
     }
 }
 
@@ -52,7 +47,7 @@ pub(crate) async fn answer(
     let representation = Representation {
         media_type: "application/json",
         etag: body.etag,
-        modified: last_modified(&request.manifest),
+        modified: source_modified(&request.manifest.dataset),
         max_age: request.app.config.metadata_max_age,
     };
     Ok(respond(&request.method, &request.headers, &representation, body.bytes))
@@ -91,13 +86,4 @@ pub async fn document_body(
 
 fn make(manifest: &Manifest, hierarchy: &Hierarchy, path: &str, kind: DocumentKind) -> Option<Body> {
     Some(Body::new(ascii_json(&document(hierarchy, &manifest.dataset, path, kind)?)))
-}
-
-/// When the newest of a dataset's objects was modified, if their stores say.
-pub fn last_modified(manifest: &Manifest) -> Option<SystemTime> {
-    let times = manifest.dataset.objects.iter().filter_map(|object| match object.identity {
-        ObjectIdentity::Modified { mtime_ns, .. } => u64::try_from(mtime_ns).ok(),
-        ObjectIdentity::ETag(_) => None,
-    });
-    SystemTime::UNIX_EPOCH.checked_add(Duration::from_nanos(times.max()?))
 }

@@ -10,22 +10,6 @@ pub fn encoded_path(path: &str) -> String {
     parts.collect::<Vec<_>>().join("/")
 }
 
-/// Text for HTML and XML.
-pub(crate) fn escaped(text: &str) -> String {
-    let mut out = String::with_capacity(text.len());
-    for character in text.chars() {
-        match character {
-            '&' => out.push_str("&amp;"),
-            '<' => out.push_str("&lt;"),
-            '>' => out.push_str("&gt;"),
-            '"' => out.push_str("&quot;"),
-            '\'' => out.push_str("&#39;"),
-            _ => out.push(character),
-        }
-    }
-    out
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -35,10 +19,5 @@ mod tests {
         assert_eq!(encoded_path("/datasets/a%20b/zarr/"), "/datasets/a%20b/zarr");
         assert_eq!(encoded_path("/datasets/a'b/zarr/x%252Fy"), "/datasets/a%27b/zarr/x%252Fy");
         assert_eq!(encoded_path("/"), "");
-    }
-
-    #[test]
-    fn markup_cannot_be_written_by_names() {
-        assert_eq!(escaped("<a href='x'>\"&"), "&lt;a href=&#39;x&#39;&gt;&quot;&amp;");
     }
 }

@@ -21,9 +21,10 @@ use axum::routing::{MethodRouter, get};
 use thermocline_core::Error;
 use thermocline_http::{AppState, Problem, with_propfind};
 use thermocline_zarr::{Hierarchy, View, ZarrKey};
+use tokio::runtime::Handle;
 
 pub use chunk::chunk_problem;
-pub use document::{Body, document_body, last_modified};
+pub use document::{Body, document_body};
 pub use href::encoded_path;
 pub use request::StoreRequest;
 
@@ -44,9 +45,10 @@ impl Store {
     /// Answers `PROPFIND` of a key.
     ///
     /// # Errors
-    /// 404 for a key that does not exist.
+    /// 404 for a key that does not exist; 413 where not everything can be listed: a client that copies what
+    /// is listed would take the rest for fill values.
     pub async fn propfind(self, request: StoreRequest) -> Result<Response, Problem> {
-        propfind::answer(self, &request).await
+        aside(async move { propfind::answer(self, &request).await }).await
     }
 
     /// Answers GET and HEAD of a key: a document, a chunk, or the listing of a node.
@@ -65,13 +67,22 @@ impl Store {
                 }
                 Some(ZarrKey::Node { .. } | ZarrKey::ChunkDirectory { .. }) => {
                     cut::check_listing(self, &request)?;
-                    return listing::answer(self, &request).await;
+                    return aside(async move { listing::answer(self, &request).await }).await;
                 }
                 None => {}
             }
         }
         cut::answer(self, &request).await?.ok_or_else(|| request.not_found())
     }
+}
+
+/// Does what looks at thousands of chunks away from the threads that answer requests.
+async fn aside<T: Send + 'static>(
+    work: impl Future<Output = Result<T, Problem>> + Send + 'static,
+) -> Result<T, Problem> {
+    let runtime = Handle::current();
+    let done = tokio::task::spawn_blocking(move || runtime.block_on(work));
+    done.await.map_err(|cause| Error::internal("a listing was not finished").with_source(cause))?
 }
 
 impl StoreRequest {

@@ -2,16 +2,18 @@
 
 use std::collections::HashSet;
 use std::fmt::Write;
+use std::sync::Arc;
 
 use axum::response::Response;
+use thermocline_core::read::ChunkHead;
 use thermocline_http::Problem;
-use thermocline_http::conditional::{Representation, respond};
+use thermocline_http::conditional::{Representation, respond, source_modified};
+use thermocline_http::html::Escaped;
 use thermocline_http::links::segment;
-use thermocline_zarr::{DocumentKind, EntryKind, Hierarchy, View, ZarrKey, list};
+use thermocline_zarr::{DocumentKind, Entry, EntryKind, Hierarchy, Node, ZarrArray, ZarrKey, list};
 
 use crate::chunk::chunk_problem;
-use crate::document::{Body, document_body, last_modified};
-use crate::href::escaped;
+use crate::document::{Body, document_body};
 use crate::{Store, StoreRequest};
 
 /// An entry that exists.
@@ -26,30 +28,39 @@ pub(crate) struct Listed {
     pub(crate) etag: Option<String>,
 }
 
+impl Listed {
+    /// An entry of which only the name is known.
+    fn named(name: String, is_directory: bool) -> Self {
+        Self { name, is_directory, len_bytes: None, etag: None }
+    }
+}
+
 /// What lies directly below a directory.
 #[derive(Default)]
 pub(crate) struct Children {
     pub(crate) entries: Vec<Listed>,
-    /// How many places for chunks were not looked at.
+    /// How many entries, or places for chunks, were not looked at.
     pub(crate) n_omitted: u64,
 }
 
 /// Sends the page of a node.
 pub(crate) async fn answer(store: Store, request: &StoreRequest) -> Result<Response, Problem> {
-    let children = children(store, request, &request.key, Detail::Names).await?;
+    let bounds = Bounds::of_chunks(request.app.config.max_listed_chunks);
+    let children = children(store, request, &request.key, (Detail::Names, bounds)).await?;
     let children = children.ok_or_else(|| request.not_found())?;
     let body = Body::new(page(request, &children));
     let representation = Representation {
         media_type: "text/html; charset=utf-8",
         etag: body.etag,
-        modified: last_modified(&request.manifest),
+        modified: source_modified(&request.manifest.dataset),
         max_age: request.app.config.metadata_max_age,
     };
     Ok(respond(&request.method, &request.headers, &representation, body.bytes))
 }
 
 fn page(request: &StoreRequest, children: &Children) -> String {
-    let title = escaped(&format!("{}/{}", request.manifest.id, request.key));
+    let title = format!("{}/{}", request.manifest.id, request.key);
+    let title = Escaped(&title);
     let mut page = format!(
         "<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\"><title>{title}</title></head>\n\
          <body><h1>{title}</h1>\n<ul>\n"
@@ -62,7 +73,7 @@ fn page(request: &StoreRequest, children: &Children) -> String {
             "<li><a href=\"{}/{}{slash}\">{}</a></li>",
             request.path,
             segment(&entry.name),
-            escaped(&entry.name)
+            Escaped(&entry.name)
         );
     }
     page.push_str("</ul>\n");
@@ -78,8 +89,29 @@ fn page(request: &StoreRequest, children: &Children) -> String {
 pub(crate) enum Detail {
     /// Names alone.
     Names,
-    /// Sizes and tags of documents too.
+    /// Sizes and tags too.
     Sizes,
+}
+
+/// How much of a directory is listed.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Bounds {
+    /// Most places for chunks that are looked at.
+    n_chunks: u64,
+    /// Most entries of any kind.
+    n_entries: u64,
+}
+
+impl Bounds {
+    /// Every node and document, and so many places for chunks.
+    pub(crate) fn of_chunks(n_chunks: u64) -> Self {
+        Self { n_chunks, n_entries: u64::MAX }
+    }
+
+    /// So many entries of any kind.
+    pub(crate) fn of_entries(n_entries: u64) -> Self {
+        Self { n_chunks: n_entries, n_entries }
+    }
 }
 
 /// What lies directly below a key in any of the store's views; `Ok(None)` if it is no directory.
@@ -87,65 +119,115 @@ pub(crate) async fn children(
     store: Store,
     request: &StoreRequest,
     key: &str,
-    detail: Detail,
+    (detail, bounds): (Detail, Bounds),
 ) -> Result<Option<Children>, Problem> {
     let mut found: Option<Children> = None;
     let mut names = HashSet::new();
     for view in store.views {
         let hierarchy = Hierarchy::of(&request.manifest, *view);
-        let Some(parsed) = ZarrKey::parse(&hierarchy, key) else { continue };
-        let Some(listing) = list(&hierarchy, &parsed, request.app.config.max_listed_chunks) else { continue };
+        let Some(parent) = ZarrKey::parse(&hierarchy, key) else { continue };
+        let Some(listing) = list(&hierarchy, &parent, bounds.n_chunks) else { continue };
         let children = found.get_or_insert_default();
         children.n_omitted += listing.n_omitted;
-        for entry in listing.entries {
-            if names.insert(entry.name.clone()) {
-                children.entries.extend(look(request, *view, &parsed, &entry, detail).await?);
-            }
-        }
+        let mut entries = listing.entries;
+        entries.retain(|entry| names.insert(entry.name.clone()));
+        let n_left = bounds.n_entries.saturating_sub(children.entries.len() as u64);
+        children.n_omitted += (entries.len() as u64).saturating_sub(n_left);
+        entries.truncate(usize::try_from(n_left).unwrap_or(usize::MAX));
+        let directory = Directory { request, hierarchy: &hierarchy, parent: &parent };
+        children.entries.extend(match detail {
+            Detail::Names => directory.named(entries).await?,
+            Detail::Sizes => directory.sized(entries).await?,
+        });
     }
     Ok(found)
 }
 
-/// The entry with its details; `Ok(None)` for a chunk that was never written.
-async fn look(
-    request: &StoreRequest,
-    view: View,
-    parent: &ZarrKey<'_>,
-    entry: &thermocline_zarr::Entry,
-    detail: Detail,
-) -> Result<Option<Listed>, Problem> {
-    let listed = |is_directory, len_bytes, etag| {
-        Some(Listed { name: entry.name.clone(), is_directory, len_bytes, etag })
-    };
-    match (&entry.kind, parent) {
-        (EntryKind::Chunk(index), ZarrKey::Node { node: thermocline_zarr::Node::Array(array), .. }) => {
-            let head = head(request, array, index).await?;
-            Ok(head.and_then(|head| listed(false, head.len_bytes, Some(head.etag))))
-        }
-        (EntryKind::Chunk(index), ZarrKey::ChunkDirectory { array, .. }) => {
-            let head = head(request, array, index).await?;
-            Ok(head.and_then(|head| listed(false, head.len_bytes, Some(head.etag))))
-        }
-        (EntryKind::Document, ZarrKey::Node { path, .. }) if detail == Detail::Sizes => {
-            let hierarchy = Hierarchy::of(&request.manifest, view);
-            let kind = DocumentKind::ALL.into_iter().find(|kind| kind.name() == entry.name);
-            let body = match kind {
-                Some(kind) => document_body(&request.manifest, &hierarchy, path, kind).await?,
-                None => None,
-            };
-            Ok(body.and_then(|body| listed(false, Some(body.bytes.len() as u64), Some(body.etag))))
-        }
-        (EntryKind::Directory, _) => Ok(listed(true, None, None)),
-        _ => Ok(listed(false, None, None)),
-    }
+/// A directory of one view, to look at its entries.
+struct Directory<'a> {
+    request: &'a StoreRequest,
+    hierarchy: &'a Arc<Hierarchy>,
+    parent: &'a ZarrKey<'a>,
 }
 
-async fn head(
-    request: &StoreRequest,
-    array: &thermocline_zarr::ZarrArray,
-    index: &[u64],
-) -> Result<Option<thermocline_core::read::ChunkHead>, Problem> {
-    let Some(variable) = array.variable(&request.manifest.dataset) else { return Ok(None) };
-    let head = request.app.reader.chunk_head(&request.manifest, variable, &array.form, index).await;
-    head.map_err(chunk_problem)
+impl Directory<'_> {
+    /// The entries that exist, by name alone.
+    async fn named(&self, entries: Vec<Entry>) -> Result<Vec<Listed>, Problem> {
+        let written = self.written(&entries).await?;
+        let exists = |entry: &Entry| match &entry.kind {
+            EntryKind::Chunk(index) => self.linear(index).is_some_and(|linear| written.contains(&linear)),
+            EntryKind::Directory | EntryKind::Document => true,
+        };
+        let existing = entries.into_iter().filter(exists);
+        Ok(existing.map(|entry| Listed::named(entry.name, entry.kind == EntryKind::Directory)).collect())
+    }
+
+    /// Positions of the chunks among `entries` that exist. The entries of a listing follow one another.
+    async fn written(&self, entries: &[Entry]) -> Result<HashSet<u64>, Problem> {
+        let mut listed = entries.iter().filter_map(|entry| match &entry.kind {
+            EntryKind::Chunk(index) => self.linear(index),
+            EntryKind::Directory | EntryKind::Document => None,
+        });
+        let (Some(first), Some(array)) = (listed.next(), self.array()) else { return Ok(HashSet::new()) };
+        let last = listed.next_back().unwrap_or(first);
+        let Some(variable) = array.variable(&self.request.manifest.dataset) else {
+            return Ok(HashSet::new());
+        };
+        let reader = &self.request.app.reader;
+        let located =
+            reader.locations_in(&self.request.manifest, variable, &array.form, first..last + 1).await;
+        Ok(located.map_err(chunk_problem)?.into_iter().map(|(linear, _)| linear).collect())
+    }
+
+    /// The entries that exist, with their sizes and tags.
+    async fn sized(&self, entries: Vec<Entry>) -> Result<Vec<Listed>, Problem> {
+        let mut listed = Vec::with_capacity(entries.len());
+        for entry in entries {
+            listed.extend(match &entry.kind {
+                EntryKind::Directory => Some(Listed::named(entry.name, true)),
+                EntryKind::Document => self.document(entry.name).await?,
+                EntryKind::Chunk(index) => {
+                    let head = self.head(index).await?;
+                    head.map(|head| Listed {
+                        len_bytes: head.len_bytes,
+                        etag: Some(head.etag),
+                        ..Listed::named(entry.name, false)
+                    })
+                }
+            });
+        }
+        Ok(listed)
+    }
+
+    async fn document(&self, name: String) -> Result<Option<Listed>, Problem> {
+        let kind = DocumentKind::ALL.into_iter().find(|kind| kind.name() == name);
+        let (Some(kind), ZarrKey::Node { path, .. }) = (kind, self.parent) else { return Ok(None) };
+        let body = document_body(&self.request.manifest, self.hierarchy, path, kind).await?;
+        Ok(body.map(|body| Listed {
+            len_bytes: Some(body.bytes.len() as u64),
+            etag: Some(body.etag),
+            ..Listed::named(name, false)
+        }))
+    }
+
+    async fn head(&self, index: &[u64]) -> Result<Option<ChunkHead>, Problem> {
+        let Some(array) = self.array() else { return Ok(None) };
+        let Some(variable) = array.variable(&self.request.manifest.dataset) else { return Ok(None) };
+        let reader = &self.request.app.reader;
+        let head = reader.chunk_head(&self.request.manifest, variable, &array.form, index).await;
+        head.map_err(chunk_problem)
+    }
+
+    fn linear(&self, index: &[u64]) -> Option<u64> {
+        self.array()?.grid.linear(index)
+    }
+
+    /// The array whose chunks lie here.
+    fn array(&self) -> Option<&ZarrArray> {
+        match self.parent {
+            ZarrKey::Node { node: Node::Array(array), .. } => Some(array),
+            ZarrKey::ChunkDirectory { array, .. } => Some(array),
+            _ => None,
+        }
+    }
 }

@@ -1,36 +1,66 @@
 //! WebDAV listings: obstore (object_store) lists a store by `PROPFIND`.
 //!
 //! # Specification
-//! RFC 4918, sections 9.1 and 14. `Depth: infinity` answers up to the limit of listed chunks.
+//! RFC 4918, sections 9.1 and 14.
+//!
+//! # Limits
+//! A listing is whole or refused with 413. With `Depth: infinity` it has as many rows as chunks may be listed,
+//! in all; with `Depth: 1` nodes and documents do not count. RFC 4918 has no row that says "and more" which
+//! clients obey: object_store and rclone take whatever is listed for all there is.
 
 use std::fmt::Write;
 use std::time::SystemTime;
 
 use axum::response::{IntoResponse, Response};
-use http::StatusCode;
 use http::header::CONTENT_TYPE;
+use http::{HeaderMap, StatusCode};
 use thermocline_core::{Error, ErrorKind};
 use thermocline_http::Problem;
+use thermocline_http::conditional::source_modified;
+use thermocline_http::html::Escaped;
 use thermocline_http::links::segment;
 use thermocline_zarr::{Hierarchy, ZarrKey};
 
 use crate::chunk::chunk_problem;
-use crate::document::{document_body, last_modified};
-use crate::href::escaped;
-use crate::listing::{Detail, Listed, children};
+use crate::document::document_body;
+use crate::listing::{Bounds, Detail, Listed, children};
 use crate::{Store, StoreRequest};
+
+/// How far below the key a listing goes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Depth {
+    Zero,
+    One,
+    Infinity,
+}
+
+impl Depth {
+    fn of(headers: &HeaderMap) -> Result<Self, Problem> {
+        let Some(depth) = headers.get("depth") else { return Ok(Self::Infinity) };
+        match depth.as_bytes() {
+            b"0" => Ok(Self::Zero),
+            b"1" => Ok(Self::One),
+            depth if depth.eq_ignore_ascii_case(b"infinity") => Ok(Self::Infinity),
+            _ => Err(Problem::invalid_input("the depth of a listing is none that WebDAV knows")
+                .with_allowed(["0", "1", "infinity"])),
+        }
+    }
+}
 
 /// Answers `PROPFIND` of a key.
 pub(crate) async fn answer(store: Store, request: &StoreRequest) -> Result<Response, Problem> {
-    let depth = request.headers.get("depth").and_then(|depth| depth.to_str().ok()).unwrap_or("infinity");
-    let modified = last_modified(&request.manifest).unwrap_or(SystemTime::UNIX_EPOCH);
-    let mut rows = Rows { xml: String::new(), modified: httpdate::fmt_http_date(modified) };
+    let depth = Depth::of(&request.headers)?;
+    let modified = source_modified(&request.manifest.dataset).unwrap_or(SystemTime::UNIX_EPOCH);
+    let mut rows = Rows { xml: String::new(), n_rows: 0, modified: httpdate::fmt_http_date(modified) };
     let own = own_row(store, request).await?.ok_or_else(|| request.not_found())?;
     rows.push(&request.path, &own);
     match depth {
-        "0" => {}
-        "1" => add_children(store, request, &request.key, &mut rows).await.map(|_| ())?,
-        _ => add_all(store, request, &mut rows).await?,
+        Depth::Zero => {}
+        Depth::One => {
+            let bounds = Bounds::of_chunks(request.app.config.max_listed_chunks);
+            add_children(store, request, (&request.key, bounds), &mut rows).await?;
+        }
+        Depth::Infinity => add_all(store, request, &mut rows).await?,
     }
     let xml = format!(
         "<?xml version=\"1.0\" encoding=\"utf-8\"?>\n<D:multistatus xmlns:D=\"DAV:\">\n{}</D:multistatus>\n",
@@ -68,10 +98,14 @@ async fn own_row(store: Store, request: &StoreRequest) -> Result<Option<Listed>,
 async fn add_children(
     store: Store,
     request: &StoreRequest,
-    key: &str,
+    (key, bounds): (&str, Bounds),
     rows: &mut Rows,
 ) -> Result<Vec<String>, Problem> {
-    let Some(children) = children(store, request, key, Detail::Sizes).await? else { return Ok(Vec::new()) };
+    let children = children(store, request, key, (Detail::Sizes, bounds)).await?;
+    let Some(children) = children else { return Ok(Vec::new()) };
+    if children.n_omitted > 0 {
+        return Err(too_many(request, key));
+    }
     let relative = key.strip_prefix(request.key.as_str()).unwrap_or(key).trim_start_matches('/');
     let mut base = request.path.clone();
     for part in relative.split('/').filter(|part| !part.is_empty()) {
@@ -91,30 +125,37 @@ async fn add_children(
 
 /// Adds the rows of everything below the key, parents first.
 async fn add_all(store: Store, request: &StoreRequest, rows: &mut Rows) -> Result<(), Problem> {
-    let limit = request.app.config.max_listed_chunks;
     let mut waiting = vec![request.key.clone()];
-    let mut n_directories = 0;
     while let Some(key) = waiting.pop() {
-        n_directories += 1;
-        if n_directories > limit {
-            let message = format!("more than {limit} directories: ask with Depth 1");
-            return Err(Error::new(ErrorKind::TooLarge, message).into());
-        }
-        let mut below = add_children(store, request, &key, rows).await?;
+        let bounds = Bounds::of_entries(request.app.config.max_listed_chunks.saturating_sub(rows.n_rows));
+        let mut below = add_children(store, request, (&key, bounds), rows).await?;
         below.reverse();
         waiting.append(&mut below);
     }
     Ok(())
 }
 
+fn too_many(request: &StoreRequest, key: &str) -> Problem {
+    let limit = request.app.config.max_listed_chunks;
+    let message = format!(
+        "what lies below '{key}' in dataset '{}' is more than the {limit} keys that are listed (setting \
+         plugins.zarr.max_listed_chunks): list with Depth 1, and read chunks by the keys that the array's \
+         metadata tell",
+        request.manifest.id
+    );
+    Error::new(ErrorKind::TooLarge, message).into()
+}
+
 /// The rows of a multistatus answer.
 struct Rows {
     xml: String,
+    n_rows: u64,
     modified: String,
 }
 
 impl Rows {
     fn push(&mut self, href: &str, entry: &Listed) {
+        self.n_rows += 1;
         let slash = if entry.is_directory { "/" } else { "" };
         let kind = if entry.is_directory { "<D:collection/>" } else { "" };
         let mut properties = format!("<D:resourcetype>{kind}</D:resourcetype>");
@@ -124,14 +165,14 @@ impl Rows {
             let _ = write!(properties, "<D:getcontentlength>{len_bytes}</D:getcontentlength>");
         }
         if let Some(etag) = &entry.etag {
-            let _ = write!(properties, "<D:getetag>&quot;{}&quot;</D:getetag>", escaped(etag));
+            let _ = write!(properties, "<D:getetag>&quot;{}&quot;</D:getetag>", Escaped(etag));
         }
         let _ = writeln!(
             self.xml,
             "<D:response><D:href>{}{slash}</D:href><D:propstat><D:prop>{properties}\
              <D:getlastmodified>{}</D:getlastmodified></D:prop><D:status>HTTP/1.1 200 OK</D:status>\
              </D:propstat></D:response>",
-            escaped(href),
+            Escaped(href),
             self.modified
         );
     }

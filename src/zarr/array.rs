@@ -122,8 +122,8 @@ fn stored_codecs(
     is_expressible(view, codecs, dtype, n_bytes).then(|| codecs.to_vec())
 }
 
-/// The `dtype` of a format 2 document.
-pub(crate) fn v2_dtype(dtype: &DataType) -> String {
+/// The `dtype` of a format 2 document: numpy's type string, `<f4`, `|S4`, `|O`.
+pub fn v2_dtype(dtype: &DataType) -> String {
     let order = match dtype.byte_order() {
         Some(ByteOrder::Little) => '<',
         Some(ByteOrder::Big) => '>',

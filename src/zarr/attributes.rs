@@ -22,8 +22,8 @@ pub fn attribute_json(attribute: &Attribute) -> Value {
     }
 }
 
-/// Attributes as a JSON object, without those that `leave_out` names.
-pub(crate) fn attributes_json(attrs: &Attributes, leave_out: &[&str]) -> Map<String, Value> {
+/// Attributes as a JSON object in their order, without those that `leave_out` names.
+pub fn attributes_json(attrs: &Attributes, leave_out: &[&str]) -> Map<String, Value> {
     attrs
         .iter()
         .filter(|(name, _)| !leave_out.contains(name))

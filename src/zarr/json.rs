@@ -1,63 +1,42 @@
 //! JSON text in ASCII: zarr-python 2.13 decodes metadata as ASCII and fails on anything else.
 
+use std::io;
+
+use serde::Serialize;
 use serde_json::Value;
 
 /// The compact JSON text of a value, with everything above 127 as `\u` escapes.
 pub fn ascii_json(value: &Value) -> Vec<u8> {
-    let mut out = String::new();
-    write_value(&mut out, value);
-    out.into_bytes()
-}
-
-fn write_value(out: &mut String, value: &Value) {
-    match value {
-        Value::Null => out.push_str("null"),
-        Value::Bool(flag) => out.push_str(if *flag { "true" } else { "false" }),
-        Value::Number(number) => out.push_str(&number.to_string()),
-        Value::String(text) => write_text(out, text),
-        Value::Array(values) => {
-            out.push('[');
-            for (i, value) in values.iter().enumerate() {
-                if i > 0 {
-                    out.push(',');
-                }
-                write_value(out, value);
-            }
-            out.push(']');
-        }
-        Value::Object(members) => {
-            out.push('{');
-            for (i, (name, value)) in members.iter().enumerate() {
-                if i > 0 {
-                    out.push(',');
-                }
-                write_text(out, name);
-                out.push(':');
-                write_value(out, value);
-            }
-            out.push('}');
-        }
+    let mut text = Vec::with_capacity(1024);
+    let mut serializer = serde_json::Serializer::with_formatter(&mut text, Ascii);
+    // A `Value` has no keys that are not texts and writing into memory does not fail.
+    match value.serialize(&mut serializer) {
+        Ok(()) => text,
+        Err(_) => b"null".to_vec(),
     }
 }
 
-fn write_text(out: &mut String, text: &str) {
-    out.push('"');
-    for character in text.chars() {
-        match character {
-            '"' => out.push_str("\\\""),
-            '\\' => out.push_str("\\\\"),
-            '\n' => out.push_str("\\n"),
-            '\r' => out.push_str("\\r"),
-            '\t' => out.push_str("\\t"),
-            ' '..='~' => out.push(character),
-            _ => {
-                for unit in character.encode_utf16(&mut [0; 2]) {
-                    out.push_str(&format!("\\u{unit:04x}"));
-                }
+/// Compact JSON with escapes for everything above 127.
+struct Ascii;
+
+impl serde_json::ser::Formatter for Ascii {
+    fn write_string_fragment<W: ?Sized + io::Write>(
+        &mut self,
+        writer: &mut W,
+        fragment: &str,
+    ) -> io::Result<()> {
+        let mut rest = fragment;
+        while let Some(position) = rest.find(|c: char| !c.is_ascii()) {
+            let (ascii, other) = rest.split_at(position);
+            writer.write_all(ascii.as_bytes())?;
+            let mut characters = other.chars();
+            for unit in characters.next().iter().flat_map(|c| c.encode_utf16(&mut [0; 2]).to_vec()) {
+                write!(writer, "\\u{unit:04x}")?;
             }
+            rest = characters.as_str();
         }
+        writer.write_all(rest.as_bytes())
     }
-    out.push('"');
 }
 
 #[cfg(test)]

@@ -26,8 +26,8 @@ mod listing;
 pub mod parse;
 mod view;
 
-pub use array::ZarrArray;
-pub use attributes::attribute_json;
+pub use array::{ZarrArray, v2_dtype};
+pub use attributes::{attribute_json, attributes_json};
 pub use codecs::codec_names;
 pub use document::{Document, document, metadata_documents};
 pub use hierarchy::{Hierarchy, Node};

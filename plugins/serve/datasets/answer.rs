@@ -7,7 +7,7 @@ use bytes::Bytes;
 use http::request::Parts;
 use serde_json::Value;
 use thermocline_http::conditional::{Representation, content_tag, respond, vary_on_accept};
-use thermocline_http::json::to_ascii_vec;
+use thermocline_zarr::ascii_json;
 
 use crate::{HTML, JSON};
 
@@ -22,7 +22,7 @@ pub(crate) struct Freshness {
 
 /// A JSON document.
 pub(crate) fn json(parts: &Parts, value: &Value, freshness: Freshness) -> Response {
-    document(parts, JSON, to_ascii_vec(value), freshness)
+    document(parts, JSON, ascii_json(value), freshness)
 }
 
 /// A page.

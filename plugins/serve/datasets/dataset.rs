@@ -9,15 +9,17 @@ use serde_json::{Value, json};
 use thermocline_core::manifest::Manifest;
 use thermocline_core::{Error, ErrorKind};
 use thermocline_http::conditional::source_modified;
-use thermocline_http::json::to_ascii_vec;
+use thermocline_http::html::Escaped;
 use thermocline_http::links::{BaseUrl, path, segment};
 use thermocline_http::negotiate::Form;
+use thermocline_http::query::Query;
 use thermocline_http::{AppState, DatasetName, DatasetPath, OpenDataset, Problem, find_group};
 use thermocline_model::Group;
+use thermocline_zarr::ascii_json;
 
 use crate::answer::{self, Freshness};
 use crate::decoded::{DecodedGroup, times};
-use crate::html::{self, Escaped, link};
+use crate::html::{self, link};
 use crate::{JSON, report as reports, repr, views};
 
 /// Most groups on one page.
@@ -178,7 +180,7 @@ async fn view(
 ) -> Result<Response, Problem> {
     let is_encoded = view == View::Info && !wants_decoded(parts)?;
     let body = with_group(app, manifest, group_path, move |manifest, group, decoded| {
-        to_ascii_vec(&match view {
+        ascii_json(&match view {
             View::Info if is_encoded => views::info(group),
             View::Info => views::decoded_info(&decoded),
             View::Keys => views::keys(&decoded),
@@ -189,8 +191,7 @@ async fn view(
 }
 
 fn wants_decoded(parts: &Parts) -> Result<bool, Problem> {
-    let query = parts.uri.query().unwrap_or_default();
-    match query.split('&').find_map(|pair| pair.strip_prefix("decoded=")) {
+    match Query::of(parts).value("decoded").as_deref() {
         None | Some("false" | "0") => Ok(false),
         Some("" | "true" | "1") => Ok(true),
         Some(other) => {
@@ -258,8 +259,8 @@ fn summary(app: &AppState, manifest: &Manifest, base: &BaseUrl) -> Value {
         .collect();
     json!({
         "id": manifest.id.as_str(),
-        "title": manifest.spec.title,
-        "description": manifest.spec.description,
+        "title": manifest.title(),
+        "description": manifest.description(),
         "revision": manifest.revision.to_string(),
         "format": manifest.format,
         "n_objects": manifest.dataset.objects.len(),
@@ -298,9 +299,9 @@ fn group_page(
 }
 
 fn heading(manifest: &Manifest) -> String {
-    let (id, spec) = (manifest.id.as_str(), &manifest.spec);
-    let title = spec.title.as_deref().unwrap_or(id);
-    let description = spec.description.as_deref().unwrap_or_default();
+    let id = manifest.id.as_str();
+    let title = manifest.title().unwrap_or(id);
+    let description = manifest.description().unwrap_or_default();
     format!(
         "<h1>{}</h1><p class=\"muted\"><code>{}</code> · {} · {} objects</p><p>{}</p>",
         Escaped(title),

@@ -42,12 +42,23 @@ mod repr;
 mod server;
 mod views;
 
+use std::collections::{HashMap, HashSet};
+
 use axum::routing::get;
 use thermocline_http::{Operation, Route, ServePlugin};
+use thermocline_model::Group;
+
+use decoded::DecodedGroup;
 
 /// The plugin.
 #[derive(Debug, Default)]
 pub struct DatasetsPlugin;
+
+/// Names of the variables of a group that xarray takes for coordinates.
+pub fn coordinate_names(group: &Group) -> HashSet<String> {
+    let decoded = DecodedGroup::new(group, &HashMap::new());
+    decoded.coords().map(|variable| variable.name.clone()).collect()
+}
 
 const JSON: &str = "application/json";
 const HTML: &str = "text/html; charset=utf-8";

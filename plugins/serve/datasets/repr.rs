@@ -3,12 +3,13 @@
 use std::fmt::Write;
 
 use thermocline_http::AccessMethod;
-use thermocline_http::json::attribute;
+use thermocline_http::html::Escaped;
 use thermocline_http::links::{BaseUrl, path, segment};
 use thermocline_model::{Attribute, Attributes, Dataset, Group};
+use thermocline_zarr::attribute_json;
 
 use crate::decoded::{DecodedGroup, DecodedVariable};
-use crate::html::{Escaped, link};
+use crate::html::link;
 
 /// Longest text of an attribute on a page, in characters.
 const MAX_SHOWN: usize = 2000;
@@ -114,7 +115,7 @@ fn attrs(attrs: &Attributes) -> String {
     let rows = attrs.iter().map(|(name, value)| {
         let shown = match value {
             Attribute::Text(text) => shortened(text),
-            other => shortened(&attribute(other).to_string()),
+            other => shortened(&attribute_json(other).to_string()),
         };
         format!("<tr><td>{}</td><td>{}</td></tr>", Escaped(name), Escaped(&shown))
     });

@@ -4,6 +4,8 @@ use axum::extract::{Path, State};
 use axum::response::Response;
 use http::request::Parts;
 use serde_json::{Map, Value, json};
+use thermocline_core::catalog::DatasetState;
+use thermocline_http::html::Escaped;
 use thermocline_http::links::BaseUrl;
 use thermocline_http::negotiate::Form;
 use thermocline_http::{
@@ -11,7 +13,7 @@ use thermocline_http::{
 };
 
 use crate::answer::{self, Freshness};
-use crate::html::{self, Escaped, link};
+use crate::html::{self, link};
 
 /// Media type of health documents.
 pub(crate) const HEALTH_JSON: &str = "application/health+json";
@@ -218,7 +220,7 @@ fn overview_page(app: &App, base: &BaseUrl) -> String {
     let ids = app.catalog.ids();
     let rows = ids.iter().take(MAX_SHOWN).map(|id| {
         let href = format!("{prefix}/datasets/{}", thermocline_http::links::segment(id.as_str()));
-        let title = app.catalog.spec(id.as_str()).and_then(|spec| spec.title.clone()).unwrap_or_default();
+        let title = title(app, id.as_str()).unwrap_or_default();
         format!("<tr><td>{}</td><td>{}</td></tr>", link(&href, id.as_str()), Escaped(&title))
     });
     let mut list: String = rows.collect();
@@ -237,6 +239,14 @@ fn overview_page(app: &App, base: &BaseUrl) -> String {
         entrances.collect::<String>()
     );
     html::page("Thermocline", &body)
+}
+
+/// The title of a dataset; that of its file only if its manifest is in memory, since a list opens nothing.
+fn title(app: &App, id: &str) -> Option<String> {
+    if let Some(DatasetState::Ready(manifest)) = app.catalog.state(id) {
+        return manifest.title().map(str::to_owned);
+    }
+    app.catalog.spec(id)?.title.clone()
 }
 
 fn operation_row(method: &str, path: &str, operation: &Value) -> String {

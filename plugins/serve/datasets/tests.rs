@@ -234,3 +234,25 @@ async fn every_type_of_problem_is_explained() {
     }
     assert_eq!(server.get("/problems/nope").await.unwrap().status, 404);
 }
+
+#[tokio::test]
+async fn the_title_is_that_of_the_file_where_the_catalog_has_none() {
+    let mut titled = toy();
+    titled.root_mut().attrs.set("title", text("Toys & more"));
+    titled.root_mut().attrs.set("summary", text("All that was found."));
+    let server = server(vec![("toy", titled), ("bare", toy())]).await;
+    let json = [("accept", "application/json")];
+    let summary = server.send("GET", "/datasets/toy", &json).await.unwrap();
+    let summary: Value = serde_json::from_slice(&summary.body).unwrap();
+    assert_eq!(summary["title"], json!("Toys & more"));
+    assert_eq!(summary["description"], json!("All that was found."));
+    let page = server.get("/datasets/toy").await.unwrap().text();
+    assert!(
+        page.contains("<h1>Toys &amp; more</h1>") && page.contains("<p>All that was found.</p>"),
+        "{page}"
+    );
+    let overview = server.get("/").await.unwrap().text();
+    assert!(overview.contains("<td>Toys &amp; more</td>"), "{overview}");
+    let bare = server.send("GET", "/datasets/bare", &json).await.unwrap();
+    assert_eq!(serde_json::from_slice::<Value>(&bare.body).unwrap()["title"], Value::Null);
+}

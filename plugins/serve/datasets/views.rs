@@ -1,8 +1,8 @@
 //! The JSON views of a group: `keys`, `dict`, `info`.
 
 use serde_json::{Map, Value, json};
-use thermocline_http::json::attributes;
 use thermocline_model::Group;
+use thermocline_zarr::attributes_json;
 
 use crate::decoded::{DecodedGroup, DecodedVariable, name_of};
 
@@ -13,7 +13,7 @@ pub(crate) fn keys(decoded: &DecodedGroup) -> Value {
 
 /// As `xarray.Dataset.to_dict(data=False)`; `xpublish_id` goes to `attrs._xpublish_id`.
 pub(crate) fn dict(decoded: &DecodedGroup, xpublish_id: &str) -> Value {
-    let mut attrs = attributes(&decoded.attrs);
+    let mut attrs = attributes_json(&decoded.attrs, &[]);
     attrs.insert("_xpublish_id".to_owned(), xpublish_id.into());
     json!({
         "coords": variables(decoded.coords()),
@@ -36,11 +36,11 @@ pub(crate) fn info(group: &Group) -> Value {
             json!({
                 "type": name_of(&variable.dtype),
                 "dimensions": variable.dims,
-                "attributes": attributes(&variable.attrs),
+                "attributes": attributes_json(&variable.attrs, &[]),
             }),
         );
     }
-    json!({"dimensions": dimensions, "variables": variables, "global_attributes": attributes(&group.attrs)})
+    json!({"dimensions": dimensions, "variables": variables, "global_attributes": attributes_json(&group.attrs, &[])})
 }
 
 /// The same with decoded types and attributes.
@@ -52,7 +52,7 @@ pub(crate) fn decoded_info(decoded: &DecodedGroup) -> Value {
             let described = json!({
                 "type": variable.dtype,
                 "dimensions": variable.dims,
-                "attributes": attributes(&variable.attrs),
+                "attributes": attributes_json(&variable.attrs, &[]),
             });
             (variable.name.clone(), described)
         })
@@ -60,7 +60,7 @@ pub(crate) fn decoded_info(decoded: &DecodedGroup) -> Value {
     json!({
         "dimensions": dims(&decoded.dims),
         "variables": variables,
-        "global_attributes": attributes(&decoded.attrs),
+        "global_attributes": attributes_json(&decoded.attrs, &[]),
     })
 }
 
@@ -74,7 +74,10 @@ pub(crate) fn groups(root: &Group) -> Value {
 fn variables<'a>(variables: impl Iterator<Item = &'a DecodedVariable>) -> Map<String, Value> {
     let described = variables.map(|variable| {
         let DecodedVariable { name, dims, attrs, dtype, shape, .. } = variable;
-        (name.clone(), json!({"dims": dims, "attrs": attributes(attrs), "dtype": dtype, "shape": shape}))
+        (
+            name.clone(),
+            json!({"dims": dims, "attrs": attributes_json(attrs, &[]), "dtype": dtype, "shape": shape}),
+        )
     });
     described.collect()
 }

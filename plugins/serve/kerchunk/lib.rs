@@ -24,13 +24,19 @@
 //! A dataset with more than 2^20 references is refused with 422: clients read the document whole. The
 //! parquet tables have no such limit. Only chunks kept with the manifest are written into the document;
 //! derived ones point at the server, since making them could mean reading the archive.
+//!
+//! `?target=source` names files of this machine only as the configuration's `roots.NAME.map` says clients
+//! write them; without such a rule it is refused with 422.
 
 mod inline;
+mod kept;
 mod objects;
 mod parquet_tables;
 mod references;
+mod request;
 mod target;
 
+use std::ops::RangeInclusive;
 use std::sync::Arc;
 
 use axum::routing::get;
@@ -56,6 +62,11 @@ pub struct KerchunkSettings {
     pub record_size: u64,
 }
 
+impl KerchunkSettings {
+    /// How many rows a table may have: without one there are no references, and a table is made in memory.
+    pub const RECORD_SIZES: RangeInclusive<u64> = 1..=1_000_000;
+}
+
 impl Default for KerchunkSettings {
     fn default() -> Self {
         Self {
@@ -74,8 +85,10 @@ pub struct KerchunkPlugin {
 }
 
 impl KerchunkPlugin {
-    /// The plugin with its bounds.
-    pub fn new(settings: KerchunkSettings) -> Self {
+    /// The plugin with its bounds. A table has as many rows as [`KerchunkSettings::RECORD_SIZES`] allows.
+    pub fn new(mut settings: KerchunkSettings) -> Self {
+        let record_sizes = KerchunkSettings::RECORD_SIZES;
+        settings.record_size = settings.record_size.clamp(*record_sizes.start(), *record_sizes.end());
         Self { references: Arc::new(References::new(settings)) }
     }
 }
@@ -137,7 +150,7 @@ impl ServePlugin for KerchunkPlugin {
             Route {
                 path: "/kerchunk.parq/{*key}",
                 handler: get(move |request: parquet_tables::TableRequest| async move {
-                    parquet_tables::answer(&tables.settings, request).await
+                    parquet_tables::answer(&tables, request).await
                 }),
                 operations: vec![operation(
                     "A file of the dataset's kerchunk references as parquet tables",
@@ -151,6 +164,10 @@ impl ServePlugin for KerchunkPlugin {
                 operations: vec![operation("Bytes of a source object", vec![], "application/octet-stream")],
             },
         ]
+    }
+
+    fn cached_bytes(&self) -> Option<u64> {
+        Some(self.references.kept.used_bytes())
     }
 
     fn access_methods(&self, _manifest: &Manifest) -> Vec<AccessMethod> {

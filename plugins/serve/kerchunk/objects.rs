@@ -97,7 +97,7 @@ fn media_type(href: &str) -> &'static str {
 /// error after that breaks the connection off: never fewer bytes than promised that look complete.
 async fn body(app: AppState, manifest: Arc<Manifest>, number: u32, range: Range<u64>) -> Result<Body> {
     let first_end = range.end.min(range.start.saturating_add(PIECE_BYTES));
-    let first = app.reader.object_bytes(&manifest, number, range.start..first_end).await?;
+    let first = read(&app, &manifest, number, range.start..first_end).await?;
     if first_end == range.end {
         return Ok(Body::from(first));
     }
@@ -123,6 +123,17 @@ async fn piece(
         return Ok(None);
     }
     let end = left.end.min(left.start.saturating_add(PIECE_BYTES));
-    let bytes = app.reader.object_bytes(manifest, number, left.start..end).await?;
+    let bytes = read(app, manifest, number, left.start..end).await?;
     Ok(Some((bytes, (end, None))))
+}
+
+/// Reads bytes of an object. One that is not as it was indexed is reported to the catalog.
+async fn read(app: &AppState, manifest: &Manifest, number: u32, range: Range<u64>) -> Result<Bytes> {
+    let read = app.reader.object_bytes(manifest, number, range).await;
+    if let Err(error) = &read
+        && matches!(error.kind(), ErrorKind::Changed { .. } | ErrorKind::Lost)
+    {
+        app.catalog.suspect(manifest.id.as_str(), number);
+    }
+    read
 }

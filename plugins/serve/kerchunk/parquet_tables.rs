@@ -10,8 +10,8 @@ use std::sync::Arc;
 use axum::extract::FromRequestParts;
 use axum::response::Response;
 use bytes::Bytes;
+use http::Method;
 use http::request::Parts;
-use http::{HeaderMap, Method};
 use parquet::basic::{Compression, ConvertedType, LogicalType, Repetition, Type as PhysicalType, ZstdLevel};
 use parquet::data_type::{ByteArray, ByteArrayType, Int64Type};
 use parquet::errors::ParquetError;
@@ -21,14 +21,16 @@ use parquet::schema::types::{ColumnPath, Type};
 use serde_json::{Map, json};
 use thermocline_core::manifest::Manifest;
 use thermocline_core::{Error, Result};
-use thermocline_http::conditional::{Representation, respond};
-use thermocline_http::links::BaseUrl;
-use thermocline_http::{AppState, DatasetPath, OpenDataset, Problem};
+use thermocline_http::conditional::{content_tag, precondition, respond, respond_head};
+use thermocline_http::{AppState, DatasetPath, Problem};
 use thermocline_zarr::{Hierarchy, View, ZarrArray, ascii_json, chunk_key, metadata_documents};
-use thermocline_zarr_http::{Body, last_modified};
+use thermocline_zarr_http::Body;
 
 use crate::KerchunkSettings;
 use crate::inline::{InlineBudget, inline_bytes};
+use crate::kept::Part;
+use crate::references::References;
+use crate::request::ReferenceRequest;
 use crate::target::{Addresses, Pointer, Target};
 
 /// Media type of the tables.
@@ -36,11 +38,7 @@ pub(crate) const MEDIA_TYPE: &str = "application/vnd.apache.parquet";
 
 /// A request for a file of the layout.
 pub(crate) struct TableRequest {
-    app: AppState,
-    manifest: Arc<Manifest>,
-    base: BaseUrl,
-    method: Method,
-    headers: HeaderMap,
+    request: ReferenceRequest,
     key: String,
 }
 
@@ -48,44 +46,71 @@ impl FromRequestParts<AppState> for TableRequest {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, app: &AppState) -> Result<Self, Problem> {
-        let OpenDataset(manifest) = OpenDataset::from_request_parts(parts, app).await?;
+        let request = ReferenceRequest::from_request_parts(parts, app).await?;
         let DatasetPath(key) = DatasetPath::from_request_parts(parts, app).await?;
-        let base = BaseUrl::of(app, parts);
-        let (method, headers) = (parts.method.clone(), parts.headers.clone());
-        Ok(Self { app: Arc::clone(app), manifest, base, method, headers, key })
+        Ok(Self { request, key })
     }
 }
 
 /// Sends `.zmetadata` or a table.
-pub(crate) async fn answer(settings: &KerchunkSettings, request: TableRequest) -> Result<Response, Problem> {
+pub(crate) async fn answer(references: &References, asked: TableRequest) -> Result<Response, Problem> {
+    let TableRequest { request, key } = asked;
     let hierarchy = Hierarchy::of(&request.manifest, View::V2);
-    let (media_type, body) = match find(&hierarchy, &request.key, settings.record_size) {
+    let record_size = references.settings.record_size;
+    match find(&hierarchy, &key, record_size) {
         Some(File::Metadata) => {
-            ("application/json", metadata(&request.manifest, &hierarchy, settings.record_size).await?)
+            let made = metadata(&request.manifest, &hierarchy, record_size);
+            let body = references.kept.get_or_make(&request, Part::TableMetadata, made).await?;
+            Ok(request.respond("application/json", body))
         }
-        Some(File::Table { array, positions }) => {
-            (MEDIA_TYPE, table(settings, &request, array, positions).await?)
+        Some(File::Table { array, number, positions }) => {
+            answer_table(references, &request, array, (number, positions)).await
         }
         None => {
-            let (key, id) = (&request.key, &request.manifest.id);
-            return Err(Problem::not_found(format!(
-                "Key '{key}' not found in the references of dataset '{id}'"
-            )));
+            let id = &request.manifest.id;
+            Err(Problem::not_found(format!("Key '{key}' not found in the references of dataset '{id}'")))
         }
-    };
-    let representation = Representation {
-        media_type,
-        etag: body.etag,
-        modified: last_modified(&request.manifest),
-        max_age: request.app.config.metadata_max_age,
-    };
+    }
+}
+
+/// Sends a table; makes it only if its bytes are asked for.
+async fn answer_table(
+    references: &References,
+    request: &ReferenceRequest,
+    array: &ZarrArray,
+    (number, positions): (u64, Range<u64>),
+) -> Result<Response, Problem> {
+    let part = Part::Table { path: array.path.clone(), number };
+    let etag = table_tag(&references.settings, request, &array.path, number);
+    let representation = request.representation(MEDIA_TYPE, etag);
+    if let Some(response) = precondition(&request.headers, &representation) {
+        return Ok(response);
+    }
+    if request.method == Method::HEAD {
+        let kept = references.kept.get(request, &part).await;
+        let len_bytes = kept.map(|body| body.bytes.len() as u64);
+        return Ok(respond_head(&request.headers, &representation, len_bytes));
+    }
+    let made = table(&references.settings, request, array, positions);
+    let body = references.kept.get_or_make(request, part, made).await?;
     Ok(respond(&request.method, &request.headers, &representation, body.bytes))
+}
+
+/// The entity tag of a table: a hash of all that determines its bytes, known before they are made.
+fn table_tag(settings: &KerchunkSettings, request: &ReferenceRequest, path: &str, number: u64) -> String {
+    let KerchunkSettings { inline_chunk_bytes, inline_document_bytes, record_size, .. } = settings;
+    let determined_by = (
+        (env!("CARGO_PKG_VERSION"), &request.manifest.revision.0, &request.base.0),
+        (path, number, record_size),
+        (inline_chunk_bytes, inline_document_bytes, request.app.config.serve_objects),
+    );
+    content_tag(format!("{determined_by:?}").as_bytes())
 }
 
 /// A file of the layout.
 enum File<'h> {
     Metadata,
-    Table { array: &'h ZarrArray, positions: Range<u64> },
+    Table { array: &'h ZarrArray, number: u64, positions: Range<u64> },
 }
 
 fn find<'h>(hierarchy: &'h Hierarchy, key: &str, record_size: u64) -> Option<File<'h>> {
@@ -100,7 +125,7 @@ fn find<'h>(hierarchy: &'h Hierarchy, key: &str, record_size: u64) -> Option<Fil
     if start >= array.grid.n_chunks().max(1) {
         return None;
     }
-    Some(File::Table { array, positions: start..start.checked_add(record_size)? })
+    Some(File::Table { array, number, positions: start..start.checked_add(record_size)? })
 }
 
 fn number_of(name: &str) -> Option<u64> {
@@ -148,15 +173,15 @@ impl Rows {
 
 async fn table(
     settings: &KerchunkSettings,
-    request: &TableRequest,
+    request: &ReferenceRequest,
     array: &ZarrArray,
     positions: Range<u64>,
 ) -> Result<Body> {
-    let TableRequest { app, manifest, base, .. } = request;
+    let ReferenceRequest { app, manifest, base, .. } = request;
     let variable = array.variable(&manifest.dataset);
     let variable =
         variable.ok_or_else(|| Error::internal(format!("array {:?} has no variable", array.path)))?;
-    let addresses = Addresses::new(app, base, manifest, Target::Server);
+    let addresses = Addresses::new(app, base, manifest, Target::Server)?;
     let own_url = addresses.array(&array.path);
     let mut budget = InlineBudget::new(settings.inline_chunk_bytes, settings.inline_document_bytes);
     let mut rows = Rows::default();

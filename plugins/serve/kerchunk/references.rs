@@ -9,31 +9,26 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use http::request::Parts;
-use http::{HeaderMap, Method};
-use moka::future::Cache;
 use serde_json::Value;
 use thermocline_core::manifest::Manifest;
 use thermocline_core::read::ChunkLocation;
 use thermocline_core::{Error, ErrorKind, Result};
-use thermocline_http::conditional::{Representation, respond};
-use thermocline_http::links::BaseUrl;
-use thermocline_http::{App, AppState, OpenDataset, Problem, find_group};
+use thermocline_http::query::Query;
+use thermocline_http::{App, AppState, Problem, find_group};
 use thermocline_zarr::{
     DocumentKind, Hierarchy, Node, View, ZarrArray, ascii_json, chunk_key, document, metadata_documents,
 };
-use thermocline_zarr_http::{Body, last_modified};
+use thermocline_zarr_http::Body;
 
 use crate::KerchunkSettings;
 use crate::inline::{InlineBudget, inline_bytes};
+use crate::kept::{Kept, Part};
+use crate::request::ReferenceRequest;
 use crate::target::{Addresses, Pointer, Target};
 
 /// A request for a reference document.
 pub(crate) struct DocumentRequest {
-    app: AppState,
-    manifest: Arc<Manifest>,
-    base: BaseUrl,
-    method: Method,
-    headers: HeaderMap,
+    request: ReferenceRequest,
     /// Path of the group that is the root of the references.
     group: String,
     target: Target,
@@ -43,88 +38,45 @@ impl FromRequestParts<AppState> for DocumentRequest {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, app: &AppState) -> Result<Self, Problem> {
-        let OpenDataset(manifest) = OpenDataset::from_request_parts(parts, app).await?;
-        let query = parts.uri.query().unwrap_or_default();
-        let group = parameter(query, "group").unwrap_or_default().trim_matches('/').to_owned();
-        let target = match parameter(query, "target").as_deref() {
+        let request = ReferenceRequest::from_request_parts(parts, app).await?;
+        let query = Query::of(parts);
+        let group = query.value("group").unwrap_or_default().trim_matches('/').to_owned();
+        let target = match query.value("target") {
             None => Target::default(),
-            Some(name) => Target::of_name(name).ok_or_else(|| {
+            Some(name) => Target::of_name(&name).ok_or_else(|| {
                 Problem::invalid_input(format!("'{name}' is no target of references"))
                     .with_allowed(Target::NAMES)
             })?,
         };
-        find_group(&manifest, &group)?;
-        Ok(Self {
-            app: Arc::clone(app),
-            manifest,
-            base: BaseUrl::of(app, parts),
-            method: parts.method.clone(),
-            headers: parts.headers.clone(),
-            group,
-            target,
-        })
+        find_group(&request.manifest, &group)?;
+        Ok(Self { request, group, target })
     }
-}
-
-/// The value of a parameter, decoded.
-fn parameter(query: &str, name: &str) -> Option<String> {
-    let pair = query.split('&').find_map(|pair| pair.strip_prefix(name)?.strip_prefix('='))?;
-    let spaced = pair.replace('+', " ");
-    Some(percent_encoding::percent_decode_str(&spaced).decode_utf8_lossy().into_owned())
-}
-
-/// What determines a document.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-struct DocumentKey {
-    dataset: String,
-    revision: String,
-    base: String,
-    group: String,
-    target: Target,
 }
 
 /// Makes reference documents and keeps them.
 pub(crate) struct References {
     pub(crate) settings: KerchunkSettings,
-    documents: Cache<DocumentKey, Body>,
+    pub(crate) kept: Kept,
 }
 
 impl References {
     /// Nothing kept yet.
     pub(crate) fn new(settings: KerchunkSettings) -> Self {
-        let weigh = |_: &DocumentKey, body: &Body| u32::try_from(body.bytes.len() + 256).unwrap_or(u32::MAX);
-        let documents = Cache::builder().max_capacity(settings.cache_bytes).weigher(weigh).build();
-        Self { settings, documents }
+        Self { kept: Kept::new(settings.cache_bytes), settings }
     }
 
     /// Sends the reference document.
     pub(crate) async fn answer(&self, request: DocumentRequest) -> Result<Response, Problem> {
-        let body = self.document(&request).await?;
-        let representation = Representation {
-            media_type: "application/json",
-            etag: body.etag,
-            modified: last_modified(&request.manifest),
-            max_age: request.app.config.metadata_max_age,
-        };
-        Ok(respond(&request.method, &request.headers, &representation, body.bytes))
-    }
-
-    async fn document(&self, request: &DocumentRequest) -> Result<Body> {
-        let key = DocumentKey {
-            dataset: request.manifest.id.as_str().to_owned(),
-            revision: request.manifest.revision.0.clone(),
-            base: request.base.0.clone(),
-            group: request.group.clone(),
-            target: request.target,
-        };
-        let made = self.documents.try_get_with(key, self.make(request)).await;
-        made.map_err(|error: Arc<Error>| Error::new(error.kind(), error.to_string()))
+        let part = Part::Document { group: request.group.clone(), target: request.target };
+        let body = self.kept.get_or_make(&request.request, part, self.make(&request)).await?;
+        Ok(request.request.respond("application/json", body))
     }
 
     async fn make(&self, request: &DocumentRequest) -> Result<Body> {
-        let DocumentRequest { app, manifest, group, .. } = request;
+        let DocumentRequest { request: ReferenceRequest { app, manifest, base, .. }, group, target } =
+            request;
         let hierarchy = Hierarchy::of(manifest, View::V2);
-        let addresses = Addresses::new(app, &request.base, manifest, request.target);
+        let addresses = Addresses::new(app, base, manifest, *target)?;
         let mut budget =
             InlineBudget::new(self.settings.inline_chunk_bytes, self.settings.inline_document_bytes);
         let mut arrays = Vec::new();

@@ -2,8 +2,9 @@
 
 use thermocline_core::manifest::Manifest;
 use thermocline_core::read::ChunkLocation;
-use thermocline_http::App;
+use thermocline_core::{Error, ErrorKind, Result};
 use thermocline_http::links::{self, BaseUrl};
+use thermocline_http::{AddressRule, App};
 
 /// Where references to stored bytes point.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
@@ -56,18 +57,25 @@ pub(crate) enum Pointer<'a> {
 
 impl Addresses {
     /// The addresses that clients of `base` can reach.
-    pub(crate) fn new(app: &App, base: &BaseUrl, manifest: &Manifest, target: Target) -> Self {
+    ///
+    /// # Errors
+    /// [`ErrorKind::Refused`] where objects lie on this machine and no rule says how clients reach them.
+    pub(crate) fn new(app: &App, base: &BaseUrl, manifest: &Manifest, target: Target) -> Result<Self> {
         let dataset = base.dataset(manifest.id.as_str());
         let objects = &manifest.dataset.objects;
         let objects = match target {
-            Target::Source => objects.iter().map(|object| source_url(&object.href)).collect(),
+            Target::Source => {
+                let rules = &app.config.address_map;
+                let urls = objects.iter().map(|object| source_url(&object.href, rules));
+                urls.collect::<Option<_>>().ok_or_else(|| without_rule(manifest))?
+            }
             Target::Server if app.config.serve_objects => {
                 (0..objects.len()).map(|number| format!("{dataset}/objects/{number}")).collect()
             }
             Target::Server => Vec::new(),
         };
         // Not below `/kerchunk/`: fsspec would take the document for a directory.
-        Self { objects, store: format!("{dataset}/zarr-v2") }
+        Ok(Self { objects, store: format!("{dataset}/zarr-v2") })
     }
 
     /// What a reference to a chunk at `location` says.
@@ -91,9 +99,30 @@ impl Addresses {
     }
 }
 
-/// A path of this machine as a URL; URLs stay as they are.
-fn source_url(href: &str) -> String {
-    if href.starts_with('/') { format!("file://{href}") } else { href.to_owned() }
+/// The URL by which clients reach an object: by the rule with the longest place that holds it. Without one
+/// a URL stays as it is, and a path of this machine has none.
+fn source_url(href: &str, rules: &[AddressRule]) -> Option<String> {
+    let fitting = rules.iter().filter_map(|rule| Some((rule, rule.rest_of(href)?)));
+    let Some((rule, rest)) = fitting.max_by_key(|(rule, _)| rule.to.len()) else {
+        return href.contains("://").then(|| href.to_owned());
+    };
+    let from = rule.from.trim_end_matches('/');
+    Some(match from.split_once("://") {
+        // Only web addresses are encoded; fsspec takes others as they stand.
+        Some(("http" | "https", _)) => format!("{from}{}", links::path(rest)),
+        Some(_) => format!("{from}{rest}"),
+        None => format!("file://{from}{rest}"),
+    })
+}
+
+fn without_rule(manifest: &Manifest) -> Error {
+    let message = format!(
+        "objects of dataset '{}' are files of the server, and its configuration does not say how clients \
+         reach them: add map = [{{from = \"what clients write\", to = \"the folder\"}}] to their root, \
+         [roots.NAME], or ask without target=source",
+        manifest.id
+    );
+    Error::new(ErrorKind::Refused, message)
 }
 
 #[cfg(test)]
@@ -112,8 +141,22 @@ mod tests {
     }
 
     #[test]
-    fn local_objects_become_file_urls() {
-        assert_eq!(source_url("/data/a.nc"), "file:///data/a.nc");
-        assert_eq!(source_url("s3://bucket/a.nc"), "s3://bucket/a.nc");
+    fn objects_have_the_addresses_that_clients_know() {
+        let rule = |from: &str, to: &str| AddressRule { from: from.into(), to: to.into() };
+        let rules = [
+            rule("/eodc/products", "/mnt/eodc"),
+            rule("https://data.example/cmip6/", "/mnt/eodc/cmip6"),
+            rule("s3://public", "s3://internal/bucket"),
+        ];
+        for (href, url) in [
+            ("/mnt/eodc/a b.nc", Some("file:///eodc/products/a b.nc")),
+            ("/mnt/eodc/cmip6/a b.nc", Some("https://data.example/cmip6/a%20b.nc")),
+            ("/mnt/eodc-2/a.nc", None),
+            ("/other/a.nc", None),
+            ("s3://internal/bucket/a b.nc", Some("s3://public/a b.nc")),
+            ("s3://other/a.nc", Some("s3://other/a.nc")),
+        ] {
+            assert_eq!(source_url(href, &rules).as_deref(), url, "{href}");
+        }
     }
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
-use thermocline_http::HttpConfig;
+use thermocline_http::{AddressRule, HttpConfig};
 use thermocline_model::{ArrayBytes, Attribute, ByteOrder, DataType, Number, NumberType};
 use thermocline_testkit::{TestServer, ToyChunk, ToyDataset, toy_variable};
 
@@ -90,12 +90,57 @@ async fn a_group_becomes_the_root_of_its_references() {
 }
 
 #[tokio::test]
-async fn references_can_point_at_the_source() {
-    let server = server().await;
+async fn references_to_the_source_have_the_addresses_that_clients_know() {
+    let rule = AddressRule { from: "s3://public/data".into(), to: "/".into() };
+    let config = HttpConfig { address_map: vec![rule], ..HttpConfig::default() };
+    let server = server_with(KerchunkSettings::default(), config).await;
     let refs = references(&server, "kerchunk?target=source").await;
     let path = server.file("toy").canonicalize().unwrap();
-    assert_eq!(refs["tas/0"][0], json!(format!("file://{}", path.display())));
+    assert_eq!(refs["tas/0"][0], json!(format!("s3://public/data{}", path.display())));
     assert_eq!(server.get("/datasets/toy/kerchunk?target=moon").await.unwrap().status, 400);
+}
+
+#[tokio::test]
+async fn paths_of_the_archive_are_not_told_without_a_rule() {
+    let server = server().await;
+    let answer = server.get("/datasets/toy/kerchunk?target=source").await.unwrap();
+    assert_eq!(answer.status, 422);
+    assert!(answer.text().contains("roots.NAME"), "it says how to allow it: {}", answer.text());
+    assert!(!answer.text().contains(server.file("toy").to_str().unwrap()), "{}", answer.text());
+}
+
+#[tokio::test]
+async fn a_table_is_made_only_when_its_bytes_are_asked_for() {
+    let server = server().await;
+    let path = "/datasets/toy/kerchunk.parq/tas/refs.0.parq";
+    let head = server.send("HEAD", path, &[]).await.unwrap();
+    assert_eq!((head.status.as_u16(), head.header("content-length")), (200, None), "nothing was made yet");
+    let etag = head.header("etag").unwrap().to_owned();
+    let same = server.send("GET", path, &[("if-none-match", &etag)]).await.unwrap();
+    assert_eq!(same.status, 304);
+    assert_eq!(server.send("HEAD", path, &[]).await.unwrap().header("content-length"), None);
+    let whole = server.get(path).await.unwrap();
+    assert_eq!(whole.header("etag"), Some(etag.as_str()));
+    let len_bytes = whole.body.len().to_string();
+    let head = server.send("HEAD", path, &[]).await.unwrap();
+    assert_eq!(head.header("content-length"), Some(len_bytes.as_str()), "it is kept");
+    let part = server.send("GET", path, &[("range", "bytes=-4"), ("if-range", &etag)]).await.unwrap();
+    assert_eq!((part.status.as_u16(), part.text().as_str()), (206, "PAR1"));
+    let other = server.get("/datasets/toy/kerchunk.parq/gaps/refs.0.parq").await.unwrap();
+    assert_ne!(other.header("etag"), Some(etag.as_str()));
+}
+
+#[tokio::test]
+async fn a_changed_object_is_looked_at_at_once() {
+    let server = server().await;
+    let path = "/datasets/toy/objects/0";
+    let before = server.get(path).await.unwrap();
+    let file = std::fs::File::options().write(true).open(server.file("toy")).unwrap();
+    file.set_modified(std::time::UNIX_EPOCH).unwrap();
+    assert_eq!(server.get(path).await.unwrap().status, 503, "not what was indexed");
+    let after = server.get(path).await.unwrap();
+    assert_eq!((after.status.as_u16(), &after.body), (200, &before.body));
+    assert_ne!(after.header("etag"), before.header("etag"));
 }
 
 #[tokio::test]

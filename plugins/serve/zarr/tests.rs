@@ -196,6 +196,40 @@ async fn propfind_lists_what_the_page_lists_with_sizes() {
 }
 
 #[tokio::test]
+async fn a_webdav_listing_is_whole_or_refused() {
+    for (max_listed_chunks, path, depth, status) in [
+        (3, "zarr-v2/tas", "1", 413),
+        (4, "zarr-v2/tas", "1", 207),
+        (1, "zarr-v2", "1", 207),
+        (1, "zarr-v3/tas/c/0", "1", 413),
+        (2, "zarr-v3/tas/c/0", "1", 207),
+        (1, "zarr-v2/tas", "0", 207),
+        (10_000, "zarr-v2", "infinity", 207),
+        (22, "zarr-v2", "infinity", 413),
+        (4, "zarr-v2", "infinity", 413),
+        (22, "zarr-v2/tas", "Infinity", 207),
+        (22, "zarr-v2", "2", 400),
+    ] {
+        let config = HttpConfig { max_listed_chunks, ..HttpConfig::default() };
+        let plugins: Vec<Arc<dyn ServePlugin>> = vec![Arc::new(ZarrPlugin)];
+        let server = TestServer::start(vec![("toy", toy())], plugins, config).await.unwrap();
+        let path = format!("/datasets/toy/{path}");
+        let listed = server.send("PROPFIND", &path, &[("depth", depth)]).await.unwrap();
+        assert_eq!(listed.status.as_u16(), status, "{max_listed_chunks} {path} {depth}: {}", listed.text());
+    }
+}
+
+#[tokio::test]
+async fn a_page_lists_up_to_the_limit_and_says_so() {
+    let config = HttpConfig { max_listed_chunks: 2, ..HttpConfig::default() };
+    let plugins: Vec<Arc<dyn ServePlugin>> = vec![Arc::new(ZarrPlugin)];
+    let server = TestServer::start(vec![("toy", toy())], plugins, config).await.unwrap();
+    let page = server.get("/datasets/toy/zarr-v2/tas").await.unwrap().text();
+    assert!(page.contains("/tas/0.1\"") && !page.contains("/tas/1.0\""), "{page}");
+    assert!(page.contains("2 more places for chunks are not listed"), "{page}");
+}
+
+#[tokio::test]
 async fn the_core_view_decodes_what_is_no_core_codec() {
     let node = document("zarr-core/ocean/odd%20name/zarr.json").await;
     let names: Vec<&str> =

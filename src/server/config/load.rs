@@ -199,6 +199,7 @@ impl Config {
         for (name, root) in &mut self.roots {
             root.complete(name, &known, check);
         }
+        self.plugins.complete(check);
     }
 }
 

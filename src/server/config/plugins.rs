@@ -7,7 +7,14 @@ use serde::{Deserialize, Serialize};
 use thermocline_serve_kerchunk::KerchunkSettings;
 
 use super::layers::Layers;
+use super::load::Check;
 use super::units::{Size, Span};
+
+/// Most keys that a listing may have: it is one text in memory.
+const MOST_LISTED: u64 = 1_000_000;
+
+/// Most references that a document may have: it is one text in memory.
+const MOST_REFERENCES: u64 = 1 << 24;
 
 /// The plugins, each by its id. A format and a protocol of one name share the section.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -122,6 +129,24 @@ impl Default for OtherPluginConfig {
 }
 
 impl PluginsConfig {
+    pub(super) fn complete(&self, check: &mut Check<'_>) {
+        let ranges = [
+            (["plugins", "zarr", "max_listed_chunks"], self.zarr.max_listed_chunks, 1..=MOST_LISTED),
+            (["plugins", "kerchunk", "max_references"], self.kerchunk.max_references, 1..=MOST_REFERENCES),
+            (
+                ["plugins", "kerchunk", "record_size"],
+                self.kerchunk.record_size,
+                KerchunkSettings::RECORD_SIZES,
+            ),
+        ];
+        for (key, value, range) in ranges {
+            if !range.contains(&value) {
+                let message = format!("is {value}, must be {} to {}", range.start(), range.end());
+                check.mistake(&key, message);
+            }
+        }
+    }
+
     /// Whether the plugin of that id is switched on.
     pub fn is_enabled(&self, id: &str) -> bool {
         match id {
@@ -148,4 +173,26 @@ pub(super) fn take_private(layers: &mut Layers, ids: &[&str]) -> BTreeMap<String
         }
     }
     found
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::config::{Surroundings, load};
+
+    #[test]
+    fn numbers_out_of_their_range_are_mistakes() {
+        let variable = |key: &str, value: &str| (format!("THERMOCLINE__PLUGINS__{key}"), value.to_owned());
+        let home = ("HOME".to_owned(), "/h".to_owned());
+        for (key, value, is_good) in [
+            ("KERCHUNK__RECORD_SIZE", "0", false),
+            ("KERCHUNK__RECORD_SIZE", "1", true),
+            ("KERCHUNK__RECORD_SIZE", "1000001", false),
+            ("KERCHUNK__MAX_REFERENCES", "0", false),
+            ("ZARR__MAX_LISTED_CHUNKS", "0", false),
+        ] {
+            let variables = [home.clone(), variable(key, value)].into();
+            let loaded = load(&Surroundings { variables, ..Surroundings::default() }, None, &[], &[]);
+            assert_eq!(loaded.is_ok(), is_good, "{key} = {value}");
+        }
+    }
 }

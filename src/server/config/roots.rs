@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use thermocline_http::AddressRule;
 
 use super::load::Check;
 
@@ -33,6 +34,22 @@ pub struct RootConfig {
     pub region: Option<String>,
     /// Puts the bucket into the host name instead of the path. Off: the other form works everywhere.
     pub virtual_host: bool,
+    /// How users name what lies below this root: `from` is their path or address, `to` is ours. Kerchunk
+    /// references to the source objects (`?target=source`) say what users write; files of this machine that no
+    /// rule names are not given out.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schemars(example = &[AddressRuleConfig { from: "/eodc/products".into(), to: "/archive/cmip6".into() }])]
+    pub map: Vec<AddressRuleConfig>,
+}
+
+/// One place under two names.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct AddressRuleConfig {
+    /// What users write: a path where they have mounted the place, or a URL.
+    pub from: String,
+    /// The root or what lies below it, as this server names it.
+    pub to: String,
 }
 
 impl RootConfig {
@@ -49,9 +66,26 @@ impl RootConfig {
             (None, None) => check.mistake(&["roots", name], "names neither `path` nor `url`"),
             (Some(_), Some(_)) => check.mistake(&["roots", name, "url"], "one of `path` and `url`, not both"),
         }
+        self.check_map(name, check);
         if let Some(wanted) = self.credentials.as_ref().filter(|wanted| !credentials.contains(wanted)) {
             let message = format!("no [credentials.{wanted}] is configured");
             check.mistake(&["roots", name, "credentials"], message);
+        }
+    }
+
+    fn check_map(&self, name: &str, check: &mut Check<'_>) {
+        let path = self.path.as_ref().map(|path| path.to_string_lossy());
+        let own = path.as_deref().or(self.url.as_deref()).unwrap_or_default();
+        let root = AddressRule { from: String::new(), to: own.to_owned() };
+        for rule in &self.map {
+            if root.rest_of(&format!("{}/", rule.to)).is_none() {
+                let message = format!("`to` is \"{}\", which does not lie below the root {own}", rule.to);
+                check.mistake(&["roots", name, "map"], message);
+            }
+            if !rule.from.starts_with('/') && !rule.from.contains("://") {
+                let message = format!("`from` is \"{}\", neither an absolute path nor a URL", rule.from);
+                check.mistake(&["roots", name, "map"], message);
+            }
         }
     }
 
@@ -63,6 +97,34 @@ impl RootConfig {
                 "\"{url}\" is not an address such as \"s3://bucket/prefix\" or \"https://host/path\""
             );
             check.mistake(&["roots", name, "url"], message);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::config::{Surroundings, load};
+
+    #[test]
+    fn a_rule_maps_what_users_write_to_a_place_below_the_root() {
+        let dir = tempfile::tempdir().unwrap();
+        let (file, root) = (dir.path().join("thermocline.toml"), dir.path().display());
+        let surroundings =
+            Surroundings { variables: [("HOME".into(), "/h".into())].into(), working_dir: dir.path().into() };
+        for (from, to, mistake) in [
+            ("/eodc", format!("{root}"), None),
+            ("https://data.example", format!("{root}/cmip6"), None),
+            ("/eodc", format!("{root}-2"), Some("does not lie below the root")),
+            ("eodc", format!("{root}"), Some("neither an absolute path nor a URL")),
+        ] {
+            let rule = format!("[{{from = \"{from}\", to = \"{to}\"}}]");
+            std::fs::write(&file, format!("[roots.a]\npath = \"{root}\"\nmap = {rule}\n")).unwrap();
+            let mistakes =
+                load(&surroundings, Some(&file), &[], &[]).err().map(|mistakes| mistakes.to_string());
+            match mistake {
+                None => assert_eq!(mistakes, None),
+                Some(mistake) => assert!(mistakes.is_some_and(|found| found.contains(mistake)), "{rule}"),
+            }
         }
     }
 }

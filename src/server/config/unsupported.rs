@@ -18,7 +18,6 @@ const UNSUPPORTED: &[&str] = &[
     "state.cache_size",
     "state.cache_high",
     "state.cache_low",
-    "roots.*.map",
     "roots.*.follow_symlinks",
     "limits.per_client",
     "plugins.plot",

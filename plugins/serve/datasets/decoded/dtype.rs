@@ -2,7 +2,8 @@
 
 use std::fmt;
 
-use thermocline_model::{Attribute, Attributes, ByteOrder, DataType, NumberType};
+use thermocline_model::{Attribute, Attributes, DataType, NumberType};
+use thermocline_zarr::v2_dtype;
 
 /// A numpy type in native byte order.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -194,25 +195,9 @@ pub(crate) fn name_of(dtype: &DataType) -> String {
     }
 }
 
-/// Type with its byte order, as numpy writes it: `<f4`, `|S4`, `|O`.
+/// Type with its byte order, as numpy writes it: `<f4`, `|S4`, `|O`; of a compound type its members.
 pub(crate) fn typestr(dtype: &DataType) -> String {
-    let order = match dtype.byte_order() {
-        Some(ByteOrder::Little) => '<',
-        Some(ByteOrder::Big) => '>',
-        None => '|',
-    };
-    match dtype {
-        DataType::Bool => "|b1".to_owned(),
-        DataType::Int { size, .. } => format!("{order}i{size}"),
-        DataType::UInt { size, .. } => format!("{order}u{size}"),
-        DataType::Float { size, .. } => format!("{order}f{size}"),
-        DataType::Char => "|S1".to_owned(),
-        DataType::FixedString { len, .. } => format!("|S{len}"),
-        DataType::String => "|O".to_owned(),
-        DataType::Compound { fields, .. } => {
-            let fields =
-                fields.iter().map(|field| format!("('{}', '{}')", field.name, typestr(&field.dtype)));
-            format!("[{}]", fields.collect::<Vec<_>>().join(", "))
-        }
-    }
+    let DataType::Compound { fields, .. } = dtype else { return v2_dtype(dtype) };
+    let fields = fields.iter().map(|field| format!("('{}', '{}')", field.name, typestr(&field.dtype)));
+    format!("[{}]", fields.collect::<Vec<_>>().join(", "))
 }

@@ -1,6 +1,5 @@
 //! A dataset as text, in the manner of xarray, with how each variable is served.
 
-use std::collections::HashSet;
 use std::fmt::Write;
 use std::sync::Arc;
 
@@ -8,6 +7,7 @@ use bytesize::ByteSize;
 use thermocline_core::manifest::Manifest;
 use thermocline_core::read::{Reader, Route};
 use thermocline_model::{Attribute, Attributes, ByteOrder, DataType, Group, Number, Variable, Verification};
+use thermocline_serve_datasets::coordinate_names;
 use thermocline_zarr::{Hierarchy, View, codec_names};
 
 /// Longest value of an attribute that is shown, in characters.
@@ -18,6 +18,9 @@ pub(super) async fn repr(manifest: &Arc<Manifest>, reader: &Reader) -> String {
     let dataset = &manifest.dataset;
     let n_bytes: u64 = dataset.objects.iter().map(|object| object.len_bytes).sum();
     let mut text = format!("<dataset {}> {}, {}\n", manifest.id, manifest.format, ByteSize::b(n_bytes));
+    if let Some(title) = manifest.title() {
+        let _ = writeln!(text, "{}", title.replace('\n', " "));
+    }
     let mut groups = Vec::new();
     dataset.root.visit(&mut |path, group| groups.push((path.to_owned(), group)));
     let n_groups = groups.len();
@@ -57,7 +60,7 @@ async fn write_group(
     let _ = writeln!(text, "Dimensions:  ({})", dims.collect::<Vec<_>>().join(", "));
     let coordinates = coordinate_names(group);
     let (coords, data): (Vec<_>, Vec<_>) =
-        group.variables.iter().partition(|variable| is_coordinate(variable, &coordinates));
+        group.variables.iter().partition(|variable| coordinates.contains(&variable.name));
     for (title, variables) in [("Coordinates:", coords), ("Data variables:", data)] {
         if variables.is_empty() {
             continue;
@@ -70,17 +73,6 @@ async fn write_group(
         }
     }
     write_attributes(text, &group.attrs);
-}
-
-/// Names that the variables' `coordinates` attributes list.
-fn coordinate_names(group: &Group) -> HashSet<String> {
-    let listed = group.variables.iter().filter_map(|variable| variable.attrs.text("coordinates"));
-    let listed = listed.chain(group.attrs.text("coordinates"));
-    listed.flat_map(str::split_whitespace).map(str::to_owned).collect()
-}
-
-fn is_coordinate(variable: &Variable, names: &HashSet<String>) -> bool {
-    is_index(variable) || names.contains(&variable.name)
 }
 
 fn is_index(variable: &Variable) -> bool {
