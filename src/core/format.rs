@@ -5,7 +5,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use thermocline_model::{ArrayBytes, ChunkTable, DataType, Dataset, Object, Variable};
+use thermocline_model::{ArrayBytes, ChunkTable, DataType, Dataset, Object, ObjectIdentity, Variable};
 
 use crate::Result;
 
@@ -48,6 +48,24 @@ pub trait OpenOther: Send + Sync {
         }
         Ok(objects)
     }
+}
+
+/// Identity of an object that is named but cannot be opened.
+const MISSING: &str = "missing";
+
+/// An object that another one names and that cannot be opened: listed among a dataset's objects, it makes
+/// the catalog index the dataset again when it arrives. `name` counts from the directory of `beside`.
+pub fn missing_object(beside: &str, name: &str) -> Object {
+    let name = name.strip_prefix("file://").unwrap_or(name);
+    let is_absolute = name.starts_with('/') || name.contains("://");
+    let directory = beside.rsplit_once('/').map_or("", |(directory, _)| directory);
+    let href = if is_absolute { name.to_owned() } else { format!("{directory}/{name}") };
+    Object { href, len_bytes: 0, identity: ObjectIdentity::ETag(MISSING.to_owned()) }
+}
+
+/// True for an object that could not be opened when it was indexed.
+pub fn is_missing(object: &Object) -> bool {
+    object.len_bytes == 0 && matches!(&object.identity, ObjectIdentity::ETag(etag) if etag == MISSING)
 }
 
 /// What a format is asked to read: an object, or a directory that is one dataset.

@@ -1,8 +1,5 @@
 //! What a file says of one array: type, shape, layout, filters, fill value.
 
-use std::sync::Arc;
-
-use thermocline_core::format::{OpenOther, ReadAt};
 use thermocline_core::{Error, Result};
 
 use crate::cursor::Cursor;
@@ -176,9 +173,4 @@ impl Array {
         }
         Ok(pieces)
     }
-}
-
-/// Opens another file that this one names, relative to it.
-pub(crate) fn open_other(others: &dyn OpenOther, name: &str) -> Result<Option<Arc<dyn ReadAt>>> {
-    others.open(name)
 }

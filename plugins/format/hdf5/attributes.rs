@@ -13,7 +13,7 @@ use crate::datatype::{Class, Datatype};
 use crate::file::File;
 use crate::global_heap::HeapId;
 use crate::header::{ObjectHeader, kind};
-use crate::mapping::leaves;
+use crate::mapping::{Dialect, leaves};
 use crate::messages::Dataspace;
 use crate::storage::is_fault_of_file;
 
@@ -29,10 +29,31 @@ const MACHINERY: [&str; 8] = [
     "_NCProperties",
 ];
 
+/// Attributes without which values are decoded to other ones: a variable that lacks one of them for damage
+/// must not be served.
+///
+/// # Source
+/// CF Conventions 1.11, sections 2.5.1, 3.1, 4.4 and 8.1; netCDF Users Guide, appendix A.
+const DECODING: [&str; 12] = [
+    "_FillValue",
+    "missing_value",
+    "scale_factor",
+    "add_offset",
+    "units",
+    "calendar",
+    "_Unsigned",
+    "_Encoding",
+    "valid_range",
+    "valid_min",
+    "valid_max",
+    "dtype",
+];
+
 /// An attribute as it is stored.
 #[derive(Debug, Clone)]
 pub(crate) struct RawAttribute {
-    pub(crate) name: String,
+    /// Its name; `None` if not even that can be read.
+    pub(crate) name: Option<String>,
     /// Its value, or why it cannot be read.
     pub(crate) value: std::result::Result<RawValue, String>,
 }
@@ -58,7 +79,21 @@ impl RawValue {
     }
 }
 
+impl RawAttribute {
+    /// Attributes of which nothing can be read, not even how many they are.
+    fn unreadable(error: &Error) -> Self {
+        Self { name: None, value: Err(error.to_string()) }
+    }
+
+    fn is_called(&self, name: &str) -> bool {
+        self.name.as_deref() == Some(name)
+    }
+}
+
 /// All attributes of an object, in the order of creation where the file keeps it.
+///
+/// # Errors
+/// Those of stores that do not answer: what is damaged is among the attributes.
 pub(crate) fn read_attributes(file: &File, header: &ObjectHeader) -> Result<Vec<RawAttribute>> {
     let mut found: Vec<(Option<u64>, RawAttribute)> = Vec::new();
     for message in header.all(kind::ATTRIBUTE) {
@@ -67,8 +102,14 @@ pub(crate) fn read_attributes(file: &File, header: &ObjectHeader) -> Result<Vec<
         found.push((message.order.map(u64::from), keep(attribute)?));
     }
     if let Some(message) = header.find(kind::ATTRIBUTE_INFO) {
-        let body = file.body(message)?;
-        dense_attributes(file, &mut Cursor::new(&body, file.sizes()), &mut found)?;
+        let body = file.body(message);
+        let dense =
+            body.and_then(|body| dense_attributes(file, &mut Cursor::new(&body, file.sizes()), &mut found));
+        match dense {
+            Ok(()) => {}
+            Err(error) if is_fault_of_file(&error) => found.push((None, RawAttribute::unreadable(&error))),
+            Err(error) => return Err(error),
+        }
     }
     if header.tracks_attribute_order {
         found.sort_by_key(|(order, _)| *order);
@@ -79,11 +120,8 @@ pub(crate) fn read_attributes(file: &File, header: &ObjectHeader) -> Result<Vec<
 /// An attribute that is damaged loses only itself; a store that does not answer ends the reading.
 fn keep(attribute: Result<RawAttribute>) -> Result<RawAttribute> {
     match attribute {
-        Ok(attribute) => Ok(attribute),
-        Err(error) if is_fault_of_file(&error) => {
-            Ok(RawAttribute { name: "?".to_owned(), value: Err(error.to_string()) })
-        }
-        Err(error) => Err(error),
+        Err(error) if is_fault_of_file(&error) => Ok(RawAttribute::unreadable(&error)),
+        other => other,
     }
 }
 
@@ -154,8 +192,10 @@ fn parse(file: &File, body: &Bytes) -> Result<RawAttribute> {
         version => Err(Error::unsupported(format!("attribute version {version}"))),
     };
     match value {
-        Ok(value) => Ok(RawAttribute { name, value: Ok(value) }),
-        Err(error) if is_fault_of_file(&error) => Ok(RawAttribute { name, value: Err(error.to_string()) }),
+        Ok(value) => Ok(RawAttribute { name: Some(name), value: Ok(value) }),
+        Err(error) if is_fault_of_file(&error) => {
+            Ok(RawAttribute { name: Some(name), value: Err(error.to_string()) })
+        }
         Err(error) => Err(error),
     }
 }
@@ -196,16 +236,24 @@ fn raw_value(
     }
 }
 
+/// The attributes to show.
+pub(crate) struct ShownAttributes {
+    pub(crate) attributes: Attributes,
+    /// What is wrong with attributes that decide what the values mean.
+    pub(crate) damage: Option<String>,
+}
+
 /// The attributes to show, and notes on those that are left out.
 pub(crate) fn shown(
     file: &File,
     path: &str,
     raw: &[RawAttribute],
     notes: &mut Vec<Note>,
-) -> Result<Attributes> {
-    let mut attributes = Attributes::new();
-    for attribute in raw.iter().filter(|attribute| !MACHINERY.contains(&attribute.name.as_str())) {
-        let note_path = format!("{path}@{}", attribute.name);
+) -> Result<ShownAttributes> {
+    let mut shown = ShownAttributes { attributes: Attributes::new(), damage: None };
+    for attribute in raw.iter().filter(|attribute| !attribute.is_machinery()) {
+        let name = attribute.name.as_deref().unwrap_or("?");
+        let note_path = format!("{path}@{name}");
         let value = match &attribute.value {
             Ok(value) => shown_value(file, value),
             Err(reason) => Err(Error::corrupt(reason.clone())),
@@ -218,15 +266,39 @@ pub(crate) fn shown(
                         note: "is not UTF-8 and was decoded as Latin-1".to_owned(),
                     });
                 }
-                attributes.set(attribute.name.clone(), value);
+                shown.attributes.set(name, value);
             }
             Err(error) if is_fault_of_file(&error) => {
+                if shown.damage.is_none() && attribute.is_damaged_decoding() {
+                    shown.damage = Some(format!("its attribute {name} cannot be read: {error}"));
+                }
                 notes.push(Note { path: note_path, note: format!("is left out: {error}") });
             }
             Err(error) => return Err(error),
         }
     }
-    Ok(attributes)
+    Ok(shown)
+}
+
+impl RawAttribute {
+    fn is_machinery(&self) -> bool {
+        self.name.as_deref().is_some_and(|name| MACHINERY.contains(&name))
+    }
+
+    /// True if a value that cannot be shown may be one that others need to decode values: not if its type
+    /// has no counterpart, as that of the fill value of a record.
+    fn is_damaged_decoding(&self) -> bool {
+        let may_decode = self.name.as_deref().is_none_or(|name| DECODING.contains(&name));
+        may_decode && self.value.as_ref().map_or(true, |value| is_expressible(&value.datatype))
+    }
+}
+
+/// True if attributes of a type are shown: texts and single numbers.
+fn is_expressible(datatype: &Datatype) -> bool {
+    match leaves(datatype, Dialect::Hdf5).as_slice() {
+        [leaf] => leaf.suffix.is_empty() && leaf.values.is_ok(),
+        _ => false,
+    }
 }
 
 struct Shown {
@@ -268,7 +340,7 @@ fn shown_value(file: &File, raw: &RawValue) -> Result<Shown> {
 }
 
 fn numbers(raw: &RawValue, n: usize) -> Result<Attribute> {
-    let mut leaves = leaves(&raw.datatype, false);
+    let mut leaves = leaves(&raw.datatype, Dialect::Hdf5);
     let leaf = match (leaves.pop(), leaves.is_empty()) {
         (Some(leaf), true) if leaf.suffix.is_empty() => leaf,
         _ => {
@@ -348,22 +420,9 @@ fn number(bits: u64, dtype: NumberType) -> Number {
             Number::Integer(i128::from(bits))
         }
         NumberType::Bool => Number::Integer(i128::from(bits != 0)),
-        NumberType::F16 => Number::Float(half(bits as u16)),
+        NumberType::F16 => Number::Float(half::f16::from_bits(bits as u16).to_f64()),
         NumberType::F32 => Number::Float(f64::from(f32::from_bits(bits as u32))),
         NumberType::F64 => Number::Float(f64::from_bits(bits)),
-    }
-}
-
-/// An IEEE 754 half-precision number.
-fn half(bits: u16) -> f64 {
-    let sign = if bits & 0x8000 != 0 { -1.0 } else { 1.0 };
-    let exponent = i32::from((bits >> 10) & 0x1f);
-    let mantissa = f64::from(bits & 0x3ff);
-    match exponent {
-        0 => sign * mantissa * 2_f64.powi(-24),
-        31 if mantissa == 0.0 => sign * f64::INFINITY,
-        31 => f64::NAN,
-        _ => sign * (1.0 + mantissa / 1024.0) * 2_f64.powi(exponent - 15),
     }
 }
 
@@ -413,13 +472,13 @@ impl<'a> Machinery<'a> {
     }
 
     fn raw(&self, name: &str) -> Option<&'a RawValue> {
-        let found = self.attributes.iter().find(|attribute| attribute.name == name)?;
+        let found = self.attributes.iter().find(|attribute| attribute.is_called(name))?;
         found.value.as_ref().ok()
     }
 
     /// True if there is an attribute of that name, readable or not.
     pub(crate) fn has(&self, name: &str) -> bool {
-        self.attributes.iter().any(|attribute| attribute.name == name)
+        self.attributes.iter().any(|attribute| attribute.is_called(name))
     }
 
     /// A text attribute; `None` if it is absent or not a text.
@@ -471,14 +530,6 @@ impl<'a> Machinery<'a> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn half_precision_is_exact() {
-        for (bits, value) in [(0x3c00, 1.0), (0x3800, 0.5), (0x0001, 2_f64.powi(-24)), (0xfbff, -65_504.0)] {
-            assert_eq!(half(bits), value);
-        }
-        assert!(half(0x7e00).is_nan());
-    }
 
     #[test]
     fn padding_is_cut_as_the_type_says() {

@@ -10,6 +10,7 @@ use thermocline_core::Result;
 use thermocline_model::{Dimension, Note};
 
 use crate::attributes::Machinery;
+use crate::mapping::Dialect;
 use crate::tree::{ArrayNode, Files, GroupNode, Identity};
 
 /// How netCDF-4 marks a dimension that no variable has the name of.
@@ -36,7 +37,7 @@ pub(crate) struct Dimensions {
     /// Paths of arrays that only stand for a dimension.
     hidden: HashSet<String>,
     /// True if netCDF wrote the file.
-    pub(crate) is_netcdf: bool,
+    is_netcdf: bool,
     /// What was changed.
     pub(crate) notes: Vec<Note>,
 }
@@ -52,6 +53,11 @@ impl Dimensions {
 
     pub(crate) fn is_hidden(&self, path: &str) -> bool {
         self.hidden.contains(path)
+    }
+
+    /// Whose reading of types counts.
+    pub(crate) fn dialect(&self) -> Dialect {
+        if self.is_netcdf { Dialect::Netcdf } else { Dialect::Hdf5 }
     }
 
     /// The name of a variable: netCDF-4's prefix is its own business.

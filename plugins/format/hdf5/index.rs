@@ -3,32 +3,32 @@
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
-use thermocline_core::coordinates::{Keeping, keep_coordinates};
+use thermocline_core::coordinates::{Keeping, ObjectsByNumber, keep_coordinates};
 use thermocline_core::format::{Indexed, ReadAt, Region, Source};
 use thermocline_core::{Error, Result};
 use thermocline_model::{
     ArrayBytes, Attribute, Attributes, ChunkPart, ChunkRef, ChunkTableBuilder, Codec, DataType, Encoding,
-    Group, Note, Place, Refusal, Storage, Variable, Verification,
+    Group, Note, Object, Place, Refusal, Storage, Variable, Verification,
 };
 
-use crate::attributes::{number_list, number_type, shown};
+use crate::attributes::{ShownAttributes, number_list, number_type, shown};
 use crate::dimensions::{self, Axes, Dimensions, Hints};
 use crate::eos5;
 use crate::fill::{default_fill, stored_fill};
 use crate::filters::Pipeline;
 use crate::layout::{Placed, Placing};
-use crate::mapping::{Flags, Leaf, Values, leaves};
+use crate::mapping::{Dialect, Flags, Leaf, Values, leaves};
 use crate::messages::Layout;
+use crate::neighbours::{Neighbour, Neighbourhood, fingerprint};
 use crate::opened::{Opened, read_leaf};
+use crate::source_path::SourcePath;
 use crate::storage::is_fault_of_file;
 use crate::tree::{ArrayNode, Files, GroupNode, Identity, Walk};
 
-/// What separates the path of an array from the member that a variable is.
-pub(crate) const MEMBER: &str = "//";
-
 /// Indexes a file.
 pub(crate) fn index(source: &Source<'_>) -> Result<Indexed> {
-    let mut files = Files::new(Arc::clone(&source.object), source.others, source.limits)?;
+    let around = Neighbourhood::new(source.others, &source.object.object().href);
+    let mut files = Files::new(Arc::clone(&source.object), &around, source.limits)?;
     let mut walk = Walk::new(&mut files);
     let root = walk.root()?;
     let (refusals, notes) = (std::mem::take(&mut walk.refusals), std::mem::take(&mut walk.notes));
@@ -39,6 +39,7 @@ pub(crate) fn index(source: &Source<'_>) -> Result<Indexed> {
         dimensions,
         indexed: Indexed::default(),
         objects: HashMap::new(),
+        open_objects: HashMap::new(),
         opened: HashMap::new(),
         tables: HashMap::new(),
     };
@@ -47,7 +48,8 @@ pub(crate) fn index(source: &Source<'_>) -> Result<Indexed> {
     building.object(&source.object);
     let group = building.group(&root)?;
     building.indexed.dataset.root = group;
-    building.finish()
+    building.add_neighbours(&around.found());
+    building.finish(source)
 }
 
 /// Names of dimensions from the structural metadata of HDF-EOS5.
@@ -56,10 +58,10 @@ fn read_hints(root: &GroupNode, files: &Files<'_>) -> Result<Hints> {
     for path in eos5::metadata_paths(root) {
         let nodes = root.groups.iter().flat_map(|group| &group.arrays);
         let Some(node) = nodes.into_iter().find(|node| node.path == path) else { continue };
-        let Some(leaf) = leaves(&node.array.datatype, false).into_iter().next() else { continue };
+        let Some(leaf) = leaves(&node.array.datatype, Dialect::Hdf5).into_iter().next() else { continue };
         let Ok(values) = leaf.values else { continue };
         let opened = Opened::of_node(files, node)?;
-        match read_leaf(&opened, &values, None) {
+        match read_leaf(&opened, &values, None, files.neighbourhood(node.file)?) {
             Ok(ArrayBytes::Fixed(bytes)) => {
                 let end = bytes.iter().position(|byte| *byte == 0).unwrap_or(bytes.len());
                 metadata.push_str(&crate::cursor::text(bytes.get(..end).unwrap_or_default()).0);
@@ -89,18 +91,34 @@ struct Building<'b, 'a> {
     indexed: Indexed,
     /// Numbers of objects by their place.
     objects: HashMap<String, u32>,
+    /// The objects that are open, by number.
+    open_objects: HashMap<u32, Arc<dyn ReadAt>>,
     opened: HashMap<Identity, Arc<Opened>>,
     tables: HashMap<TableKey, Shared>,
 }
 
 impl Building<'_, '_> {
-    /// The number of an object of the dataset.
+    /// The number of an object that holds chunks.
     fn object(&mut self, object: &Arc<dyn ReadAt>) -> u32 {
+        let number = self.add_object(object.object());
+        self.open_objects.entry(number).or_insert_with(|| Arc::clone(object));
+        number
+    }
+
+    /// The number of an object of the dataset.
+    fn add_object(&mut self, object: &Object) -> u32 {
         let objects = &mut self.indexed.dataset.objects;
-        *self.objects.entry(object.object().href.clone()).or_insert_with(|| {
-            objects.push(object.object().clone());
+        *self.objects.entry(object.href.clone()).or_insert_with(|| {
+            objects.push(object.clone());
             (objects.len() - 1) as u32
         })
+    }
+
+    /// Lists files that hold no chunks, or are missing: the dataset changes with them.
+    fn add_neighbours(&mut self, neighbours: &[Neighbour]) {
+        for neighbour in neighbours {
+            self.add_object(&neighbour.object);
+        }
     }
 
     fn note(&mut self, path: &str, note: impl Into<String>) {
@@ -125,10 +143,10 @@ impl Building<'_, '_> {
 
     fn group(&mut self, node: &GroupNode) -> Result<Group> {
         let file = Arc::clone(self.files.get(node.file)?);
-        let attrs = shown(&file, &node.path, &node.attributes, &mut self.indexed.dataset.notes)?;
+        let shown = shown(&file, &node.path, &node.attributes, &mut self.indexed.dataset.notes)?;
         let mut group = Group {
             name: node.name.clone(),
-            attrs,
+            attrs: shown.attributes,
             dims: self.dimensions.of_group(&node.path),
             variables: Vec::new(),
             groups: Vec::new(),
@@ -158,9 +176,14 @@ impl Building<'_, '_> {
         };
         let file = Arc::clone(self.files.get(node.file)?);
         let path = self.served_path(node);
-        let attrs = shown(&file, &path, &node.attributes, &mut self.indexed.dataset.notes)?;
+        let ShownAttributes { attributes: attrs, damage } =
+            shown(&file, &path, &node.attributes, &mut self.indexed.dataset.notes)?;
+        if let Some(damage) = damage {
+            self.refuse(node, None, damage);
+            return Ok(Vec::new());
+        }
         let mut variables = Vec::new();
-        let leaves = leaves(&node.array.datatype, self.dimensions.is_netcdf);
+        let leaves = leaves(&node.array.datatype, self.dimensions.dialect());
         if let Some(reason) = whole_refusal(&leaves) {
             self.refuse(node, None, reason);
             return Ok(Vec::new());
@@ -229,7 +252,7 @@ impl Building<'_, '_> {
                 served_chunk_shape: Vec::new(),
                 encodings: Vec::new(),
                 table: 0,
-                source_path: source_path(node, leaf),
+                source_path: self.source_path(node, leaf)?.to_string(),
             },
             verification: Verification::Unverified { reason: "not compared yet".to_owned() },
         };
@@ -266,6 +289,17 @@ impl Building<'_, '_> {
             return Err(Error::unsupported("it has more than 2^64 chunks"));
         }
         Ok(variable)
+    }
+
+    /// Where a variable's array lies.
+    fn source_path(&mut self, node: &ArrayNode, leaf: &Leaf) -> Result<SourcePath> {
+        let root = if node.file == 0 { "" } else { "/" };
+        let names_files =
+            !node.array.external.is_empty() || matches!(node.array.layout, Layout::Virtual { .. });
+        let fingerprint =
+            if names_files { fingerprint(&self.opened(node)?.neighbours) } else { String::new() };
+        let path = format!("{root}{}", node.source_path);
+        Ok(SourcePath { path, fingerprint, suffix: leaf.suffix.clone() })
     }
 
     fn opened(&mut self, node: &ArrayNode) -> Result<Arc<Opened>> {
@@ -357,7 +391,9 @@ impl Building<'_, '_> {
         }
         let opened = self.opened(node)?;
         let region = Region { start: vec![0; variable.shape.len()], shape: variable.shape.clone() };
-        let ArrayBytes::Texts(texts) = opened.read(values, variable.fill.as_ref(), &region)? else {
+        let ArrayBytes::Texts(texts) =
+            opened.read(values, variable.fill.as_ref(), &region, self.files.neighbourhood(node.file)?)?
+        else {
             return Err(Error::internal("texts decoded to numbers"));
         };
         if texts.iter().map(|text| text.len() as u64 + 4).sum::<u64>() > limit {
@@ -377,44 +413,31 @@ impl Building<'_, '_> {
     }
 
     /// Adds what concerns the whole, and keeps the coordinates with the manifest.
-    fn finish(mut self) -> Result<Indexed> {
+    fn finish(mut self, source: &Source<'_>) -> Result<Indexed> {
         let notes = std::mem::take(&mut self.dimensions.notes);
         self.indexed.dataset.notes.extend(notes);
-        let limits = self.files.limits();
-        let objects: Vec<Arc<dyn ReadAt>> = self.open_objects();
-        let mut indexed = std::mem::take(&mut self.indexed);
+        let mut indexed = self.indexed;
         let format = crate::Hdf5Format::default();
-        let others = self.files.others();
         let decode = |number: u32, variable: &Variable, region: &Region| {
-            let object = objects.get(number as usize);
-            let object = object.ok_or_else(|| Error::internal(format!("no object {number}")))?;
             if number != 0 {
                 return Err(Error::unsupported("decoded only when it is asked for"));
             }
-            let source = Source { object: Arc::clone(object), others, limits };
-            thermocline_core::format::Format::decode(&format, &source, variable, region)
+            thermocline_core::format::Format::decode(&format, source, variable, region)
         };
-        let keeping = Keeping { objects: &objects, decode: &decode, limits };
+        let objects = OpenObjects(self.open_objects);
+        let keeping = Keeping { objects: &objects, decode: &decode, limits: source.limits };
         keep_coordinates(&mut indexed, &keeping)?;
         Ok(indexed)
     }
+}
 
-    /// The objects of the dataset, in the order of their numbers.
-    fn open_objects(&self) -> Vec<Arc<dyn ReadAt>> {
-        let mut open: HashMap<String, Arc<dyn ReadAt>> = HashMap::new();
-        let mut number = 0;
-        while let Ok(file) = self.files.get(number) {
-            let object = file.bytes.object();
-            open.insert(object.object().href.clone(), Arc::clone(object));
-            number += 1;
-        }
-        for opened in self.opened.values() {
-            for object in &opened.external {
-                open.insert(object.object().href.clone(), Arc::clone(object));
-            }
-        }
-        let objects = &self.indexed.dataset.objects;
-        objects.iter().filter_map(|object| open.get(&object.href).cloned()).collect()
+/// The objects that hold chunks, open, by number.
+struct OpenObjects(HashMap<u32, Arc<dyn ReadAt>>);
+
+impl ObjectsByNumber for OpenObjects {
+    fn object(&self, number: u32) -> Result<Arc<dyn ReadAt>> {
+        let object = self.0.get(&number).cloned();
+        object.ok_or_else(|| Error::internal(format!("object {number} is not open")))
     }
 }
 
@@ -436,13 +459,6 @@ fn whole_refusal(leaves: &[Leaf]) -> Option<String> {
     let more =
         if refused.len() > 1 { format!(" (and {} more members)", refused.len() - 1) } else { String::new() };
     Some(format!("{member}{reason}{more}"))
-}
-
-/// Where a variable's array lies in its file; a leading slash tells that it is not the first file.
-fn source_path(node: &ArrayNode, leaf: &Leaf) -> String {
-    let root = if node.file == 0 { "" } else { "/" };
-    let member = if leaf.suffix.is_empty() { "" } else { MEMBER };
-    format!("{root}{}{member}{}", node.source_path, leaf.suffix)
 }
 
 /// The name of an axis that lies inside each element.

@@ -13,6 +13,9 @@ use crate::messages::Layout;
 const MIN_CUT_BYTES: u64 = 4 << 20;
 const MAX_CUT_BYTES: u64 = 16 << 20;
 
+/// Numbers of rows tried for one array: enough for every array below 300 GiB.
+const MAX_DIVISORS_TRIED: usize = 1 << 16;
+
 /// An array whose chunks are to be placed.
 pub(crate) struct Placing<'p> {
     pub(crate) file: &'p File,
@@ -350,7 +353,7 @@ pub(crate) fn cut(shape: &[u64], element_size: u64) -> Vec<u64> {
         }
         let most = (MAX_CUT_BYTES / row_bytes).max(1);
         let least = (MIN_CUT_BYTES / row_bytes).max(1);
-        let n_rows = (least..=most).rev().find(|n| length % n == 0);
+        let n_rows = largest_divisor(*length, least, most);
         if let Some(rows) = chunk_shape.get_mut(axis) {
             *rows = n_rows.unwrap_or((most / 2).max(1));
         }
@@ -360,6 +363,18 @@ pub(crate) fn cut(shape: &[u64], element_size: u64) -> Vec<u64> {
         return chunk_shape;
     }
     chunk_shape
+}
+
+/// The largest divisor of `number` from `least` to `most`, searched among the divisors or their cofactors,
+/// whichever are fewer; `None` where even these are too many.
+fn largest_divisor(number: u64, least: u64, most: u64) -> Option<u64> {
+    let (fewest, largest) = (number.div_ceil(most).max(1), number / least);
+    if most - least <= largest.saturating_sub(fewest) {
+        let tried = (least..=most).rev().take(MAX_DIVISORS_TRIED);
+        return tried.into_iter().find(|divisor| number.is_multiple_of(*divisor));
+    }
+    let tried = (fewest..=largest).take(MAX_DIVISORS_TRIED);
+    tried.into_iter().find(|cofactor| number.is_multiple_of(*cofactor)).map(|cofactor| number / cofactor)
 }
 
 #[cfg(test)]
@@ -381,7 +396,19 @@ mod tests {
         assert_eq!(cut(&[3, 5000, 1000], 4), vec![1, 2500, 1000]);
     }
 
+    #[test]
+    fn the_search_for_a_divisor_has_an_end() {
+        // The only divisor in this range is the last that would be tried: 2^40 + 15 is a prime.
+        assert_eq!(largest_divisor((1 << 22) * 1_099_511_627_791, 1 << 22, 1 << 24), None);
+    }
+
     proptest! {
+        #[test]
+        fn divisors_are_those_of_trying_all(number in 0_u64..100_000_000, least in 1_u64..500, more in 0_u64..5000) {
+            let tried = (least..=least + more).rev().find(|n| number.is_multiple_of(*n)).filter(|_| number > 0);
+            prop_assert_eq!(largest_divisor(number, least, least + more), tried);
+        }
+
         #[test]
         fn cuts_are_never_too_long(shape in prop::collection::vec(0_u64..1_000_000, 0..4), size in 1_u64..64) {
             let chunk_shape = cut(&shape, size);

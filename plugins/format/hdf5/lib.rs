@@ -41,8 +41,10 @@ mod layout;
 mod links;
 mod mapping;
 mod messages;
+mod neighbours;
 mod opened;
 mod reference;
+mod source_path;
 mod storage;
 mod superblock;
 mod tree;
@@ -55,11 +57,12 @@ use std::sync::Arc;
 use parking_lot::Mutex;
 use thermocline_core::format::{Format, Indexed, ReferenceError, ReferenceReader, Region, Source};
 use thermocline_core::{Error, Result};
-use thermocline_model::{ArrayBytes, ObjectIdentity, Variable};
+use thermocline_model::{ArrayBytes, Object, Variable};
 
-use crate::index::MEMBER;
-use crate::mapping::leaves;
+use crate::mapping::{Dialect, leaves};
+use crate::neighbours::{Neighbourhood, changed, fingerprint};
 use crate::opened::Opened;
+use crate::source_path::SourcePath;
 use crate::tree::Files;
 
 /// Arrays that stay open between calls.
@@ -71,12 +74,12 @@ pub struct Hdf5Format {
     open: Mutex<Vec<(OpenKey, Arc<Opened>)>>,
 }
 
-/// What an open array is found by: the place and state of its file, and its path.
+/// What an open array is found by: the state of its file, its path, and the state of the files that it names.
 #[derive(Debug, Clone, PartialEq)]
 struct OpenKey {
-    href: String,
-    identity: ObjectIdentity,
+    object: Object,
     path: String,
+    fingerprint: String,
 }
 
 impl Format for Hdf5Format {
@@ -86,6 +89,10 @@ impl Format for Hdf5Format {
 
     fn sniff(&self, head: &[u8], _name: &str) -> bool {
         superblock::find_signature(head).is_some()
+    }
+
+    fn index_version(&self) -> u32 {
+        2
     }
 
     fn libraries(&self) -> Vec<(&'static str, String)> {
@@ -107,32 +114,43 @@ impl Format for Hdf5Format {
 
 impl Hdf5Format {
     fn decode_part(&self, source: &Source<'_>, variable: &Variable, region: &Region) -> Result<ArrayBytes> {
-        let path = &variable.storage.source_path;
-        let (path, suffix) = path.split_once(MEMBER).unwrap_or((path, ""));
-        let opened = self.opened(source, path)?;
-        let leaf = leaves(&opened.array.datatype, false).into_iter().find(|leaf| leaf.suffix == suffix);
-        let leaf = leaf.ok_or_else(|| Error::internal(format!("{path:?} has no member {suffix:?}")))?;
+        let at = SourcePath::parse(&variable.storage.source_path);
+        let around = Neighbourhood::new(source.others, &source.object.object().href);
+        let opened = self.opened(source, &at, &around)?;
+        let leaf =
+            leaves(&opened.array.datatype, Dialect::Hdf5).into_iter().find(|leaf| leaf.suffix == at.suffix);
+        let leaf =
+            leaf.ok_or_else(|| Error::internal(format!("{:?} has no member {:?}", at.path, at.suffix)))?;
         let mut values = leaf.values.map_err(Error::unsupported)?;
         values.dtype = variable.dtype.clone();
-        opened.read(&values, variable.fill.as_ref(), region)
+        opened.read(&values, variable.fill.as_ref(), region, &around)
     }
 
-    fn opened(&self, source: &Source<'_>, path: &str) -> Result<Arc<Opened>> {
+    /// The array in the state in which it was indexed, the files that it names included.
+    fn opened(
+        &self,
+        source: &Source<'_>,
+        at: &SourcePath,
+        around: &Neighbourhood<'_>,
+    ) -> Result<Arc<Opened>> {
         let object = source.object.object();
         let key =
-            OpenKey { href: object.href.clone(), identity: object.identity.clone(), path: path.to_owned() };
+            OpenKey { object: object.clone(), path: at.path.clone(), fingerprint: at.fingerprint.clone() };
         if let Some((_, opened)) = self.open.lock().iter().find(|(known, _)| *known == key) {
             return Ok(Arc::clone(opened));
         }
-        let mut files = Files::new(Arc::clone(&source.object), source.others, source.limits)?;
-        let found = files.resolve(0, path)?;
-        let found =
-            found.ok_or_else(|| Error::corrupt(format!("{path:?} is not in {} any more", object.href)))?;
+        let mut files = Files::new(Arc::clone(&source.object), around, source.limits)?;
+        let found = files.resolve(0, &at.path)?;
+        let found = found
+            .ok_or_else(|| Error::corrupt(format!("{:?} is not in {} any more", at.path, object.href)))?;
         let file = Arc::clone(files.get(found.identity.0)?);
         let header = header::ObjectHeader::read(&file, found.identity.1)?;
         let array = array::Array::read(&file, found.identity.1, &header)?;
-        let name = |name: &str| files.relative_name(found.identity.0, name);
-        let opened = Arc::new(Opened::open(file, array, source.others, &name)?);
+        let opened = Opened::open(file, array, files.neighbourhood(found.identity.0)?)?;
+        if fingerprint(&opened.neighbours) != at.fingerprint {
+            return Err(changed(&format!("a file that {:?} in {} is made of", at.path, object.href)));
+        }
+        let opened = Arc::new(opened);
         let mut open = self.open.lock();
         if open.len() >= MAX_OPEN {
             open.remove(0);

@@ -12,6 +12,7 @@ use crate::btree2::Tree;
 use crate::cursor::{Cursor, text};
 use crate::file::File;
 use crate::header::{ObjectHeader, kind};
+use crate::storage::is_fault_of_file;
 
 /// Deepest B-tree of a group.
 const MAX_TREE_DEPTH: u8 = 16;
@@ -39,6 +40,36 @@ pub(crate) enum Target {
     External { file: String, path: String },
     /// Somewhere that only an application knows.
     UserDefined(u8),
+    /// Nowhere: what the link says cannot be read.
+    Unreadable(String),
+}
+
+/// The members of a group.
+#[derive(Debug, Default)]
+pub(crate) struct Members {
+    /// In the order of creation where the file keeps it, else by name.
+    pub(crate) links: Vec<Link>,
+    /// Why links are missing whose names cannot be read, one reason each.
+    pub(crate) nameless: Vec<String>,
+}
+
+impl Members {
+    /// Adds a link; one that is damaged loses only itself.
+    ///
+    /// # Errors
+    /// Those of stores that do not answer.
+    fn add(&mut self, link: Result<Link>) -> Result<()> {
+        match link {
+            Ok(link) => self.links.push(link),
+            Err(error) if is_fault_of_file(&error) => self.nameless.push(error.to_string()),
+            Err(error) => return Err(error),
+        }
+        Ok(())
+    }
+
+    fn len(&self) -> usize {
+        self.links.len() + self.nameless.len()
+    }
 }
 
 /// True if the header is that of a group.
@@ -48,29 +79,34 @@ pub(crate) fn is_group(header: &ObjectHeader) -> bool {
         .any(|kind| header.find(*kind).is_some())
 }
 
-/// The members of a group: in the order of creation where the file keeps it, else by name.
-pub(crate) fn members(file: &File, header: &ObjectHeader) -> Result<Vec<Link>> {
-    let mut links = Vec::new();
+/// The members of a group.
+///
+/// # Errors
+/// When what lists the links is damaged: nobody knows then how many there are.
+pub(crate) fn members(file: &File, header: &ObjectHeader) -> Result<Members> {
+    let mut members = Members::default();
     for message in header.all(kind::LINK) {
-        links.push(parse_link(&mut Cursor::new(&file.body(message)?, file.sizes()))?);
+        let body = file.body(message);
+        members.add(body.and_then(|body| parse_link(&mut Cursor::new(&body, file.sizes()))))?;
     }
     if let Some(message) = header.find(kind::LINK_INFO) {
         let body = file.body(message)?;
-        dense_links(file, &mut Cursor::new(&body, file.sizes()), &mut links)?;
+        dense_links(file, &mut Cursor::new(&body, file.sizes()), &mut members)?;
     }
     if let Some(message) = header.find(kind::SYMBOL_TABLE) {
         let mut cursor = Cursor::new(&message.body, file.sizes());
         if let (Some(tree), Some(heap)) = (cursor.address()?, cursor.address()?) {
-            old_links(file, tree, heap, &mut links)?;
+            old_links(file, tree, heap, &mut members)?;
         }
     }
-    check_count(file, links.len())?;
+    check_count(file, members.len())?;
+    let links = &mut members.links;
     if links.iter().all(|link| link.order.is_some()) {
         links.sort_by_key(|link| link.order);
     } else {
         links.sort_by(|a, b| a.name.as_bytes().cmp(b.name.as_bytes()));
     }
-    Ok(links)
+    Ok(members)
 }
 
 fn check_count(file: &File, n: usize) -> Result<()> {
@@ -94,7 +130,12 @@ fn parse_link(cursor: &mut Cursor<'_>) -> Result<Link> {
     let name_len = cursor.uint(1 << (flags & 3))?;
     let name_len = usize::try_from(name_len).map_err(|_| Error::corrupt("a link's name is too long"))?;
     let name = text(cursor.take(name_len)?).0;
-    let target = match link_kind {
+    let target = readable(parse_target(cursor, link_kind))?;
+    Ok(Link { name, target, order })
+}
+
+fn parse_target(cursor: &mut Cursor<'_>, link_kind: u8) -> Result<Target> {
+    Ok(match link_kind {
         0 => Target::Hard(cursor.address()?.ok_or_else(|| Error::corrupt("a link without address"))?),
         1 => {
             let len = usize::from(cursor.u16()?);
@@ -107,12 +148,19 @@ fn parse_link(cursor: &mut Cursor<'_>) -> Result<Link> {
             Target::External { file, path }
         }
         other => Target::UserDefined(other),
-    };
-    Ok(Link { name, target, order })
+    })
+}
+
+/// A target that is damaged is one too: its link has a name.
+fn readable(target: Result<Target>) -> Result<Target> {
+    match target {
+        Err(error) if is_fault_of_file(&error) => Ok(Target::Unreadable(error.to_string())),
+        other => other,
+    }
 }
 
 /// Links in a fractal heap, named by a B-tree of version 2.
-fn dense_links(file: &File, cursor: &mut Cursor<'_>, links: &mut Vec<Link>) -> Result<()> {
+fn dense_links(file: &File, cursor: &mut Cursor<'_>, members: &mut Members) -> Result<()> {
     let version = cursor.u8()?;
     if version != 0 {
         return Err(Error::unsupported(format!("link info version {version}")));
@@ -134,13 +182,14 @@ fn dense_links(file: &File, cursor: &mut Cursor<'_>, links: &mut Vec<Link>) -> R
         Ok(())
     })?;
     for id in ids {
-        links.push(parse_link(&mut Cursor::new(&file.heap_object(heap, &id)?, file.sizes()))?);
+        let body = file.heap_object(heap, &id);
+        members.add(body.and_then(|body| parse_link(&mut Cursor::new(&body, file.sizes()))))?;
     }
     Ok(())
 }
 
 /// Links of groups of old files: a B-tree of version 1 whose leaves are symbol table nodes.
-fn old_links(file: &File, tree: u64, heap: u64, links: &mut Vec<Link>) -> Result<()> {
+fn old_links(file: &File, tree: u64, heap: u64, members: &mut Members) -> Result<()> {
     let heap = LocalHeap::read(file, heap)?;
     let mut visited = HashSet::new();
     let mut nodes = vec![(tree, MAX_TREE_DEPTH)];
@@ -175,14 +224,14 @@ fn old_links(file: &File, tree: u64, heap: u64, links: &mut Vec<Link>) -> Result
             if !visited.insert(child) {
                 return Err(Error::corrupt("a symbol table node is twice in a group"));
             }
-            symbol_table_node(file, &heap, child, links)?;
-            check_count(file, links.len())?;
+            symbol_table_node(file, &heap, child, members)?;
+            check_count(file, members.len())?;
         }
     }
     Ok(())
 }
 
-fn symbol_table_node(file: &File, heap: &LocalHeap, address: u64, links: &mut Vec<Link>) -> Result<()> {
+fn symbol_table_node(file: &File, heap: &LocalHeap, address: u64, members: &mut Members) -> Result<()> {
     let head = file.bytes.read(address, 8)?;
     let mut cursor = Cursor::new(&head, file.sizes());
     cursor.expect(b"SNOD")?;
@@ -190,20 +239,23 @@ fn symbol_table_node(file: &File, heap: &LocalHeap, address: u64, links: &mut Ve
     let n = usize::from(cursor.u16()?);
     let entry_len = 2 * file.sizes().address + 24;
     let bytes = file.bytes.read(address + 8, n * entry_len)?;
-    for entry in bytes.chunks_exact(entry_len) {
-        let mut cursor = Cursor::new(entry, file.sizes());
-        let name = heap.text(cursor.uint(file.sizes().address)?)?;
-        let header = cursor.address()?;
-        let cache = cursor.u32()?;
-        cursor.skip(4)?;
-        let target = match (cache, header) {
-            (2, _) => Target::Soft(heap.text(u64::from(cursor.u32()?))?),
-            (_, Some(header)) => Target::Hard(header),
-            (_, None) => return Err(Error::corrupt(format!("the member {name:?} has no address"))),
-        };
-        links.push(Link { name, target, order: None });
-    }
-    Ok(())
+    bytes
+        .chunks_exact(entry_len)
+        .try_for_each(|entry| members.add(old_link(&mut Cursor::new(entry, file.sizes()), file, heap)))
+}
+
+/// Reads an entry of a symbol table.
+fn old_link(cursor: &mut Cursor<'_>, file: &File, heap: &LocalHeap) -> Result<Link> {
+    let name = heap.text(cursor.uint(file.sizes().address)?)?;
+    let header = cursor.address()?;
+    let cache = cursor.u32()?;
+    cursor.skip(4)?;
+    let target = match (cache, header) {
+        (2, _) => heap.text(u64::from(cursor.u32()?)).map(Target::Soft),
+        (_, Some(header)) => Ok(Target::Hard(header)),
+        (_, None) => Err(Error::corrupt(format!("the member {name:?} has no address"))),
+    };
+    Ok(Link { name, target: readable(target)?, order: None })
 }
 
 /// The texts of an old group or of a list of external files.

@@ -44,11 +44,20 @@ pub(crate) struct Flags {
     pub(crate) values: Vec<Vec<u8>>,
 }
 
+/// Whose reading of types counts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Dialect {
+    /// HDF5's own.
+    Hdf5,
+    /// netCDF-4's: texts of one byte are characters.
+    Netcdf,
+}
+
 /// The arrays that an HDF5 array of this type becomes.
-pub(crate) fn leaves(datatype: &Datatype, is_netcdf: bool) -> Vec<Leaf> {
+pub(crate) fn leaves(datatype: &Datatype, dialect: Dialect) -> Vec<Leaf> {
     let mut leaves = Vec::new();
     let path = Path { suffix: String::new(), codecs: Vec::new(), inner_shape: Vec::new() };
-    collect(datatype, path, is_netcdf, &mut leaves);
+    collect(datatype, path, dialect, &mut leaves);
     leaves
 }
 
@@ -75,7 +84,7 @@ impl Path {
     }
 }
 
-fn collect(datatype: &Datatype, mut path: Path, is_netcdf: bool, leaves: &mut Vec<Leaf>) {
+fn collect(datatype: &Datatype, mut path: Path, dialect: Dialect, leaves: &mut Vec<Leaf>) {
     if leaves.len() > MAX_LEAVES {
         return;
     }
@@ -83,27 +92,27 @@ fn collect(datatype: &Datatype, mut path: Path, is_netcdf: bool, leaves: &mut Ve
         Class::Compound(members) => {
             for Member { name, offset, datatype: member } in members {
                 let below = path.member(name, datatype.size, *offset, member.size);
-                collect(member, below, is_netcdf, leaves);
+                collect(member, below, dialect, leaves);
             }
         }
         Class::Complex(base) => {
             for (name, offset) in [("r", 0), ("i", base.size)] {
-                collect(base, path.member(name, datatype.size, offset, base.size), is_netcdf, leaves);
+                collect(base, path.member(name, datatype.size, offset, base.size), dialect, leaves);
             }
         }
         Class::Array { base, shape } => {
             path.inner_shape.extend(shape);
-            collect(base, path, is_netcdf, leaves);
+            collect(base, path, dialect, leaves);
         }
         _ => {
             let words = datatype.words();
-            let values = values(datatype, &path, is_netcdf);
+            let values = values(datatype, &path, dialect);
             leaves.push(Leaf { suffix: path.suffix, words, values });
         }
     }
 }
 
-fn values(datatype: &Datatype, path: &Path, is_netcdf: bool) -> Result<Values, String> {
+fn values(datatype: &Datatype, path: &Path, dialect: Dialect) -> Result<Values, String> {
     let words = datatype.words();
     let mut values = Values {
         dtype: DataType::String,
@@ -122,7 +131,9 @@ fn values(datatype: &Datatype, path: &Path, is_netcdf: bool) -> Result<Values, S
             integer(&number, &mut values)?;
         }
         Class::Float(number) => float(datatype.size, number, &mut values)?,
-        Class::FixedString { .. } if is_netcdf && datatype.size == 1 => values.dtype = DataType::Char,
+        Class::FixedString { .. } if dialect == Dialect::Netcdf && datatype.size == 1 => {
+            values.dtype = DataType::Char
+        }
         Class::FixedString { padding, utf8 } => {
             values.dtype = DataType::FixedString { len: datatype.size, padding: *padding, utf8: *utf8 };
         }
@@ -262,7 +273,7 @@ mod tests {
 
     #[test]
     fn an_integer_of_24_bits_becomes_one_of_32() {
-        let leaves = leaves(&int(3, 24, 0), false);
+        let leaves = leaves(&int(3, 24, 0), Dialect::Hdf5);
         let values = leaves[0].values.as_ref().unwrap();
         assert_eq!(values.dtype, DataType::Int { size: 4, order: ByteOrder::Little });
         assert!(matches!(values.codecs.as_slice(), [Codec::Convert { .. }]));
@@ -272,7 +283,7 @@ mod tests {
     fn members_of_members_are_picked_from_the_outer_record() {
         let inner = Datatype { size: 12, class: Class::Compound(vec![member("n", 8, int(4, 32, 0))]) };
         let outer = Datatype { size: 20, class: Class::Compound(vec![member("in", 4, inner)]) };
-        let leaves = leaves(&outer, false);
+        let leaves = leaves(&outer, Dialect::Hdf5);
         assert_eq!(leaves[0].suffix, ".in.n");
         let values = leaves[0].values.as_ref().unwrap();
         assert_eq!(values.codecs, vec![Codec::Member { record_size: 20, offset: 12, size: 4 }]);
@@ -283,7 +294,7 @@ mod tests {
         let inner = Datatype { size: 8, class: Class::Compound(vec![member("n", 4, int(4, 32, 0))]) };
         let array = Datatype { size: 24, class: Class::Array { base: Box::new(inner), shape: vec![3] } };
         let outer = Datatype { size: 32, class: Class::Compound(vec![member("a", 8, array)]) };
-        let leaves = leaves(&outer, false);
+        let leaves = leaves(&outer, Dialect::Hdf5);
         let values = leaves[0].values.as_ref().unwrap();
         assert_eq!(values.inner_shape, vec![3]);
         assert_eq!(
@@ -308,7 +319,7 @@ mod tests {
             exponent_bias: 16_383,
             normalization: Normalization::Stored,
         };
-        let leaves = leaves(&Datatype { size: 16, class: Class::Float(float) }, false);
+        let leaves = leaves(&Datatype { size: 16, class: Class::Float(float) }, Dialect::Hdf5);
         assert!(leaves[0].values.as_ref().unwrap().may_be_inexact);
     }
 

@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, OnceLock};
 
-use thermocline_core::format::{OpenOther, ReadAt, Region};
+use thermocline_core::format::{ReadAt, Region};
 use thermocline_core::{Error, Result};
 use thermocline_model::ArrayBytes;
 
@@ -10,6 +10,7 @@ use crate::array::Array;
 use crate::file::File;
 use crate::mapping::Values;
 use crate::messages::Layout;
+use crate::neighbours::{Neighbour, Neighbourhood};
 use crate::tree::{ArrayNode, Files};
 use crate::values::{Reading, StoredChunks};
 use crate::virtual_dataset::Mappings;
@@ -20,6 +21,8 @@ pub(crate) struct Opened {
     pub(crate) array: Array,
     /// The files of external storage, in the order of the pieces.
     pub(crate) external: Vec<Arc<dyn ReadAt>>,
+    /// Other files that the values depend on, in the state in which they were found.
+    pub(crate) neighbours: Vec<Neighbour>,
     chunks: OnceLock<StoredChunks>,
     mappings: Option<Mappings>,
 }
@@ -28,36 +31,19 @@ impl Opened {
     /// Opens the array of a node.
     pub(crate) fn of_node(files: &Files<'_>, node: &ArrayNode) -> Result<Self> {
         let file = Arc::clone(files.get(node.file)?);
-        let name = |name: &str| files.relative_name(node.file, name);
-        Self::open(file, node.array.clone(), files.others(), &name)
+        Self::open(file, node.array.clone(), files.neighbourhood(node.file)?)
     }
 
-    /// Opens an array; `name` makes names of other files relative to the first file.
-    pub(crate) fn open(
-        file: Arc<File>,
-        array: Array,
-        others: &dyn OpenOther,
-        name: &dyn Fn(&str) -> String,
-    ) -> Result<Self> {
-        let mut external: Vec<Arc<dyn ReadAt>> = Vec::with_capacity(array.external.len());
-        for piece in &array.external {
-            let object = others.open(&name(&piece.name));
-            let object = object.map_err(|error| {
-                Error::new(
-                    error.kind(),
-                    format!("its raw data lie in {}, which cannot be opened", piece.name),
-                )
-                .with_source(error)
-            })?;
-            external.push(object.ok_or_else(|| {
-                Error::unsupported(format!("its raw data lie in {}, which does not exist", piece.name))
-            })?);
-        }
+    /// Opens an array that names other files as its own file does.
+    pub(crate) fn open(file: Arc<File>, array: Array, around: &Neighbourhood<'_>) -> Result<Self> {
+        let around = around.part();
+        let external = open_external(&array, &around)?;
         let mappings = match &array.layout {
-            Layout::Virtual { mappings } => Some(Mappings::open(&file, &array, *mappings, others, name)?),
+            Layout::Virtual { mappings } => Some(Mappings::open(&file, &array, *mappings, &around)?),
             _ => None,
         };
-        Ok(Self { file, array, external, chunks: OnceLock::new(), mappings })
+        let neighbours = around.found();
+        Ok(Self { file, array, external, neighbours, chunks: OnceLock::new(), mappings })
     }
 
     /// Fails if a virtual dataset cannot be read.
@@ -67,15 +53,32 @@ impl Opened {
     }
 
     /// Values of a region, elements beyond the file's shape as `beyond`.
+    ///
+    /// # Errors
+    /// [`thermocline_core::ErrorKind::Changed`] when another file that they come from is not, before or
+    /// after they were read, in the state in which it was found.
     pub(crate) fn read(
         &self,
         values: &Values,
         beyond: Option<&ArrayBytes>,
         region: &Region,
+        around: &Neighbourhood<'_>,
     ) -> Result<ArrayBytes> {
         if let Some(mappings) = &self.mappings {
-            return mappings.read(self, values, beyond, region);
+            return mappings.read(self, values, beyond, region, around);
         }
+        around.check(&self.neighbours)?;
+        let answer = self.read_stored(values, beyond, region)?;
+        around.check(&self.neighbours)?;
+        Ok(answer)
+    }
+
+    fn read_stored(
+        &self,
+        values: &Values,
+        beyond: Option<&ArrayBytes>,
+        region: &Region,
+    ) -> Result<ArrayBytes> {
         let chunks = match self.chunks.get() {
             Some(chunks) => chunks,
             None => {
@@ -95,9 +98,28 @@ impl Opened {
     }
 }
 
+/// Opens the files of external storage.
+fn open_external(array: &Array, around: &Neighbourhood<'_>) -> Result<Vec<Arc<dyn ReadAt>>> {
+    let open = |piece: &crate::array::External| {
+        let object = around.open(&piece.name).map_err(|error| {
+            let message = format!("its raw data lie in {}, which cannot be opened", piece.name);
+            Error::new(error.kind(), message).with_source(error)
+        })?;
+        object.ok_or_else(|| {
+            Error::unsupported(format!("its raw data lie in {}, which does not exist", piece.name))
+        })
+    };
+    array.external.iter().map(open).collect()
+}
+
 /// All values of an array.
-pub(crate) fn read_leaf(opened: &Opened, values: &Values, beyond: Option<&ArrayBytes>) -> Result<ArrayBytes> {
+pub(crate) fn read_leaf(
+    opened: &Opened,
+    values: &Values,
+    beyond: Option<&ArrayBytes>,
+    around: &Neighbourhood<'_>,
+) -> Result<ArrayBytes> {
     let mut shape = opened.array.shape().unwrap_or_default().to_vec();
     shape.extend(&values.inner_shape);
-    opened.read(values, beyond, &Region { start: vec![0; shape.len()], shape })
+    opened.read(values, beyond, &Region { start: vec![0; shape.len()], shape }, around)
 }

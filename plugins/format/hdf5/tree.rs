@@ -4,16 +4,17 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use thermocline_core::format::{Limits, OpenOther, ReadAt};
+use thermocline_core::format::{Limits, ReadAt};
 use thermocline_core::names::reserved;
 use thermocline_core::{Error, Result};
 use thermocline_model::{Note, Refusal};
 
-use crate::array::{Array, is_array, open_other};
+use crate::array::{Array, is_array};
 use crate::attributes::{RawAttribute, read_attributes};
 use crate::file::File;
 use crate::header::{ObjectHeader, kind};
-use crate::links::{Link, Target, is_group, members};
+use crate::links::{Link, Members, Target, is_group, members};
+use crate::neighbours::Neighbourhood;
 use crate::storage::is_fault_of_file;
 
 /// Soft links that lead to soft links.
@@ -59,42 +60,58 @@ pub(crate) struct Located {
 
 /// The files of a dataset, the indexed one first.
 pub(crate) struct Files<'a> {
-    others: &'a dyn OpenOther,
     limits: &'a Limits,
     open: Vec<Arc<File>>,
-    /// Folder of each file, relative to that of the first.
-    folders: Vec<String>,
+    /// What each file has around it.
+    around: Vec<Neighbourhood<'a>>,
     by_href: HashMap<String, usize>,
-    members: HashMap<Identity, Arc<HashMap<String, Target>>>,
+    targets: HashMap<Identity, Arc<Targets>>,
+}
+
+/// Where the members of a group lead.
+struct Targets {
+    by_name: HashMap<String, Target>,
+    /// Why a member has no name, if one has none.
+    nameless: Option<String>,
+}
+
+impl Targets {
+    /// Where a member leads; `None` if the group surely has none of that name.
+    fn get(&self, name: &str) -> Result<Option<&Target>> {
+        match (self.by_name.get(name), &self.nameless) {
+            (None, Some(reason)) => {
+                Err(Error::corrupt(format!("{name:?} may be a member that cannot be read: {reason}")))
+            }
+            (target, _) => Ok(target),
+        }
+    }
 }
 
 impl<'a> Files<'a> {
     pub(crate) fn new(
         object: Arc<dyn ReadAt>,
-        others: &'a dyn OpenOther,
+        around: &Neighbourhood<'a>,
         limits: &'a Limits,
     ) -> Result<Self> {
-        Self::nested(object, others, limits, 0)
+        Self::nested(object, around, limits, 0)
     }
 
     /// Opens a file that `nesting` virtual datasets lead to.
     pub(crate) fn nested(
         object: Arc<dyn ReadAt>,
-        others: &'a dyn OpenOther,
+        around: &Neighbourhood<'a>,
         limits: &'a Limits,
         nesting: usize,
     ) -> Result<Self> {
         let href = object.object().href.clone();
         let mut file = File::open(object, limits)?;
         file.nesting = nesting;
-        let file = Arc::new(file);
         Ok(Self {
-            others,
             limits,
-            open: vec![file],
-            folders: vec![String::new()],
+            open: vec![Arc::new(file)],
+            around: vec![around.clone()],
             by_href: HashMap::from([(href, 0)]),
-            members: HashMap::new(),
+            targets: HashMap::new(),
         })
     }
 
@@ -102,28 +119,20 @@ impl<'a> Files<'a> {
         self.open.get(number).ok_or_else(|| Error::internal(format!("file {number} is not open")))
     }
 
-    pub(crate) fn others(&self) -> &'a dyn OpenOther {
-        self.others
-    }
-
     pub(crate) fn limits(&self) -> &'a Limits {
         self.limits
     }
 
-    /// The name of a file relative to the first, as file `from` names it.
-    pub(crate) fn relative_name(&self, from: usize, name: &str) -> String {
-        match self.folders.get(from) {
-            Some(folder) if !folder.is_empty() && !name.starts_with('/') && !name.contains("://") => {
-                format!("{folder}/{name}")
-            }
-            _ => name.to_owned(),
-        }
+    /// What a file has around it.
+    pub(crate) fn neighbourhood(&self, number: usize) -> Result<&Neighbourhood<'a>> {
+        self.around.get(number).ok_or_else(|| Error::internal(format!("file {number} is not open")))
     }
 
     /// Opens another HDF5 file that file `from` names.
     pub(crate) fn open_other(&mut self, from: usize, name: &str) -> Result<Option<usize>> {
-        let relative = self.relative_name(from, name);
-        let Some(object) = open_other(self.others, &relative)? else { return Ok(None) };
+        let around = self.neighbourhood(from)?;
+        let Some(object) = around.open(name)? else { return Ok(None) };
+        let around = around.beside(name);
         let href = object.object().href.clone();
         if let Some(number) = self.by_href.get(&href) {
             return Ok(Some(*number));
@@ -131,21 +140,21 @@ impl<'a> Files<'a> {
         let file = File::open(object, self.limits)?;
         let number = self.open.len();
         self.open.push(Arc::new(file));
-        self.folders.push(relative.rsplit_once('/').map_or(String::new(), |(folder, _)| folder.to_owned()));
+        self.around.push(around);
         self.by_href.insert(href, number);
         Ok(Some(number))
     }
 
-    fn targets(&mut self, group: Identity) -> Result<Arc<HashMap<String, Target>>> {
-        if let Some(known) = self.members.get(&group) {
+    fn targets(&mut self, group: Identity) -> Result<Arc<Targets>> {
+        if let Some(known) = self.targets.get(&group) {
             return Ok(Arc::clone(known));
         }
         let file = Arc::clone(self.get(group.0)?);
         let header = ObjectHeader::read(&file, group.1)?;
-        let links = members(&file, &header)?;
-        let targets = links.into_iter().map(|link| (link.name, link.target)).collect();
-        let targets = Arc::new(targets);
-        self.members.insert(group, Arc::clone(&targets));
+        let Members { links, nameless } = members(&file, &header)?;
+        let by_name = links.into_iter().map(|link| (link.name, link.target)).collect();
+        let targets = Arc::new(Targets { by_name, nameless: nameless.into_iter().next() });
+        self.targets.insert(group, Arc::clone(&targets));
         Ok(targets)
     }
 
@@ -162,7 +171,7 @@ impl<'a> Files<'a> {
     fn resolve_path(&mut self, group: &Located, path: &str, depth: usize) -> Result<Option<Located>> {
         let mut at = if path.starts_with('/') { self.root_of(group.identity.0)? } else { group.clone() };
         for name in path.split('/').filter(|name| !name.is_empty() && *name != ".") {
-            let Some(target) = self.targets(at.identity)?.get(name).cloned() else { return Ok(None) };
+            let Some(target) = self.targets(at.identity)?.get(name)?.cloned() else { return Ok(None) };
             match self.follow(&at, name, &target, depth)? {
                 Some(next) => at = next,
                 None => return Ok(None),
@@ -191,7 +200,10 @@ impl<'a> Files<'a> {
                 let root = self.root_of(number)?;
                 self.resolve_path(&root, path, left)
             }
-            Target::UserDefined(_) => Ok(None),
+            Target::UserDefined(number) => {
+                Err(Error::unsupported(format!("a user-defined link of type {number}")))
+            }
+            Target::Unreadable(reason) => Err(Error::corrupt(reason.clone())),
         }
     }
 }
@@ -270,8 +282,11 @@ impl<'f, 'a> Walk<'f, 'a> {
     ) -> Result<GroupNode> {
         let number = trail.at.identity.0;
         let file = Arc::clone(self.files.get(number)?);
-        let links = members(&file, header)?;
-        let attributes = self.attributes(&file, path, header)?;
+        let Members { links, nameless } = members(&file, header)?;
+        for reason in nameless {
+            self.note(&join(path, "?"), format!("a member is left out: its link cannot be read: {reason}"));
+        }
+        let attributes = self.attributes(&file, header)?;
         let mut group = GroupNode {
             name: name.to_owned(),
             path: path.to_owned(),
@@ -312,27 +327,17 @@ impl<'f, 'a> Walk<'f, 'a> {
         self.notes.push(Note { path: path.to_owned(), note: note.into() });
     }
 
-    fn attributes(&mut self, file: &File, path: &str, header: &ObjectHeader) -> Result<Vec<RawAttribute>> {
-        match read_attributes(file, header) {
-            Ok(attributes) => {
-                let len =
-                    attributes.iter().filter_map(|a| a.value.as_ref().ok()).map(|value| value.bytes.len());
-                self.attribute_bytes = self.attribute_bytes.saturating_add(len.sum());
-                if self.attribute_bytes > self.files.limits().attribute_bytes {
-                    self.is_over_limit = true;
-                    return Err(Error::refused(format!(
-                        "the attributes exceed {} bytes",
-                        self.files.limits().attribute_bytes
-                    )));
-                }
-                Ok(attributes)
-            }
-            Err(error) if is_fault_of_file(&error) => {
-                self.note(path, format!("the attributes cannot be read: {error}"));
-                Ok(Vec::new())
-            }
-            Err(error) => Err(error),
+    fn attributes(&mut self, file: &File, header: &ObjectHeader) -> Result<Vec<RawAttribute>> {
+        let attributes = read_attributes(file, header)?;
+        let values = attributes.iter().filter_map(|attribute| attribute.value.as_ref().ok());
+        let len_bytes: usize = values.map(|value| value.bytes.len()).sum();
+        self.attribute_bytes = self.attribute_bytes.saturating_add(len_bytes);
+        let limit = self.files.limits().attribute_bytes;
+        if self.attribute_bytes > limit {
+            self.is_over_limit = true;
+            return Err(Error::refused(format!("the attributes exceed {limit} bytes")));
         }
+        Ok(attributes)
     }
 
     fn member(&mut self, group: &mut GroupNode, link: &Link, path: &str, trail: &Trail<'_>) -> Result<()> {
@@ -416,6 +421,10 @@ impl<'f, 'a> Walk<'f, 'a> {
                 self.note(path, format!("is left out: a user-defined link of type {number}"));
                 return Ok(None);
             }
+            Target::Unreadable(reason) => {
+                self.note(path, format!("is left out: its link cannot be read: {reason}"));
+                return Ok(None);
+            }
             Target::Soft(to) => format!("soft link to {to}"),
             Target::External { file, path: to } => format!("external link to {to} in {file}"),
         };
@@ -450,7 +459,7 @@ impl<'f, 'a> Walk<'f, 'a> {
             }
             Err(error) => return Err(error),
         };
-        let attributes = self.attributes(file, path, header)?;
+        let attributes = self.attributes(file, header)?;
         Ok(Some(ArrayNode {
             name: name.to_owned(),
             path: path.to_owned(),

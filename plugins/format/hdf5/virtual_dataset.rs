@@ -7,11 +7,12 @@
 
 mod selection;
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
+use parking_lot::Mutex;
 use thermocline_codec::{fill_chunk, region::copy_box};
-use thermocline_core::format::{OpenOther, Region};
+use thermocline_core::format::Region;
 use thermocline_core::{Error, Result};
 use thermocline_model::ArrayBytes;
 
@@ -20,7 +21,8 @@ use crate::cursor::{Cursor, text};
 use crate::file::File;
 use crate::fill::stored_fill;
 use crate::global_heap::HeapId;
-use crate::mapping::{Values, leaves};
+use crate::mapping::{Dialect, Values, leaves};
+use crate::neighbours::{Neighbour, Neighbourhood, changed};
 use crate::opened::Opened;
 use crate::tree::Files;
 use crate::values::n_elements;
@@ -32,51 +34,127 @@ const MAX_MAPPINGS: u64 = 100_000;
 /// Virtual datasets of virtual datasets.
 const MAX_NESTING: usize = 4;
 
-/// The mappings of a virtual dataset, with their sources open.
+/// Source arrays that stay open between reads.
+const MAX_OPEN_SOURCES: usize = 64;
+
+/// The mappings of a virtual dataset.
 pub(crate) struct Mappings {
     mappings: Vec<Mapping>,
+    sources: Vec<SourceArray>,
+    /// Open sources by number, the latest last.
+    open: Mutex<Vec<(usize, Arc<Opened>)>>,
 }
 
 struct Mapping {
-    source_file: String,
-    source_path: String,
+    /// Number of the source.
+    source: usize,
     from: Selection,
     to: Selection,
-    /// `None` if the source does not exist: its part reads as fill.
-    source: Option<Arc<Opened>>,
+}
+
+/// An array that parts of a virtual dataset come from.
+struct SourceArray {
+    name: SourceName,
+    /// `None` if it does not exist: its parts read as fill.
+    shape: Option<Vec<u64>>,
+    /// The files that it was found in, or was not.
+    found: Vec<Neighbour>,
+}
+
+/// File and path of a source, as the mapping names them.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+struct SourceName {
+    file: String,
+    path: String,
 }
 
 impl Mappings {
-    /// Reads the mappings and opens their sources.
+    /// Reads the mappings and looks at their sources.
     pub(crate) fn open(
         file: &Arc<File>,
         array: &Array,
         at: Option<HeapId>,
-        others: &dyn OpenOther,
-        name: &dyn Fn(&str) -> String,
+        around: &Neighbourhood<'_>,
     ) -> Result<Self> {
-        let Some(at) = at.filter(|at| at.collection != 0) else { return Ok(Self { mappings: Vec::new() }) };
+        let mut found = Self { mappings: Vec::new(), sources: Vec::new(), open: Mutex::default() };
+        let Some(at) = at.filter(|at| at.collection != 0) else { return Ok(found) };
         let bytes = file.global_object(at)?;
         let shape = array.shape().unwrap_or_default();
-        let mut mappings = parse(&mut Cursor::new(&bytes, file.sizes()), shape)?;
-        let mut open: HashMap<(String, String), Option<Arc<Opened>>> = HashMap::new();
-        for mapping in &mut mappings {
-            let key = (mapping.source_file.clone(), mapping.source_path.clone());
-            mapping.source = match open.get(&key) {
-                Some(source) => source.clone(),
-                None => {
-                    let source = open_source(file, &key.0, &key.1, others, name)?;
-                    open.insert(key, source.clone());
-                    source
-                }
+        let mut numbers: HashMap<SourceName, usize> = HashMap::new();
+        for (name, mut from, to) in parse(&mut Cursor::new(&bytes, file.sizes()), shape)? {
+            let source = match numbers.get(&name) {
+                Some(number) => *number,
+                None => found.add_source(file, array, name.clone(), around)?,
             };
-            if let Some(source) = &mapping.source {
-                mapping.from.bind(source.array.shape().unwrap_or_default())?;
+            numbers.insert(name, source);
+            if let Some(shape) = found.sources.get(source).and_then(|source| source.shape.as_deref()) {
+                from.bind(shape)?;
+                check_shapes(&from, &to, shape.len())?;
             }
-            mapping.check()?;
-            mapping.check_type(array)?;
+            found.mappings.push(Mapping { source, from, to });
         }
-        Ok(Self { mappings })
+        Ok(found)
+    }
+
+    /// Looks at a source and returns its number.
+    fn add_source(
+        &mut self,
+        file: &Arc<File>,
+        array: &Array,
+        name: SourceName,
+        around: &Neighbourhood<'_>,
+    ) -> Result<usize> {
+        let part = around.part();
+        let opened = open_source(file, &name, &part)?;
+        if let Some(opened) = &opened {
+            check_type(opened, array)?;
+        }
+        let number = self.sources.len();
+        let shape = opened.as_ref().map(|opened| opened.array.shape().unwrap_or_default().to_vec());
+        self.sources.push(SourceArray { name, shape, found: part.found() });
+        if let Some(opened) = opened {
+            self.keep(number, Arc::new(opened));
+        }
+        Ok(number)
+    }
+
+    fn keep(&self, number: usize, opened: Arc<Opened>) {
+        let mut open = self.open.lock();
+        if open.len() >= MAX_OPEN_SOURCES {
+            open.remove(0);
+        }
+        open.push((number, opened));
+    }
+
+    fn source(&self, number: usize) -> Result<&SourceArray> {
+        self.sources.get(number).ok_or_else(|| Error::internal(format!("no source {number}")))
+    }
+
+    /// A source, open in the state in which it was found; `None` if it does not exist.
+    fn opened(
+        &self,
+        number: usize,
+        file: &Arc<File>,
+        around: &Neighbourhood<'_>,
+    ) -> Result<Option<Arc<Opened>>> {
+        if let Some((_, opened)) = self.open.lock().iter().find(|(open, _)| *open == number) {
+            return Ok(Some(Arc::clone(opened)));
+        }
+        let source = self.source(number)?;
+        if source.shape.is_none() {
+            return Ok(None);
+        }
+        let part = around.part();
+        let opened = open_source(file, &source.name, &part)?;
+        let opened = opened.filter(|_| part.found() == source.found);
+        let opened = Arc::new(opened.ok_or_else(|| changed(&source.name.file))?);
+        self.keep(number, Arc::clone(&opened));
+        Ok(Some(opened))
+    }
+
+    /// Fails if the files of a source are not in the state in which they were found.
+    fn check(&self, sources: &BTreeSet<usize>, around: &Neighbourhood<'_>) -> Result<()> {
+        sources.iter().try_for_each(|number| around.check(&self.source(*number)?.found))
     }
 
     /// Values of a region of the virtual dataset.
@@ -86,6 +164,7 @@ impl Mappings {
         values: &Values,
         beyond: Option<&ArrayBytes>,
         region: &Region,
+        around: &Neighbourhood<'_>,
     ) -> Result<ArrayBytes> {
         let shape = opened.array.shape().unwrap_or_default();
         let rank = shape.len();
@@ -111,9 +190,17 @@ impl Mappings {
                 .map(|((start, len), length)| (*len).min(length.saturating_sub(*start)))
                 .collect(),
         };
-        for mapping in &self.mappings {
-            mapping.read(values, &outer, region, limit, &mut answer)?;
+        let touched = self.mappings.iter().filter(|mapping| mapping.to.positions(&outer).is_some());
+        let touched: Vec<&Mapping> = touched.collect();
+        let sources: BTreeSet<usize> = touched.iter().map(|mapping| mapping.source).collect();
+        self.check(&sources, around)?;
+        for mapping in touched {
+            if let Some(source) = self.opened(mapping.source, &opened.file, around)? {
+                let read = Reading { values, outer: &outer, region, limit, around };
+                mapping.read(&source, &read, &mut answer)?;
+            }
         }
+        self.check(&sources, around)?;
         Ok(answer)
     }
 }
@@ -142,7 +229,10 @@ fn fill_inside(
     Ok(copy_box(&filled, &lengths, &zeros, answer, &region.shape, &zeros, &lengths, size)?)
 }
 
-fn parse(cursor: &mut Cursor<'_>, shape: &[u64]) -> Result<Vec<Mapping>> {
+/// A mapping as it is stored: source, what of it, and where to.
+type Parsed = (SourceName, Selection, Selection);
+
+fn parse(cursor: &mut Cursor<'_>, shape: &[u64]) -> Result<Vec<Parsed>> {
     let version = cursor.u8()?;
     if version != 0 {
         return Err(Error::unsupported(format!("virtual dataset mappings of version {version}")));
@@ -153,92 +243,77 @@ fn parse(cursor: &mut Cursor<'_>, shape: &[u64]) -> Result<Vec<Mapping>> {
     }
     let mut mappings = Vec::new();
     for _ in 0..n {
-        let source_file = text(cursor.until_nul()?).0;
-        let source_path = text(cursor.until_nul()?).0;
-        if source_file.contains('%') || source_path.contains('%') {
-            return Err(Error::unsupported(format!(
-                "a virtual dataset whose sources are numbered: {source_file}"
-            )));
+        let file = text(cursor.until_nul()?).0;
+        let path = text(cursor.until_nul()?).0;
+        if file.contains('%') || path.contains('%') {
+            return Err(Error::unsupported(format!("a virtual dataset whose sources are numbered: {file}")));
         }
         let from = Selection::parse(cursor)?;
         let mut to = Selection::parse(cursor)?;
         to.bind(shape)?;
-        mappings.push(Mapping { source_file, source_path, from, to, source: None });
+        mappings.push((SourceName { file, path }, from, to));
     }
     Ok(mappings)
 }
 
 /// Opens the array that a mapping names; `None` if the file or the array does not exist.
-fn open_source(
-    file: &Arc<File>,
-    source_file: &str,
-    source_path: &str,
-    others: &dyn OpenOther,
-    name: &dyn Fn(&str) -> String,
-) -> Result<Option<Arc<Opened>>> {
+fn open_source(file: &Arc<File>, name: &SourceName, around: &Neighbourhood<'_>) -> Result<Option<Opened>> {
     if file.nesting >= MAX_NESTING {
         return Err(Error::unsupported("virtual datasets nested too deep"));
     }
-    let object = if source_file == "." {
-        Some(Arc::clone(file.bytes.object()))
+    let (object, around) = if name.file == "." {
+        (Some(Arc::clone(file.bytes.object())), around.clone())
     } else {
-        others.open(&name(source_file))?
+        (around.open(&name.file)?, around.beside(&name.file))
     };
     let Some(object) = object else { return Ok(None) };
-    let mut files = Files::nested(object, others, &file.limits, file.nesting + 1)?;
-    let Some(found) = files.resolve(0, source_path)? else { return Ok(None) };
+    let mut files = Files::nested(object, &around, &file.limits, file.nesting + 1)?;
+    let Some(found) = files.resolve(0, &name.path)? else { return Ok(None) };
     let source = Arc::clone(files.get(found.identity.0)?);
     let header = crate::header::ObjectHeader::read(&source, found.identity.1)?;
     let array = Array::read(&source, found.identity.1, &header)?;
-    let folder = name(source_file);
-    let folder = folder.rsplit_once('/').map_or("", |(folder, _)| folder).to_owned();
-    let nested = move |other: &str| {
-        if folder.is_empty() || other.starts_with('/') {
-            other.to_owned()
-        } else {
-            format!("{folder}/{other}")
-        }
-    };
-    Ok(Some(Arc::new(Opened::open(source, array, others, &nested)?)))
+    Ok(Some(Opened::open(source, array, files.neighbourhood(found.identity.0)?)?))
+}
+
+/// Fails unless the selections have the same number of elements, unbound ones aside.
+fn check_shapes(from: &Selection, to: &Selection, source_rank: usize) -> Result<()> {
+    if from.rank() != source_rank {
+        return Err(Error::corrupt("a mapping of another rank than its source"));
+    }
+    let (from, to) = (from.squeezed(), to.squeezed());
+    let agrees = from.len() == to.len()
+        && from
+            .iter()
+            .zip(&to)
+            .all(|(from, to)| from.is_unlimited || to.is_unlimited || from.len() == to.len());
+    if agrees {
+        return Ok(());
+    }
+    Err(Error::unsupported("a virtual dataset whose parts have another shape than their sources"))
+}
+
+/// Fails where values would have to be converted, which only the library does.
+fn check_type(source: &Opened, array: &Array) -> Result<()> {
+    let mut wanted = leaves(&array.datatype, Dialect::Hdf5).into_iter().filter_map(|leaf| leaf.values.ok());
+    wanted.try_for_each(|values| source_values(source, &values).map(|_| ()))
+}
+
+/// What is read of a virtual dataset.
+struct Reading<'r, 'a> {
+    values: &'r Values,
+    /// The region without the axes inside elements, cut to the array's shape.
+    outer: &'r Region,
+    region: &'r Region,
+    /// Most bytes that may be read of one source.
+    limit: u64,
+    around: &'r Neighbourhood<'a>,
 }
 
 impl Mapping {
-    /// Fails unless the selections have the same number of elements, unbound ones aside.
-    fn check(&self) -> Result<()> {
-        let Some(source) = &self.source else { return Ok(()) };
-        if self.from.rank() != source.array.shape().unwrap_or_default().len() {
-            return Err(Error::corrupt("a mapping of another rank than its source"));
-        }
-        let (from, to) = (self.from.squeezed(), self.to.squeezed());
-        let agrees = from.len() == to.len()
-            && from
-                .iter()
-                .zip(&to)
-                .all(|(from, to)| from.is_unlimited || to.is_unlimited || from.len() == to.len());
-        if agrees {
-            return Ok(());
-        }
-        Err(Error::unsupported("a virtual dataset whose parts have another shape than their sources"))
-    }
-
-    /// Fails where values would have to be converted, which only the library does.
-    fn check_type(&self, array: &Array) -> Result<()> {
-        let Some(source) = &self.source else { return Ok(()) };
-        let mut wanted = leaves(&array.datatype, false).into_iter().filter_map(|leaf| leaf.values.ok());
-        wanted.try_for_each(|values| source_values(source, &values).map(|_| ()))
-    }
-
-    /// Copies what the mapping gives of `outer`, a region without the axes inside elements.
-    fn read(
-        &self,
-        values: &Values,
-        outer: &Region,
-        region: &Region,
-        limit: u64,
-        answer: &mut ArrayBytes,
-    ) -> Result<()> {
-        let Some(source) = &self.source else { return Ok(()) };
-        let Some(wanted) = self.to.positions(outer) else { return Ok(()) };
+    /// Copies what the mapping gives of a region.
+    fn read(&self, source: &Opened, read: &Reading<'_, '_>, answer: &mut ArrayBytes) -> Result<()> {
+        let Reading { values, region, .. } = *read;
+        let Some(wanted) = self.to.positions(read.outer) else { return Ok(()) };
         // Positions in the selections agree axis by axis, axes of one element left aside.
         let mut rest = wanted
             .iter()
@@ -260,8 +335,8 @@ impl Mapping {
             source_region.start.push(0);
             source_region.shape.push(*length);
         }
-        n_elements(&source_region.shape, values.dtype.len_bytes().unwrap_or(24), limit)?;
-        let read = source.read(&source_values, None, &source_region)?;
+        n_elements(&source_region.shape, values.dtype.len_bytes().unwrap_or(24), read.limit)?;
+        let read = source.read(&source_values, None, &source_region, read.around)?;
         self.scatter(values, &read, &bounds, &picked, &wanted, region, answer)
     }
 
@@ -338,13 +413,14 @@ fn copy_element(from: &ArrayBytes, at: usize, to: &mut ArrayBytes, target: usize
 
 /// How the source's elements become values of the virtual dataset: only where no conversion is needed.
 fn source_values(source: &Opened, wanted: &Values) -> Result<Values> {
-    let found = leaves(&source.array.datatype, false).into_iter().filter_map(|leaf| leaf.values.ok()).find(
-        |values| {
+    let found = leaves(&source.array.datatype, Dialect::Hdf5)
+        .into_iter()
+        .filter_map(|leaf| leaf.values.ok())
+        .find(|values| {
             values.dtype == wanted.dtype
                 && values.inner_shape == wanted.inner_shape
                 && values.codecs == wanted.codecs
-        },
-    );
+        });
     found.ok_or_else(|| {
         Error::unsupported(format!(
             "a virtual dataset of another type than its source, {}",

@@ -26,8 +26,9 @@ use thermocline_model::{ArrayBytes, DataType, Variable};
 use crate::array::Array;
 use crate::cursor::text;
 use crate::header::ObjectHeader;
-use crate::index::MEMBER;
-use crate::mapping::{Values, leaves};
+use crate::mapping::{Dialect, Values, leaves};
+use crate::neighbours::Neighbourhood;
+use crate::source_path::SourcePath;
 use crate::tree::Files;
 use crate::values::n_elements;
 
@@ -236,14 +237,14 @@ impl ReferenceReader for Reader {
         dtype: &DataType,
         region: &Region,
     ) -> Result<ArrayBytes, ReferenceError> {
-        let path = variable.storage.source_path.as_str();
+        let SourcePath { path, suffix, .. } = SourcePath::parse(&variable.storage.source_path);
         if path.starts_with('/') {
             return Err(unable("it lies in another file, behind an external link"));
         }
-        let (path, suffix) = path.split_once(MEMBER).unwrap_or((path, ""));
-        self.open_dataset(path)?;
+        self.open_dataset(&path)?;
         let dataset = self.last.as_ref().ok_or_else(|| unable("no array is open"))?;
-        let leaf = leaves(&dataset.array.datatype, false).into_iter().find(|leaf| leaf.suffix == suffix);
+        let leaf =
+            leaves(&dataset.array.datatype, Dialect::Hdf5).into_iter().find(|leaf| leaf.suffix == suffix);
         let values = leaf.and_then(|leaf| leaf.values.ok());
         let mut values = values.ok_or_else(|| unable(format!("{path:?} has no member {suffix:?}")))?;
         values.dtype = dtype.clone();
@@ -277,7 +278,8 @@ impl Reader {
 
     /// The description of the array, as this crate reads it: which member has which place.
     fn describe(&self, path: &str) -> CoreResult<Array> {
-        let mut files = Files::new(Arc::clone(&self.object), &NoOthers, &self.limits)?;
+        let around = Neighbourhood::new(&NoOthers, &self.object.object().href);
+        let mut files = Files::new(Arc::clone(&self.object), &around, &self.limits)?;
         let found = files.resolve(0, path)?;
         let found =
             found.ok_or_else(|| thermocline_core::Error::corrupt(format!("{path:?} is not in the file")))?;

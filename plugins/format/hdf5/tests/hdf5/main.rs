@@ -3,8 +3,8 @@
 #![cfg(feature = "libhdf5")]
 #![expect(clippy::unwrap_used, clippy::panic, reason = "helpers of tests fail as tests do")]
 
-#[path = "files/memory.rs"]
 mod memory;
+mod neighbours;
 
 use std::sync::Arc;
 
