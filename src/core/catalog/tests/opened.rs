@@ -7,6 +7,7 @@ use std::time::Duration;
 use thermocline_model::Attribute;
 
 use super::super::*;
+use crate::format::is_missing;
 use super::world::World;
 
 #[tokio::test]
@@ -283,6 +284,54 @@ async fn a_neighbour_that_changed_while_the_server_was_down_is_noticed() {
     let world = world.restarted().await;
     world.write("raw.bin", "three");
     assert_eq!(world.catalog.open("a").await.unwrap().dataset.objects[1].len_bytes, 5);
+}
+
+#[tokio::test]
+async fn a_neighbour_that_arrives_or_vanishes_leads_to_a_new_index() {
+    let world = World::new().await;
+    world.add("a.nc", "FAKE with raw.bin").await;
+    let before = world.catalog.open("a").await.unwrap();
+    assert!(is_missing(&before.dataset.objects[1]));
+    for (content, len_bytes) in [(Some("one"), 3), (None, 0), (Some(""), 0), (None, 0)] {
+        match content {
+            Some(content) => world.write("raw.bin", content),
+            None => fs::remove_file(world.path("raw.bin")).unwrap(),
+        }
+        world.seconds(1);
+        let after = world.catalog.open("a").await.unwrap();
+        assert_eq!(after.dataset.objects[1].len_bytes, len_bytes);
+        assert_eq!(is_missing(&after.dataset.objects[1]), content.is_none());
+    }
+    assert_eq!(world.n_indexed(), 5);
+}
+
+#[tokio::test]
+async fn a_neighbour_that_is_written_all_the_time_is_looked_at_again_later() {
+    let world = World::new().await;
+    world.write("raw.bin", "one");
+    let raw = world.path("raw.bin");
+    *world.format.afterwards.lock() = Some(Box::new(move |_| fs::write(&raw, "three").unwrap()));
+    world.add("a.nc", "FAKE with raw.bin").await;
+    assert_eq!(world.catalog.open("a").await.unwrap().dataset.objects[1].len_bytes, 3);
+    *world.format.afterwards.lock() = None;
+    world.seconds(1);
+    assert_eq!(world.catalog.open("a").await.unwrap().dataset.objects[1].len_bytes, 3);
+    world.seconds(10);
+    assert_eq!(world.catalog.open("a").await.unwrap().dataset.objects[1].len_bytes, 5);
+}
+
+#[tokio::test]
+async fn when_what_the_format_decodes_is_suspected_every_neighbour_is_looked_at() {
+    let world = World::new().await;
+    let names: Vec<String> = (0..40).map(|number| format!("raw{number}.bin")).collect();
+    names.iter().for_each(|name| world.write(name, "one"));
+    world.add("a.nc", &format!("FAKE with {}", names.join(" "))).await;
+    world.catalog.open("a").await.unwrap();
+    world.write("raw39.bin", "three");
+    world.seconds(1);
+    assert_eq!(world.catalog.open("a").await.unwrap().dataset.objects[40].len_bytes, 3);
+    world.catalog.suspect("a", 0);
+    assert_eq!(world.catalog.open("a").await.unwrap().dataset.objects[40].len_bytes, 5);
 }
 
 #[tokio::test]

@@ -16,19 +16,21 @@ use thermocline_model::{
 use super::super::*;
 use crate::bytes::{ObjectSettings, Objects, Root};
 use crate::clock::ManualClock;
-use crate::format::{Indexed, ReferenceError, ReferenceReader, Region, Source};
+use crate::format::{Indexed, ReferenceError, ReferenceReader, Region, Source, missing_object};
 use crate::index::IndexSettings;
 use crate::reference::InProcess;
 use crate::verify::VerifyLevel;
 
 /// Files that begin with `FAKE`, and directories with a `.fake`. The text behind becomes the attribute
-/// `text`; "panic" in it makes indexing panic, "refuse" makes it refuse, "with x" makes the file x a neighbour.
+/// `text`; "panic" in it makes indexing panic, "refuse" makes it refuse, "with x y" makes the files x and y neighbours.
 #[derive(Default)]
 pub(super) struct FakeFormat {
     pub(super) n_indexed: AtomicUsize,
     pub(super) gate: Gate,
     /// Called with the file while it is indexed.
     pub(super) meanwhile: Mutex<Option<Meanwhile>>,
+    /// Called with the file when it was indexed.
+    pub(super) afterwards: Mutex<Option<Meanwhile>>,
 }
 
 /// What happens to a file while it is indexed.
@@ -88,9 +90,14 @@ impl Format for FakeFormat {
             return Err(Error::refused("the fake format refuses"));
         }
         let mut indexed = indexed(object, &text);
-        if let Some(name) = text.split("with ").nth(1) {
-            let neighbour = source.others.open(name)?;
-            indexed.dataset.objects.extend(neighbour.map(|neighbour| neighbour.object().clone()));
+        for name in text.split("with ").nth(1).into_iter().flat_map(str::split_whitespace) {
+            let neighbour = source.others.open(name)?.map(|neighbour| neighbour.object().clone());
+            let missing = || missing_object(&indexed.dataset.objects[0].href, name);
+            let neighbour = neighbour.unwrap_or_else(missing);
+            indexed.dataset.objects.push(neighbour);
+        }
+        if let (Some(afterwards), Some(path)) = (&*self.afterwards.lock(), source.object.local_path()) {
+            afterwards(path);
         }
         Ok(indexed)
     }
