@@ -1,26 +1,32 @@
 //! Puts the parts together: roots, index, catalog, reader, plugins.
 
-use std::path::Path;
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 
+use futures::FutureExt;
 use thermocline_catalog_files::{CatalogFilesProvider, CatalogRoot};
-use thermocline_core::Result;
-use thermocline_core::bytes::{ObjectSettings, Objects};
+use thermocline_core::bytes::ObjectSettings;
 use thermocline_core::catalog::{Catalog, CatalogParts, CatalogSettings, DirectoryProvider, Provider};
 use thermocline_core::format::{Format, Limits};
 use thermocline_core::index::{IndexSettings, IndexStore};
 use thermocline_core::read::{ReadSettings, Reader};
 use thermocline_core::reference::{References, WorkerSettings, Workers};
 use thermocline_core::verify::VerifyLevel;
+use thermocline_core::{Error, Result};
 use thermocline_http::{AddressRule, App, AppState, HttpConfig, PluginStatus, ServePlugin};
 use tracing::{error, info};
 
 use crate::config::{AddressRuleConfig, Config, RootConfig, VerifyConfig};
 use crate::plugins::Registry;
 
+use stores::{NamedStores, NamingProvider};
 use unwatched::{NEVER, Unwatched};
 
+pub(crate) use reload::Reloads;
+
+mod reload;
 mod roots;
+mod stores;
 mod unwatched;
 mod versions;
 
@@ -32,7 +38,7 @@ pub(crate) const WORKER_COMMAND: &str = "reference-worker";
 pub(crate) struct Sources {
     /// Paths and addresses.
     pub(crate) paths: Vec<String>,
-    /// Whether the only one of them is served without `/datasets/{id}` too.
+    /// Whether the only dataset of the only path is served without `/datasets/{id}` too.
     pub(crate) is_single: bool,
 }
 
@@ -40,6 +46,10 @@ pub(crate) struct Sources {
 pub(crate) struct Parts {
     pub(crate) catalog: Arc<Catalog>,
     pub(crate) reader: Arc<Reader>,
+    /// What goes wrong when the configuration is read again.
+    pub(crate) reloads: Arc<Reloads>,
+    /// What declares the datasets of each path, in order.
+    of_paths: Vec<Arc<dyn Provider>>,
 }
 
 /// Builds roots, index, catalog and reader. Must be called within the runtime.
@@ -54,16 +64,27 @@ pub(crate) fn assemble(registry: &Registry, config: &Config, sources: &Sources) 
         max_remote_reads: config.read.max_remote_reads,
         ..ObjectSettings::default()
     };
-    let objects = Objects::new(roots, settings, tokio::runtime::Handle::current());
+    let timeout = config.read.store_timeout.0;
+    let connect = move |prefix: &str| roots::connect(prefix, timeout);
+    let objects = Arc::new(NamedStores::new(roots, settings, Box::new(connect)));
     let formats: Vec<Arc<dyn Format>> =
         registry.formats().iter().filter(|format| config.plugins.is_enabled(format.id())).cloned().collect();
     let index = IndexStore::open(IndexSettings {
         dir: config.state.index_dir().to_owned(),
         table_memory_bytes: config.state.tables_memory.as_usize(),
     })?;
-    let opener = || Arc::<Objects>::clone(&objects);
+    let opener = || Arc::<NamedStores>::clone(&objects);
+    let directory = |path: &String| -> Arc<dyn Provider> {
+        Arc::new(DirectoryProvider::new(path.clone(), opener(), formats.clone()))
+    };
+    let of_paths: Vec<Arc<dyn Provider>> = sources.paths.iter().map(directory).collect();
+    let reloads = Arc::new(Reloads::new(config.clone()));
+    let catalogs = NamingProvider { files: catalogs, stores: opener() };
+    // Catalog files first: what they say of a dataset counts more than that a file lies in a folder.
+    let providers = [Arc::new(catalogs) as Arc<dyn Provider>, Arc::<Reloads>::clone(&reloads)];
+    let providers = providers.into_iter().chain(of_paths.iter().cloned());
     let parts = CatalogParts {
-        providers: providers(config, sources, catalogs, &objects, &formats),
+        providers: providers.map(|provider| watched_or_not(config, provider)).collect(),
         index: Arc::new(index),
         opener: opener(),
         formats: formats.clone(),
@@ -77,24 +98,29 @@ pub(crate) fn assemble(registry: &Registry, config: &Config, sources: &Sources) 
         ..ReadSettings::default()
     };
     let reader = Reader::new(opener(), opener(), formats, read);
-    Ok(Parts { catalog: Arc::new(Catalog::new(parts)), reader: Arc::new(reader) })
+    Ok(Parts { catalog: Arc::new(Catalog::new(parts)), reader: Arc::new(reader), reloads, of_paths })
 }
 
-/// Catalog files first: what they say of a dataset counts more than that a file lies in a folder.
-fn providers(
-    config: &Config,
-    sources: &Sources,
-    catalogs: CatalogFilesProvider,
-    objects: &Arc<Objects>,
-    formats: &[Arc<dyn Format>],
-) -> Vec<Arc<dyn Provider>> {
-    let opener = Arc::<Objects>::clone(objects);
-    let directories = DirectoryProvider::new(sources.paths.clone(), opener, formats.to_vec());
-    let providers: Vec<Arc<dyn Provider>> = vec![Arc::new(catalogs), Arc::new(directories)];
-    if config.catalogs.watch {
-        return providers;
+impl Parts {
+    /// The id of the only dataset of the only path.
+    ///
+    /// # Errors
+    /// [`thermocline_core::ErrorKind::InvalidInput`] if there is not exactly one.
+    pub(crate) async fn only_dataset(&self) -> Result<String> {
+        let [path] = self.of_paths.as_slice() else {
+            return Err(Error::invalid_input("--single serves one PATH"));
+        };
+        match path.specs().await?.as_slice() {
+            [only] => Ok(only.id.to_string()),
+            specs => {
+                Err(Error::invalid_input(format!("--single serves one dataset, PATH holds {}", specs.len())))
+            }
+        }
     }
-    providers.into_iter().map(|provider| Arc::new(Unwatched(provider)) as Arc<dyn Provider>).collect()
+}
+
+fn watched_or_not(config: &Config, provider: Arc<dyn Provider>) -> Arc<dyn Provider> {
+    if config.catalogs.watch { provider } else { Arc::new(Unwatched(provider)) }
 }
 
 fn catalog_roots(config: &Config) -> Vec<CatalogRoot> {
@@ -133,14 +159,15 @@ fn catalog_settings(config: &Config) -> CatalogSettings {
     }
 }
 
-/// Starts the plugins and gathers what every handler has.
+/// Starts the plugins and gathers what every handler has. `single` is the dataset that is served without
+/// `/datasets/{id}` too.
 pub(crate) async fn start(
     registry: &Registry,
     config: &Config,
-    sources: &Sources,
+    single: Option<String>,
     parts: &Parts,
 ) -> AppState {
-    let http = http_config(config, sources);
+    let http = http_config(config, single);
     let with = |plugins| {
         Arc::new(App {
             catalog: Arc::clone(&parts.catalog),
@@ -170,9 +197,10 @@ pub(crate) async fn start(
     with(started)
 }
 
-/// One plugin that fails to start is left out; the others go on.
+/// One plugin that fails to start, by an error or a panic, is left out; the others go on.
 async fn start_plugin(plugin: &dyn ServePlugin, app: &AppState) -> PluginStatus {
-    match plugin.start(app).await {
+    let started = AssertUnwindSafe(plugin.start(app)).catch_unwind().await;
+    match started.unwrap_or_else(|_| Err(Error::internal("it stopped by a mistake of the program"))) {
         Ok(()) => {
             info!(plugin = plugin.id(), "plugin started");
             PluginStatus::Running
@@ -191,12 +219,8 @@ fn address_rule(rule: &AddressRuleConfig) -> AddressRule {
     AddressRule { from: rule.from.clone(), to }
 }
 
-fn http_config(config: &Config, sources: &Sources) -> HttpConfig {
+fn http_config(config: &Config, single: Option<String>) -> HttpConfig {
     let (server, plugins) = (&config.server, &config.plugins);
-    let single = sources.paths.first().filter(|_| sources.is_single).and_then(|path| {
-        let name = Path::new(path.trim_end_matches('/')).file_name()?.to_str()?;
-        Some(thermocline_core::catalog::id_of_path(name))
-    });
     HttpConfig {
         public_url: server.public_url.clone(),
         trusted_proxies: server.trusted_proxies.iter().map(|network| network.0.to_string()).collect(),
@@ -214,3 +238,6 @@ fn http_config(config: &Config, sources: &Sources) -> HttpConfig {
         is_tls: false,
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -148,6 +148,7 @@ fn runtime() -> Result<tokio::runtime::Runtime, Failure> {
 }
 
 /// The general options, and what surrounds the process.
+#[derive(Clone)]
 pub(crate) struct Given {
     args: GeneralArgs,
     pub(crate) surroundings: Surroundings,

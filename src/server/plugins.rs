@@ -32,7 +32,7 @@ impl Registry {
             |_| Arc::new(thermocline_serve_datasets::DatasetsPlugin),
             |_| Arc::new(thermocline_serve_zarr::ZarrPlugin),
             |config| Arc::new(thermocline_serve_kerchunk::KerchunkPlugin::new((&config.kerchunk).into())),
-            |_| Arc::new(thermocline_serve_metrics::MetricsPlugin::start()),
+            |_| Arc::new(thermocline_serve_metrics::MetricsPlugin::default()),
         ];
         Self { n_builtin_formats: formats.len(), formats, builtin, private: Vec::new() }
     }

@@ -1,4 +1,4 @@
-//! Signals: the end of the server's life, and the wish to read the catalogs again.
+//! Signals: the end of the server's life, and the wish to read configuration and catalogs again.
 
 use std::io;
 
@@ -14,7 +14,7 @@ pub(crate) struct Signals {
 }
 
 impl Signals {
-    /// Listens from now on: SIGTERM and SIGINT end the server, SIGHUP reads the catalogs again.
+    /// Listens from now on: SIGTERM and SIGINT end the server, SIGHUP reads configuration and catalogs again.
     ///
     /// # Errors
     /// What the system says.
@@ -34,7 +34,7 @@ impl Signals {
                 _ = self.terminate.recv() => self.end(&shutdown, "SIGTERM"),
                 _ = self.interrupt.recv() => self.end(&shutdown, "SIGINT"),
                 _ = self.hangup.recv() => {
-                    info!("reading the catalogs again");
+                    info!("reading configuration and catalogs again");
                     reload();
                 }
             }

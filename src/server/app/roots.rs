@@ -1,6 +1,7 @@
 //! Declared roots, from the configuration and from the paths of the command line.
 
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use thermocline_core::bytes::{Credentials, Root, StoreOptions};
 use thermocline_core::{Error, ErrorKind, Result};
@@ -61,28 +62,35 @@ fn around_path(path: &str) -> Result<Root> {
 
 /// The prefix around an address, unless a configured root holds it already.
 fn around_url(config: &Config, url: &str) -> Result<Option<Root>> {
-    let holds = |root: &RootConfig| {
-        root.url.as_deref().is_some_and(|prefix| {
-            let rest = url.strip_prefix(prefix.trim_end_matches('/'));
-            rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
-        })
-    };
+    let holds = |root: &RootConfig| root.url.as_deref().is_some_and(|prefix| is_below(url, prefix));
     if config.roots.values().any(holds) {
         return Ok(None);
     }
-    let is_signed = url.starts_with("s3://") && std::env::var_os("AWS_ACCESS_KEY_ID").is_some();
+    connect(prefix_of(url), config.read.store_timeout.0).map(Some)
+}
+
+/// True for what lies at or below a prefix.
+pub(super) fn is_below(url: &str, prefix: &str) -> bool {
+    let rest = url.strip_prefix(prefix.trim_end_matches('/'));
+    rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+}
+
+/// A root that no configuration describes: what the environment says counts, as for the AWS tools.
+pub(super) fn connect(prefix: &str, timeout: Duration) -> Result<Root> {
+    let is_s3 = prefix.starts_with("s3://");
+    let is_signed = is_s3 && std::env::var_os("AWS_ACCESS_KEY_ID").is_some();
     let options = StoreOptions {
-        endpoint: std::env::var("AWS_ENDPOINT_URL").ok().filter(|_| url.starts_with("s3://")),
+        endpoint: std::env::var("AWS_ENDPOINT_URL").ok().filter(|_| is_s3),
         region: std::env::var("AWS_REGION").ok(),
         credentials: if is_signed { Credentials::Environment } else { Credentials::None },
-        request_timeout: Some(config.read.store_timeout.0),
+        request_timeout: Some(timeout),
         ..StoreOptions::default()
     };
-    Root::store(prefix_of(url), &options).map(Some)
+    Root::store(prefix, &options)
 }
 
 /// A prefix ends with a slash; around an object it is what stands before its name, if that is more than a host.
-fn prefix_of(url: &str) -> &str {
+pub(super) fn prefix_of(url: &str) -> &str {
     let start = url.find("://").map_or(0, |position| position + 3);
     match url.rfind('/') {
         Some(slash) if slash > start => url.get(..slash).unwrap_or(url),

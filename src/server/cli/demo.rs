@@ -6,8 +6,10 @@ use std::process::ExitCode;
 
 use clap::Args;
 
+use super::serve::Life;
 use super::{Failure, Given, flag};
 use crate::app::Sources;
+use crate::config::{Config, Flag};
 use crate::plugins::Registry;
 
 /// Names and bytes of the files; `demo/README.md` says where they come from.
@@ -27,15 +29,26 @@ pub(crate) struct DemoArgs {
 
 pub(crate) fn run(registry: &Registry, given: &Given, args: DemoArgs) -> Result<ExitCode, Failure> {
     let listen = args.listen.as_ref().map(|listen| flag("--listen", &["server", "listen"], listen));
-    let mut config = given.load(registry, listen.into_iter().collect())?.config;
-    // The demonstration shows its own files and nothing else.
-    config.catalogs.dirs.clear();
-    config.roots.clear();
+    let flags: Vec<Flag> = listen.into_iter().collect();
+    let config = load(registry, given, flags.clone())?;
     let folder = config.state.dir().join("demo");
     write_files(&folder)
         .map_err(|cause| Failure::because(format_args!("cannot write {}", folder.display()), cause))?;
     let sources = Sources { paths: vec![folder.to_string_lossy().into_owned()], is_single: false };
-    super::serve::serve(registry, &config, &sources, |address| println!("{}", greeting(address)))
+    let reload = {
+        let (registry, given) = (registry.clone(), given.clone());
+        move || load(&registry, &given, flags.clone())
+    };
+    let life = Life { greet: |address: &str| println!("{}", greeting(address)), reload };
+    super::serve::serve(registry, &config, &sources, life)
+}
+
+/// The configuration without its data: the demonstration shows its own files and nothing else.
+fn load(registry: &Registry, given: &Given, flags: Vec<Flag>) -> Result<Config, Failure> {
+    let mut config = given.load(registry, flags)?.config;
+    config.catalogs.dirs.clear();
+    config.roots.clear();
+    Ok(config)
 }
 
 /// Writes the files that are not there yet.

@@ -5,14 +5,14 @@ use std::sync::Arc;
 
 use axum::Router;
 use clap::Args;
-use thermocline_core::catalog::Catalog;
+use thermocline_core::ErrorKind;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::{info, warn};
 
 use super::{Failure, Given, SourceArgs, flag};
-use crate::app::{self, Sources};
+use crate::app::{self, Parts, Sources};
 use crate::config::{Config, Flag};
 use crate::listener;
 use crate::logs::start_logs;
@@ -41,7 +41,8 @@ impl ServeArgs {
 }
 
 pub(crate) fn run(registry: &Registry, given: &Given, args: ServeArgs) -> Result<ExitCode, Failure> {
-    let config = given.load(registry, args.flags())?.config;
+    let flags = args.flags();
+    let config = given.load(registry, flags.clone())?.config;
     let sources = Sources { paths: args.source.paths, is_single: args.single };
     if sources.paths.is_empty() && config.catalogs.dirs.is_empty() {
         return Err(Failure::Usage(
@@ -51,20 +52,33 @@ pub(crate) fn run(registry: &Registry, given: &Given, args: ServeArgs) -> Result
     if sources.is_single && sources.paths.len() != 1 {
         return Err(Failure::Usage("--single serves one PATH".to_owned()));
     }
-    serve(registry, &config, &sources, |_| {})
+    let (registry, given) = (registry.clone(), given.clone());
+    let reload = {
+        let registry = registry.clone();
+        move || Ok(given.load(&registry, flags.clone())?.config)
+    };
+    serve(&registry, &config, &sources, Life { greet: |_: &str| {}, reload })
 }
 
-/// Serves until a signal ends it. `greet` is called with the address once connections are accepted.
+/// What happens beside serving.
+pub(crate) struct Life<G, R> {
+    /// Called with the address once connections are accepted.
+    pub(crate) greet: G,
+    /// Reads the configuration again.
+    pub(crate) reload: R,
+}
+
+/// Serves until a signal ends it.
 pub(crate) fn serve(
     registry: &Registry,
     config: &Config,
     sources: &Sources,
-    greet: impl FnOnce(&str),
+    life: Life<impl FnOnce(&str), impl Fn() -> Result<Config, Failure> + Send + Sync + 'static>,
 ) -> Result<ExitCode, Failure> {
     start_logs(&config.server);
     raise_descriptor_limit();
     let runtime = super::runtime()?;
-    let is_complete = runtime.block_on(live(registry, config, sources, greet))?;
+    let is_complete = runtime.block_on(live(registry, config, sources, life))?;
     // Blocking reads of a hung file system must not keep the process alive.
     runtime.shutdown_background();
     Ok(if is_complete { ExitCode::SUCCESS } else { ExitCode::FAILURE })
@@ -74,7 +88,7 @@ async fn live(
     registry: &Registry,
     config: &Config,
     sources: &Sources,
-    greet: impl FnOnce(&str),
+    life: Life<impl FnOnce(&str), impl Fn() -> Result<Config, Failure> + Send + Sync + 'static>,
 ) -> Result<bool, Failure> {
     let listen = config.server.listen;
     let socket = TcpListener::bind(listen)
@@ -82,16 +96,20 @@ async fn live(
         .map_err(|cause| Failure::because(format_args!("cannot listen on {listen}"), cause))?;
     let address = format!("http://{}", socket.local_addr().unwrap_or(listen));
     let parts = app::assemble(registry, config, sources)?;
-    let app = app::start(registry, config, sources, &parts).await;
+    let single = match sources.is_single {
+        true => Some(parts.only_dataset().await.map_err(usage)?),
+        false => None,
+    };
+    let app = app::start(registry, config, single, &parts).await;
     let router: Router = thermocline_http::router::build(app)?;
 
     let tasks = TaskTracker::new();
     let shutdown = CancellationToken::new();
-    obey_signals(&tasks, &shutdown, &parts.catalog)?;
+    obey_signals(&tasks, &shutdown, &parts, life.reload)?;
     let catalog = Arc::clone(&parts.catalog);
     tasks.spawn(async move { catalog.start().await });
     info!(%address, "listening");
-    greet(&address);
+    (life.greet)(&address);
     let is_complete = listener::serve(socket, router, &config.server, &tasks, shutdown).await;
     parts.catalog.shut_down().await;
     tasks.close();
@@ -103,16 +121,32 @@ async fn live(
     Ok(is_complete)
 }
 
+/// What the user has to write differently.
+fn usage(error: thermocline_core::Error) -> Failure {
+    match error.kind() {
+        ErrorKind::InvalidInput => Failure::Usage(error.to_string()),
+        _ => error.into(),
+    }
+}
+
 fn obey_signals(
     tasks: &TaskTracker,
     shutdown: &CancellationToken,
-    catalog: &Arc<Catalog>,
+    parts: &Parts,
+    read_config: impl Fn() -> Result<Config, Failure> + Send + Sync + 'static,
 ) -> Result<(), Failure> {
     let signals = Signals::listen().map_err(|cause| Failure::because("cannot listen to signals", cause))?;
-    let (catalog, reloads) = (Arc::clone(catalog), tasks.clone());
+    let (catalog, reloads) = (Arc::clone(&parts.catalog), Arc::clone(&parts.reloads));
+    let (read_config, scans) = (Arc::new(read_config), tasks.clone());
     tasks.spawn(signals.obey(shutdown.clone(), move || {
-        let catalog = Arc::clone(&catalog);
-        reloads.spawn(async move { catalog.scan().await });
+        let (catalog, reloads, read_config) =
+            (Arc::clone(&catalog), Arc::clone(&reloads), Arc::clone(&read_config));
+        scans.spawn(async move {
+            let config =
+                tokio::task::spawn_blocking(move || read_config().map_err(|error| error.to_string()));
+            reloads.take_over(config.await.unwrap_or_else(|error| Err(error.to_string())));
+            catalog.scan().await;
+        });
     }));
     Ok(())
 }

@@ -8,6 +8,9 @@ use serde::{Deserialize, Serialize};
 use super::load::Check;
 use super::units::Span;
 
+/// The key of the folders; flags add to it, and each layer's paths are relative to its own place.
+pub(super) const DIRS: [&str; 2] = ["catalogs", "dirs"];
+
 /// Which files declare the datasets.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
@@ -30,15 +33,8 @@ impl Default for CatalogsConfig {
 
 impl CatalogsConfig {
     pub(super) fn complete(&mut self, check: &mut Check<'_>) {
-        let key = ["catalogs", "dirs"];
-        let is_default = !check.is_set(&key);
-        self.dirs = self.dirs.iter().map(|dir| check.absolute(&key, dir)).collect();
-        if is_default {
-            // Without a file there is no folder beside it, and a stray `catalogs` must not change what is served.
-            self.dirs.retain(|dir| check.has_file() && dir.is_dir());
-        }
         for dir in self.dirs.iter().filter(|dir| !dir.exists()) {
-            check.mistake(&key, format!("{} does not exist", dir.display()));
+            check.mistake(&DIRS, format!("{} does not exist", dir.display()));
         }
         if self.scan_every.0.as_millis() < 100 {
             check.mistake(&["catalogs", "scan_every"], "must be at least \"100ms\"");

@@ -68,7 +68,7 @@ impl Layers {
     /// Puts the flags over what is there.
     pub(super) fn merge_flags(&mut self, flags: &[Flag]) {
         for flag in flags {
-            if let Value::String(text) = &flag.value {
+            if let (Value::String(text), false) = (&flag.value, flag.appends) {
                 self.raw.insert(flag.key.clone(), text.clone());
             }
             let value = match (&flag.value, flag.appends) {
@@ -132,8 +132,31 @@ impl Layers {
             .get_mut(last)
     }
 
+    /// Makes the relative paths in a list of paths absolute. Called after each layer that may add to the list:
+    /// what an earlier one added is absolute already.
+    pub(super) fn place_paths(&mut self, key: &[String], base: &Path) {
+        let Some(Value::Array(paths)) = self.value_mut(key) else { return };
+        for path in paths {
+            if let Value::String(text) = path {
+                *text = base.join(&*text).to_string_lossy().into_owned();
+            }
+        }
+    }
+
+    /// Gives a key a value that nobody set, under those that later layers add.
+    pub(super) fn set_default(&mut self, key: &[String], value: Value) {
+        if self.value(key).is_none() {
+            self.set(key.to_vec(), value, Origin::Default);
+        }
+    }
+
+    /// A value that is no list stays, to be reported.
     fn appended(&self, key: &[String], value: Value) -> Value {
-        let mut list = self.value(key).and_then(Value::as_array).cloned().unwrap_or_default();
+        let mut list = match self.value(key) {
+            None => Vec::new(),
+            Some(Value::Array(list)) => list.clone(),
+            Some(other) => return other.clone(),
+        };
         list.push(value);
         Value::Array(list)
     }

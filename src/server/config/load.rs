@@ -72,6 +72,7 @@ pub fn load(
     let mut mistakes = Vec::new();
     let mut layers = Layers::default();
     let file = find(surroundings, file);
+    let dirs = super::catalogs::DIRS.map(str::to_owned);
     if let Some((path, origin)) = &file {
         match std::fs::read_to_string(path) {
             Ok(text) => layers.merge_file(path, &text, &mut mistakes),
@@ -82,8 +83,15 @@ pub fn load(
             }),
         }
     }
+    let folder = file.as_ref().and_then(|(path, _)| path.parent());
+    layers.place_paths(&dirs, folder.unwrap_or(&surroundings.working_dir));
     layers.merge_environment(&surroundings.variables);
+    // Without a file there is no folder beside it, and a stray `catalogs` must not change what is served.
+    let beside = folder.map(|folder| folder.join("catalogs")).filter(|dir| dir.is_dir());
+    layers.set_default(&dirs, Value::Array(beside.into_iter().map(path_value).collect()));
+    layers.place_paths(&dirs, &surroundings.working_dir);
     layers.merge_flags(flags);
+    layers.place_paths(&dirs, &surroundings.working_dir);
     unsupported::reject(&mut layers, &mut mistakes);
     let others = super::plugins::take_private(&mut layers, private_plugins);
     let mut config = read(&mut layers, &mut mistakes);
@@ -92,6 +100,10 @@ pub fn load(
     let mut check = Check { layers: &layers, surroundings, file: file.as_deref(), mistakes: &mut mistakes };
     config.complete(&mut check);
     if mistakes.is_empty() { Ok(Loaded { config, file, layers }) } else { Err(Mistakes(mistakes)) }
+}
+
+fn path_value(path: PathBuf) -> Value {
+    Value::String(path.to_string_lossy().into_owned())
 }
 
 /// The first file that exists, and what names it.
@@ -157,11 +169,6 @@ impl Check<'_> {
         let path: KeyPath = key.iter().map(|level| (*level).to_owned()).collect();
         let origin = self.layers.origin(&path);
         self.mistakes.push(Mistake { origin, key: path.join("."), message: message.into() });
-    }
-
-    /// True if a file was read.
-    pub(super) fn has_file(&self) -> bool {
-        self.file.is_some()
     }
 
     /// True if something set the key.

@@ -151,6 +151,35 @@ fn a_catalog_is_read_again_on_sighup() {
 }
 
 #[test]
+fn a_store_that_is_down_keeps_no_folder_from_being_served() {
+    let folder = demo_files();
+    let server = Server::start(&["serve", path_of(&folder), "http://127.0.0.1:1/down/"]);
+    server.wait_for("/datasets", |_, body| body == r#"["air_temperature","winds"]"#);
+    server.wait_for("/datasets/winds/zarr/zarr.json", |status, _| status == 200);
+    server.wait_for("/ready", |status, _| status == 200);
+    server.wait_for("/health", |_, body| body.contains("127.0.0.1:1"));
+}
+
+#[test]
+fn a_configuration_with_mistakes_changes_nothing_and_shows_until_it_is_mended() {
+    let folder = demo_files();
+    let config = folder.path().join("thermocline.toml");
+    std::fs::write(&config, "").expect("a file");
+    let config_path = config.to_str().expect("UTF-8");
+    let server = Server::start(&["serve", path_of(&folder), "--config", config_path]);
+    server.wait_for("/ready", |status, _| status == 200);
+
+    std::fs::write(&config, "[server]\nlitsen = 1\n").expect("a file");
+    server.signal("-HUP");
+    server.wait_for("/health", |_, body| body.contains("unknown field `litsen`"));
+    assert_eq!(server.get("/datasets/winds/zarr/zarr.json").0, 200);
+
+    std::fs::write(&config, "[server]\nlog_level = \"warn\"\n").expect("a file");
+    server.signal("-HUP");
+    server.wait_for("/health", |_, body| !body.contains("litsen"));
+}
+
+#[test]
 fn sigterm_ends_the_server_with_success() {
     let folder = demo_files();
     let mut server = Server::start(&["serve", path_of(&folder)]);
@@ -166,6 +195,10 @@ fn mistakes_of_the_configuration_end_with_2() {
     assert!(errors.contains("2 mistakes"), "{errors}");
     assert!(errors.contains("--listen nowhere: server.listen:"), "{errors}");
     assert_eq!(run(&["serve"]).0, Some(2), "nothing to serve");
+    let folder = demo_files();
+    let (code, _, errors) = run(&["serve", path_of(&folder), "--single", "--listen", "127.0.0.1:0"]);
+    assert_eq!(code, Some(2));
+    assert!(errors.contains("PATH holds 2"), "{errors}");
 }
 
 #[test]

@@ -102,3 +102,41 @@ fn a_private_plugin_may_be_switched_off() {
     assert!(!loaded.config.plugins.is_enabled("mine"));
     assert!(load(&surroundings(&[]), Some(&path), &[], &[]).is_err());
 }
+
+fn catalog_flag(path: &str) -> Flag {
+    Flag {
+        flag: format!("--catalog {path}"),
+        key: vec!["catalogs".into(), "dirs".into()],
+        value: Value::String(path.into()),
+        appends: true,
+    }
+}
+
+#[test]
+fn a_catalog_of_the_command_line_adds_to_those_of_the_file() {
+    let (dir, path) = written("[catalogs]\ndirs = [\"mine\"]\n");
+    let elsewhere = tempfile::tempdir().unwrap();
+    std::fs::create_dir(dir.path().join("mine")).unwrap();
+    std::fs::create_dir(elsewhere.path().join("more")).unwrap();
+    let surroundings = Surroundings { working_dir: elsewhere.path().to_owned(), ..surroundings(&[]) };
+    let loaded = load(&surroundings, Some(&path), &[catalog_flag("more")], &[]).unwrap();
+    assert_eq!(loaded.config.catalogs.dirs, [dir.path().join("mine"), elsewhere.path().join("more")]);
+}
+
+#[test]
+fn a_catalog_of_the_command_line_adds_to_the_folder_beside_the_file() {
+    let (dir, path) = written("");
+    let elsewhere = tempfile::tempdir().unwrap();
+    std::fs::create_dir(dir.path().join("catalogs")).unwrap();
+    let more = elsewhere.path().to_str().unwrap();
+    let loaded = load(&surroundings(&[]), Some(&path), &[catalog_flag(more)], &[]).unwrap();
+    assert_eq!(loaded.config.catalogs.dirs, [dir.path().join("catalogs"), elsewhere.path().to_owned()]);
+}
+
+#[test]
+fn without_a_file_no_folder_is_a_catalog_by_itself() {
+    let elsewhere = tempfile::tempdir().unwrap();
+    std::fs::create_dir(elsewhere.path().join("catalogs")).unwrap();
+    let surroundings = Surroundings { working_dir: elsewhere.path().to_owned(), ..surroundings(&[]) };
+    assert!(load(&surroundings, None, &[], &[]).unwrap().config.catalogs.dirs.is_empty());
+}

@@ -1,0 +1,88 @@
+use async_trait::async_trait;
+use axum::body::Body;
+use axum::http::Request;
+use tower::ServiceExt;
+
+use super::*;
+
+/// A plugin whose start returns an error.
+struct Erring;
+
+/// A plugin whose start panics.
+struct Panicking;
+
+#[async_trait]
+impl ServePlugin for Erring {
+    fn id(&self) -> &'static str {
+        "erring"
+    }
+    async fn start(&self, _: &AppState) -> Result<()> {
+        Err(Error::invalid_input("no such port"))
+    }
+}
+
+#[async_trait]
+impl ServePlugin for Panicking {
+    fn id(&self) -> &'static str {
+        "panicking"
+    }
+    async fn start(&self, _: &AppState) -> Result<()> {
+        panic!("a plugin panics")
+    }
+}
+
+fn config(state: &tempfile::TempDir) -> Config {
+    let mut config = Config::default();
+    config.catalogs.dirs.clear();
+    // Workers are this program started again, which is not the server here.
+    config.index.verify = VerifyConfig::Off;
+    config.state.dir = Some(state.path().to_owned());
+    config.state.index_dir = Some(state.path().join("index"));
+    config
+}
+
+async fn parts_of(path: &std::path::Path, state: &tempfile::TempDir, registry: &Registry) -> Parts {
+    let sources = Sources { paths: vec![path.to_string_lossy().into_owned()], is_single: true };
+    assemble(registry, &config(state), &sources).unwrap()
+}
+
+fn demo() -> std::path::PathBuf {
+    std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("demo")
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn plugins_that_do_not_start_are_shown_and_the_others_go_on() {
+    let state = tempfile::tempdir().unwrap();
+    let registry = Registry::builtin().with(Erring).with(Panicking);
+    let parts = parts_of(&demo(), &state, &registry).await;
+    let app = start(&registry, &config(&state), None, &parts).await;
+    let router: axum::Router = thermocline_http::router::build(app).unwrap();
+    parts.catalog.scan().await;
+    let get = async |path: &str| {
+        let request = Request::builder().uri(path).header("host", "h").body(Body::empty()).unwrap();
+        let answer = router.clone().oneshot(request).await.unwrap();
+        let status = answer.status().as_u16();
+        let body = axum::body::to_bytes(answer.into_body(), 1 << 20).await.unwrap();
+        (status, String::from_utf8(body.to_vec()).unwrap())
+    };
+
+    let (_, plugins) = get("/plugins").await;
+    assert!(plugins.contains("no such port") && plugins.contains("it stopped by a mistake"), "{plugins}");
+    let (status, health) = get("/health").await;
+    assert_eq!(status, 200);
+    assert!(health.contains("\"warn\"") && health.contains("plugin:panicking"), "{health}");
+    assert_eq!(get("/datasets/winds/zarr/zarr.json").await.0, 200);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn single_serves_the_only_dataset_however_its_path_is_written() {
+    let (state, folder) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    std::fs::copy(demo().join("winds.nc"), folder.path().join("winds.nc")).unwrap();
+    let registry = Registry::builtin();
+    for path in [folder.path().join("winds.nc"), folder.path().join("."), folder.path().to_owned()] {
+        assert_eq!(parts_of(&path, &state, &registry).await.only_dataset().await.unwrap(), "winds");
+    }
+    std::fs::copy(demo().join("winds.nc"), folder.path().join("more.nc")).unwrap();
+    let error = parts_of(folder.path(), &state, &registry).await.only_dataset().await.unwrap_err();
+    assert!(error.to_string().contains("PATH holds 2"), "{error}");
+}
