@@ -8,6 +8,7 @@ mod chunk;
 mod codec;
 mod dataset;
 mod datatype;
+mod fill;
 mod id;
 mod manifest;
 
@@ -21,5 +22,6 @@ pub use dataset::{
     Verification,
 };
 pub use datatype::{ArrayBytes, ByteOrder, DataType, Field, StringPadding};
+pub use fill::netcdf_default_fill;
 pub use id::{DatasetId, InvalidDatasetId};
 pub use manifest::{ChunkColumns, ChunkPart, ChunkRef, ChunkTable, ChunkTableBuilder, Place};

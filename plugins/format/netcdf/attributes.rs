@@ -1,6 +1,6 @@
 //! Attributes and names, from the bytes of the header to the model.
 
-use thermocline_model::{Attribute, Number, NumberType};
+use thermocline_model::{ArrayBytes, Attribute, Number, NumberType, netcdf_default_fill};
 
 use crate::header::{ExternalType, HeaderAttribute};
 
@@ -73,11 +73,13 @@ fn number(kind: ExternalType, bytes: &[u8]) -> Number {
     }
 }
 
-/// What never-written elements read as, as stored bytes: `_FillValue` where it fits, else libnetcdf's own.
-pub(crate) fn fill(kind: ExternalType, attributes: &[HeaderAttribute]) -> Vec<u8> {
+/// What never-written elements read as: `_FillValue` where it fits, else libnetcdf's own, else zeros.
+pub(crate) fn fill(kind: ExternalType, attributes: &[HeaderAttribute]) -> ArrayBytes {
     attributes
         .iter()
         .find(|attribute| name(&attribute.name) == "_FillValue")
         .filter(|attribute| attribute.kind == kind && attribute.bytes.len() as u64 == kind.len_bytes())
-        .map_or_else(|| kind.default_fill(), |attribute| attribute.bytes.clone())
+        .map(|attribute| ArrayBytes::Fixed(attribute.bytes.clone()))
+        .or_else(|| netcdf_default_fill(&kind.data_type()))
+        .unwrap_or_else(|| ArrayBytes::Fixed(vec![0; kind.len_bytes() as usize]))
 }

@@ -2,14 +2,22 @@
 
 use thermocline_model::{ChunkGrid, ChunkPart, ChunkRef, ChunkTable, ChunkTableBuilder, Place};
 
+use crate::gather;
 use crate::layout::VariableLayout;
 
-/// Smallest record of a variable that is served as a chunk of its own, in bytes.
-const MIN_RECORD_BYTES: u64 = 4 << 10;
+/// Smallest record of a variable that is served as a chunk of its own, in bytes: a 2.5-degree globe in
+/// single precision (41 KiB) is one. What is smaller costs more to ask for than to send.
+const MIN_RECORD_BYTES: u64 = 32 << 10;
 /// Largest interleaved variable of small records that is kept with the manifest, in bytes.
 const MAX_INLINE_BYTES: u64 = 1 << 20;
-/// Bytes of a served chunk that gathers small records.
-const SERVED_BYTES: u64 = 1 << 20;
+/// Values of a chunk that gathers small records, in bytes.
+const GATHERED_BYTES: u64 = 1 << 20;
+/// Bytes of the file that are read for such a chunk, where records lie close enough to be read together.
+const GATHERED_SPAN_BYTES: u64 = 16 << 20;
+/// Records of such a chunk where each is read by itself.
+const MAX_SCATTERED_RECORDS: u64 = 256;
+/// Most lengths that are tried on either side of the best one to find a divisor.
+const MAX_TRIED: usize = 4096;
 /// Bounds and aim for the chunks that a large array is cut into, in bytes: about 4–16 MiB, where a row
 /// of a quarter-degree globe in single precision (3.96 MiB) still counts.
 const MIN_CHUNK_BYTES: u64 = 3 << 20;
@@ -36,6 +44,8 @@ pub(crate) enum PlannedBytes {
     Records,
     /// Gathered from the records and kept with the manifest.
     Inline,
+    /// Gathered from the records whenever a chunk is asked for.
+    Gathered,
 }
 
 /// Plans the chunks of a variable with elements of `element_bytes`.
@@ -67,18 +77,21 @@ pub(crate) fn plan(layout: &VariableLayout, element_bytes: u64) -> ChunkPlan {
             bytes: PlannedBytes::Inline,
         };
     }
-    records(layout)
+    gathered(layout)
 }
 
-/// One stored chunk a record; a served chunk gathers as many as make about a mebibyte.
-pub(crate) fn records(layout: &VariableLayout) -> ChunkPlan {
-    let mut chunk_shape = layout.shape.clone();
-    let mut served_chunk_shape = layout.shape.clone();
-    if let (Some(stored), Some(served)) = (chunk_shape.first_mut(), served_chunk_shape.first_mut()) {
-        *stored = 1;
-        *served = (SERVED_BYTES / layout.len_bytes.max(1)).clamp(1, (*served).max(1));
+/// Chunks of many records each, which are gathered when they are asked for.
+pub(crate) fn gathered(layout: &VariableLayout) -> ChunkPlan {
+    let mut chunk_shape: Vec<u64> = layout.shape.iter().map(|length| (*length).max(1)).collect();
+    if let Some(n_records) = chunk_shape.first_mut() {
+        let most = if gather::is_read_together(layout) {
+            GATHERED_SPAN_BYTES / layout.record_stride.unwrap_or(1).max(1)
+        } else {
+            MAX_SCATTERED_RECORDS
+        };
+        *n_records = (GATHERED_BYTES / layout.len_bytes.max(1)).min(most).clamp(1, *n_records);
     }
-    ChunkPlan { chunk_shape, served_chunk_shape, bytes: PlannedBytes::Records }
+    ChunkPlan { served_chunk_shape: chunk_shape.clone(), chunk_shape, bytes: PlannedBytes::Gathered }
 }
 
 /// Lengths of the axes of chunks that cut a C-ordered array into runs of whole rows.
@@ -111,8 +124,8 @@ fn rows_per_chunk(n_rows: u64, row_bytes: u64) -> u64 {
     let aim = (AIM_CHUNK_BYTES / row_bytes).max(1);
     let least = MIN_CHUNK_BYTES.div_ceil(row_bytes).max(1);
     let most = (MAX_CHUNK_BYTES / row_bytes).min(n_rows);
-    let mut below = (least..=aim.min(most)).rev();
-    let mut above = aim..=most;
+    let mut below = (least..=aim.min(most)).rev().take(MAX_TRIED);
+    let mut above = (aim..=most).take(MAX_TRIED);
     let divides = |rows: &u64| n_rows.is_multiple_of(*rows);
     below.find(divides).or_else(|| above.find(divides)).unwrap_or(aim)
 }
@@ -127,7 +140,7 @@ pub(crate) fn table(layout: &VariableLayout, plan: &ChunkPlan, element_bytes: u6
         let index = grid.index(linear);
         let start = grid.start(&index);
         let offset = match plan.bytes {
-            PlannedBytes::Records => {
+            PlannedBytes::Records | PlannedBytes::Gathered => {
                 let record = *start.first()?;
                 let within = linear_element(layout.shape.get(1..)?, start.get(1..)?)?;
                 let record_start = record.checked_mul(layout.record_stride?)?.checked_add(layout.begin)?;
@@ -138,7 +151,11 @@ pub(crate) fn table(layout: &VariableLayout, plan: &ChunkPlan, element_bytes: u6
                 .checked_add(layout.begin)?,
         };
         let (len_bytes, is_short) = stored_len(&grid, &start, element_bytes)?;
-        let part = ChunkPart { place: Place::Object(0), encoding: 0, filter_mask: 0, is_short };
+        let (place, is_short) = match plan.bytes {
+            PlannedBytes::Gathered => (Place::Format(0), false),
+            _ => (Place::Object(0), is_short),
+        };
+        let part = ChunkPart { place, encoding: 0, filter_mask: 0, is_short };
         builder.push(linear, ChunkRef { part, offset, len_bytes });
     }
     Some(builder.build())

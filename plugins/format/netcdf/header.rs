@@ -108,27 +108,6 @@ impl ExternalType {
             Self::Double => DataType::Float { size: 8, order },
         }
     }
-
-    /// What libnetcdf writes where a program wrote nothing, as stored bytes.
-    ///
-    /// # Source
-    /// `netcdf.h`, `NC_FILL_BYTE` … `NC_FILL_UINT64`.
-    pub(crate) fn default_fill(self) -> Vec<u8> {
-        const FILL: f64 = 9.969_209_968_386_869e36;
-        match self {
-            Self::Byte => (-127_i8).to_be_bytes().to_vec(),
-            Self::Char => vec![0],
-            Self::Short => (-32_767_i16).to_be_bytes().to_vec(),
-            Self::Int => (-2_147_483_647_i32).to_be_bytes().to_vec(),
-            Self::Float => (FILL as f32).to_be_bytes().to_vec(),
-            Self::Double => FILL.to_be_bytes().to_vec(),
-            Self::UByte => vec![255],
-            Self::UShort => 65_535_u16.to_be_bytes().to_vec(),
-            Self::UInt => 4_294_967_295_u32.to_be_bytes().to_vec(),
-            Self::Int64 => (-9_223_372_036_854_775_806_i64).to_be_bytes().to_vec(),
-            Self::UInt64 => 18_446_744_073_709_551_614_u64.to_be_bytes().to_vec(),
-        }
-    }
 }
 
 /// A dimension as the header names it; the record dimension has length 0.

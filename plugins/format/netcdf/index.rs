@@ -8,12 +8,13 @@ use thermocline_core::format::{Indexed, Limits, Region, Source};
 use thermocline_core::names::reserved;
 use thermocline_core::{Error, Result};
 use thermocline_model::{
-    ArrayBytes, Attributes, ChunkPart, ChunkRef, ChunkTable, ChunkTableBuilder, DataType, Dimension,
-    Encoding, Note, Place, Refusal, Storage, Variable, Verification,
+    Attributes, ChunkPart, ChunkRef, ChunkTable, ChunkTableBuilder, DataType, Dimension, Encoding, Note,
+    Place, Refusal, Storage, Variable, Verification,
 };
 
 use crate::attributes;
 use crate::chunks::{self, ChunkPlan, PlannedBytes};
+use crate::decode;
 use crate::gather::gather;
 use crate::header::{Header, HeaderAttribute, HeaderVariable};
 use crate::layout::{Layout, VariableLayout};
@@ -31,9 +32,7 @@ pub(crate) fn index(source: &Source<'_>) -> Result<Indexed> {
     builder.variables();
     builder.keep_inline()?;
     let mut indexed = builder.indexed;
-    let decode = |_: u32, variable: &Variable, _: &Region| {
-        Err(Error::internal(format!("{:?} has bytes, nothing is left to decode", variable.name)))
-    };
+    let decode = |_: u32, variable: &Variable, region: &Region| decode::decode(source, variable, region);
     let objects = vec![Arc::clone(&source.object)];
     keep_coordinates(&mut indexed, &Keeping { objects: &objects, decode: &decode, limits: source.limits })?;
     Ok(indexed)
@@ -159,7 +158,7 @@ impl<'a> Builder<'a> {
         self.interleaved_bytes = self.interleaved_bytes.saturating_add(total);
         let is_affordable =
             self.interleaved_bytes <= MAX_INTERLEAVED_BYTES && total <= self.limits().inline_bytes;
-        if is_affordable { plan } else { chunks::records(layout) }
+        if is_affordable { plan } else { chunks::gathered(layout) }
     }
 
     fn ranges(
@@ -192,7 +191,7 @@ impl<'a> Builder<'a> {
             dims: self.dims(variable),
             shape: layout.shape.clone(),
             dtype,
-            fill: Some(ArrayBytes::Fixed(attributes::fill(variable.kind, &variable.attributes))),
+            fill: Some(attributes::fill(variable.kind, &variable.attributes)),
             attrs,
             storage: Storage {
                 chunk_shape: plan.chunk_shape,

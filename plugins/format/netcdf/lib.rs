@@ -1,16 +1,17 @@
 //! Opens NetCDF-3 files: classic (CDF-1), 64-bit offset (CDF-2) and 64-bit data (CDF-5).
 //!
 //! # Serves
-//! Every variable as byte ranges of the file, big-endian as it is stored. Nothing is decoded.
+//! Every variable as byte ranges of the file, big-endian as it is stored, but for small records that lie
+//! between those of other variables: a chunk of many is gathered when it is asked for.
 //!
 //! | variable | stored chunks | route |
 //! |---|---|---|
 //! | fixed size, up to 16 MiB | one | ranges |
 //! | fixed size, larger | whole rows of 4–16 MiB | ranges |
-//! | records of 4 KiB and more | one a record | ranges |
+//! | records of 32 KiB and more | one a record | ranges |
 //! | smaller records, not interleaved with other variables | as a variable of fixed size | ranges |
 //! | smaller records, interleaved, 1 MiB in all at most | one, kept with the manifest | inline |
-//! | smaller records, interleaved, larger | one a record, served about 1 MiB at a time | derived |
+//! | smaller records, interleaved, larger | about 1 MiB, fewer records where they lie far apart | derived |
 //!
 //! # Specification
 //! <https://docs.unidata.ucar.edu/netcdf-c/current/file_format_specifications.html>, "The NetCDF Classic
@@ -24,6 +25,7 @@
 
 mod attributes;
 mod chunks;
+mod decode;
 mod gather;
 mod header;
 mod index;
@@ -31,8 +33,8 @@ mod layout;
 #[cfg(feature = "libhdf5")]
 mod reference;
 
+use thermocline_core::Result;
 use thermocline_core::format::{Format, Indexed, ReferenceError, ReferenceReader, Region, Source};
-use thermocline_core::{Error, Result};
 use thermocline_model::{ArrayBytes, Variable};
 
 /// The NetCDF-3 family of formats.
@@ -53,15 +55,16 @@ impl Format for NetcdfFormat {
         vec![("libnetcdf", reference::version())]
     }
 
+    fn index_version(&self) -> u32 {
+        2
+    }
+
     fn index(&self, source: &Source<'_>) -> Result<Indexed> {
         index::index(source)
     }
 
-    fn decode(&self, _source: &Source<'_>, variable: &Variable, _region: &Region) -> Result<ArrayBytes> {
-        Err(Error::internal(format!(
-            "variable {:?} of a NetCDF-3 file has byte ranges, nothing is left to decode",
-            variable.storage.source_path
-        )))
+    fn decode(&self, source: &Source<'_>, variable: &Variable, region: &Region) -> Result<ArrayBytes> {
+        decode::decode(source, variable, region)
     }
 
     #[cfg(feature = "libhdf5")]

@@ -45,21 +45,43 @@ fn rows_without_a_divisor_leave_a_short_last_chunk() {
 
 #[test]
 fn large_records_are_a_chunk_each() {
-    let layout = record(&[3, 1024], 4, 10_000);
+    let layout = record(&[3, 8192], 4, 100_000);
     let plan = plan(&layout, 4);
-    assert_eq!(plan.chunk_shape, [1, 1024]);
-    assert_eq!(plan.served_chunk_shape, [1, 1024]);
+    assert_eq!(plan.chunk_shape, [1, 8192]);
+    assert_eq!(plan.served_chunk_shape, [1, 8192]);
     let table = table(&layout, &plan, 4).unwrap();
-    assert_eq!(table.get(2).map(|chunk| (chunk.offset, chunk.len_bytes)), Some((21_000, 4096)));
+    let chunk = table.get(2).unwrap();
+    assert_eq!((chunk.part.place, chunk.offset, chunk.len_bytes), (Place::Object(0), 201_000, 32_768));
 }
 
 #[test]
 fn small_interleaved_records_are_kept_or_gathered() {
     assert_eq!(plan(&record(&[10, 8], 4, 100), 4).bytes, PlannedBytes::Inline);
-    let many = plan(&record(&[100_000, 256], 4, 2000), 4);
-    assert_eq!(many.bytes, PlannedBytes::Records);
-    assert_eq!(many.chunk_shape, [1, 256]);
+    let layout = record(&[100_000, 256], 4, 2000);
+    let many = plan(&layout, 4);
+    assert_eq!(many.bytes, PlannedBytes::Gathered);
+    assert_eq!(many.chunk_shape, [1024, 256]);
     assert_eq!(many.served_chunk_shape, [1024, 256]);
+    let table = table(&layout, &many, 4).unwrap();
+    assert_eq!(table.len(), 98);
+    assert_eq!(table.get(1).map(|chunk| chunk.part.place), Some(Place::Format(0)));
+}
+
+#[test]
+fn gathering_a_chunk_reads_no_more_than_is_bearable() {
+    let n_records = |stride| plan(&record(&[2_000_000, 1], 4, stride), 4).chunk_shape[0];
+    assert_eq!(n_records(20), 262_144);
+    assert_eq!(n_records(16 << 10), 1024);
+    assert_eq!(n_records(10 << 20), 256);
+}
+
+#[test]
+fn the_length_of_chunks_is_found_quickly_for_any_axis() {
+    // A prime, of which no length divides.
+    for _ in 0..10_000 {
+        let chunk_shape = cut(&[2_147_483_647], 1);
+        assert_eq!(chunk_shape, [8 << 20]);
+    }
 }
 
 #[test]

@@ -9,7 +9,8 @@ use std::sync::LazyLock;
 
 use proptest::prelude::*;
 use tempfile::TempDir;
-use thermocline_core::format::{Format, Indexed};
+use thermocline_core::ErrorKind;
+use thermocline_core::format::{Format, Indexed, Region};
 use thermocline_format_netcdf::NetcdfFormat;
 use thermocline_model::{ArrayBytes, Attribute, Number, NumberType, Place};
 use thermocline_testkit::{LocalFile, conformance};
@@ -88,25 +89,75 @@ fn one_record_variable_alone_is_contiguous_and_agrees_with_libnetcdf() {
     assert_eq!((chunk.part.place, chunk.len_bytes), (Place::Object(0), 15));
 }
 
+/// Large records, and more than a mebibyte of small ones between them.
+fn large_and_small() -> Vec<u8> {
+    let dims = [("time", 0), ("x", 8192), ("y", 4000)];
+    let vars = [records("large", &[0, 1], INT, 300, 32_768), records("small", &[0, 2], BYTE, 300, 4000)];
+    file(Version::Offset64, &dims, &[], &vars)
+}
+
 #[test]
 fn large_records_are_byte_ranges_and_many_small_ones_are_gathered() {
     let directory = TempDir::new().unwrap();
-    let dims = [("time", 0), ("x", 1024), ("y", 300)];
-    let vars = [records("large", &[0, 1], INT, 4000, 4096), records("small", &[0, 2], BYTE, 4000, 300)];
-    let path = saved(&directory, &file(Version::Offset64, &dims, &[], &vars));
+    let path = saved(&directory, &large_and_small());
     conformance::format(&NetcdfFormat, &path, RUNTIME.handle()).unwrap();
     let indexed = index_at(&path).unwrap();
     let large = &indexed.dataset.root.variables[0].storage;
     assert_eq!(
         (large.chunk_shape.as_slice(), large.served_chunk_shape.as_slice()),
-        (&[1, 1024][..], &[1, 1024][..])
+        (&[1, 8192][..], &[1, 8192][..])
     );
     let small = &indexed.dataset.root.variables[1].storage;
     assert_eq!(
         (small.chunk_shape.as_slice(), small.served_chunk_shape.as_slice()),
-        (&[1, 300][..], &[3495, 300][..])
+        (&[262, 4000][..], &[262, 4000][..])
     );
-    assert_eq!(indexed.tables[1].len(), 4000);
+    assert_eq!(indexed.tables[1].len(), 2);
+    assert_eq!(indexed.tables[1].parts()[0].place, Place::Format(0));
+}
+
+fn decoded(path: &Path, region: &Region) -> thermocline_core::Result<ArrayBytes> {
+    let indexed = index_at(path)?;
+    LocalFile::open(path, RUNTIME.handle())
+        .unwrap()
+        .with_source(|source| NetcdfFormat.decode(source, &indexed.dataset.root.variables[1], region))
+}
+
+#[test]
+fn any_region_of_gathered_records_has_their_values_and_fill_beyond_the_last() {
+    let directory = TempDir::new().unwrap();
+    let path = saved(&directory, &large_and_small());
+    let parts = records("small", &[0, 2], BYTE, 300, 4000).parts;
+    let region = Region { start: vec![298, 3990], shape: vec![3, 20] };
+    let ArrayBytes::Fixed(values) = decoded(&path, &region).unwrap() else { panic!("bytes") };
+    let fill = (-127_i8).to_be_bytes()[0];
+    for (row, values) in values.chunks(20).enumerate() {
+        let part = parts.get(298 + row).map_or(&[][..], |part| &part[3990..]);
+        let expected = [part, &vec![fill; 20 - part.len()]].concat();
+        assert_eq!(values, expected, "row {row}");
+    }
+}
+
+#[test]
+fn a_region_beyond_a_chunk_s_limit_is_refused_before_anything_is_read() {
+    let directory = TempDir::new().unwrap();
+    let path = saved(&directory, &large_and_small());
+    for shape in [vec![u64::MAX, 4000], vec![1 << 40, 4000]] {
+        let error = decoded(&path, &Region { start: vec![0, 0], shape }).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::TooLarge);
+    }
+}
+
+#[test]
+fn a_file_that_is_not_what_was_indexed_has_no_values() {
+    let directory = TempDir::new().unwrap();
+    let path = saved(&directory, &large_and_small());
+    let mut variable = index_at(&path).unwrap().dataset.root.variables[1].clone();
+    variable.shape[0] += 1;
+    let region = Region { start: vec![0, 0], shape: vec![1, 4000] };
+    let file = LocalFile::open(&path, RUNTIME.handle()).unwrap();
+    let error = file.with_source(|source| NetcdfFormat.decode(source, &variable, &region)).unwrap_err();
+    assert!(matches!(error.kind(), ErrorKind::Changed { .. }), "{error}");
 }
 
 #[test]

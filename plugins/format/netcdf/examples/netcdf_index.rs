@@ -1,6 +1,6 @@
 //! Prints what indexing NetCDF-3 files gives, and what libnetcdf says of every chunk.
 //!
-//! `cargo run -p thermocline-format-netcdf --example index -- FILE…`
+//! `cargo run -p thermocline-format-netcdf --example netcdf_index -- FILE…`
 
 use std::path::Path;
 
