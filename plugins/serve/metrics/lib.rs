@@ -14,6 +14,7 @@
 //! | `thermocline_http_requests_total` | `plugin`, `route`, `status_class` |
 //! | `thermocline_http_response_bytes_total`, `thermocline_http_request_seconds` | `plugin`, `route` |
 //! | `thermocline_datasets` | `state`: indexed, indexing, refused, lost |
+//! | `thermocline_cache_bytes` | `cache`: chunks, or the plugin whose finished answers are kept |
 //! | `thermocline_index_manifests_bytes`, `thermocline_index_tables_bytes` | |
 //! | `process_resident_memory_bytes`, `process_cpu_seconds_total` and others of the process | |
 //!
@@ -21,6 +22,11 @@
 //! A process has one recorder: where a host program has installed its own, the answer is empty. Processor
 //! time is counted in whole seconds.
 
+mod upkeep;
+
+use std::sync::{Arc, OnceLock};
+
+use async_trait::async_trait;
 use axum::extract::State;
 use axum::http::header::CONTENT_TYPE;
 use axum::response::IntoResponse;
@@ -28,8 +34,12 @@ use axum::routing::get;
 use metrics::{describe_gauge, gauge};
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
 use metrics_process::Collector;
+use parking_lot::Mutex;
+use thermocline_core::Result;
 use thermocline_core::catalog::Catalog;
-use thermocline_http::{AppState, Operation, Route, ServePlugin};
+use thermocline_core::clock::SystemClock;
+use thermocline_http::{App, AppState, Operation, Route, ServePlugin};
+use tokio::task::JoinSet;
 
 /// Upper bounds of the buckets of times, in seconds: from a chunk out of memory to a slow archive.
 const SECONDS_BUCKETS: [f64; 12] =
@@ -38,15 +48,31 @@ const SECONDS_BUCKETS: [f64; 12] =
 /// Media type of the Prometheus text format.
 const MEDIA_TYPE: &str = "text/plain; version=0.0.4";
 
-/// The plugin.
+/// The plugin. Nothing is measured before it starts, nor ever if it is switched off.
+#[derive(Default)]
 pub struct MetricsPlugin {
+    measuring: Arc<OnceLock<Measuring>>,
+    /// Ends with the plugin: nothing is lost by it.
+    upkeep: Mutex<JoinSet<()>>,
+}
+
+/// What answers are made of.
+struct Measuring {
     handle: PrometheusHandle,
     process: Collector,
 }
 
 impl MetricsPlugin {
-    /// Starts measuring: counters that are made afterwards are shown.
-    pub fn start() -> Self {
+    /// Starts measuring: counters that are made afterwards are shown. Must be called within the runtime.
+    fn measure(&self) {
+        let measuring = self.measuring.get_or_init(Measuring::start);
+        let handle = measuring.handle.clone();
+        self.upkeep.lock().spawn(upkeep::repeat(SystemClock, move || handle.run_upkeep()));
+    }
+}
+
+impl Measuring {
+    fn start() -> Self {
         let seconds = Matcher::Suffix("_seconds".to_owned());
         let builder = PrometheusBuilder::new().set_buckets_for_metric(seconds, &SECONDS_BUCKETS);
         let recorder = builder.unwrap_or_default().build_recorder();
@@ -56,32 +82,54 @@ impl MetricsPlugin {
         let process = Collector::default();
         process.describe();
         describe_gauge!("thermocline_datasets", "Listed datasets by state");
+        describe_gauge!("thermocline_cache_bytes", "Memory of what is kept to be sent again");
         describe_gauge!("thermocline_index_manifests_bytes", "Memory of manifests, estimated");
         describe_gauge!("thermocline_index_tables_bytes", "Memory of chunk tables");
         Self { handle, process }
     }
+
+    fn render(&self, app: &App) -> String {
+        measure_catalog(&app.catalog);
+        measure_caches(app);
+        self.process.collect();
+        self.handle.render()
+    }
 }
 
+#[async_trait]
 impl ServePlugin for MetricsPlugin {
     fn id(&self) -> &'static str {
         "metrics"
     }
 
     fn app_routes(&self) -> Vec<Route> {
-        let (handle, process) = (self.handle.clone(), self.process.clone());
+        let measuring = Arc::clone(&self.measuring);
         let answer = get(async move |State(app): State<AppState>| {
-            measure(&app.catalog);
-            process.collect();
-            handle.run_upkeep();
-            ([(CONTENT_TYPE, MEDIA_TYPE)], handle.render()).into_response()
+            let text = measuring.get().map(|measuring| measuring.render(&app)).unwrap_or_default();
+            ([(CONTENT_TYPE, MEDIA_TYPE)], text).into_response()
         });
         let operation = Operation::get("What the server measures", MEDIA_TYPE);
         vec![Route { path: "/metrics", handler: answer, operations: vec![operation] }]
     }
+
+    async fn start(&self, _app: &AppState) -> Result<()> {
+        self.measure();
+        Ok(())
+    }
 }
 
-/// Sets the gauges of what is not counted where it happens.
-fn measure(catalog: &Catalog) {
+/// Sets the gauges of what is kept: chunks, and the finished answers of each plugin.
+fn measure_caches(app: &App) {
+    gauge!("thermocline_cache_bytes", "cache" => "chunks").set(app.reader.cached_bytes() as f64);
+    for plugin in app.running() {
+        if let Some(len_bytes) = plugin.cached_bytes() {
+            gauge!("thermocline_cache_bytes", "cache" => plugin.id()).set(len_bytes as f64);
+        }
+    }
+}
+
+/// Sets the gauges of the datasets and their index.
+fn measure_catalog(catalog: &Catalog) {
     let counts = catalog.counts();
     let states = [
         ("indexed", counts.n_indexed),
@@ -95,3 +143,6 @@ fn measure(catalog: &Catalog) {
     gauge!("thermocline_index_manifests_bytes").set(catalog.manifest_memory_bytes() as f64);
     gauge!("thermocline_index_tables_bytes").set(catalog.index().table_memory_bytes() as f64);
 }
+
+#[cfg(test)]
+mod tests;
