@@ -263,8 +263,13 @@ impl<'f, 'a> Walk<'f, 'a> {
         let trail = Trail { at, parent: None, depth: 0 };
         let group = self.group("", "", &header, &trail);
         let group = group.map_err(|error| refuse(error, "the root group cannot be read"))?;
+        // What is empty for want of another file is a dataset as soon as that arrives.
+        let is_waiting = !self.files.neighbourhood(0)?.found().is_empty();
         let is_empty = group.arrays.is_empty() && group.groups.is_empty() && self.refusals.is_empty();
-        if is_empty && let Some(first) = self.notes.first() {
+        if is_empty
+            && !is_waiting
+            && let Some(first) = self.notes.first()
+        {
             return Err(Error::refused(format!(
                 "nothing in the file can be read: {}: {}",
                 first.path, first.note

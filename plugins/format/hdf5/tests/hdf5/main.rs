@@ -3,6 +3,7 @@
 #![cfg(feature = "libhdf5")]
 #![expect(clippy::unwrap_used, clippy::panic, reason = "helpers of tests fail as tests do")]
 
+mod damaged;
 mod memory;
 mod neighbours;
 

@@ -195,6 +195,24 @@ fn a_source_that_changes_while_it_is_read_is_noticed() {
 }
 
 #[test]
+fn a_source_that_may_be_there_behind_damage_is_no_fill() {
+    let folder = Folder::of_sources(1, 1);
+    let path = folder.path("0.h5");
+    let mut bytes = std::fs::read(&path).unwrap();
+    let entry = bytes.windows(4).position(|window| window == b"SNOD").unwrap() + 8;
+    bytes[entry..entry + 8].fill(0x7f);
+    std::fs::write(&path, bytes).unwrap();
+    let indexed = folder.index();
+    assert!(indexed.dataset.refusals[0].reason.contains("may be a member that cannot be read"));
+}
+
+#[test]
+fn a_file_of_nothing_but_a_link_waits_for_what_it_leads_to() {
+    let folder = Folder::new(|file| file.link_external("later.h5", "d", "d"));
+    assert_eq!(names(&folder.index()), [("main.h5", false), ("later.h5", true)]);
+}
+
+#[test]
 fn sources_of_a_virtual_dataset_in_a_linked_folder_are_found_and_watched() {
     let folder = Folder::new(|file| file.link_external("sub/linked.h5", "v", "v"));
     folder.write("sub/linked.h5", |file| {
