@@ -2,7 +2,8 @@
 //!
 //! One file for each source, `{dir}/{first two digits}/{SHA-256 of the source's key}.index`, in the
 //! layout of `index/file.rs`: written below `{dir}/tmp`, synced, renamed, so that a reader
-//! sees the old state or the new one. Nothing is held open: a file that was replaced meanwhile is
+//! sees the old state or the new one. Directories are not synced: a power cut may bring the old state back,
+//! which only means to index the source again, and each sync takes as long as indexing a small file. Nothing is held open: a file that was replaced meanwhile is
 //! noticed by its header before any byte of it is used.
 //!
 //! A damaged file counts as absent, an older version is migrated in place, a newer one is left alone
@@ -266,12 +267,7 @@ impl IndexStore {
             .map_err(|error| {
                 Error::corrupt(format!("{} does not migrate", path.display())).with_source(error)
             })
-            .and_then(|bytes| {
-                self.replace(path, |file| {
-                    std::io::Write::write_all(&mut &*file, &bytes)?;
-                    Ok(file.sync_all()?)
-                })
-            })
+            .and_then(|bytes| self.replace(path, |file| Ok(std::io::Write::write_all(&mut &*file, &bytes)?)))
             .and_then(|()| {
                 self.read(path, key).map_err(|error| Error::corrupt("not readable").with_source(error))
             });
@@ -289,23 +285,32 @@ impl IndexStore {
 
     /// Writes a file beside its place, syncs it and puts it there in one step.
     fn replace(&self, path: &Path, write: impl FnOnce(&File) -> Result<(), FileError>) -> Result<()> {
-        static N_WRITTEN: AtomicU64 = AtomicU64::new(0);
-        let number = N_WRITTEN.fetch_add(1, Ordering::Relaxed);
-        let tmp = self.dir.join("tmp").join(format!("{}-{number}", std::process::id()));
-        let done =
-            File::create_new(&tmp).map_err(FileError::Io).and_then(|file| write(&file)).and_then(|()| {
-                let parent = path.parent().unwrap_or(&self.dir);
-                if !parent.is_dir() {
-                    fs::create_dir_all(parent)?;
-                    File::open(&self.dir)?.sync_all()?;
-                }
-                fs::rename(&tmp, path)?;
-                Ok(File::open(parent)?.sync_all()?)
-            });
+        let (tmp, file) = self.create_tmp().map_err(|cause| {
+            unavailable(format!("cannot write below {}", self.dir.display())).with_source(cause)
+        })?;
+        let done = write(&file).and_then(|()| {
+            file.sync_data()?;
+            fs::create_dir_all(path.parent().unwrap_or(&self.dir))?;
+            Ok(fs::rename(&tmp, path)?)
+        });
         done.map_err(|error| {
             let _ = fs::remove_file(&tmp);
             unavailable(format!("cannot write the index file {}", path.display())).with_source(error)
         })
+    }
+
+    /// A new file of a name that nobody has: a process killed while it wrote may have had the same number, as
+    /// in a container, where it always is 1.
+    fn create_tmp(&self) -> std::io::Result<(PathBuf, File)> {
+        static N_WRITTEN: AtomicU64 = AtomicU64::new(0);
+        loop {
+            let number = N_WRITTEN.fetch_add(1, Ordering::Relaxed);
+            let tmp = self.dir.join("tmp").join(format!("{}-{number}", std::process::id()));
+            match File::create_new(&tmp) {
+                Err(cause) if cause.kind() == std::io::ErrorKind::AlreadyExists => {}
+                created => return Ok((tmp, created?)),
+            }
+        }
     }
 }
 

@@ -38,7 +38,7 @@ class Indexed:
     """What indexing one file took, in milliseconds."""
 
     own: float
-    """As the program itself measured it, its process started; where it says nothing, the same as `process`."""
+    """As the program itself measured it, its process started."""
     process: float
     """From the start of the process to its end."""
 
@@ -90,13 +90,15 @@ def _product(bench: Bench, file: Path, verify: str) -> Indexed:
     process = (time.monotonic() - begin) * 1e3
     if not output.strip().splitlines()[-1].startswith("1 indexed"):
         raise MeasurementError(f"`thermocline index` did not index {file.name}: {output.strip()[-200:]}")
-    return Indexed(own=min(own_milliseconds(output) or process, process), process=process)
+    return Indexed(own=own_milliseconds(output), process=process)
 
 
-def own_milliseconds(output: str) -> float | None:
-    """The time that `thermocline index` printed for the one file it indexed, if it printed one."""
-    found = OWN_TIME.search(output)
-    return float(found[1]) * MILLISECONDS[found[2]] if found else None
+def own_milliseconds(output: str) -> float:
+    """The time that `thermocline index` printed for the one file it indexed."""
+    found = OWN_TIME.search(output.strip().splitlines()[-1])
+    if not found:
+        raise MeasurementError(f"`thermocline index` printed no time: {output.strip()[-200:]}")
+    return float(found[1]) * MILLISECONDS[found[2]]
 
 
 def _peer(bench: Bench, program: str, file: Path, n_chunks: int) -> Indexed:

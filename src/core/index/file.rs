@@ -103,7 +103,7 @@ pub(super) struct About {
     pub(super) program: String,
 }
 
-/// Writes a whole file, synced to the disk.
+/// Writes a whole file.
 pub(super) fn write(
     file: &File,
     version: u32,
@@ -135,7 +135,6 @@ pub(super) fn write(
     out.out.seek(SeekFrom::Start(0))?;
     out.out.write_all(&header.encode(version))?;
     out.out.flush()?;
-    file.sync_all()?;
     Ok(header)
 }
 

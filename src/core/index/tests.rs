@@ -238,6 +238,17 @@ fn a_writer_that_was_killed_leaves_the_old_state() {
 }
 
 #[test]
+fn leftovers_of_a_killed_writer_with_the_same_number_are_stepped_over() {
+    let dir = TempDir::new().unwrap();
+    let store = store(&dir);
+    for number in 0..2000 {
+        File::create(dir.path().join("tmp").join(format!("{}-{number}", std::process::id()))).unwrap();
+    }
+    store.save(&entry(), Ok(&indexed())).unwrap();
+    assert_eq!(content(store.load(KEY).unwrap().unwrap()), whole_content());
+}
+
+#[test]
 fn a_file_cut_short_anywhere_is_absent() {
     for n in (0..WRITTEN.len()).step_by(997).chain([63, 64, WRITTEN.len() - 1]) {
         let (_dir, store) = store_with(&WRITTEN[..n]);

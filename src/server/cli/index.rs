@@ -1,7 +1,7 @@
 //! `thermocline index`: builds or refreshes the index of sources.
 
 use std::process::ExitCode;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use clap::Args;
 use futures::{StreamExt, stream};
@@ -10,6 +10,7 @@ use thermocline_core::ErrorKind;
 
 use super::{Failure, Given, SourceArgs};
 use crate::app::{self, Parts, Sources};
+use crate::config::VerifyConfig;
 use crate::plugins::Registry;
 
 /// What to index.
@@ -42,7 +43,9 @@ pub(crate) fn run(registry: &Registry, given: &Given, args: IndexArgs) -> Result
         for problem in parts.catalog.problems() {
             eprintln!("{problem}");
         }
+        let began = Instant::now();
         let outcome = index_all(&parts, n_workers).await;
+        let took_ms = began.elapsed().as_secs_f64() * 1e3;
         parts.catalog.shut_down().await;
         let (n_indexed, n_refused, n_failed) =
             (outcome.n_indexed, outcome.refused.len(), outcome.failed.len());
@@ -50,7 +53,15 @@ pub(crate) fn run(registry: &Registry, given: &Given, args: IndexArgs) -> Result
             println!("{id}: {reason}");
         }
         let place = config.state.index_dir().display();
-        println!("{n_indexed} indexed, {n_refused} refused, {n_failed} failed; the index is in {place}");
+        let verified = match config.index.verify {
+            VerifyConfig::Off => "not verified",
+            VerifyConfig::Sample => "samples verified",
+            VerifyConfig::Full => "all verified",
+        };
+        println!(
+            "{n_indexed} indexed, {n_refused} refused, {n_failed} failed in {took_ms:.1} ms ({verified}); \
+             the index is in {place}"
+        );
         Ok(if n_failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
     })
 }

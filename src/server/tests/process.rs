@@ -227,7 +227,8 @@ fn a_folder_can_be_indexed_before_it_is_served() {
     let state = tempfile::tempdir().expect("a temporary folder");
     let (code, text, errors) = run(&["index", path_of(&folder), "--state", path_of(&state)]);
     assert_eq!(code, Some(0), "{errors}");
-    assert!(text.contains("2 indexed, 0 refused, 0 failed"), "{text}");
+    assert!(text.contains("2 indexed, 0 refused, 0 failed in "), "{text}");
+    assert!(text.contains(" ms (samples verified)"), "{text}");
 }
 
 #[test]
