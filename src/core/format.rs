@@ -150,6 +150,12 @@ pub trait Format: Send + Sync {
         &[]
     }
 
+    /// Names of documents that change whenever a directory store does: where the directory cannot be listed,
+    /// their states stand for the state of the whole.
+    fn directory_documents(&self) -> &'static [&'static str] {
+        self.directory_markers()
+    }
+
     /// Raised whenever indexing the same bytes gives another result: older entries of the index are
     /// then made anew.
     fn index_version(&self) -> u32 {

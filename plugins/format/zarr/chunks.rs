@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use thermocline_core::format::Indexed;
-use thermocline_core::{Error, ErrorKind, Result};
+use thermocline_core::{Error, ErrorKind, Result, parallel};
 use thermocline_model::{ChunkGrid, ChunkPart, ChunkRef, ChunkTable, ChunkTableBuilder, Note, Object, Place};
 use thermocline_zarr::parse::{ArrayMetadata, ShardIndex, Sharding};
 
@@ -11,6 +11,9 @@ use crate::store::Store;
 
 /// Most objects of an array that are asked for one by one.
 const MAX_PROBES: u64 = 10_000;
+
+/// Most chunks of an array with absent ones in a store that cannot be listed.
+const MAX_ASKED_AGAIN: u64 = 1 << 20;
 
 /// An object that holds a chunk, or a shard.
 pub(crate) struct StoredObject {
@@ -42,6 +45,16 @@ impl From<Error> for ChunksError {
     }
 }
 
+impl From<ChunksError> for Error {
+    /// What concerns an array when it is indexed concerns the chunk when it is read.
+    fn from(error: ChunksError) -> Self {
+        match error {
+            ChunksError::Refused(reason) => Self::corrupt(reason),
+            ChunksError::Failed(error) => error,
+        }
+    }
+}
+
 /// The objects of an array that exist.
 pub(crate) fn objects(
     store: &Store<'_>,
@@ -62,7 +75,8 @@ pub(crate) fn objects(
     Ok(found)
 }
 
-fn member_name(path: &str, key: &str) -> String {
+/// The name of a key below an array.
+pub(crate) fn member_name(path: &str, key: &str) -> String {
     if path.is_empty() { key.to_owned() } else { format!("{path}/{key}") }
 }
 
@@ -79,14 +93,31 @@ fn probe(
             "its store cannot be listed, and {n_objects} objects are too many to ask for ({MAX_PROBES} at most)"
         )));
     }
-    let mut found = Vec::new();
-    for linear in 0..n_objects {
-        let name = member_name(path, &array.keys.key(&grid.index(linear)));
-        if let Some(object) = store.object(&name)? {
-            found.push(StoredObject { linear, name, object: object.object().clone() });
-        }
+    let positions: Vec<u64> = (0..n_objects).collect();
+    let found = parallel::map(&positions, |linear| {
+        let name = member_name(path, &array.keys.key(&grid.index(*linear)));
+        let object = store.object(&name)?;
+        Ok(object.map(|object| StoredObject { linear: *linear, name, object: object.object().clone() }))
+    });
+    Ok(found?.into_iter().flatten().collect())
+}
+
+/// The table of an array whose store cannot be listed: a chunk that was absent when it was asked for may
+/// arrive at any time, so the store is asked for it again whenever it is read.
+pub(crate) fn with_absent(array: &ArrayMetadata, table: &ChunkTable) -> Result<ChunkTable, ChunksError> {
+    let n_chunks = array.grid().map_or(0, |grid| grid.n_chunks());
+    if n_chunks > MAX_ASKED_AGAIN && (table.len() as u64) < n_chunks {
+        return Err(ChunksError::Refused(format!(
+            "its store cannot be listed, and of its {n_chunks} chunks some are absent: {MAX_ASKED_AGAIN} are the most"
+        )));
     }
-    Ok(found)
+    let mut builder = ChunkTableBuilder::new();
+    let part = ChunkPart { place: Place::Format(0), encoding: 0, filter_mask: 0, is_short: false };
+    for linear in 0..n_chunks {
+        let absent = ChunkRef { part, offset: 0, len_bytes: 0 };
+        builder.push(linear, table.get(linear).unwrap_or(absent));
+    }
+    Ok(builder.build())
 }
 
 /// The chunk table of an array; its objects are added to the dataset.

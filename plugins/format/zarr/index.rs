@@ -3,7 +3,7 @@
 use thermocline_core::coordinates::{Keeping, OpenedByHref, keep_coordinates};
 use thermocline_core::format::{Indexed, Region, Source};
 use thermocline_core::{Error, Result};
-use thermocline_model::{Codec, Variable};
+use thermocline_model::{ChunkTable, Codec, Variable};
 use thermocline_zarr::parse::{ArrayMetadata, DatasetBuilder, Elements, NodeMetadata, StoreMetadata};
 
 use crate::chunks::{self, ChunksError, ObjectNumbers, StoredObject};
@@ -31,8 +31,9 @@ pub(crate) fn index(source: &Source<'_>) -> Result<Indexed> {
     let mut notes = std::mem::take(&mut indexed.dataset.notes);
     indexed.dataset = builder.build();
     indexed.dataset.notes.append(&mut notes);
-    let decode = |_: u32, variable: &Variable, _: &Region| {
-        Err(Error::internal(format!("{:?} has bytes, nothing is left to decode", variable.name)))
+    // Kept with the manifest, an absent chunk would stay absent.
+    let decode = |_: u32, _: &Variable, _: &Region| {
+        Err(Error::unsupported("a chunk of it is absent, and may arrive at any time"))
     };
     let opened = OpenedByHref::new(source.others, &objects);
     keep_coordinates(&mut indexed, &Keeping { objects: &opened, decode: &decode, limits: source.limits })?;
@@ -56,15 +57,24 @@ fn array_table(
     numbers: &mut ObjectNumbers,
 ) -> Result<(), ChunksError> {
     let objects = chunks::objects(store, path, array)?;
-    let table = match &array.elements {
-        Elements::Ucs4 { .. } => texts::table(store, array, &objects, indexed)?,
-        _ => {
-            check_codecs(store, array, &objects)?;
-            chunks::table(store, path, array, &objects, indexed, numbers)?
-        }
-    };
-    indexed.tables.push(table);
+    check_codecs(store, array, &objects)?;
+    let table = stored_table(store, path, array, &objects, (indexed, numbers))?;
+    indexed.tables.push(if store.is_listed() { table } else { chunks::with_absent(array, &table)? });
     Ok(())
+}
+
+/// The table of the chunks that lie in some objects of an array.
+pub(crate) fn stored_table(
+    store: &Store<'_>,
+    path: &str,
+    array: &ArrayMetadata,
+    objects: &[StoredObject],
+    (indexed, numbers): (&mut Indexed, &mut ObjectNumbers),
+) -> Result<ChunkTable, ChunksError> {
+    match &array.elements {
+        Elements::Ucs4 { .. } => texts::table(store, array, objects, indexed),
+        _ => chunks::table(store, path, array, objects, indexed, numbers),
+    }
 }
 
 /// Decodes one chunk of an array with a codec that only the Zarr library may know.

@@ -10,21 +10,26 @@
 //!
 //! # Limits
 //! A store that cannot be listed (plain HTTP) must have consolidated metadata, and arrays of at most
-//! 10,000 objects: each is asked for once. Documents that consolidated metadata lacks are read one by
-//! one. What `thermocline_zarr::parse` refuses is refused here.
+//! 10,000 objects: each is asked for when the store is indexed, and absent ones again whenever they are
+//! read. Such a store has changed when a document at its root has. Documents that consolidated metadata
+//! lacks are read one by one. A chunk of a length that it cannot have is an error when it is read. What `thermocline_zarr::parse` refuses is refused here.
 
 mod chunks;
+mod decode;
 mod documents;
 mod index;
 mod store;
 mod texts;
 
+use thermocline_core::Result;
 use thermocline_core::format::{Format, Indexed, ReferenceError, ReferenceReader, Region, Source};
-use thermocline_core::{Error, Result};
 use thermocline_model::{ArrayBytes, Variable};
 
 /// Names of documents that make a directory a store.
 const MARKERS: [&str; 3] = ["zarr.json", ".zgroup", ".zarray"];
+
+/// Names of the documents that a store which cannot be listed is read from.
+const DOCUMENTS: [&str; 5] = ["zarr.json", ".zmetadata", ".zgroup", ".zarray", ".zattrs"];
 
 /// The Zarr formats, versions 2 and 3.
 #[derive(Debug, Clone, Copy, Default)]
@@ -45,6 +50,10 @@ impl Format for ZarrFormat {
         &MARKERS
     }
 
+    fn directory_documents(&self) -> &'static [&'static str] {
+        &DOCUMENTS
+    }
+
     fn index_version(&self) -> u32 {
         2
     }
@@ -53,11 +62,8 @@ impl Format for ZarrFormat {
         index::index(source)
     }
 
-    fn decode(&self, _source: &Source<'_>, variable: &Variable, _region: &Region) -> Result<ArrayBytes> {
-        Err(Error::internal(format!(
-            "array {:?} of a Zarr store has chunks of bytes, nothing is left to decode",
-            variable.storage.source_path
-        )))
+    fn decode(&self, source: &Source<'_>, variable: &Variable, region: &Region) -> Result<ArrayBytes> {
+        decode::decode(source, variable, region)
     }
 
     fn reference(&self, _source: &Source<'_>) -> Result<Box<dyn ReferenceReader>, ReferenceError> {

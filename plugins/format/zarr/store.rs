@@ -33,6 +33,11 @@ impl<'a> Store<'a> {
         Ok(Self { source, listing, document_bytes: 0 })
     }
 
+    /// A store whose objects are asked for by name.
+    pub(crate) fn unlisted(source: &'a Source<'a>) -> Self {
+        Self { source, listing: None, document_bytes: 0 }
+    }
+
     /// What the store is part of.
     pub(crate) fn source(&self) -> &'a Source<'a> {
         self.source

@@ -13,7 +13,7 @@ use crate::format::{Format, Indexed, Limits, ReadAt, Source};
 use crate::index::{IndexEntry, SourceState};
 use crate::reference::SharedReferences;
 use crate::verify::{VerifyLevel, verify};
-use crate::{Error, ErrorKind, Result};
+use crate::{Error, ErrorKind, Result, parallel};
 
 /// How much of an object formats recognise it by, in bytes.
 pub(super) const HEAD_BYTES: usize = 64 << 10;
@@ -67,11 +67,24 @@ impl Indexer {
         let Some(marker) = self.marker(spec, href)? else { return self.no_store(href) };
         let listing = match self.opener.list(href) {
             Ok(objects) => listing_hash(&objects),
-            // A directory on a web server cannot be listed: its metadata document stands for it.
-            Err(error) if error.kind() == ErrorKind::Unsupported => return Ok(Some(object_state(marker))),
+            // A directory on a web server cannot be listed: its metadata documents stand for it.
+            Err(error) if error.kind() == ErrorKind::Unsupported => {
+                listing_hash(&self.documents(spec, href)?)
+            }
             Err(error) => return Err(error),
         };
         Ok(Some(SourceState { object: marker, listing: Some(listing) }))
+    }
+
+    /// The documents of a directory store that change whenever it does, those that are there.
+    fn documents(&self, spec: &DatasetSpec, href: &str) -> Result<Vec<Object>> {
+        let base = href.trim_end_matches('/');
+        let wanted = self.formats.iter().filter(|format| is_wanted(format.as_ref(), spec));
+        let mut names: Vec<&str> = wanted.flat_map(|format| format.directory_documents()).copied().collect();
+        names.sort_unstable();
+        names.dedup();
+        let found = parallel::map(&names, |name| self.opener.stat(&format!("{base}/{name}")))?;
+        Ok(found.into_iter().flatten().collect())
     }
 
     /// What a directory without a metadata document is: no store, or nothing.
@@ -218,10 +231,6 @@ fn is_wanted(format: &dyn Format, spec: &DatasetSpec) -> bool {
     spec.format.as_deref().is_none_or(|id| id == format.id())
 }
 
-fn object_state(object: Object) -> SourceState {
-    SourceState { object, listing: None }
-}
-
 fn listing_hash(objects: &[Object]) -> [u8; 16] {
     let mut hash = Sha256::new();
     for object in objects {
@@ -261,3 +270,6 @@ fn is_final(kind: ErrorKind) -> bool {
 fn changed(message: String) -> Error {
     Error::new(ErrorKind::Changed { retry_after: Duration::from_secs(2) }, message)
 }
+
+#[cfg(test)]
+mod tests;

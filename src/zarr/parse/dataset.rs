@@ -73,7 +73,8 @@ impl DatasetBuilder {
         };
         let mut codecs = vec![Codec::Member { record_size, offset: member.offset, size }];
         codecs.extend(array.codecs.iter().cloned());
-        let variable = variable(&member_path, array, dtype, codecs, table);
+        let mut variable = variable(&member_path, array, dtype, codecs, table);
+        path.clone_into(&mut variable.storage.source_path);
         self.add(&member_path, Variable { fill: member.fill.clone(), ..variable });
     }
 

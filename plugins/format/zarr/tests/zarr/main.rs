@@ -8,7 +8,7 @@ use std::sync::{Arc, LazyLock};
 
 use serde_json::{Value, json};
 use tempfile::TempDir;
-use thermocline_core::format::{Format, Indexed, Limits, OpenOther, ReadAt, Source};
+use thermocline_core::format::{Format, Indexed, Limits, OpenOther, ReadAt, Region, Source};
 use thermocline_core::{Error, ErrorKind, Result};
 use thermocline_format_zarr::ZarrFormat;
 use thermocline_model::{ArrayBytes, Attribute, Object, Place};
@@ -307,24 +307,83 @@ impl OpenOther for Unlisted {
     }
 }
 
-#[test]
-fn a_store_that_cannot_be_listed_is_asked_for_every_chunk() {
+/// Consolidated metadata of an array `v`, in a place that cannot be listed.
+fn unlisted(zarray: &Value, chunks: &[(&'static str, Vec<u8>)]) -> Unlisted {
+    let group = json!({"zarr_format": 2}).to_string().into_bytes();
     let consolidated = json!({"zarr_consolidated_format": 1, "metadata": {
         ".zgroup": {"zarr_format": 2},
-        "many/.zarray": zarray(&[20_000], &[1], &json!("|u1")),
-        "v/.zarray": zarray(&[3, 4], &[2, 2], &json!("|u1")),
+        "many/.zarray": self::zarray(&[20_000], &[1], &json!("|u1")),
+        "v/.zarray": zarray,
     }});
-    let others = Unlisted(BTreeMap::from([
-        (".zgroup", b"{\"zarr_format\": 2}".to_vec()),
-        (".zmetadata", consolidated.to_string().into_bytes()),
-        ("v/0.1", vec![5, 6, 7, 8]),
-    ]));
-    let object = others.open(".zgroup").unwrap().unwrap();
-    let limits = Limits::default();
-    let indexed = ZarrFormat.index(&Source { object, others: &others, limits: &limits }).unwrap();
-    let positions: Vec<u64> = indexed.tables[0].iter().map(|(position, _)| position).collect();
-    assert_eq!(positions, [1]);
+    let documents = [(".zgroup", group), (".zmetadata", consolidated.to_string().into_bytes())];
+    Unlisted(documents.into_iter().chain(chunks.iter().cloned()).collect())
+}
+
+fn source<'a>(others: &'a Unlisted, limits: &'a Limits) -> Source<'a> {
+    let marker = [".zgroup", "zarr.json"].iter().find_map(|name| others.open(name).unwrap());
+    Source { object: marker.unwrap(), others, limits }
+}
+
+#[test]
+fn a_store_that_cannot_be_listed_is_asked_for_every_chunk() {
+    let others = unlisted(&zarray(&[3, 4], &[2, 2], &json!("|u1")), &[("v/0.1", vec![5, 6, 7, 8])]);
+    let indexed = ZarrFormat.index(&source(&others, &Limits::default())).unwrap();
+    let places: Vec<Place> = indexed.tables[0].iter().map(|(_, chunk)| chunk.part.place).collect();
+    assert_eq!(places, [Place::Format(0), Place::Object(1), Place::Format(0), Place::Format(0)]);
     assert_eq!(indexed.dataset.refusals[0].path, "many");
+}
+
+#[test]
+fn a_chunk_that_was_absent_is_asked_for_again_whenever_it_is_read() {
+    let limits = Limits::default();
+    let mut others = unlisted(&zarray(&[3, 4], &[2, 2], &json!("|u1")), &[]);
+    let indexed = ZarrFormat.index(&source(&others, &limits)).unwrap();
+    let variable = &indexed.dataset.root.variables[0];
+    let region = Region { start: vec![2, 0], shape: vec![2, 2] };
+    let decoded = |others: &Unlisted| ZarrFormat.decode(&source(others, &limits), variable, &region);
+    assert_eq!(decoded(&others).unwrap(), bytes(&[0; 4]));
+    others.0.insert("v/1.0", vec![1, 2, 3, 4]);
+    assert_eq!(decoded(&others).unwrap(), bytes(&[1, 2, 3, 4]));
+    others.0.insert("v/1.0", vec![1, 2, 3]);
+    assert_eq!(decoded(&others).unwrap_err().kind(), ErrorKind::Corrupt);
+    let others = unlisted(&zarray(&[3, 4], &[2, 4], &json!("|u1")), &[]);
+    assert!(matches!(decoded(&others).unwrap_err().kind(), ErrorKind::Changed { .. }));
+}
+
+#[test]
+fn an_inner_chunk_that_was_absent_is_asked_for_again_too() {
+    let limits = Limits::default();
+    let store = sharded("end");
+    let array: Value =
+        serde_json::from_slice(&std::fs::read(store.directory.path().join("v/zarr.json")).unwrap()).unwrap();
+    let root = json!({"zarr_format": 3, "node_type": "group", "attributes": {},
+        "consolidated_metadata": {"metadata": {"v": array}}});
+    let mut others = Unlisted(BTreeMap::from([("zarr.json", root.to_string().into_bytes())]));
+    let indexed = ZarrFormat.index(&source(&others, &limits)).unwrap();
+    let variable = &indexed.dataset.root.variables[0];
+    let decoded = |others: &Unlisted, start: [u64; 2]| {
+        let region = Region { start: start.to_vec(), shape: vec![1, 2] };
+        ZarrFormat.decode(&source(others, &limits), variable, &region).unwrap()
+    };
+    assert_eq!(decoded(&others, [1, 6]), bytes(&[9, 9]));
+    others.0.insert("v/c/0/1", shard(false));
+    assert_eq!(decoded(&others, [1, 6]), bytes(&[5, 6]));
+    assert_eq!(decoded(&others, [1, 4]), bytes(&[9, 9]));
+}
+
+#[test]
+fn a_coordinate_with_absent_chunks_is_not_kept_as_it_is() {
+    let limits = Limits::default();
+    let mut others = unlisted(&zarray(&[4], &[2], &json!("|u1")), &[]);
+    let document = String::from_utf8(others.0[".zmetadata"].clone()).unwrap();
+    let dims = json!({"_ARRAY_DIMENSIONS": ["v"]});
+    let document = document.replace("\"v/.zarray\"", &format!("\"v/.zattrs\":{dims},\"v/.zarray\""));
+    others.0.insert(".zmetadata", document.into_bytes());
+    let indexed = ZarrFormat.index(&source(&others, &limits)).unwrap();
+    let variable = &indexed.dataset.root.variables[0];
+    let table = &indexed.tables[variable.storage.table as usize];
+    assert!(table.iter().all(|(_, chunk)| chunk.part.place == Place::Format(0)));
+    assert!(indexed.dataset.notes[0].note.contains("may arrive at any time"));
 }
 
 #[test]
