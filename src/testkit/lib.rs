@@ -14,6 +14,6 @@ pub use files::{LocalFile, decode_all};
 pub use judge::{Judgement, judge};
 pub use mutant::mutate;
 #[cfg(feature = "server")]
-pub use server::{Answer, TestServer};
+pub use server::{Answer, TestServer, TestSources};
 #[cfg(feature = "server")]
 pub use toy::{ToyChunk, ToyDataset, toy_variable};

@@ -1,6 +1,7 @@
 //! The whole stack behind a router, without a socket.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::Context;
 use async_trait::async_trait;
@@ -11,7 +12,9 @@ use http::{HeaderMap, Request, StatusCode};
 use http_body_util::BodyExt;
 use tempfile::TempDir;
 use thermocline_core::bytes::{ObjectSettings, Objects, Root};
-use thermocline_core::catalog::{Catalog, CatalogParts, CatalogSettings, DatasetSpec, Provider, SourceSpec};
+use thermocline_core::catalog::{
+    Catalog, CatalogParts, CatalogSettings, DatasetSpec, DirectoryProvider, Provider, SourceSpec,
+};
 use thermocline_core::format::Format;
 use thermocline_core::index::{IndexSettings, IndexStore};
 use thermocline_core::read::{ReadSettings, Reader};
@@ -23,11 +26,24 @@ use tower::ServiceExt;
 
 use crate::toy::{ToyDataset, ToyFormat};
 
-/// A server of toy datasets.
+/// A server of toy datasets, or of whatever sources a test has.
 pub struct TestServer {
     router: Router,
+    catalog: Arc<Catalog>,
     /// Holds the toy files and the index as long as the server lives.
     dir: TempDir,
+}
+
+/// Sources that a test serves.
+pub struct TestSources {
+    /// Where they may lie.
+    pub roots: Vec<Root>,
+    /// Paths and addresses, as on the command line.
+    pub places: Vec<String>,
+    /// Formats that read them.
+    pub formats: Vec<Arc<dyn Format>>,
+    /// How often they are looked at while they are used.
+    pub check_every: Duration,
 }
 
 /// An answer, read to its end.
@@ -62,6 +78,19 @@ impl Provider for Declared {
     }
 }
 
+/// What a server reads.
+struct Stack {
+    objects: Arc<Objects>,
+    providers: Vec<Arc<dyn Provider>>,
+    formats: Vec<Arc<dyn Format>>,
+    settings: CatalogSettings,
+}
+
+/// Objects below `roots`. Must be called within the runtime.
+fn objects(roots: Vec<Root>) -> Arc<Objects> {
+    Objects::new(roots, ObjectSettings::default(), tokio::runtime::Handle::current())
+}
+
 impl TestServer {
     /// Serves toy datasets by their ids through `plugins`.
     ///
@@ -85,22 +114,63 @@ impl TestServer {
         }
         let toys = toys.into_iter().map(|(id, toy)| (format!("{id}.toy"), toy)).collect();
         let formats: Vec<Arc<dyn Format>> = vec![Arc::new(ToyFormat(toys))];
-        let runtime = tokio::runtime::Handle::current();
-        let objects = Objects::new(vec![Root::directory(&root)?], ObjectSettings::default(), runtime);
-        let catalog = Catalog::new(CatalogParts {
-            providers: vec![Arc::new(Declared(specs))],
+        let objects = objects(vec![Root::directory(&root)?]);
+        let settings = CatalogSettings { verify: VerifyLevel::Off, ..CatalogSettings::default() };
+        let stack = Stack { objects, providers: vec![Arc::new(Declared(specs))], formats, settings };
+        Self::with_stack(dir, stack, plugins, config).await
+    }
+
+    /// Serves sources as they lie, through `plugins`.
+    ///
+    /// # Errors
+    /// When two plugins claim one path.
+    pub async fn of_sources(
+        sources: TestSources,
+        plugins: Vec<Arc<dyn ServePlugin>>,
+        config: HttpConfig,
+    ) -> anyhow::Result<Self> {
+        let TestSources { roots, places, formats, check_every } = sources;
+        let objects = objects(roots);
+        let provider = |place| -> Arc<dyn Provider> {
+            Arc::new(DirectoryProvider::new(place, Arc::clone(&objects) as _, formats.clone()))
+        };
+        let providers = places.into_iter().map(provider).collect();
+        let settings = CatalogSettings {
+            verify: VerifyLevel::Off,
+            check_every,
+            check_remote_every: check_every,
+            ..CatalogSettings::default()
+        };
+        let stack = Stack { objects, providers, formats, settings };
+        Self::with_stack(TempDir::new()?, stack, plugins, config).await
+    }
+
+    async fn with_stack(
+        dir: TempDir,
+        stack: Stack,
+        plugins: Vec<Arc<dyn ServePlugin>>,
+        config: HttpConfig,
+    ) -> anyhow::Result<Self> {
+        let Stack { objects, providers, formats, settings } = stack;
+        let catalog = Arc::new(Catalog::new(CatalogParts {
+            providers,
             index: Arc::new(IndexStore::open(IndexSettings::new(dir.path().join("index")))?),
             opener: Arc::clone(&objects) as _,
             formats: formats.clone(),
             references: Arc::new(InProcess),
-            settings: CatalogSettings { verify: VerifyLevel::Off, ..CatalogSettings::default() },
-        });
+            settings,
+        }));
         catalog.scan().await;
         let reader = Reader::new(Arc::clone(&objects) as _, objects, formats, ReadSettings::default());
         let plugins = plugins.into_iter().map(|plugin| (plugin, PluginStatus::Running)).collect();
-        let (catalog, reader) = (Arc::new(catalog), Arc::new(reader));
-        let app = App { catalog, reader, config, plugins, versions: Vec::new() };
-        Ok(Self { router: router::build(Arc::new(app))?, dir })
+        let reader = Arc::new(reader);
+        let app = App { catalog: Arc::clone(&catalog), reader, config, plugins, versions: Vec::new() };
+        Ok(Self { router: router::build(Arc::new(app))?, catalog, dir })
+    }
+
+    /// The catalog behind the routes.
+    pub fn catalog(&self) -> &Catalog {
+        &self.catalog
     }
 
     /// Where the file of a dataset lies.

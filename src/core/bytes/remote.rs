@@ -188,8 +188,9 @@ fn is_same(identity: &ObjectIdentity, meta: &ObjectMeta) -> bool {
     }
 }
 
+/// The time of modification in whole seconds: a listing may be finer than the header of an answer.
 fn modified_tag(meta: &ObjectMeta) -> String {
-    format!("{NO_ETAG}{}", meta.last_modified.timestamp_millis())
+    format!("{NO_ETAG}{}", meta.last_modified.timestamp().saturating_mul(1000))
 }
 
 /// The object of an answer.
@@ -201,7 +202,7 @@ fn object(href: &str, meta: &ObjectMeta) -> Result<Object> {
     let tag = match &meta.e_tag {
         Some(tag) => tag.clone(),
         // The client's sign for a time that the server does not name.
-        None if meta.last_modified.timestamp_millis() == 0 => {
+        None if meta.last_modified.timestamp() == 0 => {
             return Err(Error::refused(format!(
                 "{href}: the server names neither an ETag nor a time of modification, so that nobody could \
                  notice a change"

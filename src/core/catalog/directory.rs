@@ -13,7 +13,7 @@ use parking_lot::Mutex;
 use thermocline_model::{DatasetId, Object, ObjectIdentity};
 use walkdir::{DirEntry, WalkDir};
 
-use super::ids::{id_of_path, is_ignored};
+use super::ids::{id_of_path, is_ignored, is_promising};
 use super::sniff::Sniffer;
 use super::{DatasetSpec, Provider, SourceSpec};
 use crate::bytes::ObjectOpener;
@@ -116,16 +116,22 @@ impl Shared {
     fn list_remote(&self, state: &mut State, source: &str) -> Result<Vec<DatasetSpec>> {
         let base = source.trim_end_matches('/');
         let name = base.rsplit('/').next().unwrap_or_default();
+        let may_be_object = !source.ends_with('/');
         let mut specs = Vec::new();
-        if !source.ends_with('/') && self.opener.stat(source)?.is_some() {
+        if may_be_object && is_promising(name) && self.is_there(source)? {
             push(state, &mut specs, name, SourceSpec::Object(source.to_owned()), source);
             return Ok(specs);
         }
+        // Before the address itself: web servers answer the address of a folder with a page.
         for marker in state.sniffer.markers().collect::<Vec<_>>() {
-            if self.opener.stat(&format!("{base}/{marker}"))?.is_some() {
+            if self.is_there(&format!("{base}/{marker}"))? {
                 push(state, &mut specs, name, SourceSpec::Directory(base.to_owned()), source);
                 return Ok(specs);
             }
+        }
+        if may_be_object && self.is_there(source)? {
+            push(state, &mut specs, name, SourceSpec::Object(source.to_owned()), source);
+            return Ok(specs);
         }
         match self.opener.list(base) {
             Ok(objects) if !objects.is_empty() => below(state, base, &objects, &mut specs),
@@ -138,6 +144,14 @@ impl Shared {
             Ok(_) => {}
         }
         Ok(specs)
+    }
+
+    /// True for what exists, whether it can be served or not: what cannot is listed with the reason.
+    fn is_there(&self, href: &str) -> Result<bool> {
+        match self.opener.stat(href) {
+            Err(error) if error.kind() == ErrorKind::Refused => Ok(true),
+            found => Ok(found?.is_some()),
+        }
     }
 }
 

@@ -1,0 +1,72 @@
+//! Files whose every value is the number of their version: an answer that mixes two versions shows.
+
+/// Records, each of which is a chunk.
+pub(crate) const N_RECORDS: usize = 8;
+
+/// The pieces of a NetCDF-3 file (header, then record by record) with the variable `v(time, x)`.
+///
+/// # Source
+/// NetCDF classic format, <https://docs.unidata.ucar.edu/netcdf-c/current/file_format_specifications.html>.
+pub(crate) fn netcdf_pieces(version: i32, n_values: usize) -> Vec<Vec<u8>> {
+    const DIMENSION: u32 = 10;
+    const VARIABLE: u32 = 11;
+    const INT: u32 = 4;
+    let mut header = b"CDF\x01".to_vec();
+    let mut word = |value: u32| header.extend(value.to_be_bytes());
+    let name = |letters: &[u8; 4]| u32::from_be_bytes(*letters);
+    let record_bytes = (n_values * 4) as u32;
+    for value in [N_RECORDS as u32, DIMENSION, 2] {
+        word(value);
+    }
+    for value in [4, name(b"time"), 0, 1, name(b"x\0\0\0"), n_values as u32] {
+        word(value);
+    }
+    // No attributes, one variable on both dimensions without attributes.
+    for value in [0, 0, VARIABLE, 1, 1, name(b"v\0\0\0"), 2, 0, 1, 0, 0, INT, record_bytes] {
+        word(value);
+    }
+    let begin = header.len() as u32 + 4;
+    header.extend(begin.to_be_bytes());
+    let record: Vec<u8> = version.to_be_bytes().repeat(n_values);
+    std::iter::once(header).chain(std::iter::repeat_n(record, N_RECORDS)).collect()
+}
+
+/// The whole NetCDF-3 file.
+pub(crate) fn netcdf(version: i32, n_values: usize) -> Vec<u8> {
+    netcdf_pieces(version, n_values).concat()
+}
+
+/// The objects of a Zarr store of format 2 with the array `v`, `separator` between the numbers of a key.
+/// The chunk of record 3 was never written.
+pub(crate) fn zarr(version: i32, n_values: usize, separator: &str) -> Vec<(String, Vec<u8>)> {
+    let array = format!(
+        r#"{{"zarr_format": 2, "shape": [{N_RECORDS}, {n_values}], "chunks": [1, {n_values}], "dtype": "<i4",
+            "compressor": null, "filters": null, "fill_value": -1, "order": "C",
+            "dimension_separator": "{separator}"}}"#
+    );
+    let (group, attrs) = (r#"{"zarr_format": 2}"#, r#"{"_ARRAY_DIMENSIONS": ["time", "x"]}"#);
+    let consolidated = format!(
+        r#"{{"zarr_consolidated_format": 1, "metadata": {{".zgroup": {group}, "v/.zarray": {array}, "v/.zattrs": {attrs}}}}}"#
+    );
+    let documents =
+        [(".zgroup", group), (".zmetadata", &consolidated), ("v/.zarray", &array), ("v/.zattrs", attrs)];
+    let mut objects: Vec<(String, Vec<u8>)> =
+        documents.iter().map(|(name, text)| ((*name).to_owned(), text.as_bytes().to_vec())).collect();
+    for record in (0..N_RECORDS).filter(|record| *record != 3) {
+        objects.push((format!("v/{record}{separator}0"), version.to_le_bytes().repeat(n_values)));
+    }
+    objects
+}
+
+/// The one value that all words of an answer have; an error if they differ or their number is wrong.
+pub(crate) fn only_value(bytes: &[u8], n_values: usize) -> Result<i32, String> {
+    if bytes.len() != n_values * 4 {
+        return Err(format!("{} bytes instead of {}", bytes.len(), n_values * 4));
+    }
+    let words: Vec<i32> = bytes.as_chunks::<4>().0.iter().map(|word| i32::from_be_bytes(*word)).collect();
+    let first = words[0];
+    match words.iter().position(|word| *word != first) {
+        Some(position) => Err(format!("{first} at 0 and {} at {position}", words[position])),
+        None => Ok(first),
+    }
+}
