@@ -18,7 +18,6 @@ use crate::fill::{default_fill, stored_fill};
 use crate::filters::Pipeline;
 use crate::layout::{Placed, Placing};
 use crate::mapping::{Dialect, Flags, Leaf, Values, leaves};
-use crate::messages::Layout;
 use crate::neighbours::{Neighbour, Neighbourhood, fingerprint};
 use crate::opened::{Opened, read_leaf};
 use crate::source_path::SourcePath;
@@ -294,10 +293,8 @@ impl Building<'_, '_> {
     /// Where a variable's array lies.
     fn source_path(&mut self, node: &ArrayNode, leaf: &Leaf) -> Result<SourcePath> {
         let root = if node.file == 0 { "" } else { "/" };
-        let names_files =
-            !node.array.external.is_empty() || matches!(node.array.layout, Layout::Virtual { .. });
         let fingerprint =
-            if names_files { fingerprint(&self.opened(node)?.neighbours) } else { String::new() };
+            if node.names_files() { fingerprint(&self.opened(node)?.neighbours) } else { String::new() };
         let path = format!("{root}{}", node.source_path);
         Ok(SourcePath { path, fingerprint, suffix: leaf.suffix.clone() })
     }
@@ -328,9 +325,6 @@ impl Building<'_, '_> {
         let file = Arc::clone(self.files.get(node.file)?);
         let object = self.object(file.bytes.object());
         let external = self.external(node)?;
-        if matches!(node.array.layout, Layout::Virtual { .. }) {
-            self.opened(node)?.check_virtual()?;
-        }
         let mut pipeline = Pipeline::new(&node.array);
         let placing = Placing {
             file: &file,
@@ -345,6 +339,11 @@ impl Building<'_, '_> {
         let Placed { chunk_shape, table, inline, notes } = placing.place(&mut pipeline)?;
         let path = self.served_path(node);
         notes.into_iter().for_each(|note| self.note(&path, note));
+        if node.names_files()
+            && let Some(note) = self.opened(node)?.note()
+        {
+            self.note(&path, note);
+        }
         let table = match inline {
             Some(bytes) => self.inline_table(&bytes)?,
             None => {

@@ -46,10 +46,9 @@ impl Opened {
         Ok(Self { file, array, external, neighbours, chunks: OnceLock::new(), mappings })
     }
 
-    /// Fails if a virtual dataset cannot be read.
-    pub(crate) fn check_virtual(&self) -> Result<()> {
-        let mappings = self.mappings.as_ref();
-        mappings.map(|_| ()).ok_or_else(|| Error::internal("a virtual dataset without its mappings"))
+    /// What is odd about the sources of a virtual dataset.
+    pub(crate) fn note(&self) -> Option<String> {
+        self.mappings.as_ref()?.note()
     }
 
     /// Values of a region, elements beyond the file's shape as `beyond`.

@@ -14,6 +14,7 @@ use crate::attributes::{RawAttribute, read_attributes};
 use crate::file::File;
 use crate::header::{ObjectHeader, kind};
 use crate::links::{Link, Members, Target, is_group, members};
+use crate::messages::Layout;
 use crate::neighbours::Neighbourhood;
 use crate::storage::is_fault_of_file;
 
@@ -35,6 +36,12 @@ pub(crate) struct GroupNode {
     pub(crate) groups: Vec<GroupNode>,
 }
 
+impl GroupNode {
+    fn has_arrays(&self) -> bool {
+        !self.arrays.is_empty() || self.groups.iter().any(Self::has_arrays)
+    }
+}
+
 /// An array.
 #[derive(Debug)]
 pub(crate) struct ArrayNode {
@@ -46,6 +53,13 @@ pub(crate) struct ArrayNode {
     pub(crate) file: usize,
     pub(crate) attributes: Vec<RawAttribute>,
     pub(crate) array: Array,
+}
+
+impl ArrayNode {
+    /// True if its values may lie in other files.
+    pub(crate) fn names_files(&self) -> bool {
+        !self.array.external.is_empty() || matches!(self.array.layout, Layout::Virtual { .. })
+    }
 }
 
 /// Which object it is: number of the file and address of the object header.
@@ -218,6 +232,8 @@ pub(crate) struct Walk<'f, 'a> {
     n_nodes: usize,
     n_repeated: usize,
     attribute_bytes: usize,
+    /// True if groups have members whose names cannot be read.
+    has_lost_members: bool,
     /// Set when a limit of the whole dataset is exceeded: the walk ends.
     is_over_limit: bool,
 }
@@ -245,6 +261,7 @@ impl<'f, 'a> Walk<'f, 'a> {
             n_nodes: 0,
             n_repeated: 0,
             attribute_bytes: 0,
+            has_lost_members: false,
             is_over_limit: false,
         }
     }
@@ -265,7 +282,8 @@ impl<'f, 'a> Walk<'f, 'a> {
         let group = group.map_err(|error| refuse(error, "the root group cannot be read"))?;
         // What is empty for want of another file is a dataset as soon as that arrives.
         let is_waiting = !self.files.neighbourhood(0)?.found().is_empty();
-        let is_empty = group.arrays.is_empty() && group.groups.is_empty() && self.refusals.is_empty();
+        let has_nothing = group.groups.is_empty() || self.has_lost_members;
+        let is_empty = has_nothing && !group.has_arrays() && self.refusals.is_empty();
         if is_empty
             && !is_waiting
             && let Some(first) = self.notes.first()
@@ -288,6 +306,7 @@ impl<'f, 'a> Walk<'f, 'a> {
         let number = trail.at.identity.0;
         let file = Arc::clone(self.files.get(number)?);
         let Members { links, nameless } = members(&file, header)?;
+        self.has_lost_members |= !nameless.is_empty();
         for reason in nameless {
             self.note(&join(path, "?"), format!("a member is left out: its link cannot be read: {reason}"));
         }

@@ -157,6 +157,18 @@ impl Mappings {
         sources.iter().try_for_each(|number| around.check(&self.source(*number)?.found))
     }
 
+    /// What is odd about the sources.
+    pub(crate) fn note(&self) -> Option<String> {
+        let missing = self.sources.iter().filter(|source| source.shape.is_none());
+        let mut files = missing.map(|source| source.name.file.as_str());
+        let first = files.next()?;
+        let others = match files.count() {
+            0 => String::new(),
+            n => format!(" and {n} more"),
+        };
+        Some(format!("parts of it read as fill: its source in {first}{others} does not exist"))
+    }
+
     /// Values of a region of the virtual dataset.
     pub(crate) fn read(
         &self,

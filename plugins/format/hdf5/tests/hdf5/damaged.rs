@@ -98,6 +98,17 @@ fn attributes_of_types_without_counterpart_are_left_out() {
     assert_eq!(note_paths(&indexed.dataset.notes), ["v@_FillValue"]);
 }
 
+#[test]
+fn a_file_of_which_nothing_is_left_is_refused() {
+    let mut bytes = written(|file| {
+        file.new_dataset_builder().with_data(&[1_i16, 2, 3]).create("a")?;
+        file.create_group("g").map(|_| ())
+    });
+    let root = find(&bytes, b"SNOD") + 8;
+    bytes[root..root + 8].fill(0x7f);
+    assert!(index(&bytes).unwrap_err().message().contains("its link cannot be read"));
+}
+
 /// A file of three arrays, and where the entry of each is in the symbol table.
 fn three() -> (Vec<u8>, [usize; 3]) {
     let bytes = written(|file| {
@@ -131,7 +142,9 @@ fn a_link_whose_target_is_damaged_loses_only_itself() {
 fn a_soft_link_to_what_may_be_a_damaged_member_is_not_called_dangling() {
     let mut bytes = written(|file| {
         file.new_dataset_builder().with_data(&[1_i16, 2, 3]).create("a")?;
-        file.create_group("g")?.link_soft("/a", "s")
+        let g = file.create_group("g")?;
+        g.new_dataset_builder().with_data(&[1_i16, 2, 3]).create("w")?;
+        g.link_soft("/a", "s")
     });
     let root = find(&bytes, b"SNOD") + 8;
     bytes[root..root + 8].fill(0x7f);

@@ -133,6 +133,8 @@ fn sources_are_objects_of_the_dataset_missing_ones_too() {
     let indexed = Folder::of_sources(3, 2).index();
     let expected = [("main.h5", false), ("0.h5", false), ("1.h5", false), ("2.h5", true)];
     assert_eq!(names(&indexed), expected);
+    let note = &indexed.dataset.notes[0];
+    assert_eq!((note.path.as_str(), note.note.contains("its source in 2.h5 does not exist")), ("v", true));
 }
 
 #[test]
