@@ -108,16 +108,31 @@ pub struct Reader {
     opener: Arc<dyn ObjectOpener>,
     formats: Vec<Arc<dyn Format>>,
     settings: ReadSettings,
-    /// Derived chunks, and small stored ones, by entity tag.
+    /// Derived chunks by entity tag; who asks for one that is being made waits for it.
     cache: Cache<u128, Bytes>,
+    /// Small stored chunks by entity tag.
+    kept: quick_cache::sync::Cache<u128, Bytes, EntryWeight>,
     /// One permit for each KiB of data in work.
     work: Arc<Semaphore>,
     /// One permit for each processor: more at once would only need more memory.
     processors: Semaphore,
 }
 
-/// What an entry of the cache takes besides its bytes.
+/// What an entry of a cache takes besides its bytes.
 const ENTRY_BYTES: usize = 128;
+
+/// The part of the caches' memory that is for small stored chunks.
+const SHARE_OF_KEPT: u64 = 4;
+
+/// Weighs small stored chunks in bytes.
+#[derive(Clone)]
+struct EntryWeight;
+
+impl quick_cache::Weighter<u128, Bytes> for EntryWeight {
+    fn weight(&self, _: &u128, chunk: &Bytes) -> u64 {
+        (chunk.len() + ENTRY_BYTES) as u64
+    }
+}
 
 /// Largest stored chunk that is kept in memory: larger ones are as fast from the page cache.
 const MAX_KEPT_BYTES: u32 = 128 << 10;
@@ -133,14 +148,17 @@ impl Reader {
         formats: Vec<Arc<dyn Format>>,
         settings: ReadSettings,
     ) -> Self {
+        let kept_bytes = settings.cache_bytes / SHARE_OF_KEPT;
+        let n_kept = kept_bytes / u64::from(MAX_KEPT_BYTES);
+        let kept = quick_cache::sync::Cache::with_weighter(n_kept as usize, kept_bytes, EntryWeight);
         let cache = Cache::builder()
-            .max_capacity(settings.cache_bytes)
+            .max_capacity(settings.cache_bytes - kept_bytes)
             .weigher(|_, chunk: &Bytes| u32::try_from(chunk.len() + ENTRY_BYTES).unwrap_or(u32::MAX))
             .build();
         let n_permits = (settings.work_bytes / PERMIT_BYTES).clamp(1, u64::from(u32::MAX >> 3));
         let work = Arc::new(Semaphore::new(n_permits as usize));
         let processors = Semaphore::new(std::thread::available_parallelism().map_or(1, usize::from));
-        Self { bytes, opener, formats, settings, cache, work, processors }
+        Self { bytes, opener, formats, settings, cache, kept, work, processors }
     }
 
     /// The chunk at `index` of the form's grid; `Ok(None)` only for a chunk that was never written, when
@@ -189,13 +207,13 @@ impl Reader {
         };
         if is_kept
             && is_unchanged
-            && let Some(bytes) = self.cache.get(&tag.0).await
+            && let Some(bytes) = self.kept.get(&tag.0)
         {
             return Ok(bytes);
         }
         let bytes = self.stored_bytes(manifest, objects, chunk, form::is_summed(variable, chunk)).await?;
         if is_kept {
-            self.cache.insert(tag.0, bytes.clone()).await;
+            self.kept.insert(tag.0, bytes.clone());
         }
         Ok(bytes)
     }
@@ -342,9 +360,9 @@ impl Reader {
         self.bytes.read(found, range).await
     }
 
-    /// Bytes of derived chunks that are kept at present.
+    /// Bytes of chunks that are kept at present.
     pub fn cached_bytes(&self) -> u64 {
-        self.cache.weighted_size()
+        self.cache.weighted_size() + self.kept.weight()
     }
 
     /// Waits until `len_bytes` of data may be in work, at most the whole budget at once.

@@ -10,7 +10,7 @@ use thermocline_model::{Group, Variable};
 use crate::{AppState, Problem};
 
 /// Name of the path parameter that names a dataset.
-const DATASET_ID: &str = "dataset_id";
+pub(crate) const DATASET_ID: &str = "dataset_id";
 
 /// The dataset that the path names, opened from the index. Never stages, never touches the archive.
 ///
@@ -26,12 +26,21 @@ impl FromRequestParts<AppState> for OpenDataset {
 
     async fn from_request_parts(parts: &mut Parts, app: &AppState) -> Result<Self, Problem> {
         let params = path_params(parts, app).await?;
-        let opened = app.catalog.open(dataset_name(&params, app)).await.map_err(|error| {
-            let names_bytes = names_bytes(params.iter().filter(|(name, _)| *name != DATASET_ID), parts);
-            if names_bytes { Problem::from(error) } else { Problem::for_metadata(error) }
-        });
-        opened.map(Self)
+        let key = params.iter().filter(|(name, _)| *name != DATASET_ID).last().map(|(_, key)| key);
+        open_dataset(app, dataset_name(&params, app), parts.uri.path(), key).await.map(Self)
     }
+}
+
+/// What [`OpenDataset`] extracts: the dataset of that name, for a request of `path` that ends in `key`.
+pub(crate) async fn open_dataset(
+    app: &AppState,
+    id: &str,
+    path: &str,
+    key: Option<&str>,
+) -> Result<Arc<Manifest>, Problem> {
+    app.catalog.open(id).await.map_err(|error| {
+        if names_bytes(path, key) { Problem::from(error) } else { Problem::for_metadata(error) }
+    })
 }
 
 /// The dataset's name in the path, whether it exists or not; in a path without `{dataset_id}` that of the
@@ -97,9 +106,8 @@ async fn path_params(parts: &mut Parts, app: &AppState) -> Result<RawPathParams,
 
 /// True if the path ends in the key of a chunk (`0.0`, `c/0/0`, `c`) or names a source object: there a
 /// client must never read 410, and a mistake on this side costs nothing.
-fn names_bytes<'a>(rest: impl Iterator<Item = (&'a str, &'a str)>, parts: &Parts) -> bool {
-    let is_object = parts.uri.path().contains("/objects/");
-    is_object || rest.last().is_some_and(|(_, key)| is_chunk_like(key))
+fn names_bytes(path: &str, key: Option<&str>) -> bool {
+    path.contains("/objects/") || key.is_some_and(is_chunk_like)
 }
 
 fn is_chunk_like(key: &str) -> bool {

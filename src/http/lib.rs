@@ -8,6 +8,7 @@ mod app;
 pub mod conditional;
 mod extract;
 pub mod html;
+mod keys;
 pub mod links;
 pub mod negotiate;
 pub mod openapi;
@@ -18,6 +19,7 @@ pub mod router;
 
 pub use app::{AddressRule, App, AppState, HttpConfig};
 pub use extract::{DatasetName, DatasetPath, OpenDataset, find_group, find_variable};
+pub use keys::{KeyHandler, KeyRequest, KeyRoute};
 pub use plugin::{
     AccessMethod, Health, Operation, Parameter, PluginStatus, Route, ServePlugin, with_propfind,
 };

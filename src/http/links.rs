@@ -7,7 +7,7 @@ use std::net::{IpAddr, SocketAddr};
 use axum::extract::{ConnectInfo, FromRequestParts};
 use http::header::{FORWARDED, HOST};
 use http::request::Parts;
-use http::{HeaderMap, HeaderName};
+use http::{HeaderMap, HeaderName, Uri};
 use ipnet::IpNet;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_encode};
 
@@ -26,14 +26,19 @@ impl BaseUrl {
     /// Of several proxies the last one counts, the one that we trust; what it forwards of others is
     /// not believed.
     pub fn of(app: &App, parts: &Parts) -> Self {
+        Self::seen_by(app, &parts.headers, &parts.uri, peer(parts))
+    }
+
+    /// The same for a request from `peer` that was taken apart.
+    pub fn seen_by(app: &App, headers: &HeaderMap, uri: &Uri, peer: Option<SocketAddr>) -> Self {
         if let Some(url) = &app.config.public_url {
             return Self(url.trim_end_matches('/').to_owned());
         }
         let forwarded =
-            if is_from_proxy(app, parts) { Forwarded::read(&parts.headers) } else { Forwarded::default() };
+            if is_from_proxy(app, peer) { Forwarded::read(headers) } else { Forwarded::default() };
         let own_scheme = if app.config.is_tls { "https" } else { "http" };
         let scheme = forwarded.scheme.unwrap_or(own_scheme);
-        let host = forwarded.host.or_else(|| own_host(parts)).unwrap_or("localhost");
+        let host = forwarded.host.or_else(|| own_host(headers, uri)).unwrap_or("localhost");
         let prefix = forwarded.prefix.unwrap_or_default();
         Self(format!("{scheme}://{host}{prefix}"))
     }
@@ -75,10 +80,13 @@ pub fn path(path: &str) -> String {
     encoded
 }
 
-fn is_from_proxy(app: &App, parts: &Parts) -> bool {
-    let Some(ConnectInfo(peer)) = parts.extensions.get::<ConnectInfo<SocketAddr>>() else {
-        return false;
-    };
+/// Who sent a request, if the server noted it.
+pub fn peer(parts: &Parts) -> Option<SocketAddr> {
+    parts.extensions.get::<ConnectInfo<SocketAddr>>().map(|ConnectInfo(peer)| *peer)
+}
+
+fn is_from_proxy(app: &App, peer: Option<SocketAddr>) -> bool {
+    let Some(peer) = peer else { return false };
     let peer = peer.ip().to_canonical();
     app.config
         .trusted_proxies
@@ -93,9 +101,9 @@ pub fn parse_network(text: &str) -> Option<IpNet> {
     text.parse().ok().or_else(|| text.parse::<IpAddr>().ok().map(IpNet::from))
 }
 
-fn own_host(parts: &Parts) -> Option<&str> {
-    let authority = parts.uri.authority().map(http::uri::Authority::as_str);
-    let host = parts.headers.get(HOST).and_then(|value| value.to_str().ok()).or(authority);
+fn own_host<'a>(headers: &'a HeaderMap, uri: &'a Uri) -> Option<&'a str> {
+    let authority = uri.authority().map(http::uri::Authority::as_str);
+    let host = headers.get(HOST).and_then(|value| value.to_str().ok()).or(authority);
     host.filter(|host| is_host(host))
 }
 

@@ -10,7 +10,7 @@ use http::HeaderValue;
 use thermocline_core::Result;
 use thermocline_core::manifest::Manifest;
 
-use crate::{AppState, Problem};
+use crate::{AppState, KeyRoute, Problem};
 
 /// A path that a plugin serves.
 pub struct Route {
@@ -140,15 +140,21 @@ pub trait ServePlugin: Send + Sync {
         Vec::new()
     }
 
+    /// Those of the dataset routes whose keys are asked for tens of thousands of times a second.
+    fn key_routes(&self) -> Vec<KeyRoute> {
+        Vec::new()
+    }
+
     /// How a dataset can be opened through this plugin.
     fn access_methods(&self, manifest: &Manifest) -> Vec<AccessMethod> {
         let _ = manifest;
         Vec::new()
     }
 
-    /// Wraps the whole stack.
-    fn layer(&self, router: Router) -> Router {
-        router
+    /// Wraps the whole stack; `None` leaves it as it is.
+    fn layer(&self, router: &Router) -> Option<Router> {
+        let _ = router;
+        None
     }
 
     /// Starts what runs beside requests.

@@ -3,18 +3,24 @@
 //! # Order
 //! A request passes [`Front`]: CORS, request id, trailing slash, limits, catching of panics, compression,
 //! problems, metrics. It is one function instead of a stack of layers, because a chunk passes through it
-//! tens of thousands of times a second. Behind it stand the plugins' own layers and axum's router.
+//! tens of thousands of times a second. Behind it stand the plugins' own layers and axum's router; GET of
+//! a key goes straight to its plugin if no plugin has a layer.
 
 use std::any::Any;
 use std::convert::Infallible;
+use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
+use std::task::{Context, Poll};
 
 use axum::Router;
 use axum::extract::Request;
+use axum::response::Response;
 use axum::routing::MethodRouter;
+use futures::FutureExt;
+use futures::future::BoxFuture;
 use thermocline_core::Error;
-use tower::service_fn;
+use tower::Service;
 
 use crate::{AppState, Problem};
 
@@ -31,14 +37,47 @@ use table::{Entry, Table};
 /// Below which path the routes of a dataset are.
 pub(crate) const DATASET_PREFIX: &str = "/datasets/{dataset_id}";
 
-/// The whole server as one router.
+/// Everything that answers: the routes of all plugins, and what stands before them.
 ///
-/// Metrics are those of the recorder that is installed when this is called. Proxies are recognised if
-/// the router is served with `into_make_service_with_connect_info::<SocketAddr>()`.
+/// Proxies are recognised if requests carry `ConnectInfo<SocketAddr>` among their extensions.
+#[derive(Clone)]
+pub struct Stack(Arc<Front>);
+
+impl Stack {
+    /// The answer to a request, problems included.
+    pub async fn answer(&self, request: Request) -> Response {
+        self.0.answer(request).await
+    }
+}
+
+impl fmt::Debug for Stack {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Stack").finish_non_exhaustive()
+    }
+}
+
+impl Service<Request> for Stack {
+    type Response = Response;
+    type Error = Infallible;
+    type Future = BoxFuture<'static, Result<Response, Infallible>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, request: Request) -> Self::Future {
+        let stack = self.clone();
+        async move { Ok(stack.answer(request).await) }.boxed()
+    }
+}
+
+/// Puts the whole server together.
+///
+/// Metrics are those of the recorder that is installed when this is called.
 ///
 /// # Errors
 /// Two plugins claim one path and method, or a path cannot be routed: the message names them.
-pub fn build(app: AppState) -> Result<Router, Error> {
+pub fn build(app: AppState) -> Result<Stack, Error> {
     let Table { entries } = Table::of(&app)?;
     let front = Front::new(&app, &entries)?;
     let mut router = Router::new().fallback(no_such_route);
@@ -48,15 +87,15 @@ pub fn build(app: AppState) -> Result<Router, Error> {
         })?;
     }
     let mut router = router.with_state(Arc::clone(&app));
+    let mut is_layered = false;
     for plugin in app.running() {
-        router = plugin.layer(router);
+        if let Some(layered) = plugin.layer(&router) {
+            (router, is_layered) = (layered, true);
+        }
     }
-    let front = Arc::new(front.before(router));
-    let service = service_fn(move |request: Request| {
-        let front = Arc::clone(&front);
-        async move { Ok::<_, Infallible>(front.answer(request).await) }
-    });
-    Ok(Router::new().fallback_service(service))
+    // What a plugin wraps the stack with must see every request.
+    let front = if is_layered { front.without_keys() } else { front };
+    Ok(Stack(Arc::new(front.before(router))))
 }
 
 /// A path below a prefix; the path `/` is the prefix itself.

@@ -1,12 +1,13 @@
 //! Accepts connections and speaks HTTP/1.1 and HTTP/2 on them, within bounds.
 
+use std::convert::Infallible;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::Router;
-use axum::extract::ConnectInfo;
+use axum::extract::{ConnectInfo, Request};
+use axum::response::Response;
 use hyper::body::Incoming;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto::Builder;
@@ -15,7 +16,6 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
-use tower::ServiceExt;
 use tracing::{debug, warn};
 
 use crate::config::ServerConfig;
@@ -26,12 +26,28 @@ const MAX_STREAMS: u32 = 256;
 /// How long to wait when the system has no file descriptor left.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
-/// Serves `router` until `shutdown`, then lets running requests finish within the grace period.
+/// Answers requests.
+pub(crate) trait Answer: Clone + Send + Sync + 'static {
+    /// The answer to one request.
+    fn answer(self, request: Request) -> impl Future<Output = Response> + Send;
+}
+
+impl<F, T> Answer for F
+where
+    F: Fn(Request) -> T + Clone + Send + Sync + 'static,
+    T: Future<Output = Response> + Send + 'static,
+{
+    fn answer(self, request: Request) -> impl Future<Output = Response> + Send {
+        self(request)
+    }
+}
+
+/// Sends what `answer` gives until `shutdown`, then lets running requests finish within the grace period.
 ///
 /// Returns false if some were cut off.
-pub(crate) async fn serve(
+pub(crate) async fn serve<A: Answer>(
     listener: TcpListener,
-    router: Router,
+    answer: A,
     config: &ServerConfig,
     tasks: &TaskTracker,
     shutdown: CancellationToken,
@@ -53,9 +69,9 @@ pub(crate) async fn serve(
             }
         };
         let watcher = graceful.watcher();
-        let (protocol, router) = (Arc::clone(&protocol), router.clone());
+        let (protocol, answer) = (Arc::clone(&protocol), answer.clone());
         tasks.spawn(async move {
-            connection(stream, peer, &protocol, router, watcher).await;
+            connection(stream, peer, &protocol, answer, watcher).await;
             drop(permit);
         });
     }
@@ -90,18 +106,19 @@ fn protocol(config: &ServerConfig) -> Builder<TokioExecutor> {
     builder
 }
 
-async fn connection(
+async fn connection<A: Answer>(
     stream: TcpStream,
     peer: SocketAddr,
     protocol: &Builder<TokioExecutor>,
-    router: Router,
+    answer: A,
     watcher: hyper_util::server::graceful::Watcher,
 ) {
     // Answers are written whole: waiting for more would only delay the last packet.
     let _ = stream.set_nodelay(true);
     let service = hyper::service::service_fn(move |mut request: hyper::Request<Incoming>| {
         request.extensions_mut().insert(ConnectInfo(peer));
-        router.clone().oneshot(request.map(axum::body::Body::new))
+        let answer = answer.clone().answer(request.map(axum::body::Body::new));
+        async move { Ok::<_, Infallible>(answer.await) }
     });
     let served = protocol.serve_connection(TokioIo::new(stream), service).into_owned();
     if let Err(error) = watcher.watch(served).await {
@@ -125,7 +142,7 @@ async fn wait_after(error: &io::Error) {
 mod tests {
     use std::num::NonZeroU32;
 
-    use axum::routing::get;
+    use axum::response::IntoResponse;
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
     use tokio::sync::Notify;
     use tokio::task::JoinHandle;
@@ -141,17 +158,20 @@ mod tests {
         asked: &Arc<Notify>,
     ) -> (SocketAddr, CancellationToken, JoinHandle<bool>) {
         let asked = Arc::clone(asked);
-        let slow = get(async move || {
-            asked.notify_one();
-            tokio::time::sleep(Duration::from_millis(250)).await;
-            "done"
-        });
+        let slow = move |_request: Request| {
+            let asked = Arc::clone(&asked);
+            async move {
+                asked.notify_one();
+                tokio::time::sleep(Duration::from_millis(250)).await;
+                "done".into_response()
+            }
+        };
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
-        let (shutdown, router) = (CancellationToken::new(), Router::new().route("/slow", slow));
+        let shutdown = CancellationToken::new();
         let token = shutdown.clone();
         let running =
-            tokio::spawn(async move { serve(listener, router, &config, &TaskTracker::new(), token).await });
+            tokio::spawn(async move { serve(listener, slow, &config, &TaskTracker::new(), token).await });
         (address, shutdown, running)
     }
 

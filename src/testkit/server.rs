@@ -5,7 +5,6 @@ use std::time::Duration;
 
 use anyhow::Context;
 use async_trait::async_trait;
-use axum::Router;
 use axum::body::Body;
 use bytes::Bytes;
 use http::{HeaderMap, Request, StatusCode};
@@ -28,7 +27,7 @@ use crate::toy::{ToyDataset, ToyFormat};
 
 /// A server of toy datasets, or of whatever sources a test has.
 pub struct TestServer {
-    router: Router,
+    router: router::Stack,
     catalog: Arc<Catalog>,
     /// Holds the toy files and the index as long as the server lives.
     dir: TempDir,

@@ -30,7 +30,7 @@ pub(crate) fn put_back_query(store: Store, request: &mut StoreRequest) {
         |view: &View| Hierarchy::of(&request.manifest, *view).nodes_beginning(&beginning).next().is_some();
     if store.views.iter().any(is_name) {
         request.key = with_query(&request.key, &query);
-        request.path = format!("{}%3F{}", request.path, encoded_path(&query));
+        request.put_back = format!("%3F{}", encoded_path(&query));
     }
 }
 

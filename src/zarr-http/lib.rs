@@ -16,10 +16,12 @@ mod listing;
 mod propfind;
 mod request;
 
-use axum::response::Response;
+use axum::response::{IntoResponse, Response};
 use axum::routing::{MethodRouter, get};
+use futures::FutureExt;
+use futures::future::BoxFuture;
 use thermocline_core::Error;
-use thermocline_http::{AppState, Problem, with_propfind};
+use thermocline_http::{AppState, KeyHandler, KeyRequest, Problem, with_propfind};
 use thermocline_zarr::{Hierarchy, View, ZarrKey};
 use tokio::runtime::Handle;
 
@@ -83,6 +85,17 @@ async fn aside<T: Send + 'static>(
     let runtime = Handle::current();
     let done = tokio::task::spawn_blocking(move || runtime.block_on(work));
     done.await.map_err(|cause| Error::internal("a listing was not finished").with_source(cause))?
+}
+
+impl KeyHandler for Store {
+    fn answer(&self, request: KeyRequest) -> BoxFuture<'static, Response> {
+        let store = *self;
+        let answer = async move {
+            let manifest = request.open().await?;
+            Self::answer(store, StoreRequest::new(request, manifest)).await
+        };
+        answer.map(IntoResponse::into_response).boxed()
+    }
 }
 
 impl StoreRequest {

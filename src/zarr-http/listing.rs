@@ -71,7 +71,7 @@ fn page(request: &StoreRequest, children: &Children) -> String {
         let _ = writeln!(
             page,
             "<li><a href=\"{}/{}{slash}\">{}</a></li>",
-            request.path,
+            request.path(),
             segment(&entry.name),
             Escaped(&entry.name)
         );

@@ -53,7 +53,7 @@ pub(crate) async fn answer(store: Store, request: &StoreRequest) -> Result<Respo
     let modified = source_modified(&request.manifest.dataset).unwrap_or(SystemTime::UNIX_EPOCH);
     let mut rows = Rows { xml: String::new(), n_rows: 0, modified: httpdate::fmt_http_date(modified) };
     let own = own_row(store, request).await?.ok_or_else(|| request.not_found())?;
-    rows.push(&request.path, &own);
+    rows.push(&request.path(), &own);
     match depth {
         Depth::Zero => {}
         Depth::One => {
@@ -107,7 +107,7 @@ async fn add_children(
         return Err(too_many(request, key));
     }
     let relative = key.strip_prefix(request.key.as_str()).unwrap_or(key).trim_start_matches('/');
-    let mut base = request.path.clone();
+    let mut base = request.path();
     for part in relative.split('/').filter(|part| !part.is_empty()) {
         base.push('/');
         base.push_str(&segment(part));

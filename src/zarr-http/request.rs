@@ -1,13 +1,14 @@
 //! What every answer of a store needs of a request.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 use axum::extract::FromRequestParts;
 use http::request::Parts;
-use http::{HeaderMap, Method};
+use http::{HeaderMap, Method, Uri};
 use thermocline_core::manifest::Manifest;
-use thermocline_http::links::BaseUrl;
-use thermocline_http::{AppState, DatasetPath, OpenDataset, Problem};
+use thermocline_http::links::{BaseUrl, peer};
+use thermocline_http::{AppState, DatasetPath, KeyRequest, OpenDataset, Problem};
 
 use crate::href::encoded_path;
 
@@ -25,8 +26,26 @@ pub struct StoreRequest {
     pub method: Method,
     /// Headers of the request.
     pub headers: HeaderMap,
+    uri: Uri,
+    peer: Option<SocketAddr>,
+    /// What was put back to the path, percent-encoded.
+    pub(crate) put_back: String,
+}
+
+impl StoreRequest {
+    /// A request whose dataset is open.
+    pub(crate) fn new(request: KeyRequest, manifest: Arc<Manifest>) -> Self {
+        let KeyRequest { app, key, parts, .. } = request;
+        let (query, peer) = (parts.uri.query().map(str::to_owned), peer(&parts));
+        let Parts { method, uri, headers, .. } = parts;
+        Self { app, manifest, key, query, method, headers, uri, peer, put_back: String::new() }
+    }
+
     /// Path by which the client reached the key, percent-encoded, without a trailing slash.
-    pub path: String,
+    pub fn path(&self) -> String {
+        let base = BaseUrl::seen_by(&self.app, &self.headers, &self.uri, self.peer);
+        format!("{}{}{}", base.prefix(), encoded_path(self.uri.path()), self.put_back)
+    }
 }
 
 impl FromRequestParts<AppState> for StoreRequest {
@@ -35,15 +54,8 @@ impl FromRequestParts<AppState> for StoreRequest {
     async fn from_request_parts(parts: &mut Parts, app: &AppState) -> Result<Self, Problem> {
         let OpenDataset(manifest) = OpenDataset::from_request_parts(parts, app).await?;
         let DatasetPath(key) = DatasetPath::from_request_parts(parts, app).await?;
-        let path = format!("{}{}", BaseUrl::of(app, parts).prefix(), encoded_path(parts.uri.path()));
-        Ok(Self {
-            app: Arc::clone(app),
-            manifest,
-            key,
-            query: parts.uri.query().map(str::to_owned),
-            method: parts.method.clone(),
-            headers: parts.headers.clone(),
-            path,
-        })
+        let dataset_id = manifest.id.to_string();
+        let request = KeyRequest { app: Arc::clone(app), dataset_id, key, parts: parts.clone() };
+        Ok(Self::new(request, manifest))
     }
 }

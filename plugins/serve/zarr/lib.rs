@@ -25,8 +25,10 @@
 //! # Limits
 //! Chunk keys are listed up to `max_listed_chunks`.
 
+use std::sync::Arc;
+
 use thermocline_core::manifest::Manifest;
-use thermocline_http::{AccessMethod, Operation, Route, ServePlugin};
+use thermocline_http::{AccessMethod, KeyRoute, Operation, Route, ServePlugin};
 use thermocline_zarr::View;
 use thermocline_zarr_http::Store;
 
@@ -61,6 +63,11 @@ impl ServePlugin for ZarrPlugin {
             [route(root, store, "The children of the store's root, as a page"), route(keys, store, summary)]
         });
         routes.collect()
+    }
+
+    fn key_routes(&self) -> Vec<KeyRoute> {
+        let keys = |(_, path, store, _)| KeyRoute { path, handler: Arc::new(store) };
+        STORES.into_iter().map(keys).collect()
     }
 
     fn access_methods(&self, _manifest: &Manifest) -> Vec<AccessMethod> {

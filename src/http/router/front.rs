@@ -1,22 +1,26 @@
 //! What stands before the routes: one pass over request and answer.
 
+use std::fmt::Write;
 use std::hash::{BuildHasher, Hasher, RandomState};
 use std::panic::AssertUnwindSafe;
+use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::task::Poll;
 use std::time::{Duration, Instant};
 
 use axum::Router;
 use axum::extract::{DefaultBodyLimit, Request};
 use axum::response::{IntoResponse, Response};
-use bytes::Bytes;
+use bytes::BytesMut;
 use futures::FutureExt;
 use http::header::{CONTENT_LENGTH, HeaderName};
 use http::{HeaderMap, HeaderValue, Method, Uri};
+use matchit::Match;
 use thermocline_core::{Error, ErrorKind};
 use tokio::sync::Semaphore;
 use tower::Service;
-use tracing::{Instrument, debug_span};
+use tracing::{Instrument, debug, debug_span};
 
 use super::compress::Compressor;
 use super::cors::Cors;
@@ -24,21 +28,28 @@ use super::finish::{self, Asked};
 use super::metrics::RouteMetrics;
 use super::panic_text;
 use super::table::Entry;
+use crate::keys::KeyNames;
 use crate::problem::TIMEOUT;
-use crate::{App, Problem};
+use crate::{AppState, KeyHandler, KeyRequest, Problem};
 
 const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
 /// Longest request id that is taken over from a client, in bytes.
 const MAX_REQUEST_ID_BYTES: usize = 64;
 
+/// Length of the longest id that is made here.
+const MAX_OWN_ID_BYTES: usize = 25;
+
 /// What every request passes before the routes.
 pub(super) struct Front {
     router: Router,
     cors: Cors,
     compressor: Compressor,
-    routes: matchit::Router<Arc<RouteMetrics>>,
+    app: AppState,
+    routes: matchit::Router<Place>,
     elsewhere: Arc<RouteMetrics>,
+    /// Whether GET of a key goes straight to its plugin.
+    has_keys: bool,
     working: Semaphore,
     timeout: Duration,
     max_body_bytes: usize,
@@ -50,11 +61,12 @@ impl Front {
     ///
     /// # Errors
     /// Two paths that would answer the same requests.
-    pub(super) fn new(app: &App, entries: &[Entry]) -> Result<Self, Error> {
+    pub(super) fn new(app: &AppState, entries: &[Entry]) -> Result<Self, Error> {
         RouteMetrics::describe();
         let mut routes = matchit::Router::new();
-        for Entry { path, plugin, .. } in entries {
-            routes.insert(path.as_str(), RouteMetrics::new(plugin, path)).map_err(|cause| {
+        for Entry { path, plugin, keys, .. } in entries {
+            let place = Place { metrics: RouteMetrics::new(plugin, path), keys: keys.clone() };
+            routes.insert(path.as_str(), place).map_err(|cause| {
                 Error::invalid_input(format!(
                     "plugin \"{plugin}\": the path {path} cannot be routed: {cause}"
                 ))
@@ -64,13 +76,21 @@ impl Front {
             router: Router::new(),
             cors: Cors::new(&app.config.cors_origins),
             compressor: Compressor::new(),
+            app: Arc::clone(app),
             routes,
             elsewhere: RouteMetrics::new("none", "none"),
+            has_keys: true,
             working: Semaphore::new(app.config.max_concurrent_requests.clamp(1, Semaphore::MAX_PERMITS)),
             timeout: app.config.request_timeout,
             max_body_bytes: app.config.max_body_bytes,
             ids: RequestIds::new(),
         })
+    }
+
+    /// The same front, by which every request takes the usual way.
+    pub(super) fn without_keys(mut self) -> Self {
+        self.has_keys = false;
+        self
     }
 
     /// The same front before `router`.
@@ -87,24 +107,36 @@ impl Front {
         let asked =
             Asked { method: &method, path: uri.path(), request_id: request_id.to_str().unwrap_or_default() };
         without_trailing_slash(&mut request);
-        let metrics = self.routes.at(request.uri().path()).map_or(&self.elsewhere, |matched| matched.value);
+        let path = request.uri().clone();
+        let matched = self.routes.at(path.path()).ok();
+        let metrics = matched.as_ref().map_or(&self.elsewhere, |matched| &matched.value.metrics);
 
         let span = debug_span!("request", %method, path = asked.path, request_id = asked.request_id);
-        let response = self.pass(request).instrument(span).await;
+        let response = self.pass(request, matched.as_ref()).instrument(span).await;
         let response = finish::problems(response, &asked).await;
         let response = self.compressor.compress(response, path_and_query(&uri)).await;
         let mut response = finish::bodies(response, &method);
         let headers = response.headers_mut();
         self.cors.mark(allowed_origin, headers);
-        headers.insert(X_REQUEST_ID, request_id);
+        headers.insert(X_REQUEST_ID, request_id.clone());
 
-        let len_bytes = http_body::Body::size_hint(response.body()).lower();
-        metrics.count(response.status(), len_bytes, started.elapsed());
+        let (status, len_bytes, took) = (response.status(), len_bytes(&response, &method), started.elapsed());
+        metrics.count(status, len_bytes, took);
+        debug!(%method, path = asked.path, status = status.as_u16(), len_bytes, ?took, "answered");
         response
     }
 
     /// Lets a request through to the routes, within the limits.
-    async fn pass(&self, mut request: Request) -> Response {
+    async fn pass(&self, mut request: Request, matched: Option<&Match<'_, '_, &Place>>) -> Response {
+        if request.method() == Method::GET
+            && let Some(matched) = matched.filter(|_| self.has_keys)
+            && let Some(keys) = &matched.value.keys
+            && let Some(KeyNames { dataset_id, key }) = KeyNames::of(&self.app, &matched.params)
+        {
+            let (parts, _) = request.into_parts();
+            let request = KeyRequest { app: Arc::clone(&self.app), dataset_id, key, parts };
+            return self.limited(keys.answer(request)).await;
+        }
         if request.method() == Method::OPTIONS {
             return Cors::preflight(request.headers());
         }
@@ -115,13 +147,29 @@ impl Front {
             DefaultBodyLimit::max(self.max_body_bytes).apply(&mut request);
         }
         let mut router = self.router.clone();
-        let work = async move {
+        self.limited(async move {
+            match router.call(request).await {
+                Ok(response) => response,
+                Err(never) => match never {},
+            }
+        })
+        .await
+    }
+
+    /// Waits for an answer, within the limits of number and time.
+    async fn limited(&self, work: impl Future<Output = Response>) -> Response {
+        let work = async {
             let _working = self.working.acquire().await;
-            AssertUnwindSafe(router.call(request)).catch_unwind().await
+            AssertUnwindSafe(work).catch_unwind().await
         };
-        match tokio::time::timeout(self.timeout, work).await {
-            Ok(Ok(Ok(response))) => response,
-            Ok(Ok(Err(never))) => match never {},
+        let mut work = pin!(work);
+        // Most answers are there at once: they need no timer.
+        let done = match futures::poll!(work.as_mut()) {
+            Poll::Ready(done) => Ok(done),
+            Poll::Pending => tokio::time::timeout(self.timeout, work).await,
+        };
+        match done {
+            Ok(Ok(response)) => response,
             Ok(Err(panic)) => panicked(panic_text(panic.as_ref())).into_response(),
             Err(_) => self.timed_out().into_response(),
         }
@@ -137,6 +185,23 @@ impl Front {
     fn timed_out(&self) -> Problem {
         let detail = format!("the answer took longer than {} s", self.timeout.as_secs());
         Problem::new(&TIMEOUT, detail).with_header(http::header::RETRY_AFTER, HeaderValue::from_static("60"))
+    }
+}
+
+/// What answers a path.
+struct Place {
+    metrics: Arc<RouteMetrics>,
+    keys: Option<Arc<dyn KeyHandler>>,
+}
+
+/// How many bytes an answer sends, for what it is known of: streams announce theirs.
+fn len_bytes(response: &Response, method: &Method) -> u64 {
+    let body = http_body::Body::size_hint(response.body());
+    let announced = || response.headers().get(CONTENT_LENGTH)?.to_str().ok()?.parse().ok();
+    match body.exact() {
+        Some(len_bytes) => len_bytes,
+        None if method == Method::HEAD => 0,
+        None => announced().unwrap_or(body.lower()),
     }
 }
 
@@ -186,8 +251,10 @@ impl RequestIds {
             return brought.clone();
         }
         let count = self.next.fetch_add(1, Ordering::Relaxed);
-        let id = Bytes::from(format!("{:08x}-{count:x}", self.process));
-        HeaderValue::from_maybe_shared(id).unwrap_or(HeaderValue::from_static("none"))
+        let mut id = BytesMut::with_capacity(MAX_OWN_ID_BYTES);
+        // Writing into a buffer does not fail.
+        let _ = write!(id, "{:08x}-{count:x}", self.process);
+        HeaderValue::from_maybe_shared(id.freeze()).unwrap_or(HeaderValue::from_static("none"))
     }
 }
 

@@ -1,13 +1,14 @@
 //! Which path belongs to which plugin.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
 
 use axum::routing::MethodRouter;
 use thermocline_core::Error;
 
 use super::{DATASET_PREFIX, join, panic_text};
 use crate::plugin::Route;
-use crate::{App, AppState};
+use crate::{App, AppState, KeyHandler, KeyRoute};
 
 /// A path, whose it is and what answers.
 pub(super) struct Entry {
@@ -19,6 +20,8 @@ pub(super) struct Entry {
     methods: Vec<(&'static str, &'static str)>,
     /// What answers.
     pub(super) handler: MethodRouter<AppState>,
+    /// What answers GET of a key without axum's routing.
+    pub(super) keys: Option<Arc<dyn KeyHandler>>,
 }
 
 /// All paths of all plugins.
@@ -45,6 +48,11 @@ impl Table {
         if app.config.single.is_some() {
             table.insert_at_root(app)?;
         }
+        for plugin in app.running() {
+            for KeyRoute { path, handler } in plugin.key_routes() {
+                table.add_keys(plugin.id(), path, &handler);
+            }
+        }
         Ok(table)
     }
 
@@ -61,11 +69,22 @@ impl Table {
         Ok(())
     }
 
+    /// Takes the short way for a plugin's own route, with the dataset's prefix and without.
+    fn add_keys(&mut self, plugin: &str, path: &str, handler: &Arc<dyn KeyHandler>) {
+        let prefixed = join(DATASET_PREFIX, path);
+        for entry in &mut self.entries {
+            let answers_get = entry.methods.contains(&("get", plugin));
+            if answers_get && (entry.path == prefixed || entry.path == path) {
+                entry.keys = Some(Arc::clone(handler));
+            }
+        }
+    }
+
     fn insert(&mut self, path: String, plugin: &'static str, route: Route) -> Result<(), Error> {
         let claimed: Vec<_> = route.operations.iter().map(|operation| (operation.method, plugin)).collect();
         let claimed = if claimed.is_empty() { vec![("get", plugin)] } else { claimed };
         let Some(entry) = self.entries.iter_mut().find(|entry| shape(&entry.path) == shape(&path)) else {
-            self.entries.push(Entry { path, plugin, methods: claimed, handler: route.handler });
+            self.entries.push(Entry { path, plugin, methods: claimed, handler: route.handler, keys: None });
             return Ok(());
         };
         let taken = entry.methods.iter().find(|(method, _)| claimed.iter().any(|(other, _)| method == other));

@@ -126,7 +126,7 @@ fn none() -> Vec<Route> {
 }
 
 struct Site {
-    router: Router,
+    router: Stack,
     _dir: TempDir,
 }
 
@@ -472,7 +472,9 @@ async fn lengths_on_the_wire_are_those_of_get_or_missing() {
     let router = site.router.clone();
     tokio::spawn(async move {
         let (stream, _) = listener.accept().await.unwrap();
-        let service = hyper_util::service::TowerToHyperService::new(router);
+        let service = hyper_util::service::TowerToHyperService::new(
+            router.map_request(|request: http::Request<hyper::body::Incoming>| request.map(Body::new)),
+        );
         let stream = hyper_util::rt::TokioIo::new(stream);
         hyper::server::conn::http1::Builder::new().serve_connection(stream, service).await.unwrap();
     });

@@ -3,7 +3,6 @@
 use std::process::ExitCode;
 use std::sync::Arc;
 
-use axum::Router;
 use clap::Args;
 use thermocline_core::ErrorKind;
 use tokio::net::TcpListener;
@@ -101,7 +100,11 @@ async fn live(
         false => None,
     };
     let app = app::start(registry, config, single, &parts).await;
-    let router: Router = thermocline_http::router::build(app)?;
+    let stack = thermocline_http::router::build(app)?;
+    let answer = move |request| {
+        let stack = stack.clone();
+        async move { stack.answer(request).await }
+    };
 
     let tasks = TaskTracker::new();
     let shutdown = CancellationToken::new();
@@ -110,7 +113,7 @@ async fn live(
     tasks.spawn(async move { catalog.start().await });
     info!(%address, "listening");
     (life.greet)(&address);
-    let is_complete = listener::serve(socket, router, &config.server, &tasks, shutdown).await;
+    let is_complete = listener::serve(socket, answer, &config.server, &tasks, shutdown).await;
     parts.catalog.shut_down().await;
     tasks.close();
     if is_complete {
