@@ -26,13 +26,10 @@ pub struct CatalogFilesProvider {
 struct Shared {
     paths: Vec<PathBuf>,
     roots: Vec<CatalogRoot>,
-    state: Mutex<State>,
-}
-
-#[derive(Default)]
-struct State {
-    files: BTreeMap<PathBuf, File>,
-    problems: Vec<Mistake>,
+    /// The files; held while they are read.
+    files: Mutex<BTreeMap<PathBuf, File>>,
+    /// Mistakes of the last round, apart: who asks for them does not wait for a slow file system.
+    problems: Mutex<Vec<Mistake>>,
 }
 
 /// One file, as it is and as it is in force.
@@ -52,7 +49,9 @@ impl CatalogFilesProvider {
     /// A provider of the files at `paths` (files, and folders with all below them). Paths in them are below
     /// `roots`, else below the file's own folder.
     pub fn new(paths: Vec<PathBuf>, roots: Vec<CatalogRoot>) -> Self {
-        Self { shared: Arc::new(Shared { paths, roots, state: Mutex::default() }) }
+        Self {
+            shared: Arc::new(Shared { paths, roots, files: Mutex::default(), problems: Mutex::default() }),
+        }
     }
 
     /// The folders of the files that exist: what lies below them may be named, so they are roots for reading.
@@ -70,7 +69,7 @@ impl CatalogFilesProvider {
 
     /// Mistakes of the files as they are now.
     pub fn mistakes(&self) -> Vec<Mistake> {
-        self.shared.state.lock().problems.clone()
+        self.shared.problems.lock().clone()
     }
 }
 
@@ -84,25 +83,21 @@ impl Provider for CatalogFilesProvider {
     }
 
     fn problems(&self) -> Vec<String> {
-        self.shared.state.lock().problems.iter().map(Mistake::to_string).collect()
+        self.shared.problems.lock().iter().map(Mistake::to_string).collect()
     }
 
     fn watched(&self) -> Vec<PathBuf> {
-        self.shared.paths.clone()
+        self.shared.paths.iter().map(|path| absolute(path)).collect()
     }
 }
 
 impl Shared {
     fn specs(&self) -> Vec<DatasetSpec> {
-        let mut state = self.state.lock();
-        let problems = self.read(&mut state);
-        let new = problems.iter().filter(|problem| !state.problems.contains(problem));
-        for problem in new {
-            warn!(error = %problem, "catalog file has a mistake, its last good state stays in force");
-        }
-        state.problems = problems;
+        let mut files = self.files.lock();
+        let problems = self.read(&mut files);
+        self.report(problems);
         let mut specs = Vec::new();
-        for (path, file) in &state.files {
+        for (path, file) in files.iter() {
             let folder = path.parent().unwrap_or(Path::new("/"));
             for declared in file.in_force.iter().flat_map(|parsed| &parsed.datasets) {
                 specs.extend(spec(declared, path, folder, &self.roots));
@@ -111,8 +106,16 @@ impl Shared {
         specs
     }
 
+    fn report(&self, problems: Vec<Mistake>) {
+        let mut known = self.problems.lock();
+        for problem in problems.iter().filter(|problem| !known.contains(problem)) {
+            warn!(error = %problem, "catalog file has a mistake, its last good state stays in force");
+        }
+        *known = problems;
+    }
+
     /// Reads what changed, and gives the mistakes of all files.
-    fn read(&self, state: &mut State) -> Vec<Mistake> {
+    fn read(&self, files: &mut BTreeMap<PathBuf, File>) -> Vec<Mistake> {
         let mut problems = Vec::new();
         let mut present: Vec<PathBuf> = Vec::new();
         let mut away: Vec<PathBuf> = Vec::new();
@@ -130,11 +133,11 @@ impl Shared {
         present.dedup();
         // What cannot be looked at keeps its state: a folder that is away for a moment.
         let is_away = |path: &Path| away.iter().any(|away| path.starts_with(away));
-        state.files.retain(|path, _| present.binary_search(path).is_ok() || is_away(path));
+        files.retain(|path, _| present.binary_search(path).is_ok() || is_away(path));
         for path in present {
-            state.files.entry(path.clone()).or_default().read(&path);
+            files.entry(path.clone()).or_default().read(&path);
         }
-        adopt(&mut state.files, &mut problems);
+        adopt(files, &mut problems);
         problems
     }
 }

@@ -196,3 +196,19 @@ async fn a_file_that_is_removed_withdraws_its_datasets_and_a_missing_folder_does
     assert_eq!(ids(&provider.specs().await.unwrap()), ["a"]);
     assert_eq!(provider.mistakes().len(), 1);
 }
+
+#[tokio::test]
+async fn catalog_files_conform_with_mistakes_and_without() {
+    let dir = TempDir::new().unwrap();
+    write(&dir, "good.yaml", "version: 1\ndatasets:\n  - {id: a, source: {paths: [a.nc]}}\n");
+    write(
+        &dir,
+        "more/good.toml",
+        "version = 1\n\n[[datasets]]\nid = \"b\"\nsource = { urls = [\"s3://b/b.nc\"] }\n",
+    );
+    write(&dir, "bad.yaml", "version: 1\ndatasets:\n  - {id: c}\n");
+    let files = CatalogFilesProvider::new(vec![dir.path().to_owned()], Vec::new());
+    thermocline_testkit::conformance::provider(&files).await.unwrap();
+    assert_eq!(files.specs().await.unwrap().len(), 2);
+    assert_eq!(files.problems().len(), 1);
+}

@@ -1,5 +1,5 @@
-//! What tests of every crate share: files opened as formats see them, damage, and one conformance
-//! suite for each trait of the core.
+//! What tests of every crate share: files opened as formats see them, damage, and conformance suites for
+//! the traits that other crates implement: `Format`, `Provider` and `ByteSource`.
 
 pub mod conformance;
 mod files;
