@@ -69,6 +69,8 @@ pub(super) struct Slot {
     pub(super) suspects: Vec<u32>,
     /// Before that time neighbours are not looked at: they differed from what was just indexed.
     pub(super) neighbours_from_ns: i64,
+    /// Whose turn it is of those that are not looked at each time.
+    pub(super) neighbours_turn: u32,
     pub(super) manifest: Weak<Manifest>,
     pub(super) storage: Weak<IndexedStorage>,
     pub(super) flight: Option<Flight>,
@@ -96,6 +98,7 @@ impl Entry {
             check_took_ns: 0,
             suspects: Vec::new(),
             neighbours_from_ns: i64::MIN,
+            neighbours_turn: 0,
             manifest: Weak::new(),
             storage: Weak::new(),
             flight: None,

@@ -13,8 +13,8 @@ use crate::clock::nanoseconds;
 use crate::format::is_missing;
 use crate::manifest::{Manifest, blocking};
 
-/// Most neighbours that are looked at with the source itself: the others are noticed by reads.
-const MAX_NEIGHBOURS: usize = 16;
+/// Neighbours that are looked at whenever the source itself is; of the others as many, in turn.
+const N_NEAREST: u32 = 16;
 
 /// Most objects of one dataset that reads can report at a time.
 const MAX_SUSPECTS: usize = 16;
@@ -43,18 +43,22 @@ impl Catalog {
         let catalog = self.clone();
         let manifest = Arc::clone(manifest);
         let changed =
-            blocking(move || Ok(catalog.shared.indexer.is_any_changed(&manifest.dataset.objects, &numbers)));
-        let has_changed = changed.await.unwrap_or(false);
-        if !has_changed {
-            entry.slot.lock().suspects.clear();
+            blocking(move || Ok(catalog.shared.indexer.first_changed(&manifest.dataset.objects, &numbers)));
+        let changed = changed.await.ok().flatten();
+        let mut slot = entry.slot.lock();
+        match changed {
+            // What is looked at in turn is not looked at again: the index must be held against this one too.
+            Some(number) if !slot.suspects.contains(&number) => slot.suspects.push(number),
+            Some(_) => {}
+            None => slot.suspects.clear(),
         }
-        has_changed
+        changed.is_some()
     }
 
     /// The same of what the index holds. Blocking.
     pub(super) fn has_changed_object(&self, entry: &Entry, objects: &[Object]) -> bool {
         let numbers = self.numbers(entry, objects);
-        numbers.is_some_and(|numbers| self.shared.indexer.is_any_changed(objects, &numbers))
+        numbers.is_some_and(|numbers| self.shared.indexer.first_changed(objects, &numbers).is_some())
     }
 
     /// After a new index: a neighbour that differs even so would lead to one after the other.
@@ -70,31 +74,42 @@ impl Catalog {
 
     /// Numbers of the objects to look at; `None` for none.
     fn numbers(&self, entry: &Entry, objects: &[Object]) -> Option<Vec<u32>> {
-        let slot = entry.slot.lock();
-        if objects.len() < 2 || self.shared.settings.clock.now_ns() < slot.neighbours_from_ns {
+        let n_neighbours = u32::try_from(objects.len()).ok()?.checked_sub(1)?;
+        let mut slot = entry.slot.lock();
+        if self.shared.settings.clock.now_ns() < slot.neighbours_from_ns {
             return None;
         }
         // What the format decodes from the first object may need any of the others.
         if slot.suspects.contains(&0) {
-            return Some((1_u32..).take(objects.len() - 1).collect());
+            return Some((1..=n_neighbours).collect());
         }
-        let near = objects.iter().zip(0_u32..).skip(1).take(MAX_NEIGHBOURS);
-        let near = near.filter(|(object, _)| !object.href.contains("://")).map(|(_, number)| number);
-        let numbers: Vec<u32> = near.chain(slot.suspects.iter().copied()).collect();
+        let mut numbers: Vec<u32> = (1..=n_neighbours.min(N_NEAREST)).collect();
+        if let Some(n_others) = n_neighbours.checked_sub(N_NEAREST).filter(|n_others| *n_others > 0) {
+            let turn = slot.neighbours_turn;
+            slot.neighbours_turn = turn.wrapping_add(N_NEAREST);
+            let others = (0..n_others.min(N_NEAREST)).map(|number| turn.wrapping_add(number) % n_others);
+            numbers.extend(others.map(|number| 1 + N_NEAREST + number));
+        }
+        let is_far =
+            |number: &u32| objects.get(*number as usize).is_none_or(|object| object.href.contains("://"));
+        numbers.retain(|number| !is_far(number));
+        numbers.extend(&slot.suspects);
         (!numbers.is_empty()).then_some(numbers)
     }
 }
 
 impl Indexer {
-    fn is_any_changed(&self, objects: &[Object], numbers: &[u32]) -> bool {
-        let objects = numbers.iter().filter_map(|number| objects.get(*number as usize));
-        objects.into_iter().any(|object| match self.stat(&object.href) {
+    /// The first of some objects that is not as it was indexed.
+    fn first_changed(&self, objects: &[Object], numbers: &[u32]) -> Option<u32> {
+        let has_changed = |object: &Object| match self.stat(&object.href) {
             // One that exists may still be denied: it arrived when it can be opened.
             Ok(Some(_)) if is_missing(object) => self.opener.open(&object.href).is_ok(),
             Ok(Some(now)) => now != *object,
             Ok(None) => !is_missing(object),
             // What does not answer is not known to have changed.
             Err(_) => false,
-        })
+        };
+        let has_changed = |number: &u32| objects.get(*number as usize).is_some_and(has_changed);
+        numbers.iter().copied().find(has_changed)
     }
 }

@@ -7,8 +7,8 @@ use std::time::Duration;
 use thermocline_model::Attribute;
 
 use super::super::*;
-use crate::format::is_missing;
 use super::world::World;
+use crate::format::is_missing;
 
 #[tokio::test]
 async fn a_file_is_indexed_once_however_many_open_it() {
@@ -320,18 +320,35 @@ async fn a_neighbour_that_is_written_all_the_time_is_looked_at_again_later() {
     assert_eq!(world.catalog.open("a").await.unwrap().dataset.objects[1].len_bytes, 5);
 }
 
-#[tokio::test]
-async fn when_what_the_format_decodes_is_suspected_every_neighbour_is_looked_at() {
+/// A file with a hundred neighbours, opened, of which the last has changed.
+async fn with_many_neighbours() -> World {
     let world = World::new().await;
-    let names: Vec<String> = (0..40).map(|number| format!("raw{number}.bin")).collect();
+    let names: Vec<String> = (0..100).map(|number| format!("raw{number}.bin")).collect();
     names.iter().for_each(|name| world.write(name, "one"));
     world.add("a.nc", &format!("FAKE with {}", names.join(" "))).await;
     world.catalog.open("a").await.unwrap();
-    world.write("raw39.bin", "three");
+    world.write("raw99.bin", "three");
+    world
+}
+
+#[tokio::test]
+async fn when_what_the_format_decodes_is_suspected_every_neighbour_is_looked_at() {
+    let world = with_many_neighbours().await;
     world.seconds(1);
-    assert_eq!(world.catalog.open("a").await.unwrap().dataset.objects[40].len_bytes, 3);
+    assert_eq!(world.catalog.open("a").await.unwrap().dataset.objects[100].len_bytes, 3);
     world.catalog.suspect("a", 0);
-    assert_eq!(world.catalog.open("a").await.unwrap().dataset.objects[40].len_bytes, 5);
+    assert_eq!(world.catalog.open("a").await.unwrap().dataset.objects[100].len_bytes, 5);
+}
+
+#[tokio::test]
+async fn many_neighbours_are_looked_at_in_turn() {
+    let world = with_many_neighbours().await;
+    for _ in 0..6 {
+        world.seconds(1);
+        world.catalog.open("a").await.unwrap();
+    }
+    assert_eq!(world.catalog.open("a").await.unwrap().dataset.objects[100].len_bytes, 5);
+    assert_eq!(world.n_indexed(), 2);
 }
 
 #[tokio::test]
