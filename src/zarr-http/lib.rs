@@ -24,6 +24,7 @@ use thermocline_core::Error;
 use thermocline_http::{AppState, KeyHandler, KeyRequest, Problem, with_propfind};
 use thermocline_zarr::{Hierarchy, View, ZarrKey};
 use tokio::runtime::Handle;
+use tokio::sync::Semaphore;
 
 pub use chunk::chunk_problem;
 pub use document::{Body, document_body};
@@ -78,12 +79,23 @@ impl Store {
     }
 }
 
-/// Does what looks at thousands of chunks away from the threads that answer requests.
+/// Listings that are made at the same time; further ones wait.
+///
+/// Each holds a thread of the blocking pool while it waits for documents and chunk tables, which are made on
+/// others of that pool: as many listings as threads would wait for ever.
+static LISTINGS: Semaphore = Semaphore::const_new(8);
+
+/// Makes a listing, which looks at thousands of chunks, away from the threads that answer requests.
 async fn aside<T: Send + 'static>(
     work: impl Future<Output = Result<T, Problem>> + Send + 'static,
 ) -> Result<T, Problem> {
+    let turn = LISTINGS.acquire().await;
     let runtime = Handle::current();
-    let done = tokio::task::spawn_blocking(move || runtime.block_on(work));
+    let done = tokio::task::spawn_blocking(move || {
+        // It ends with the work, not with the request: a client may go away meanwhile.
+        let _turn = turn;
+        runtime.block_on(work)
+    });
     done.await.map_err(|cause| Error::internal("a listing was not finished").with_source(cause))?
 }
 

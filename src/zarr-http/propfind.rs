@@ -138,9 +138,9 @@ async fn add_all(store: Store, request: &StoreRequest, rows: &mut Rows) -> Resul
 fn too_many(request: &StoreRequest, key: &str) -> Problem {
     let limit = request.app.config.max_listed_chunks;
     let message = format!(
-        "what lies below '{key}' in dataset '{}' is more than the {limit} keys that are listed (setting \
-         plugins.zarr.max_listed_chunks): list with Depth 1, and read chunks by the keys that the array's \
-         metadata tell",
+        "below '/{key}' of dataset '{}' lies more than the {limit} keys that are listed (setting \
+         plugins.zarr.max_listed_chunks): list one group at a time with Depth 1, and read chunks by the keys \
+         that the arrays' metadata tell",
         request.manifest.id
     );
     Error::new(ErrorKind::TooLarge, message).into()

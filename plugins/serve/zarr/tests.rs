@@ -219,6 +219,20 @@ async fn a_webdav_listing_is_whole_or_refused() {
     }
 }
 
+#[test]
+fn listings_at_once_do_not_wait_for_one_another_for_ever() {
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().max_blocking_threads(10).build();
+    let runtime = runtime.unwrap();
+    let all = runtime.block_on(async {
+        let server = server().await;
+        let ask = || server.send("PROPFIND", "/datasets/toy/zarr", &[]);
+        let listings = futures::future::join_all((0..60).map(|_| ask()));
+        tokio::time::timeout(std::time::Duration::from_secs(60), listings).await
+    });
+    runtime.shutdown_background();
+    assert!(all.expect("every listing ends").iter().all(|listed| listed.as_ref().unwrap().status == 207));
+}
+
 #[tokio::test]
 async fn a_page_lists_up_to_the_limit_and_says_so() {
     let config = HttpConfig { max_listed_chunks: 2, ..HttpConfig::default() };

@@ -47,7 +47,8 @@ pub struct ZarrConfig {
     pub metadata_max_age: Span,
     /// How long caches may keep a chunk without asking, as a duration. A changed chunk has another ETag.
     pub chunk_max_age: Span,
-    /// Most chunk keys in a listing of an array; beyond it the listing says so.
+    /// Most chunk keys in the page of an array; beyond it the page says so. Also the most keys in a WebDAV
+    /// listing, which is refused if it has more: clients take what it lists for all there is.
     pub max_listed_chunks: u64,
 }
 
