@@ -71,7 +71,10 @@ pub struct ObjectSettings {
     pub max_open_files: u64,
     /// Most reads under way in object stores.
     pub max_remote_reads: usize,
-    /// How long a read waits while too many others are under way below the same declared directory.
+    /// Most reads of files under way below one declared directory, those that the page cache answers aside:
+    /// a file server that hangs keeps its readers, and must not keep everybody's.
+    pub max_local_reads: usize,
+    /// How long a read waits when there are that many.
     pub local_wait: Duration,
     /// Largest range read at once, in bytes.
     pub max_range_bytes: u64,
@@ -82,6 +85,7 @@ impl Default for ObjectSettings {
         Self {
             max_open_files: 1024,
             max_remote_reads: 64,
+            max_local_reads: 64,
             local_wait: Duration::from_secs(5),
             max_range_bytes: 4 << 30,
         }
@@ -91,7 +95,8 @@ impl Default for ObjectSettings {
 /// Reads objects below declared roots: local files and object stores.
 pub struct Objects {
     roots: Arc<[Root]>,
-    /// For files that no declared directory names: those that a link leads to.
+    /// One for each root, and one for files that no root names: those that a link leads to.
+    gates: Vec<Gate>,
     elsewhere: Gate,
     files: OpenFiles,
     remote: remote::RemoteReads,
@@ -102,8 +107,9 @@ impl Objects {
     /// Objects below `roots`; `runtime` drives blocking reads from object stores.
     pub fn new(roots: Vec<Root>, settings: ObjectSettings, runtime: tokio::runtime::Handle) -> Arc<Self> {
         Arc::new(Self {
+            gates: roots.iter().map(|_| Gate::new(settings.max_local_reads)).collect(),
+            elsewhere: Gate::new(settings.max_local_reads),
             roots: roots.into(),
-            elsewhere: Gate::default(),
             files: OpenFiles::new(settings.max_open_files),
             remote: remote::RemoteReads::new(settings.max_remote_reads, runtime),
             settings,
@@ -188,8 +194,9 @@ impl Objects {
 
     /// Where work on a file of this machine counts.
     fn gate(&self, href: &str) -> &Gate {
-        let named = self.roots.iter().filter_map(Root::as_directory).find(|root| root.is_named_by(href));
-        named.map_or(&self.elsewhere, Directory::gate)
+        let is_named = |root: &Root| root.as_directory().is_some_and(|directory| directory.is_named_by(href));
+        let named = self.roots.iter().zip(&self.gates).find(|(root, _)| is_named(root));
+        named.map_or(&self.elsewhere, |(_, gate)| gate)
     }
 
     fn gated<T>(&self, href: &str, work: impl FnOnce() -> Result<T>) -> Result<T> {

@@ -145,3 +145,14 @@ async fn names_with_signs_of_addresses_are_found_by_listing() {
     let answer = get_in_time(&server, &format!("/datasets/{id}/zarr/v/c/0/0")).await;
     assert_eq!(only_value(&answer.body, N_VALUES), Ok(7), "{}", answer.text());
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_store_whose_arrays_cannot_be_found_is_refused_and_not_empty() {
+    let web = WebServer::start(Habits::default()).await;
+    for (name, bytes) in zarr(7, N_VALUES, ".").into_iter().filter(|(name, _)| name != ".zmetadata") {
+        web.put(&format!("x.zarr/{name}"), bytes, 1);
+    }
+    let server = serve_web(&web, "x.zarr").await;
+    let answer = server.get("/datasets/x/zarr-v3/zarr.json").await.unwrap();
+    assert_eq!(answer.status, 422, "{}", answer.text());
+}

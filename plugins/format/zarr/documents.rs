@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 use thermocline_core::format::Limits;
-use thermocline_core::{ErrorKind, Result};
+use thermocline_core::{Error, ErrorKind, Result};
 use thermocline_zarr::parse::{MetadataLimits, StoreMetadata, hierarchy_v2, hierarchy_v3};
 
 use crate::store::Store;
@@ -44,6 +44,8 @@ fn documents_v2(store: &mut Store<'_>, unreadable: &mut Unreadable) -> Result<BT
         store.document(".zmetadata")?.as_mut().and_then(|d| d.get_mut("metadata"))
     {
         documents.extend(std::mem::take(consolidated));
+    } else if store.document(".zarray")?.is_none() {
+        check_findable(store)?;
     }
     let names = listed(store, |name| matches!(name, ".zgroup" | ".zarray" | ".zattrs"));
     let names = names.unwrap_or_else(|| [".zgroup", ".zarray", ".zattrs"].map(str::to_owned).to_vec());
@@ -65,6 +67,8 @@ fn documents_v3(store: &mut Store<'_>, unreadable: &mut Unreadable) -> Result<BT
         let consolidated = root.get_mut("consolidated_metadata").and_then(|value| value.get_mut("metadata"));
         if let Some(Value::Object(consolidated)) = consolidated {
             documents.extend(std::mem::take(consolidated));
+        } else if root.get("node_type").is_none_or(|kind| kind != "array") {
+            check_findable(store)?;
         }
         documents.insert(String::new(), root);
     }
@@ -78,6 +82,17 @@ fn documents_v3(store: &mut Store<'_>, unreadable: &mut Unreadable) -> Result<BT
         }
     }
     Ok(documents)
+}
+
+/// Refuses a group whose members nobody can name: it would look empty.
+fn check_findable(store: &Store<'_>) -> Result<()> {
+    if store.is_listed() {
+        return Ok(());
+    }
+    Err(Error::refused(
+        "its server does not list what a folder holds, and the store has no consolidated metadata, so that its \
+         arrays cannot be found",
+    ))
 }
 
 /// Keys of the objects whose last segment is a document's name; `None` if the place cannot be listed.

@@ -55,7 +55,7 @@ impl Format for ZarrFormat {
     }
 
     fn index_version(&self) -> u32 {
-        2
+        3
     }
 
     fn index(&self, source: &Source<'_>) -> Result<Indexed> {

@@ -7,7 +7,6 @@ use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
 
-use super::gate::Gate;
 use super::roots::Root;
 use crate::{Error, ErrorKind, Result};
 
@@ -22,7 +21,6 @@ const RESOLVED_FOR: Duration = Duration::from_secs(1);
 pub struct Directory {
     declared: PathBuf,
     resolved: Arc<Mutex<Resolved>>,
-    gate: Gate,
 }
 
 #[derive(Debug)]
@@ -47,12 +45,7 @@ impl Directory {
             unreadable(name, cause)
         })?;
         let resolved = Arc::new(Mutex::new(Resolved { path, at: Instant::now() }));
-        Ok(Self { declared, resolved, gate: Gate::default() })
-    }
-
-    /// How many operations may be under way below it.
-    pub(super) fn gate(&self) -> &Gate {
-        &self.gate
+        Ok(Self { declared, resolved })
     }
 
     /// True if a path is written as one below this directory, by its declared name or its real one.

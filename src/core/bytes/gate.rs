@@ -10,9 +10,6 @@ use crate::{Error, ErrorKind, Result};
 /// What a client is told to wait when a place is busy.
 const RETRY_AFTER: Duration = Duration::from_secs(10);
 
-/// Most operations under way below one directory.
-const MAX_UNDER_WAY: usize = 64;
-
 /// How often a thread that waits looks again.
 const POLL: Duration = Duration::from_millis(10);
 
@@ -25,15 +22,9 @@ pub(super) struct Gate {
     permits: Arc<Semaphore>,
 }
 
-impl Default for Gate {
-    fn default() -> Self {
-        Self::new(MAX_UNDER_WAY)
-    }
-}
-
 impl Gate {
-    fn new(max_under_way: usize) -> Self {
-        Self { permits: Arc::new(Semaphore::new(max_under_way)) }
+    pub(super) fn new(max_under_way: usize) -> Self {
+        Self { permits: Arc::new(Semaphore::new(max_under_way.max(1))) }
     }
 
     /// Waits for a place; `name` is what is to be read.

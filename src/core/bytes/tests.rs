@@ -194,3 +194,24 @@ async fn a_pipe_is_no_file_and_nobody_waits_for_it() {
     let objects = objects(directory.path());
     assert!(objects.open(&href(directory.path(), "pipe")).is_err());
 }
+
+#[tokio::test]
+async fn a_folder_that_hangs_does_not_stop_another() {
+    let (hanging, sound) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let roots = [&hanging, &sound].map(|directory| Root::directory(directory.path()).unwrap()).to_vec();
+    let wait = Duration::from_millis(10);
+    let settings = ObjectSettings { max_local_reads: 2, local_wait: wait, ..ObjectSettings::default() };
+    let objects = Objects::new(roots, settings, tokio::runtime::Handle::current());
+    let known = [&hanging, &sound].map(|directory| {
+        fs::write(directory.path().join("a"), b"bytes").unwrap();
+        objects.stat(&href(directory.path(), "a")).unwrap().unwrap()
+    });
+    // Reads that never come back keep what they hold.
+    let gate = objects.gate(&known[0].href);
+    let _held = [gate.enter(wait, "a").await.unwrap(), gate.enter(wait, "b").await.unwrap()];
+
+    let error = objects.read(&known[0], 0..5).await.unwrap_err();
+    assert!(matches!(error.kind(), ErrorKind::Unavailable { .. }), "{error}");
+    assert!(objects.stat(&known[0].href).is_err());
+    assert_eq!(objects.read(&known[1], 0..5).await.unwrap().as_ref(), b"bytes");
+}

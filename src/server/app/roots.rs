@@ -56,8 +56,11 @@ fn around_path(path: &str) -> Result<Root> {
     let absolute = Path::new(path)
         .canonicalize()
         .map_err(|cause| Error::not_found(format!("cannot open {path}")).with_source(cause))?;
-    let folder = if absolute.is_dir() { Some(absolute.as_path()) } else { absolute.parent() };
-    Root::directory(folder.unwrap_or(Path::new("/")))
+    if absolute.is_dir() {
+        // As it was named: a link like `current` may lead elsewhere tomorrow.
+        return Root::directory(path);
+    }
+    Root::directory(absolute.parent().unwrap_or(Path::new("/")))
 }
 
 /// The prefix around an address, unless a configured root holds it already.
@@ -155,7 +158,29 @@ fn find_profile(text: &str, name: &str) -> Option<Credentials> {
 
 #[cfg(test)]
 mod tests {
+    use thermocline_core::bytes::{ObjectOpener, ObjectSettings, Objects};
+
     use super::*;
+
+    #[tokio::test]
+    async fn a_folder_named_by_a_link_is_read_where_the_link_leads_now() {
+        let archive = tempfile::tempdir().expect("a temporary folder");
+        let at = |name: &str| archive.path().join(name);
+        for version in ["v1", "v2"] {
+            std::fs::create_dir(at(version)).expect("a folder");
+            std::fs::write(at(version).join("a"), version).expect("a file");
+        }
+        let link = |to: &str, name: &str| std::os::unix::fs::symlink(at(to), at(name)).expect("a link");
+        link("v1", "current");
+        let roots = vec![around_path(at("current").to_str().expect("UTF-8")).expect("a root")];
+        let objects = Objects::new(roots, ObjectSettings::default(), tokio::runtime::Handle::current());
+
+        link("v2", "next");
+        std::fs::rename(at("next"), at("current")).expect("a switched link");
+
+        let href = at("current").join("a").to_string_lossy().into_owned();
+        assert!(objects.stat(&href).expect("inside the root").is_some());
+    }
 
     #[test]
     fn the_prefix_of_an_object_is_what_stands_before_its_name() {
