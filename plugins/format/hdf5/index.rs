@@ -26,7 +26,7 @@ use crate::tree::{ArrayNode, Files, GroupNode, Identity, Walk};
 
 /// Indexes a file.
 pub(crate) fn index(source: &Source<'_>) -> Result<Indexed> {
-    let around = Neighbourhood::new(source.others, &source.object.object().href);
+    let around = Neighbourhood::new(source.others, &source.object.object().href).while_indexing();
     let mut files = Files::new(Arc::clone(&source.object), &around, source.limits)?;
     let mut walk = Walk::new(&mut files);
     let root = walk.root()?;

@@ -33,6 +33,7 @@ pub(crate) struct Neighbourhood<'a> {
     first: Arc<str>,
     /// The folder that names count from, relative to that of the first file; empty for the same.
     folder: String,
+    is_indexing: bool,
     record: Arc<Record>,
 }
 
@@ -65,7 +66,14 @@ impl Record {
 impl<'a> Neighbourhood<'a> {
     /// The neighbourhood of the file at `first`.
     pub(crate) fn new(others: &'a dyn OpenOther, first: &str) -> Self {
-        Self { others, first: Arc::from(first), folder: String::new(), record: Arc::default() }
+        let (folder, record) = (String::new(), Arc::default());
+        Self { others, first: Arc::from(first), folder, is_indexing: false, record }
+    }
+
+    /// The same while indexing: a file of this machine that exists and cannot be opened is refused like a
+    /// damaged one, for the rest can be served, and is waited for like a missing one.
+    pub(crate) fn while_indexing(self) -> Self {
+        Self { is_indexing: true, ..self }
     }
 
     /// The same, with a record of its own of what is found from now on.
@@ -84,12 +92,16 @@ impl<'a> Neighbourhood<'a> {
     /// Opens a file by the name that it has here; `None` if nothing is there.
     pub(crate) fn open(&self, name: &str) -> Result<Option<Arc<dyn ReadAt>>> {
         let name = self.name(name);
-        let opened = self.others.open(&name);
-        let object = match &opened {
-            Ok(Some(object)) => object.object().clone(),
-            Ok(None) => missing_object(&self.first, &name),
-            Err(error) if is_fault_of_file(error) => missing_object(&self.first, &name),
-            Err(_) => return opened,
+        let missing = missing_object(&self.first, &name);
+        let is_near = !missing.href.contains("://");
+        let (object, opened) = match self.others.open(&name) {
+            Ok(Some(opened)) => (opened.object().clone(), Ok(Some(opened))),
+            Ok(None) => (missing, Ok(None)),
+            Err(error) if is_fault_of_file(&error) => (missing, Err(error)),
+            Err(error) if self.is_indexing && is_near => {
+                (missing, Err(Error::refused(format!("{name} cannot be opened")).with_source(error)))
+            }
+            Err(error) => return Err(error),
         };
         self.record.add(&Neighbour { name, object });
         opened

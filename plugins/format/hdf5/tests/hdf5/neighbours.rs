@@ -209,6 +209,23 @@ fn a_source_that_may_be_there_behind_damage_is_no_fill() {
 }
 
 #[test]
+fn files_that_exist_and_cannot_be_opened_lose_only_what_lies_in_them() {
+    let folder = Folder::new(|file| {
+        file.new_dataset_builder().with_data(&[1, 2]).create("here")?;
+        let builder = file.new_dataset::<i32>().shape(LEN).fill_value(-1_i32);
+        let builder = builder.with_dcpl(|list| list.virtual_map("broken.h5", "d", LEN, .., LEN, ..));
+        builder.create("v")?;
+        file.link_external("broken.h5", "d", "linked")
+    });
+    std::os::unix::fs::symlink("nowhere.h5", folder.path("broken.h5")).unwrap();
+    let indexed = folder.index();
+    assert_eq!(names(&indexed), [("main.h5", false), ("broken.h5", true)]);
+    assert!(indexed.dataset.root.variable("here").is_some());
+    assert!(indexed.dataset.refusals[0].reason.contains("broken.h5 cannot be opened"));
+    assert_eq!(indexed.dataset.notes[0].path, "linked");
+}
+
+#[test]
 fn a_file_of_nothing_but_a_link_waits_for_what_it_leads_to() {
     let folder = Folder::new(|file| file.link_external("later.h5", "d", "d"));
     assert_eq!(names(&folder.index()), [("main.h5", false), ("later.h5", true)]);
