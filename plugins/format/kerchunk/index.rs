@@ -1,13 +1,15 @@
 //! Builds the dataset and the chunk tables of references.
 
 use std::collections::BTreeMap;
+use std::ops::Range;
+use std::time::Duration;
 
 use serde_json::Value;
 use thermocline_core::coordinates::{Keeping, OpenedByHref, keep_coordinates};
 use thermocline_core::format::{Indexed, Limits, Region, Source};
 use thermocline_core::{Error, ErrorKind, Result};
 use thermocline_model::{
-    ChunkGrid, ChunkPart, ChunkRef, ChunkTable, ChunkTableBuilder, Note, Place, Variable,
+    ArrayBytes, ChunkGrid, ChunkPart, ChunkRef, ChunkTable, ChunkTableBuilder, Note, Place, Variable,
 };
 use thermocline_zarr::parse::{
     ArrayMetadata, DatasetBuilder, Elements, MetadataLimits, NodeMetadata, StoreMetadata, hierarchy_v2,
@@ -20,6 +22,8 @@ use crate::parquet;
 
 /// Most rows of a parquet file of references.
 const MAX_RECORD_SIZE: u64 = 10_000_000;
+/// Most chunks of a dataset whose files of references are asked for again.
+const MAX_ASKED_AGAIN: u64 = 1 << 20;
 /// Most notes about single chunks of one array.
 const MAX_NOTES: usize = 10;
 
@@ -33,8 +37,13 @@ pub(crate) fn index(source: &Source<'_>) -> Result<Indexed> {
     if metadata.nodes.is_empty() && metadata.refusals.is_empty() {
         return Err(refused("no Zarr metadata among the references"));
     }
-    let mut indexer =
-        Indexer { source, objects: ReferencedObjects::new(source), inline: Vec::new(), notes: Vec::new() };
+    let mut indexer = Indexer {
+        source,
+        objects: ReferencedObjects::new(source),
+        inline: Vec::new(),
+        notes: Vec::new(),
+        n_asked_again: 0,
+    };
     let mut builder = DatasetBuilder::new(&metadata);
     let mut tables = Vec::new();
     for (path, node) in &metadata.nodes {
@@ -56,13 +65,39 @@ pub(crate) fn index(source: &Source<'_>) -> Result<Indexed> {
     let mut indexed = Indexed { dataset: builder.build(), tables, inline: indexer.inline };
     indexed.dataset.notes.append(&mut notes);
     indexed.dataset.notes.append(&mut indexer.notes);
-    let decode = |_: u32, variable: &Variable, _: &Region| {
-        Err(Error::internal(format!("{:?} has bytes, nothing is left to decode", variable.name)))
+    // Kept with the manifest, an absent chunk would stay absent.
+    let decode = |_: u32, _: &Variable, _: &Region| {
+        Err(Error::unsupported("a file of its references is absent, and may arrive at any time"))
     };
     let opened = OpenedByHref::new(source.others, &objects);
     keep_coordinates(&mut indexed, &Keeping { objects: &opened, decode: &decode, limits: source.limits })?;
     indexed.dataset.objects = objects;
     Ok(indexed)
+}
+
+/// The values of a chunk whose file of references was absent, and still is: fill.
+///
+/// # Errors
+/// [`ErrorKind::Changed`] when the file arrived: the references are to be indexed again.
+pub(crate) fn decode(source: &Source<'_>, variable: &Variable, region: &Region) -> Result<ArrayBytes> {
+    let changed = |what: &str| {
+        let kind = ErrorKind::Changed { retry_after: Duration::from_secs(2) };
+        Error::new(kind, format!("{what} is not what was indexed"))
+    };
+    let path = variable.storage.source_path.as_str();
+    let Origin::Parquet { record_size, .. } = Origin::parquet(source, &read_document(source)?)? else {
+        return Err(changed(path));
+    };
+    let lengths = &variable.storage.chunk_shape;
+    let index: Vec<u64> =
+        region.start.iter().zip(lengths).map(|(start, len)| start / (*len).max(1)).collect();
+    let linear = variable.stored_grid().and_then(|grid| grid.linear(&index)).ok_or_else(|| changed(path))?;
+    let name = parquet::name(path, linear / record_size);
+    if source.others.open(&name)?.is_some() {
+        return Err(changed(&name));
+    }
+    let n_elements = thermocline_codec::region::n_elements(&region.shape)?;
+    Ok(thermocline_codec::fill_chunk(&variable.dtype, variable.fill.as_ref(), n_elements))
 }
 
 fn read_document(source: &Source<'_>) -> Result<bytes::Bytes> {
@@ -159,6 +194,8 @@ struct Indexer<'a> {
     objects: ReferencedObjects<'a>,
     inline: Vec<u8>,
     notes: Vec<Note>,
+    /// Chunks whose files of references are asked for again when they are read.
+    n_asked_again: u64,
 }
 
 impl Indexer<'_> {
@@ -213,10 +250,9 @@ impl Indexer<'_> {
         for file in 0..n_chunks.div_ceil(record_size) {
             let first = file * record_size;
             let n_rows = record_size.min(n_chunks - first);
-            let prefix = if table.path.is_empty() { String::new() } else { format!("{}/", table.path) };
-            let name = format!("{prefix}refs.{file}.parq");
+            let name = parquet::name(table.path, file);
             let Some(rows) = parquet::read(self.source, &name, n_rows)? else {
-                self.note(table, format!("{name} is not there: its chunks were never written"));
+                self.absent(&name, first..first + n_rows, table)?;
                 continue;
             };
             if (rows.len() as u64) < n_rows {
@@ -227,6 +263,28 @@ impl Indexer<'_> {
                     self.push(linear, reference, table)?;
                 }
             }
+        }
+        Ok(())
+    }
+
+    /// A file of references that is not there: its chunks were never written. In a place that cannot be
+    /// listed it may arrive unnoticed, so that it is asked for again whenever one of its chunks is read.
+    fn absent(&mut self, name: &str, chunks: Range<u64>, table: &mut TableBuilder<'_>) -> Result<()> {
+        self.note(table, format!("{name} is not there: its chunks were never written"));
+        match self.source.others.list("") {
+            Ok(_) => return Ok(()),
+            Err(error) if error.kind() == ErrorKind::Unsupported => {}
+            Err(error) => return Err(error),
+        }
+        self.n_asked_again = self.n_asked_again.saturating_add(chunks.end - chunks.start);
+        if self.n_asked_again > MAX_ASKED_AGAIN {
+            let most = "more chunks in files that are not there than a place that cannot be listed may have";
+            return Err(refused(format!("{most}: {MAX_ASKED_AGAIN}")));
+        }
+        self.objects.push_missing(name);
+        let part = ChunkPart { place: Place::Format(0), encoding: 0, filter_mask: 0, is_short: false };
+        for linear in chunks {
+            table.builder.push(linear, ChunkRef { part, offset: 0, len_bytes: 0 });
         }
         Ok(())
     }
@@ -273,7 +331,7 @@ impl Indexer<'_> {
         &mut self,
         linear: u64,
         (url, number): (&str, u32),
-        bytes: std::ops::Range<u64>,
+        bytes: Range<u64>,
         table: &mut TableBuilder<'_>,
     ) -> (Place, u64, u64) {
         let len_bytes = bytes.end.saturating_sub(bytes.start);

@@ -13,7 +13,9 @@
 //! Of Jinja, templates may use names, integers, texts, arithmetic (`+ - * / // %`), parentheses and calls
 //! of other templates with named arguments. At most 10,000,000 references. Objects are looked at once
 //! each when the references are indexed; one that is missing is noted, and its chunks fail when they are
-//! read: they are never fill. A parquet partition that does not exist has no chunks, as fsspec reads it.
+//! read: they are never fill. So do chunks of a length that they cannot have. A parquet partition that does
+//! not exist has no chunks, as fsspec reads it; where the place cannot be listed (plain HTTP) it is asked for
+//! again whenever such a chunk is read, and other changes of partitions are noticed with `.zmetadata`.
 
 mod document;
 mod expression;
@@ -23,8 +25,8 @@ mod objects;
 mod parquet;
 mod template;
 
+use thermocline_core::Result;
 use thermocline_core::format::{Format, Indexed, ReferenceError, ReferenceReader, Region, Source};
-use thermocline_core::{Error, Result};
 use thermocline_model::{ArrayBytes, Variable};
 
 /// kerchunk references.
@@ -56,11 +58,8 @@ impl Format for KerchunkFormat {
         index::index(source)
     }
 
-    fn decode(&self, _source: &Source<'_>, variable: &Variable, _region: &Region) -> Result<ArrayBytes> {
-        Err(Error::internal(format!(
-            "array {:?} of references has chunks of bytes, nothing is left to decode",
-            variable.storage.source_path
-        )))
+    fn decode(&self, source: &Source<'_>, variable: &Variable, region: &Region) -> Result<ArrayBytes> {
+        index::decode(source, variable, region)
     }
 
     fn reference(&self, _source: &Source<'_>) -> Result<Box<dyn ReferenceReader>, ReferenceError> {

@@ -2,9 +2,9 @@
 
 use std::collections::HashMap;
 
-use thermocline_core::format::Source;
+use thermocline_core::format::{Source, missing_object};
 use thermocline_core::{ErrorKind, Result};
-use thermocline_model::{Note, Object, ObjectIdentity};
+use thermocline_model::{Note, Object};
 
 /// Most notes about missing objects; the rest is counted.
 const MAX_NOTES: usize = 100;
@@ -60,11 +60,12 @@ impl<'a> ReferencedObjects<'a> {
             let note = format!("{url} {why}: chunks in it cannot be read");
             self.notes.push(Note { path: String::new(), note });
         }
-        let is_absolute = url.starts_with('/') || url.contains("://");
-        let directory =
-            self.source.object.object().href.rsplit_once('/').map_or("", |(directory, _)| directory);
-        let href = if is_absolute { url.to_owned() } else { format!("{directory}/{url}") };
-        Object { href, len_bytes: 0, identity: ObjectIdentity::ETag("missing".to_owned()) }
+        missing_object(&self.source.object.object().href, url)
+    }
+
+    /// Adds an object that is not there: when it arrives, the references are indexed again.
+    pub(crate) fn push_missing(&mut self, name: &str) {
+        self.objects.push(missing_object(&self.source.object.object().href, name));
     }
 
     /// The objects by number, and notes about those that are missing.

@@ -14,6 +14,12 @@ use crate::document::{Reference, refused};
 /// Largest file of references, in bytes.
 const MAX_FILE_BYTES: u64 = 256 << 20;
 
+/// The name of one file of the references of an array.
+pub(crate) fn name(path: &str, file: u64) -> String {
+    let prefix = if path.is_empty() { String::new() } else { format!("{path}/") };
+    format!("{prefix}refs.{file}.parq")
+}
+
 /// Reads one file: the references of its rows; `None` for a chunk that was never written.
 ///
 /// At most `n_rows` rows count: what follows is padding.

@@ -3,12 +3,12 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on panics")]
 
 use std::path::{Path, PathBuf};
-use std::sync::LazyLock;
+use std::sync::{Arc, LazyLock};
 
 use serde_json::{Value, json};
 use tempfile::TempDir;
-use thermocline_core::ErrorKind;
-use thermocline_core::format::{Format, Indexed};
+use thermocline_core::format::{Format, Indexed, OpenOther, ReadAt, Region, Source, is_missing};
+use thermocline_core::{Error, ErrorKind};
 use thermocline_format_kerchunk::KerchunkFormat;
 use thermocline_model::{ArrayBytes, Place};
 use thermocline_testkit::{LocalFile, conformance, decode_all};
@@ -211,6 +211,41 @@ fn parquet_references_are_read() {
     assert_eq!(chunks(&path), expected);
     let notes = index(&path).unwrap().dataset.notes;
     assert!(notes.iter().any(|note| note.note.contains("refs.2.parq")));
+}
+
+/// A directory as a plain web server has it: its files can be asked for, not listed.
+struct Unlisted<'a>(&'a dyn OpenOther);
+
+impl OpenOther for Unlisted<'_> {
+    fn open(&self, name: &str) -> thermocline_core::Result<Option<Arc<dyn ReadAt>>> {
+        self.0.open(name)
+    }
+
+    fn list(&self, _: &str) -> thermocline_core::Result<Vec<(String, u64)>> {
+        Err(Error::unsupported("a web server cannot be listed"))
+    }
+}
+
+#[test]
+fn an_absent_file_of_references_is_asked_for_again_where_nothing_is_listed() {
+    let directory = TempDir::new().unwrap();
+    let path = parquet(&directory);
+    open(&path).with_source(|source| {
+        let others = Unlisted(source.others);
+        let source = Source { object: Arc::clone(&source.object), others: &others, limits: source.limits };
+        let indexed = KerchunkFormat.index(&source).unwrap();
+        let chunk = |linear| indexed.tables[0].get(linear).map(|chunk| chunk.part.place);
+        assert_eq!((chunk(3), chunk(6), chunk(7)), (None, Some(Place::Format(0)), Some(Place::Format(0))));
+        assert!(indexed.dataset.objects.iter().any(is_missing));
+        let variable = &indexed.dataset.root.variables[0];
+        let region = Region { start: vec![12], shape: vec![2] };
+        let fill = thermocline_codec::fill_chunk(&variable.dtype, variable.fill.as_ref(), 2);
+        assert_eq!(KerchunkFormat.decode(&source, variable, &region).unwrap(), fill);
+        let file = |n| directory.path().join(format!("v/refs.{n}.parq"));
+        std::fs::copy(file(1), file(2)).unwrap();
+        let error = KerchunkFormat.decode(&source, variable, &region).unwrap_err();
+        assert!(matches!(error.kind(), ErrorKind::Changed { .. }), "{error}");
+    });
 }
 
 #[test]
