@@ -15,7 +15,7 @@ use std::time::SystemTime;
 use bytes::Bytes;
 use moka::future::Cache;
 use thermocline_model::{ArrayBytes, ChunkPart, ChunkRef, ChunkTable, Place, Variable};
-use tokio::sync::Semaphore;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::bytes::{ByteSource, ObjectOpener};
 use crate::format::{Format, Limits, Region};
@@ -115,7 +115,7 @@ pub struct Reader {
     /// One permit for each KiB of data in work.
     work: Arc<Semaphore>,
     /// One permit for each processor: more at once would only need more memory.
-    processors: Semaphore,
+    processors: Arc<Semaphore>,
 }
 
 /// What an entry of a cache takes besides its bytes.
@@ -157,7 +157,8 @@ impl Reader {
             .build();
         let n_permits = (settings.work_bytes / PERMIT_BYTES).clamp(1, u64::from(u32::MAX >> 3));
         let work = Arc::new(Semaphore::new(n_permits as usize));
-        let processors = Semaphore::new(std::thread::available_parallelism().map_or(1, usize::from));
+        let n_processors = std::thread::available_parallelism().map_or(1, usize::from);
+        let processors = Arc::new(Semaphore::new(n_processors));
         Self { bytes, opener, formats, settings, cache, kept, work, processors }
     }
 
@@ -176,7 +177,10 @@ impl Reader {
         let Some(wanted) = self.find(manifest, variable, form, index).await? else { return Ok(None) };
         let tag = wanted.tag(manifest, variable, form);
         let bytes = match &wanted.found {
-            Found::Stored(chunk) => self.passed_bytes(manifest, variable, chunk, tag).await?,
+            Found::Stored(chunk) => {
+                check_length(variable, form, chunk)?;
+                self.passed_bytes(manifest, variable, chunk, tag).await?
+            }
             Found::Derived(_) | Found::Filled => {
                 self.derived_bytes(manifest, variable, form, index, &wanted, tag).await?
             }
@@ -187,6 +191,41 @@ impl Reader {
             modified: wanted.modified(manifest),
         };
         Ok(Some(Chunk { bytes, head }))
+    }
+
+    /// A part of a chunk whose [`ChunkHead::len_bytes`] is known; reads no more than that where it can.
+    ///
+    /// # Errors
+    /// Those of [`Reader::chunk`]; [`ErrorKind::InvalidInput`] for a part outside the chunk.
+    pub async fn chunk_part(
+        &self,
+        manifest: &Arc<Manifest>,
+        variable: &Variable,
+        form: &ChunkForm,
+        index: &[u64],
+        part: Range<u64>,
+    ) -> Result<Option<Bytes>> {
+        let Some(wanted) = self.find(manifest, variable, form, index).await? else { return Ok(None) };
+        if let Found::Stored(chunk) = &wanted.found
+            && chunk.len_bytes > MAX_KEPT_BYTES
+            && !form::is_summed(variable, chunk)
+            && part.end <= u64::from(chunk.len_bytes)
+            && let Place::Object(number) = chunk.part.place
+            && let Some(object) = manifest.dataset.objects.get(number as usize)
+        {
+            check_length(variable, form, chunk)?;
+            let range = chunk.offset.saturating_add(part.start)..chunk.offset.saturating_add(part.end);
+            let work = self.reserve(part.end.saturating_sub(part.start)).await?;
+            return Ok(Some(work.hold(self.bytes.read(object, range).await?)));
+        }
+        let Some(chunk) = self.chunk(manifest, variable, form, index).await? else { return Ok(None) };
+        let outside = || Error::invalid_input(format!("bytes {part:?} lie outside a chunk"));
+        let (start, end) = (usize::try_from(part.start), usize::try_from(part.end));
+        let (Ok(start), Ok(end)) = (start, end) else { return Err(outside()) };
+        if start > end || end > chunk.bytes.len() {
+            return Err(outside());
+        }
+        Ok(Some(chunk.bytes.slice(start..end)))
     }
 
     /// The bytes of a stored chunk that passes, from memory if its object was seen unchanged a moment ago.
@@ -211,10 +250,15 @@ impl Reader {
         {
             return Ok(bytes);
         }
-        let bytes = self.stored_bytes(manifest, objects, chunk, form::is_summed(variable, chunk)).await?;
-        if is_kept {
-            self.kept.insert(tag.0, bytes.clone());
+        let is_summed = form::is_summed(variable, chunk);
+        if !is_kept {
+            let work = self.reserve(u64::from(chunk.len_bytes)).await?;
+            return Ok(work.hold(self.stored_bytes(manifest, objects, chunk, is_summed).await?));
         }
+        let bytes = self.stored_bytes(manifest, objects, chunk, is_summed).await?;
+        // Bytes that lie with the manifest are a part of a larger block, which would be kept with them.
+        let bytes = if chunk.part.place == Place::Inline { Bytes::copy_from_slice(&bytes) } else { bytes };
+        self.kept.insert(tag.0, bytes.clone());
         Ok(bytes)
     }
 
@@ -233,7 +277,10 @@ impl Reader {
         let Some(wanted) = wanted else { return Ok(None) };
         let tag = wanted.tag(manifest, variable, form);
         let len_bytes = match &wanted.found {
-            Found::Stored(chunk) => Some(form::passed_len(variable, chunk)),
+            Found::Stored(chunk) => {
+                check_length(variable, form, chunk)?;
+                Some(form::passed_len(variable, chunk))
+            }
             Found::Derived(_) | Found::Filled => self.cache.get(&tag.0).await.map(|kept| kept.len() as u64),
         };
         Ok(Some(ChunkHead { etag: tag.text(), len_bytes, modified: wanted.modified(manifest) }))
@@ -344,8 +391,8 @@ impl Reader {
                 format!("{len_bytes} bytes of {:?} exceed {}", variable.name, self.settings.max_values_bytes),
             ));
         }
-        let _permit = self.reserve(derive::work_bytes(variable, len_bytes)?).await?;
-        self.gather(manifest, variable, region).await
+        let work = self.reserve(derive::work_bytes(variable, len_bytes)?).await?;
+        self.gather(manifest, variable, region, &work).await
     }
 
     /// Bytes of the source object number `object` of a dataset.
@@ -366,14 +413,15 @@ impl Reader {
     }
 
     /// Waits until `len_bytes` of data may be in work, at most the whole budget at once.
-    async fn reserve(&self, len_bytes: u64) -> Result<tokio::sync::OwnedSemaphorePermit> {
+    async fn reserve(&self, len_bytes: u64) -> Result<Work> {
         let whole = (self.settings.work_bytes / PERMIT_BYTES).clamp(1, u64::from(u32::MAX >> 3));
         let n_permits = len_bytes.div_ceil(PERMIT_BYTES).clamp(1, whole);
         let n_permits = u32::try_from(n_permits).unwrap_or(u32::MAX >> 3);
         let work = Arc::clone(&self.work);
-        work.acquire_many_owned(n_permits)
-            .await
-            .map_err(|cause| Error::internal("the work budget is closed").with_source(cause))
+        let permit = work.acquire_many_owned(n_permits).await;
+        let permit =
+            permit.map_err(|cause| Error::internal("the work budget is closed").with_source(cause))?;
+        Ok(Work { _permit: Arc::new(permit) })
     }
 
     async fn find(
@@ -417,6 +465,43 @@ impl Reader {
     }
 }
 
+/// Refuses a stored chunk whose length cannot be that of its elements, where no step changes lengths: clients
+/// take what they get for data.
+fn check_length(variable: &Variable, form: &ChunkForm, chunk: &ChunkRef) -> Result<()> {
+    let found = form::passed_len(variable, chunk);
+    match form.exact_len() {
+        Some(expected) if expected != found => Err(Error::corrupt(format!(
+            "a chunk of {:?} has {found} bytes, its elements have {expected}",
+            variable.name
+        ))),
+        _ => Ok(()),
+    }
+}
+
+/// A part of the work budget, taken until the last of its copies is gone: also when nobody waits any more.
+#[derive(Clone)]
+struct Work {
+    _permit: Arc<OwnedSemaphorePermit>,
+}
+
+impl Work {
+    /// Bytes that take their part of the budget until they were sent.
+    fn hold(self, bytes: Bytes) -> Bytes {
+        Bytes::from_owner(Held { bytes, _work: self })
+    }
+}
+
+struct Held {
+    bytes: Bytes,
+    _work: Work,
+}
+
+impl AsRef<[u8]> for Held {
+    fn as_ref(&self) -> &[u8] {
+        &self.bytes
+    }
+}
+
 /// A chunk that a client asks for and that exists.
 struct Wanted {
     linear: u64,
@@ -442,12 +527,17 @@ impl Wanted {
         }
     }
 
+    /// When the object of the chunk was modified; `None` where several may have changed it.
     fn modified(&self, manifest: &Manifest) -> Option<SystemTime> {
-        let place = match &self.found {
-            Found::Stored(chunk) => chunk.part.place,
-            Found::Derived(_) | Found::Filled => Place::Object(0),
+        let objects = &manifest.dataset.objects;
+        let only = || objects.first().filter(|_| objects.len() == 1);
+        let object = match &self.found {
+            Found::Stored(ChunkRef { part: ChunkPart { place: Place::Object(number), .. }, .. }) => {
+                objects.get(*number as usize)
+            }
+            Found::Stored(_) | Found::Derived(_) | Found::Filled => only(),
         };
-        etag::modified(&manifest.dataset.objects, place)
+        etag::modified(object?)
     }
 }
 

@@ -2,11 +2,13 @@
 
 use axum::response::Response;
 use http::Method;
-use http::header::{IF_MATCH, IF_MODIFIED_SINCE, IF_NONE_MATCH, IF_UNMODIFIED_SINCE};
+use http::header::{IF_MATCH, IF_MODIFIED_SINCE, IF_NONE_MATCH, IF_UNMODIFIED_SINCE, RANGE};
 use thermocline_core::read::ChunkHead;
 use thermocline_core::{Error, ErrorKind};
 use thermocline_http::Problem;
-use thermocline_http::conditional::{Representation, precondition, respond, respond_head};
+use thermocline_http::conditional::{
+    Representation, Wanted, evaluate, precondition, respond, respond_head, respond_part,
+};
 use thermocline_model::Variable;
 use thermocline_zarr::ZarrArray;
 
@@ -32,18 +34,38 @@ pub(crate) async fn answer(
         if let Some(response) = precondition(&request.headers, &representation) {
             return Ok(response);
         }
+        if let Some(len_bytes) = head.len_bytes
+            && let Wanted::Part(part) =
+                evaluate(&request.method, &request.headers, &representation, len_bytes)
+        {
+            let read = reader.chunk_part(&request.manifest, variable, &array.form, index, part.clone());
+            let bytes = reported(read.await, request, variable, array, index).await?;
+            return Ok(respond_part(&representation, part, len_bytes, bytes));
+        }
     }
-    let chunk = match reader.chunk(&request.manifest, variable, &array.form, index).await {
-        Ok(chunk) => chunk.ok_or_else(|| request.not_found())?,
+    let read = reader.chunk(&request.manifest, variable, &array.form, index);
+    let chunk = reported(read.await, request, variable, array, index).await?;
+    let representation = representation(request, &chunk.head);
+    Ok(respond(&request.method, &request.headers, &representation, chunk.bytes))
+}
+
+/// What was read; a missing chunk is 404, and the catalog learns of objects that are not as they were indexed.
+async fn reported<T>(
+    read: thermocline_core::Result<Option<T>>,
+    request: &StoreRequest,
+    variable: &Variable,
+    array: &ZarrArray,
+    index: &[u64],
+) -> Result<T, Problem> {
+    match read {
+        Ok(found) => found.ok_or_else(|| request.not_found()),
         Err(error) => {
             if matches!(error.kind(), ErrorKind::Changed { .. } | ErrorKind::Lost) {
                 report_change(request, variable, array, index).await;
             }
-            return Err(chunk_problem(error));
+            Err(chunk_problem(error))
         }
-    };
-    let representation = representation(request, &chunk.head);
-    Ok(respond(&request.method, &request.headers, &representation, chunk.bytes))
+    }
 }
 
 /// Tells the catalog which objects to look at: one of them is not as it was indexed.
@@ -63,7 +85,7 @@ pub fn chunk_problem(error: Error) -> Problem {
 }
 
 fn is_conditional(request: &StoreRequest) -> bool {
-    let names = [IF_NONE_MATCH, IF_MATCH, IF_MODIFIED_SINCE, IF_UNMODIFIED_SINCE];
+    let names = [RANGE, IF_NONE_MATCH, IF_MATCH, IF_MODIFIED_SINCE, IF_UNMODIFIED_SINCE];
     names.iter().any(|name| request.headers.contains_key(name))
 }
 

@@ -1,6 +1,7 @@
 //! Derived chunks and values: stored chunks are read, decoded, put together and encoded.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use futures::{StreamExt, TryStreamExt, stream};
@@ -10,7 +11,7 @@ use thermocline_codec::{
 use thermocline_model::{ArrayBytes, ChunkRef, ChunkTable, DataType, Object, Place, StringPadding, Variable};
 
 use super::etag::{self, Tag};
-use super::{ChunkForm, Found, Reader, Wanted};
+use super::{ChunkForm, Found, Reader, Wanted, Work};
 use crate::format::{Region, Source};
 use crate::manifest::{Manifest, blocking};
 use crate::{Error, ErrorKind, Result};
@@ -142,7 +143,7 @@ impl Reader {
                 format!("a chunk of {len_bytes} bytes exceeds {}", self.settings.limits.chunk_bytes),
             ));
         }
-        let _permit = self.reserve(work_bytes(variable, len_bytes.saturating_mul(2))?).await?;
+        let work = self.reserve(work_bytes(variable, len_bytes.saturating_mul(2))?).await?;
         let max_bytes = self.settings.limits.chunk_bytes;
         if let Some((chunk, stored)) = self.only_stored(manifest, variable, form, index).await? {
             let (form, variable) = (form.clone(), variable.clone());
@@ -151,11 +152,11 @@ impl Reader {
                 drop(stored);
                 encode_as(&form, &variable, values, &region, max_bytes)
             };
-            return self.compute(encode).await;
+            return self.compute(&work, encode).await;
         }
-        let values = self.gather(manifest, variable, &region).await?;
+        let values = self.gather(manifest, variable, &region, &work).await?;
         let (form, variable) = (form.clone(), variable.clone());
-        self.compute(move || encode_as(&form, &variable, values, &region, max_bytes)).await
+        self.compute(&work, move || encode_as(&form, &variable, values, &region, max_bytes)).await
     }
 
     /// The one stored chunk that has just the elements of a chunk on the wire, with its bytes, if it is so.
@@ -182,14 +183,19 @@ impl Reader {
     /// Runs work that only computes, on as many threads at once as there are processors.
     async fn compute<T: Send + 'static>(
         &self,
-        work: impl FnOnce() -> Result<T> + Send + 'static,
+        work: &Work,
+        compute: impl FnOnce() -> Result<T> + Send + 'static,
     ) -> Result<T> {
-        let _processor = self
-            .processors
-            .acquire()
-            .await
-            .map_err(|cause| Error::internal("the processors are closed").with_source(cause))?;
-        blocking(work).await
+        let processor = Arc::clone(&self.processors).acquire_owned().await;
+        let processor =
+            processor.map_err(|cause| Error::internal("the processors are closed").with_source(cause))?;
+        let work = work.clone();
+        // Both stay taken until the work ends, also when nobody waits for it any more.
+        blocking(move || {
+            let _taken = (work, processor);
+            compute()
+        })
+        .await
     }
 
     /// Values of a region in the stored type; elements beyond the variable's shape are fill.
@@ -198,6 +204,7 @@ impl Reader {
         manifest: &Arc<Manifest>,
         variable: &Variable,
         region: &Region,
+        work: &Work,
     ) -> Result<ArrayBytes> {
         let table = manifest.table(variable).await?;
         let grid = stored_grid(variable)?;
@@ -212,7 +219,7 @@ impl Reader {
             .map(|(index, chunk)| {
                 let variable = Arc::clone(&shared);
                 async move {
-                    let values = self.decode_stored(manifest, variable, &index, chunk).await?;
+                    let values = self.decode_stored(manifest, variable, &index, chunk, work).await?;
                     Ok::<_, Error>((index, values))
                 }
             })
@@ -230,13 +237,14 @@ impl Reader {
         variable: Arc<Variable>,
         index: &[u64],
         chunk: ChunkRef,
+        work: &Work,
     ) -> Result<ArrayBytes> {
         if let Place::Format(number) = chunk.part.place {
-            return self.decode_by_format(manifest, variable, index, number).await;
+            return self.decode_by_format(manifest, variable, index, number, work).await;
         }
         let stored = self.raw_bytes(manifest, &manifest.dataset.objects, &chunk).await?;
         let max_bytes = self.settings.limits.chunk_bytes;
-        self.compute(move || decode_chunk(&variable, &chunk, &stored, max_bytes)).await
+        self.compute(work, move || decode_chunk(&variable, &chunk, &stored, max_bytes)).await
     }
 
     async fn decode_by_format(
@@ -245,6 +253,7 @@ impl Reader {
         variable: Arc<Variable>,
         index: &[u64],
         number: u32,
+        work: &Work,
     ) -> Result<ArrayBytes> {
         let object = manifest.dataset.objects.get(number as usize).cloned();
         let object =
@@ -255,15 +264,17 @@ impl Reader {
         let start = index.iter().zip(&chunk_shape).map(|(i, length)| i * length).collect();
         let region = Region { start, shape: chunk_shape };
         let (opener, limits) = (Arc::clone(&self.opener), self.settings.limits.clone());
+        let work = work.clone();
         blocking(move || {
+            let _taken = work;
             let opened = opener.open(&object.href)?;
-            if opened.object().identity != object.identity || opened.object().len_bytes != object.len_bytes {
-                let kind = ErrorKind::Changed { retry_after: std::time::Duration::from_secs(2) };
-                return Err(Error::new(kind, format!("{} changed after it was indexed", object.href)));
-            }
+            check_unchanged(&object, Some(opened.object()))?;
             let others = opener.others(&object.href);
             let source = Source { object: opened, others: others.as_ref(), limits: &limits };
-            format.decode(&source, &variable, &region)
+            let values = format.decode(&source, &variable, &region)?;
+            // What was written meanwhile shows in size or time.
+            check_unchanged(&object, opener.stat(&object.href)?.as_ref())?;
+            Ok(values)
         })
         .await
     }
@@ -273,13 +284,23 @@ impl Reader {
         if form.joins(variable) {
             shape.extend(variable.shape.last());
         }
-        let _permit = self.reserve(decoded_bytes(variable, &shape)?).await?;
+        let work = self.reserve(decoded_bytes(variable, &shape)?).await?;
         let values = fill_chunk(&variable.dtype, variable.fill.as_ref(), n_elements(&shape)?);
         let region = Region { start: vec![0; shape.len()], shape };
         let (form, variable) = (form.clone(), variable.clone());
         let max_bytes = self.settings.limits.chunk_bytes;
-        self.compute(move || encode_as(&form, &variable, values, &region, max_bytes)).await
+        self.compute(&work, move || encode_as(&form, &variable, values, &region, max_bytes)).await
     }
+}
+
+/// Refuses what was read of an object that is not in the state that was indexed.
+fn check_unchanged(indexed: &Object, found: Option<&Object>) -> Result<()> {
+    let is_same = |found: &Object| found.identity == indexed.identity && found.len_bytes == indexed.len_bytes;
+    if found.is_some_and(is_same) {
+        return Ok(());
+    }
+    let kind = ErrorKind::Changed { retry_after: Duration::from_secs(2) };
+    Err(Error::new(kind, format!("{} changed after it was indexed", indexed.href)))
 }
 
 /// The values of one stored chunk from its bytes: exactly `chunk_shape` elements.

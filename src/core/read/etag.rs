@@ -93,13 +93,9 @@ fn hash_chunk(hash: &mut Wide, objects: &[Object], chunk: &ChunkRef) {
     }
 }
 
-/// When the object of a place was modified, if its store says.
-pub(super) fn modified(objects: &[Object], place: Place) -> Option<SystemTime> {
-    let number = match place {
-        Place::Object(number) | Place::Format(number) => number as usize,
-        Place::Inline => 0,
-    };
-    match objects.get(number)?.identity {
+/// When an object was modified, if its store says.
+pub(super) fn modified(object: &Object) -> Option<SystemTime> {
+    match object.identity {
         ObjectIdentity::Modified { mtime_ns, .. } => {
             SystemTime::UNIX_EPOCH.checked_add(Duration::from_nanos(u64::try_from(mtime_ns).ok()?))
         }

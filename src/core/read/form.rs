@@ -102,12 +102,20 @@ impl ChunkForm {
         mask_of_rest == 0 && encoding.codecs.get(..n_codecs) == Some(self.codecs.as_slice())
     }
 
+    /// Number of bytes of every chunk, where no step changes lengths.
+    pub(super) fn exact_len(&self) -> Option<u64> {
+        let keeps_length = |codec: &Codec| matches!(codec, Codec::Shuffle { .. } | Codec::Transpose { .. });
+        let element = self.dtype.len_bytes().filter(|_| self.codecs.iter().all(keeps_length))?;
+        self.chunk_shape.iter().try_fold(element as u64, |product, length| product.checked_mul(*length))
+    }
+
     /// Where the stored bytes of a chunk can be read as they are wanted.
     pub(super) fn location(&self, variable: &Variable, chunk: &ChunkRef) -> ChunkLocation {
         // A checksum is verified here and nowhere else: what has one is only read through this server.
         if !self.is_one_stored_chunk(variable)
             || !self.passes(variable, &chunk.part)
             || is_summed(variable, chunk)
+            || self.exact_len().is_some_and(|len_bytes| len_bytes != passed_len(variable, chunk))
         {
             return ChunkLocation::Derived;
         }

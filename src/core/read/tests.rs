@@ -258,3 +258,49 @@ async fn locations_of_a_range_are_those_of_the_whole_that_lie_in_it() {
         assert!(part.iter().any(|(linear, _)| *linear == 2));
     }
 }
+
+#[tokio::test]
+async fn stored_bytes_of_another_length_than_their_elements_are_never_sent() {
+    for stored in [vec![], vec![1, 0, 2], vec![1, 0, 2, 0, 3, 0]] {
+        let fixture = Fixture { codecs: Vec::new(), chunks: vec![(0, stored.clone(), 0)], fill: None };
+        let (reader, manifest, variable) = fixture.build();
+        let form = raw_form(2, AbsentChunk::Absent);
+        let sent = reader.chunk(&manifest, &variable, &form, &[0]).await;
+        assert_eq!(sent.unwrap_err().kind(), ErrorKind::Corrupt, "{} bytes", stored.len());
+        assert!(reader.chunk_head(&manifest, &variable, &form, &[0]).await.is_err());
+        let located = reader.locations(&manifest, &variable, &form).await.unwrap();
+        assert_eq!(located, [(0, ChunkLocation::Derived)], "read through this server, which refuses it");
+    }
+}
+
+/// A chunk of 200 kB that passes: too large to be kept.
+fn large() -> (Reader, Arc<Manifest>, Variable, ChunkForm) {
+    let n = 200_000;
+    let bytes: Vec<u8> = (0..n).map(|i: u32| (i % 251) as u8).collect();
+    let fixture = Fixture { codecs: vec![Codec::Lzf], chunks: vec![(0, bytes, 0)], fill: None };
+    let (reader, manifest, variable) = fixture.build();
+    (reader, manifest, variable, ChunkForm { codecs: vec![Codec::Lzf], ..raw_form(2, AbsentChunk::Absent) })
+}
+
+#[tokio::test]
+async fn parts_are_those_of_the_whole_chunk() {
+    let (reader, manifest, variable, form) = large();
+    let whole = reader.chunk(&manifest, &variable, &form, &[0]).await.unwrap().unwrap().bytes;
+    for part in [0..1, 5..100_000, 199_999..200_000, 7..7] {
+        let range = part.start as usize..part.end as usize;
+        let read = reader.chunk_part(&manifest, &variable, &form, &[0], part).await.unwrap().unwrap();
+        assert_eq!(read, whole.slice(range));
+    }
+    assert!(reader.chunk_part(&manifest, &variable, &form, &[0], 0..200_001).await.is_err());
+    assert!(reader.chunk_part(&manifest, &variable, &form, &[1], 0..1).await.unwrap().is_none());
+}
+
+#[tokio::test]
+async fn a_large_chunk_counts_as_work_until_it_was_sent() {
+    let (reader, manifest, variable, form) = large();
+    let free = reader.work.available_permits();
+    let sent = reader.chunk(&manifest, &variable, &form, &[0]).await.unwrap().unwrap();
+    assert_eq!(free - reader.work.available_permits(), 200_000_usize.div_ceil(1024));
+    drop(sent);
+    assert_eq!(reader.work.available_permits(), free);
+}
