@@ -76,6 +76,11 @@ pub struct ObjectSettings {
     pub max_local_reads: usize,
     /// How long a read waits when there are that many.
     pub local_wait: Duration,
+    /// How old the last change of a file must be before the file is indexed; a younger one is waited for.
+    ///
+    /// Linux stamps files with the time of its last tick, at most 10 ms ago. A file that is written twice
+    /// within one tick has the same time after both, and a read could not tell one from the other.
+    pub settled_after: Duration,
     /// Largest range read at once, in bytes.
     pub max_range_bytes: u64,
 }
@@ -87,6 +92,7 @@ impl Default for ObjectSettings {
             max_remote_reads: 64,
             max_local_reads: 64,
             local_wait: Duration::from_secs(5),
+            settled_after: Duration::from_millis(12),
             max_range_bytes: 4 << 30,
         }
     }
@@ -213,7 +219,9 @@ fn is_stale(error: &Error) -> bool {
 impl ObjectOpener for Objects {
     fn open(&self, href: &str) -> Result<Arc<dyn ReadAt>> {
         if !keys::is_url(href) {
-            return self.gated(href, || Ok(Arc::new(local::LocalObject::open(&self.roots, href)?) as _));
+            let settled_after = self.settings.settled_after;
+            let open = || local::LocalObject::open(&self.roots, href, settled_after);
+            return self.gated(href, || Ok(Arc::new(open()?) as _));
         }
         let (store, path) = keys::find_store(&self.roots, href)?;
         Ok(Arc::new(self.remote.open(Arc::clone(store), path, href)?))
@@ -229,7 +237,7 @@ impl ObjectOpener for Objects {
 
     fn list(&self, href: &str) -> Result<Vec<Object>> {
         if !keys::is_url(href) {
-            return self.gated(href, || local::list(&self.roots, href));
+            return self.gated(href, || local::list(&self.roots, href, self.settings.settled_after));
         }
         let (store, path) = keys::find_store(&self.roots, href)?;
         self.remote.list(store, &path, href)

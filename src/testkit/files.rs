@@ -2,6 +2,7 @@
 
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::Context;
 use thermocline_core::bytes::{ObjectOpener, ObjectSettings, Objects, Root};
@@ -26,7 +27,9 @@ impl LocalFile {
     pub fn open(path: &Path, runtime: &tokio::runtime::Handle) -> anyhow::Result<Self> {
         let path = path.canonicalize().with_context(|| path.display().to_string())?;
         let root = Root::directory(path.parent().context("a file has a directory")?)?;
-        let objects = Objects::new(vec![root], ObjectSettings::default(), runtime.clone());
+        // Nobody writes to the files of a test, however young they are.
+        let settings = ObjectSettings { settled_after: Duration::ZERO, ..ObjectSettings::default() };
+        let objects = Objects::new(vec![root], settings, runtime.clone());
         let href = path.to_str().context("a path in UTF-8")?.to_owned();
         let object = objects.open(&href)?;
         Ok(Self { objects, href, object, limits: Limits::default() })

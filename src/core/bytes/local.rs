@@ -24,12 +24,6 @@ pub(super) const CHANGED: ErrorKind = ErrorKind::Changed { retry_after: Duration
 /// takes some tens of microseconds.
 pub(super) const MAX_IMMEDIATE_BYTES: usize = 128 << 10;
 
-/// How old the last change of a file must be before the file is indexed.
-///
-/// Linux stamps files with the time of its last tick, at most 10 ms ago. A file that is written twice
-/// within one tick has the same time after both, and a read could not tell one from the other.
-const SETTLED_AFTER: Duration = Duration::from_millis(12);
-
 /// How often a file that changes is waited for before it counts as being written.
 const MAX_WAITS: usize = 5;
 
@@ -86,18 +80,19 @@ fn object(href: &str, metadata: &Metadata) -> Object {
 /// How long to wait until the next change of a file must show in its time; `None` if it would show now.
 ///
 /// A time far from now says nothing of when the file will be changed next: it would show.
-fn unsettled_for(mtime_ns: i64) -> Option<Duration> {
+fn unsettled_for(mtime_ns: i64, settled_after: Duration) -> Option<Duration> {
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     let now_ns = i64::try_from(now.as_nanos()).unwrap_or(i64::MAX);
     let age = Duration::from_nanos(now_ns.abs_diff(mtime_ns));
-    (age < SETTLED_AFTER).then(|| if now_ns < mtime_ns { SETTLED_AFTER } else { SETTLED_AFTER - age })
+    let rest = if now_ns < mtime_ns { settled_after } else { settled_after.saturating_sub(age) };
+    (age < settled_after).then_some(rest)
 }
 
 /// The state of a file once the next change would show in it.
-fn settled(file: &File, href: &str) -> Result<Metadata> {
+fn settled(file: &File, href: &str, settled_after: Duration) -> Result<Metadata> {
     for _ in 0..MAX_WAITS {
         let metadata = file.metadata().map_err(|cause| unreadable(href, cause))?;
-        match unsettled_for(mtime_ns(&metadata)) {
+        match unsettled_for(mtime_ns(&metadata), settled_after) {
             Some(wait) if metadata.is_file() => std::thread::sleep(wait),
             _ => return Ok(metadata),
         }
@@ -113,13 +108,13 @@ pub(super) struct LocalObject {
 }
 
 impl LocalObject {
-    pub(super) fn open(roots: &[Root], href: &str) -> Result<Self> {
+    pub(super) fn open(roots: &[Root], href: &str, settled_after: Duration) -> Result<Self> {
         let Some(path) = resolve(roots, href)? else { return Err(absent(href)) };
         let file = open_file(&path).map_err(|cause| match is_absent(&cause) {
             true => absent(href).with_source(cause),
             false => unreadable(href, cause),
         })?;
-        let metadata = settled(&file, href)?;
+        let metadata = settled(&file, href, settled_after)?;
         if !metadata.is_file() {
             return Err(Error::not_found(format!("{href} is not a file")));
         }
@@ -178,14 +173,14 @@ pub(super) fn stat(roots: &[Root], href: &str) -> Result<Option<Object>> {
 /// # Errors
 /// Whatever cannot be read, [`ErrorKind::Refused`] for a link that leads nowhere or out of the roots: a
 /// chunk that is not listed would look as if it was never written.
-pub(super) fn list(roots: &[Root], href: &str) -> Result<Vec<Object>> {
+pub(super) fn list(roots: &[Root], href: &str, settled_after: Duration) -> Result<Vec<Object>> {
     if resolve(roots, href)?.is_none() {
         return Err(Error::not_found(format!("no directory {href}")));
     }
     for _ in 0..MAX_WAITS {
         let found = list_now(roots, href)?;
         let waits = found.iter().filter_map(|object| match object.identity {
-            ObjectIdentity::Modified { mtime_ns, .. } => unsettled_for(mtime_ns),
+            ObjectIdentity::Modified { mtime_ns, .. } => unsettled_for(mtime_ns, settled_after),
             ObjectIdentity::ETag(_) => None,
         });
         match waits.max() {
