@@ -56,6 +56,7 @@ HOST_PATHS = "object_store lists paths relative to the host, not to the store's 
 NO_SIMPLECACHE = "fsspec's synchronous cache cannot run in zarr 3's event loop; the asynchronous form can"
 RAISES_404 = "fsspec before 2025 raises in its cache when a chunk is absent (404); works where the server sends a fill chunk"
 SCALARS = "fsspec 2023.6 cannot read 0-d arrays from parquet references"
+NO_V3 = "GDAL 3.6 reads Zarr v3 only as it was before its last drafts"
 NO_DECODER = "GDAL 3.6 has no shuffle filter (3.8 has)"
 ROWS = (
     Row("open_zarr(U)", "open_zarr", "zarr", PYTHONS),
@@ -110,6 +111,9 @@ ROWS = (
     Row("obstore: …, consolidated=False", "obstore_open", "zarr-v3", ("z3",), {"consolidated": False}, {"z3": HOST_PATHS}),
     Row("obstore: …, consolidated=False, store at the root", "obstore_from_root", "zarr-v3", ("z3",), {"consolidated": False}),
     Row("obstore: …, zarr_format=2", "obstore_open", "zarr", ("z3",), {"zarr_format": 2}),
+    Row("obstore: … of zarr-v2", "obstore_open", "zarr-v2", ("z3",), {"zarr_format": 2}),
+    Row("obstore: … of zarr-v3", "obstore_open", "zarr-v3", ("z3",)),
+    Row("obstore: … of zarr-core", "obstore_open", "zarr-core", ("z3",)),
     Row("obstore: … of kerchunk", "obstore_open", "kerchunk", ("z3",)),
     Row("obstore: list_with_delimiter()", "obstore_list", "zarr", ("z3",)),
     Row("NetCDF file: download, netcdf4", "netcdf_download", "objects/0", ("z2", "z3")),
@@ -125,6 +129,8 @@ ROWS = (
     Row("zarrita: getRange offset and suffix", "ranges", "zarr", ("js",)),
     Row("GDAL: multidimensional read of zarr", "gdal_multidim", "zarr", ("gdal",)),
     Row("GDAL: multidimensional read of zarr-v2", "gdal_multidim", "zarr-v2", ("gdal",)),
+    Row("GDAL: multidimensional read of zarr-v3", "gdal_multidim", "zarr-v3", ("gdal",), cannot={"gdal": NO_V3}),
+    Row("GDAL: multidimensional read of zarr-core", "gdal_multidim", "zarr-core", ("gdal",), cannot={"gdal": NO_V3}),
     Row("GDAL: multidimensional read of kerchunk", "gdal_multidim", "kerchunk", ("gdal",)),
     Row("GDAL: arrays with the shuffle filter", "gdal_shuffle", "zarr-v2", ("gdal",), cannot={"gdal": NO_DECODER}),
     Row("GDAL: raster read (gdal.Open)", "gdal_classic", "zarr-v2", ("gdal",)),

@@ -1,7 +1,6 @@
 use async_trait::async_trait;
 use axum::body::Body;
 use axum::http::Request;
-use tower::ServiceExt;
 
 use super::*;
 
@@ -51,16 +50,32 @@ fn demo() -> std::path::PathBuf {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn plugins_that_do_not_start_are_shown_and_the_others_go_on() {
+async fn d15_nothing_is_a_redirect_whose_scheme_could_be_wrong_behind_a_proxy() {
+    let (state, registry) = (tempfile::tempdir().unwrap(), Registry::builtin());
+    let parts = parts_of(&demo(), &state, &registry).await;
+    let app = start(&registry, &config(&state), None, &parts).await;
+    let router = thermocline_http::router::build(app).unwrap();
+    parts.catalog.scan().await;
+    let paths = ["", "datasets", "datasets/winds", "datasets/winds/zarr", "datasets/winds/kerchunk", "docs"];
+    for path in paths.iter().flat_map(|path| [format!("/{path}"), format!("/{path}/")]) {
+        let request = Request::builder().uri(&path).header("host", "h").header("x-forwarded-proto", "https");
+        let answer = router.answer(request.body(Body::empty()).unwrap()).await;
+        assert!(!answer.status().is_redirection(), "{path}: {}", answer.status());
+        assert_eq!(answer.headers().get("location"), None, "{path}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn d9_plugins_that_do_not_start_are_shown_and_the_others_go_on() {
     let state = tempfile::tempdir().unwrap();
     let registry = Registry::builtin().with(Erring).with(Panicking);
     let parts = parts_of(&demo(), &state, &registry).await;
     let app = start(&registry, &config(&state), None, &parts).await;
-    let router: axum::Router = thermocline_http::router::build(app).unwrap();
+    let router = thermocline_http::router::build(app).unwrap();
     parts.catalog.scan().await;
     let get = async |path: &str| {
         let request = Request::builder().uri(path).header("host", "h").body(Body::empty()).unwrap();
-        let answer = router.clone().oneshot(request).await.unwrap();
+        let answer = router.answer(request).await;
         let status = answer.status().as_u16();
         let body = axum::body::to_bytes(answer.into_body(), 1 << 20).await.unwrap();
         (status, String::from_utf8(body.to_vec()).unwrap())

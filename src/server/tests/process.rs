@@ -179,6 +179,54 @@ fn a_configuration_with_mistakes_changes_nothing_and_shows_until_it_is_mended() 
     server.wait_for("/health", |_, body| !body.contains("litsen"));
 }
 
+/// A file of the classic format with one variable of `n_floats` zeros, which take no room on the disk.
+fn large_classic_file(path: &Path, n_floats: u32) {
+    let begin = 80_u64;
+    let words: [u32; 16] = [
+        0x4344_4602, // "CDF", version 2
+        0,           // no records
+        10,          // dimensions
+        1,
+        1,
+        u32::from_be_bytes(*b"x\0\0\0"),
+        n_floats,
+        0, // no attributes
+        0,
+        11, // variables
+        1,
+        1,
+        u32::from_be_bytes(*b"v\0\0\0"),
+        1, // dimensions of it
+        0,
+        0, // no attributes of it
+    ];
+    let rest: [u32; 4] = [0, 5, n_floats * 4, 0]; // attributes, float, size, upper half of the offset
+    let mut header: Vec<u8> = words.iter().chain(&rest).flat_map(|word| word.to_be_bytes()).collect();
+    header.extend((begin as u32 + 4).to_be_bytes());
+    let mut file = std::fs::File::create(path).expect("a file");
+    file.write_all(&header).expect("a header");
+    file.set_len(begin + 4 + u64::from(n_floats) * 4).expect("a length");
+}
+
+#[test]
+fn d13_no_variable_is_held_in_memory_whole() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    large_classic_file(&folder.path().join("large.nc"), 1 << 28);
+    let server = Server::start(&["serve", path_of(&folder)]);
+    server.wait_for("/datasets/large/zarr-v2/v/.zarray", |status, body| {
+        status == 200 && body.contains("268435456")
+    });
+    for chunk in 0..3 {
+        let (status, body) = server.get(&format!("/datasets/large/zarr-v2/v/{chunk}"));
+        assert!(status == 200 && body.len() > 100_000, "{status}, {} bytes", body.len());
+    }
+
+    let status = std::fs::read_to_string(format!("/proc/{}/status", server.process.id())).expect("a process");
+    let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).expect("a peak");
+    let peak_kib: u64 = peak.trim().trim_end_matches(" kB").parse().expect("a number");
+    assert!(peak_kib < 400 << 10, "{peak_kib} KiB for a variable of 1 GiB");
+}
+
 #[test]
 fn sigterm_ends_the_server_with_success() {
     let folder = demo_files();

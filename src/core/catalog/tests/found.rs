@@ -200,6 +200,23 @@ async fn a_source_that_never_answers_keeps_nothing_else_from_being_found() {
 }
 
 #[tokio::test]
+async fn d16_answering_a_list_opens_no_dataset() {
+    let world = World::new().await;
+    for number in 0..200 {
+        world.write(&format!("{number:03}.nc"), "FAKE");
+    }
+    world.catalog.scan().await;
+    assert_eq!(world.ids().len(), 200);
+    assert_eq!((world.n_indexed(), world.catalog.manifest_memory_bytes()), (0, 0));
+
+    world.catalog.index_ahead().await;
+    let world = world.restarted().await;
+    world.catalog.index_ahead().await;
+    assert_eq!((world.ids().len(), world.catalog.counts().n_indexed), (200, 200));
+    assert_eq!((world.n_indexed(), world.catalog.manifest_memory_bytes()), (0, 0));
+}
+
+#[tokio::test]
 async fn unchanged_declarations_keep_the_list_as_it_is() {
     let world = World::new().await;
     world.write("a.nc", "FAKE 1");
