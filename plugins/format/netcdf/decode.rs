@@ -22,9 +22,19 @@ const RETRY_AFTER: Duration = Duration::from_secs(2);
 /// [`ErrorKind::Changed`] when the file has no such variable any more, [`ErrorKind::TooLarge`] beyond the
 /// limit of a chunk, and what reading says.
 pub(crate) fn decode(source: &Source<'_>, variable: &Variable, region: &Region) -> Result<ArrayBytes> {
-    let object = source.object.as_ref();
-    let header = Header::read(object, source.limits)?;
-    let layout = Layout::new(&header, object.object().len_bytes)?;
+    let header = Header::read(source.object.as_ref(), source.limits)?;
+    let layout = Layout::new(&header, source.object.object().len_bytes)?;
+    decode_by(&header, &layout, source, variable, region)
+}
+
+/// The same, where the header was read already.
+pub(crate) fn decode_by(
+    header: &Header,
+    layout: &Layout,
+    source: &Source<'_>,
+    variable: &Variable,
+    region: &Region,
+) -> Result<ArrayBytes> {
     let changed = || {
         let message = format!("variable {:?} is not what was indexed", variable.storage.source_path);
         Error::new(ErrorKind::Changed { retry_after: RETRY_AFTER }, message)
@@ -37,11 +47,11 @@ pub(crate) fn decode(source: &Source<'_>, variable: &Variable, region: &Region) 
     if layout.shape != variable.shape || found.kind.data_type() != variable.dtype {
         return Err(changed());
     }
-    values(object, layout, variable, region, source.limits.chunk_bytes)
+    values(source.object.as_ref(), layout, variable, region, source.limits.chunk_bytes)
 }
 
-/// Values of a region of a variable whose layout is known and was checked.
-pub(crate) fn values(
+/// Values of a region of a variable whose layout was checked.
+fn values(
     object: &dyn ReadAt,
     layout: &VariableLayout,
     variable: &Variable,

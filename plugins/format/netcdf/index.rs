@@ -14,7 +14,7 @@ use thermocline_model::{
 
 use crate::attributes;
 use crate::chunks::{self, ChunkPlan, PlannedBytes};
-use crate::decode;
+use crate::decode::decode_by;
 use crate::gather::gather;
 use crate::header::{Header, HeaderAttribute, HeaderVariable};
 use crate::layout::{Layout, VariableLayout};
@@ -32,7 +32,8 @@ pub(crate) fn index(source: &Source<'_>) -> Result<Indexed> {
     builder.variables();
     builder.keep_inline()?;
     let mut indexed = builder.indexed;
-    let decode = |_: u32, variable: &Variable, region: &Region| decode::decode(source, variable, region);
+    let decode =
+        |_: u32, variable: &Variable, region: &Region| decode_by(&header, &layout, source, variable, region);
     let objects = vec![Arc::clone(&source.object)];
     keep_coordinates(&mut indexed, &Keeping { objects: &objects, decode: &decode, limits: source.limits })?;
     Ok(indexed)
