@@ -1,5 +1,7 @@
 //! Accepts connections and speaks HTTP/1.1 and HTTP/2 on them, within bounds.
 
+mod stall;
+
 use std::convert::Infallible;
 use std::io;
 use std::net::SocketAddr;
@@ -20,8 +22,10 @@ use tracing::{debug, warn};
 
 use crate::config::ServerConfig;
 
+use stall::Unstalled;
+
 /// Streams that one HTTP/2 connection may have open.
-const MAX_STREAMS: u32 = 256;
+const MAX_STREAMS: u32 = 64;
 
 /// How long to wait when the system has no file descriptor left.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
@@ -56,6 +60,7 @@ pub(crate) async fn serve<A: Answer>(
     let connections = Arc::new(Semaphore::new(n_connections.min(Semaphore::MAX_PERMITS)));
     let protocol = Arc::new(protocol(config));
     let graceful = GracefulShutdown::new();
+    let write_timeout = config.write_timeout.0;
     loop {
         let accepted = tokio::select! {
             accepted = accept(&listener, &connections) => accepted,
@@ -71,7 +76,7 @@ pub(crate) async fn serve<A: Answer>(
         let watcher = graceful.watcher();
         let (protocol, answer) = (Arc::clone(&protocol), answer.clone());
         tasks.spawn(async move {
-            connection(stream, peer, &protocol, answer, watcher).await;
+            connection(stream, peer, &protocol, answer, write_timeout, watcher).await;
             drop(permit);
         });
     }
@@ -111,6 +116,7 @@ async fn connection<A: Answer>(
     peer: SocketAddr,
     protocol: &Builder<TokioExecutor>,
     answer: A,
+    write_timeout: Duration,
     watcher: hyper_util::server::graceful::Watcher,
 ) {
     // Answers are written whole: waiting for more would only delay the last packet.
@@ -120,6 +126,7 @@ async fn connection<A: Answer>(
         let answer = answer.clone().answer(request.map(axum::body::Body::new));
         async move { Ok::<_, Infallible>(answer.await) }
     });
+    let stream = Unstalled::new(stream, write_timeout);
     let served = protocol.serve_connection(TokioIo::new(stream), service).into_owned();
     if let Err(error) = watcher.watch(served).await {
         debug!(%peer, %error, "connection ended");

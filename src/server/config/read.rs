@@ -9,8 +9,8 @@ use super::units::{Size, Span};
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct ReadConfig {
-    /// Most memory for data in work at once, as a size: stored and decoded bytes of chunks that are being made.
-    /// Requests beyond it wait.
+    /// Most memory for data in work at once, as a size: stored and decoded bytes of chunks that are being made,
+    /// and large ones until they were sent. Requests beyond it wait.
     pub work_memory: Size,
     /// Most files kept open. Opening costs more than reading a small chunk, on network file systems much more.
     pub max_open_files: u64,

@@ -27,7 +27,7 @@ pub struct ServerConfig {
     pub trusted_proxies: Vec<Network>,
     /// Most connections open at once; the next ones wait. Each takes a file descriptor and a few kilobytes.
     pub max_connections: NonZeroU32,
-    /// Most requests worked on at once; the next ones wait. Bounds the memory that requests take together.
+    /// Most requests worked on at once; the next ones wait. Their memory is bounded by read.work_memory.
     pub max_requests: NonZeroU32,
     /// How long a request may take until its answer begins, as a duration. Python clients (aiohttp) give up
     /// after 300 s, so nobody would hear a later one.
@@ -35,6 +35,9 @@ pub struct ServerConfig {
     /// How long a client may take to send the head of a request, as a duration, and how long an idle
     /// connection is kept. Slow clients must not hold connections for ever.
     pub header_timeout: Span,
+    /// How long a client may take nothing of an answer, as a duration, before its connection is closed. What
+    /// waits to be sent takes memory.
+    pub write_timeout: Span,
     /// Most bytes of the head of a request. Enough for any client's headers.
     pub max_header: Size,
     /// Most bytes of the body of a request. Bodies are small questions (PROPFIND); data only ever go out.
@@ -64,6 +67,7 @@ impl Default for ServerConfig {
             max_requests: NonZeroU32::MIN.saturating_add(4_095),
             request_timeout: Span::seconds(300),
             header_timeout: Span::seconds(60),
+            write_timeout: Span::seconds(60),
             max_header: Size(64 << 10),
             max_body: Size(1 << 20),
             shutdown_grace: Span::seconds(30),
@@ -114,8 +118,12 @@ impl ServerConfig {
         if let Err(cause) = self.log_level.parse::<tracing_subscriber::filter::Targets>() {
             check.mistake(&["server", "log_level"], format!("\"{}\" is no level: {cause}", self.log_level));
         }
-        if self.header_timeout.0.is_zero() || self.request_timeout.0.is_zero() {
-            let key = if self.header_timeout.0.is_zero() { "header_timeout" } else { "request_timeout" };
+        let timeouts = [
+            ("header_timeout", self.header_timeout),
+            ("request_timeout", self.request_timeout),
+            ("write_timeout", self.write_timeout),
+        ];
+        if let Some((key, _)) = timeouts.into_iter().find(|(_, timeout)| timeout.0.is_zero()) {
             check.mistake(&["server", key], "must be longer than zero");
         }
         if self.max_header < Size(8 << 10) {
