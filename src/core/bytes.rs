@@ -25,6 +25,7 @@ use gate::Gate;
 use open_files::{OpenFile, OpenFiles};
 
 pub use directory::Directory;
+pub(crate) use keys::plain;
 pub use roots::{Credentials, Root, StoreOptions};
 
 /// Ranged reads from source objects.

@@ -53,11 +53,15 @@ pub(super) fn join(base: &str, name: &str) -> String {
 
 /// The name of an object relative to the directory or prefix `base`; `None` if it is not below it.
 pub(super) fn name_below<'h>(base: &str, href: &'h str) -> Option<Cow<'h, str>> {
-    let rest = href.strip_prefix(base)?.trim_start_matches('/');
-    if is_url(base) && !is_bucket(base) {
-        return percent_decode_str(rest).decode_utf8().ok();
+    Some(plain(base, href.strip_prefix(base)?.trim_start_matches('/')))
+}
+
+/// A part of the address `href` as its owner wrote it.
+pub(crate) fn plain<'p>(href: &str, part: &'p str) -> Cow<'p, str> {
+    if is_url(href) && !is_bucket(href) {
+        return percent_decode_str(part).decode_utf8().unwrap_or(Cow::Borrowed(part));
     }
-    Some(Cow::Borrowed(rest))
+    Cow::Borrowed(part)
 }
 
 /// The store that holds an object, and the key of the object in it.

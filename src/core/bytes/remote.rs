@@ -244,9 +244,17 @@ fn root_cause(error: &object_store::Error) -> String {
     while let Some(cause) = deepest.source() {
         deepest = cause;
     }
-    let words = deepest.to_string();
+    let words = without_markup(&deepest.to_string());
     let words = words.split_whitespace().collect::<Vec<_>>().join(" ");
-    words.chars().take(MAX_REASON_CHARS).collect()
+    words.trim_end_matches([':', ' ']).chars().take(MAX_REASON_CHARS).collect()
+}
+
+/// The words of an error that S3 writes as XML, or a web server as a page.
+fn without_markup(text: &str) -> String {
+    let mut parts = text.split('<');
+    let first = parts.next().unwrap_or_default();
+    let rest = parts.map(|part| part.split_once('>').map_or("", |(_, words)| words));
+    std::iter::once(first).chain(rest).collect::<Vec<_>>().join(" ")
 }
 
 /// An object opened for indexing.
@@ -285,5 +293,42 @@ impl ReadAt for RemoteObject {
 
     fn local_path(&self) -> Option<&std::path::Path> {
         None
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn stored(tag: Option<&str>, seconds: u64) -> ObjectMeta {
+        let last_modified = (UNIX_EPOCH + Duration::from_secs(seconds)).into();
+        let e_tag = tag.map(str::to_owned);
+        ObjectMeta { location: StorePath::from("a"), last_modified, size: 1, e_tag, version: None }
+    }
+
+    #[test]
+    fn a_request_insists_on_strong_tags_only() {
+        for (tag, wanted) in [(Some("\"a\""), Some("\"a\"")), (Some("W/\"a\""), None), (None, None)] {
+            let meta = stored(tag, 1);
+            let object = object("https://host.example/a", &meta).unwrap();
+            assert_eq!(strong_tag(&object.identity), wanted);
+            assert!(is_same(&object.identity, &meta));
+            assert!(!is_same(&object.identity, &stored(Some("\"b\""), 2)));
+        }
+    }
+
+    #[test]
+    fn a_time_from_a_listing_is_compared_with_the_time_of_an_answer() {
+        let listed = object("https://host.example/a", &stored(None, 1)).unwrap();
+        assert!(is_same(&listed.identity, &stored(Some("\"a\""), 1)));
+        assert!(!is_same(&listed.identity, &stored(Some("\"a\""), 2)));
+    }
+
+    #[test]
+    fn what_a_store_says_is_said_in_plain_words() {
+        let said = "403 Forbidden: <?xml version=\"1.0\"?><Error><Code>AccessDenied</Code></Error>";
+        let error = object_store::Error::Generic { store: "S3", source: said.into() };
+        let message = failure("s3://bucket/a", &error).to_string();
+        assert_eq!(message, "cannot read s3://bucket/a: 403 Forbidden: AccessDenied");
     }
 }

@@ -32,7 +32,7 @@ impl NotOffered {
 
 /// Connects to web servers that know no more than GET and HEAD.
 ///
-/// Their answers to `PROPFIND` are many: 405, 501, 403, or 200 with a page. Each of them is the error
+/// Their answers to `PROPFIND` are many: 405, 501, 403, 404, or 200 with a page. Each of them is the error
 /// [`NotOffered`], at once: a server error would be asked for again and again.
 #[derive(Debug, Default)]
 pub(super) struct WebConnector;
@@ -67,10 +67,7 @@ fn is_offered(method: &Method, status: StatusCode) -> bool {
         _ if method.as_str() == "PROPFIND" => {
             status == StatusCode::MULTI_STATUS
                 || status.is_server_error()
-                || matches!(
-                    status,
-                    StatusCode::NOT_FOUND | StatusCode::REQUEST_TIMEOUT | StatusCode::TOO_MANY_REQUESTS
-                )
+                || matches!(status, StatusCode::REQUEST_TIMEOUT | StatusCode::TOO_MANY_REQUESTS)
         }
         _ => true,
     }
@@ -83,10 +80,10 @@ mod tests {
     #[test]
     fn a_page_or_a_refusal_is_no_listing_and_a_failure_is_none_either_way() {
         let propfind = Method::from_bytes(b"PROPFIND").unwrap();
-        for status in [200, 301, 400, 401, 403, 405, 501] {
+        for status in [200, 301, 400, 401, 403, 404, 405, 501] {
             assert!(!is_offered(&propfind, StatusCode::from_u16(status).unwrap()), "{status}");
         }
-        for status in [207, 404, 429, 500, 503] {
+        for status in [207, 429, 500, 503] {
             assert!(is_offered(&propfind, StatusCode::from_u16(status).unwrap()), "{status}");
         }
         assert!(is_offered(&Method::GET, StatusCode::FORBIDDEN));

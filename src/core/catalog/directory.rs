@@ -3,6 +3,9 @@
 //! A file is a dataset, whatever it holds. Of a folder or prefix every file below it is one that a
 //! format recognises or whose extension promises it; a directory that is a store is one dataset.
 
+mod changes;
+
+use std::fs::Metadata;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -16,7 +19,7 @@ use walkdir::{DirEntry, WalkDir};
 use super::ids::{id_of_path, is_ignored, is_promising};
 use super::sniff::Sniffer;
 use super::{DatasetSpec, Provider, SourceSpec};
-use crate::bytes::ObjectOpener;
+use crate::bytes::{ObjectOpener, plain};
 use crate::clock::{Clock, SystemClock, nanoseconds};
 use crate::format::Format;
 use crate::manifest::blocking;
@@ -45,6 +48,8 @@ struct State {
     sniffer: Sniffer,
     /// What a remote source held when it was last listed.
     listed: Option<(i64, Vec<DatasetSpec>)>,
+    /// What a local folder held when it was last looked at.
+    walked: Option<Vec<DatasetSpec>>,
     /// Complaints of this round.
     problems: Vec<String>,
 }
@@ -64,7 +69,7 @@ impl DirectoryProvider {
         clock: Arc<dyn Clock>,
     ) -> Self {
         let sniffer = Sniffer::new(Arc::clone(&opener), formats);
-        let state = Mutex::new(State { sniffer, listed: None, problems: Vec::new() });
+        let state = Mutex::new(State { sniffer, listed: None, walked: None, problems: Vec::new() });
         let remote_every = Duration::from_secs(60);
         let shared = Shared { source, opener, clock, remote_every, state, problems: Mutex::default() };
         Self { shared: Arc::new(shared) }
@@ -76,6 +81,11 @@ impl Provider for DirectoryProvider {
     async fn specs(&self) -> Result<Vec<DatasetSpec>> {
         let shared = Arc::clone(&self.shared);
         blocking(move || shared.specs()).await
+    }
+
+    async fn specs_after(&self, changed: &[PathBuf]) -> Result<Option<Vec<DatasetSpec>>> {
+        let (shared, changed) = (Arc::clone(&self.shared), changed.to_vec());
+        blocking(move || Ok(shared.specs_after(&changed))).await
     }
 
     fn problems(&self) -> Vec<String> {
@@ -99,10 +109,20 @@ impl Shared {
         }
         state.problems.clear();
         let specs = if is_url(&self.source) { self.remote(state) } else { local(state, &self.source) };
-        if specs.is_ok() {
+        if let Ok(specs) = &specs {
             state.sniffer.end_round();
+            let is_folder = !is_url(&self.source) && Path::new(&self.source).is_dir();
+            state.walked = is_folder.then(|| specs.clone());
         }
         *self.problems.lock() = std::mem::take(&mut state.problems);
+        specs
+    }
+
+    fn specs_after(&self, changed: &[PathBuf]) -> Option<Vec<DatasetSpec>> {
+        let mut state = self.state.lock();
+        let known = state.walked.take()?;
+        let specs = changes::specs_after(&mut state, &self.source, &known, changed);
+        state.walked = Some(specs.clone().unwrap_or(known));
         specs
     }
 
@@ -266,18 +286,18 @@ fn walk(state: &mut State, root: &Path, specs: &mut Vec<DatasetSpec>) -> Result<
                 push(state, specs, relative, SourceSpec::Directory(href.to_owned()), href);
                 walk.skip_current_dir();
             }
-        } else if entry.file_type().is_file() && is_dataset(state, &entry, href) {
+        } else if entry.file_type().is_file() && is_dataset(state, href, || entry.metadata().ok()) {
             push(state, specs, relative, SourceSpec::Object(href.to_owned()), href);
         }
     }
     Ok(())
 }
 
-fn is_dataset(state: &mut State, entry: &DirEntry, href: &str) -> bool {
-    if super::ids::is_promising(href) {
+fn is_dataset(state: &mut State, href: &str, metadata: impl FnOnce() -> Option<Metadata>) -> bool {
+    if is_promising(href) {
         return true;
     }
-    let Ok(metadata) = entry.metadata() else { return false };
+    let Some(metadata) = metadata() else { return false };
     let mtime_ns = metadata.mtime().saturating_mul(1_000_000_000).saturating_add(metadata.mtime_nsec());
     let identity = ObjectIdentity::Modified { mtime_ns, inode: metadata.ino() };
     state.sniffer.is_dataset(&Object { href: href.to_owned(), len_bytes: metadata.len(), identity })
@@ -293,7 +313,7 @@ fn is_store(state: &State, directory: &Path) -> bool {
 }
 
 fn push(state: &mut State, specs: &mut Vec<DatasetSpec>, name: &str, source: SourceSpec, origin: &str) {
-    match DatasetId::new(id_of_path(name)) {
+    match DatasetId::new(id_of_path(&plain(origin, name))) {
         Ok(id) => specs.push(DatasetSpec::new(id, source, origin)),
         Err(error) => complain(state, format!("{origin}: {error}")),
     }
