@@ -3,37 +3,38 @@
 /// Records, each of which is a chunk.
 pub(crate) const N_RECORDS: usize = 8;
 
-/// The pieces of a NetCDF-3 file (header, then record by record) with the variable `v(time, x)`.
+/// The pieces of a NetCDF-3 file (header, then record by record) with `n_variables` variables `v0`, `v1`, …
+/// on the dimensions `time` and `x`, whose records alternate.
 ///
 /// # Source
 /// NetCDF classic format, <https://docs.unidata.ucar.edu/netcdf-c/current/file_format_specifications.html>.
-pub(crate) fn netcdf_pieces(version: i32, n_values: usize) -> Vec<Vec<u8>> {
+pub(crate) fn netcdf_pieces(version: i32, n_values: usize, n_variables: usize) -> Vec<Vec<u8>> {
     const DIMENSION: u32 = 10;
     const VARIABLE: u32 = 11;
     const INT: u32 = 4;
-    let mut header = b"CDF\x01".to_vec();
-    let mut word = |value: u32| header.extend(value.to_be_bytes());
-    let name = |letters: &[u8; 4]| u32::from_be_bytes(*letters);
+    let name =
+        |letters: &[u8]| u32::from_be_bytes(std::array::from_fn(|i| letters.get(i).copied().unwrap_or(0)));
     let record_bytes = (n_values * 4) as u32;
-    for value in [N_RECORDS as u32, DIMENSION, 2] {
-        word(value);
+    let mut words = vec![N_RECORDS as u32, DIMENSION, 2];
+    words.extend([4, name(b"time"), 0, 1, name(b"x"), n_values as u32]);
+    // No attributes.
+    words.extend([0, 0, VARIABLE, n_variables as u32]);
+    let len_of_variable = 10;
+    let begin = (4 + 4 * (words.len() + len_of_variable * n_variables)) as u32;
+    for number in 0..n_variables as u32 {
+        let letters = name(&[b'v', b'0' + number as u8]);
+        // On both dimensions, without attributes.
+        words.extend([2, letters, 2, 0, 1, 0, 0, INT, record_bytes, begin + number * record_bytes]);
     }
-    for value in [4, name(b"time"), 0, 1, name(b"x\0\0\0"), n_values as u32] {
-        word(value);
-    }
-    // No attributes, one variable on both dimensions without attributes.
-    for value in [0, 0, VARIABLE, 1, 1, name(b"v\0\0\0"), 2, 0, 1, 0, 0, INT, record_bytes] {
-        word(value);
-    }
-    let begin = header.len() as u32 + 4;
-    header.extend(begin.to_be_bytes());
-    let record: Vec<u8> = version.to_be_bytes().repeat(n_values);
+    let mut header = b"CDF\x01".to_vec();
+    words.iter().for_each(|word| header.extend(word.to_be_bytes()));
+    let record: Vec<u8> = version.to_be_bytes().repeat(n_values * n_variables);
     std::iter::once(header).chain(std::iter::repeat_n(record, N_RECORDS)).collect()
 }
 
-/// The whole NetCDF-3 file.
+/// The whole NetCDF-3 file with one variable, `v0`.
 pub(crate) fn netcdf(version: i32, n_values: usize) -> Vec<u8> {
-    netcdf_pieces(version, n_values).concat()
+    netcdf_pieces(version, n_values, 1).concat()
 }
 
 /// The objects of a Zarr store of format 2 with the array `v`, `separator` between the numbers of a key.

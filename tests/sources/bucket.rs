@@ -178,7 +178,7 @@ async fn an_object_that_is_replaced_is_sent_in_one_version_or_not_at_all() {
     for version in 0..8 {
         bucket.put("archive/a.nc", &netcdf(version, N_VALUES));
         for n in 0..400 {
-            let path = format!("/datasets/a/zarr/v/c/{}/0", n % N_RECORDS);
+            let path = format!("/datasets/a/zarr/v0/c/{}/0", n % N_RECORDS);
             let answer = server.get(&path).await.unwrap();
             if answer.status != 200 {
                 assert!(answer.status.is_server_error(), "{}", answer.text());
@@ -191,7 +191,7 @@ async fn an_object_that_is_replaced_is_sent_in_one_version_or_not_at_all() {
                 break;
             }
         }
-        let answer = get_in_time(&server, "/datasets/a/zarr/v/c/0/0").await;
+        let answer = get_in_time(&server, "/datasets/a/zarr/v0/c/0/0").await;
         assert_eq!(only_value(&answer.body, N_VALUES), Ok(version), "{}", answer.text());
     }
 }
@@ -208,7 +208,7 @@ async fn keys_with_signs_of_addresses_are_read() {
     for id in ids {
         let id =
             id.to_string().replace('%', "%25").replace(' ', "%20").replace('#', "%23").replace('?', "%3F");
-        let answer = get_in_time(&server, &format!("/datasets/{id}/zarr/v/c/0/0")).await;
+        let answer = get_in_time(&server, &format!("/datasets/{id}/zarr/v0/c/0/0")).await;
         assert_eq!(only_value(&answer.body, N_VALUES), Ok(7), "{id}: {}", answer.text());
     }
 }

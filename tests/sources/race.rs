@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use thermocline_core::bytes::Root;
 use thermocline_testkit::TestServer;
 
-use crate::archive::{N_RECORDS, netcdf, netcdf_pieces, only_value};
+use crate::archive::{N_RECORDS, netcdf_pieces, only_value};
 use crate::served::{get_in_time, serve};
 
 /// How long files are written and read.
@@ -26,33 +26,67 @@ struct Seen {
     failures: Vec<String>,
 }
 
-/// Small chunks are read on the caller's thread where the page cache has them, large ones never.
+/// A file and who writes it.
+#[derive(Clone, Copy)]
+struct Case {
+    /// Values of a record.
+    n_values: usize,
+    n_variables: usize,
+    /// Records of which the server makes one chunk.
+    n_records: usize,
+    /// How the file is written, in turn.
+    ways: &'static [fn(&Path, &[Vec<u8>])],
+}
+
+impl Case {
+    fn pieces(&self, version: i32) -> Vec<Vec<u8>> {
+        netcdf_pieces(version, self.n_values, self.n_variables)
+    }
+
+    fn only_value(&self, chunk: &[u8]) -> Result<i32, String> {
+        only_value(chunk, self.n_values * self.n_records)
+    }
+}
+
+/// Small chunks are read on the caller's thread where the page cache has them.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn small_chunks_of_a_file_that_is_written_to_are_of_one_version() {
-    race(16_384).await;
+    let ways: &[fn(&Path, &[Vec<u8>])] = &[replace, write_in_place, cut_and_write, delete_and_write];
+    race(Case { n_values: 16_384, n_variables: 1, n_records: 1, ways }).await;
 }
 
+/// Large ones are read on a thread that may wait.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn large_chunks_of_a_file_that_is_written_to_are_of_one_version() {
-    race(65_536).await;
+    let ways: &[fn(&Path, &[Vec<u8>])] = &[replace, write_in_place, cut_and_write, delete_and_write];
+    race(Case { n_values: 65_536, n_variables: 1, n_records: 1, ways }).await;
 }
 
-async fn race(n_values: usize) {
+/// A chunk that is gathered from eight places is not of one version in a file that is half written: here
+/// each version comes whole.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn gathered_chunks_of_a_file_that_is_replaced_are_of_one_version() {
+    let ways: &[fn(&Path, &[Vec<u8>])] = &[replace, delete_and_write];
+    race(Case { n_values: 4096, n_variables: 2, n_records: N_RECORDS, ways }).await;
+}
+
+async fn race(case: Case) {
     let archive = tempfile::tempdir().unwrap();
     let path = archive.path().join("a.nc");
-    fs::write(&path, netcdf(0, n_values)).unwrap();
+    replace(&path, &case.pieces(0));
     let roots = vec![Root::directory(archive.path()).unwrap()];
     let server = serve(roots, &[archive.path().to_str().unwrap()], Duration::from_millis(5)).await;
     let server = Arc::new(server);
-    assert_eq!(get_in_time(&server, "/datasets/a/zarr/v/c/0/0").await.status, 200);
+    let first = get_in_time(&server, "/datasets/a/zarr/v0/c/0/0").await;
+    assert_eq!(case.only_value(&first.body), Ok(0), "{}", first.status);
 
     let is_over = Arc::new(AtomicBool::new(false));
     let writer = std::thread::spawn({
         let is_over = Arc::clone(&is_over);
-        move || write_again_and_again(&path, n_values, &is_over)
+        move || write_again_and_again(&path, case, &is_over)
     });
     let clients: Vec<_> =
-        (0..4).map(|client| tokio::spawn(read(Arc::clone(&server), client, n_values))).collect();
+        (0..4).map(|client| tokio::spawn(read(Arc::clone(&server), client, case))).collect();
     let mut seen = Seen::default();
     for client in clients {
         let other = client.await.unwrap();
@@ -79,8 +113,8 @@ async fn race(n_values: usize) {
     assert!(seen.versions.len() > 5 && seen.n_whole > 100, "too little was read to tell anything");
     let mut last = Ok(-1);
     for _ in 0..200 {
-        let answer = get_in_time(&server, "/datasets/a/zarr/v/c/0/0").await;
-        last = only_value(&answer.body, n_values);
+        let answer = get_in_time(&server, "/datasets/a/zarr/v0/c/0/0").await;
+        last = case.only_value(&answer.body);
         if last == Ok(n_versions) {
             break;
         }
@@ -89,21 +123,21 @@ async fn race(n_values: usize) {
     assert_eq!(last, Ok(n_versions), "what was written last is never served");
 }
 
-async fn read(server: Arc<TestServer>, client: usize, n_values: usize) -> Seen {
+async fn read(server: Arc<TestServer>, client: usize, case: Case) -> Seen {
     let mut seen = Seen::default();
     let started = Instant::now();
     let mut n = client;
     while started.elapsed() < DURATION {
         n += 1;
-        let record = n % N_RECORDS;
+        let record = n % (N_RECORDS / case.n_records);
         let path = match n % 3 {
-            0 => format!("/datasets/a/zarr/v/c/{record}/0"),
-            1 => format!("/datasets/a/zarr-v2/v/{record}.0"),
-            _ => format!("/datasets/a/zarr-core/v/c/{record}/0"),
+            0 => format!("/datasets/a/zarr/v0/c/{record}/0"),
+            1 => format!("/datasets/a/zarr-v2/v0/{record}.0"),
+            _ => format!("/datasets/a/zarr-core/v0/c/{record}/0"),
         };
         let answer = server.get(&path).await.unwrap();
         match answer.status.as_u16() {
-            200 => match only_value(&answer.body, n_values) {
+            200 => match case.only_value(&answer.body) {
                 Ok(version) => {
                     seen.n_whole += 1;
                     seen.versions.insert(version);
@@ -120,17 +154,12 @@ async fn read(server: Arc<TestServer>, client: usize, n_values: usize) -> Seen {
 }
 
 /// Ends with a whole file, whose version it returns.
-fn write_again_and_again(path: &Path, n_values: usize, is_over: &AtomicBool) -> i32 {
+fn write_again_and_again(path: &Path, case: Case, is_over: &AtomicBool) -> i32 {
     let mut version = 0;
     while !is_over.load(Ordering::Acquire) {
         version += 1;
-        let pieces = netcdf_pieces(version, n_values);
-        match version % 4 {
-            0 => replace(path, &pieces),
-            1 => write_in_place(path, &pieces),
-            2 => cut_and_write(path, &pieces),
-            _ => delete_and_write(path, &pieces),
-        }
+        let write = case.ways[version as usize % case.ways.len()];
+        write(path, &case.pieces(version));
         // From pauses in which nothing can be indexed to such in which everything is read.
         std::thread::sleep(Duration::from_millis(match version % 7 {
             0 => 0,

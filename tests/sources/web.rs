@@ -31,7 +31,7 @@ async fn a_file_is_read_whatever_names_its_state() {
     for naming in [Naming::StrongTag, Naming::WeakTag, Naming::TimeOnly] {
         let (_web, server) = with_file(Habits { naming, ..Habits::default() }).await;
         for record in 0..N_RECORDS {
-            let answer = get_in_time(&server, &format!("/datasets/a/zarr/v/c/{record}/0")).await;
+            let answer = get_in_time(&server, &format!("/datasets/a/zarr/v0/c/{record}/0")).await;
             assert_eq!(answer.status, 200, "{naming:?}: {}", answer.text());
             assert_eq!(only_value(&answer.body, N_VALUES), Ok(7), "{naming:?}");
         }
@@ -57,11 +57,11 @@ async fn a_server_without_ranges_is_refused_with_the_reason() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_body_that_breaks_off_or_comes_whole_is_an_error() {
     let (web, server) = with_file(Habits::default()).await;
-    assert_eq!(get_in_time(&server, "/datasets/a/zarr/v/c/0/0").await.status, 200);
+    assert_eq!(get_in_time(&server, "/datasets/a/zarr/v0/c/0/0").await.status, 200);
     let bad = Habits::default();
     for bad in [Habits { is_breaking_off: true, ..bad }, Habits { has_ranges: false, ..bad }] {
         web.set_habits(bad);
-        let answer = server.get("/datasets/a/zarr/v/c/1/0").await.unwrap();
+        let answer = server.get("/datasets/a/zarr/v0/c/1/0").await.unwrap();
         assert!(answer.status.is_server_error() || answer.status == 422, "{bad:?}: {}", answer.text());
         let text = answer.text();
         let is_said_once = text.matches(&web.address).count() == 1 && !text.contains("Error performing");
@@ -80,7 +80,7 @@ async fn chunks_of_an_object_that_is_replaced_are_of_one_version() {
             version += 1;
             web.put("a.nc", netcdf(version, N_VALUES), version);
             for record in 0..40 {
-                let path = format!("/datasets/a/zarr/v/c/{}/0", record % N_RECORDS);
+                let path = format!("/datasets/a/zarr/v0/c/{}/0", record % N_RECORDS);
                 let answer = server.get(&path).await.unwrap();
                 match answer.status.as_u16() {
                     200 => {
@@ -143,7 +143,7 @@ async fn names_with_signs_of_addresses_are_found_by_listing() {
     assert_eq!(ids.len(), 1, "{ids:?}");
     assert_eq!(ids[0].to_string(), "run#1 50%");
     let id = "run%231%2050%25";
-    let answer = get_in_time(&server, &format!("/datasets/{id}/zarr/v/c/0/0")).await;
+    let answer = get_in_time(&server, &format!("/datasets/{id}/zarr/v0/c/0/0")).await;
     assert_eq!(only_value(&answer.body, N_VALUES), Ok(7), "{}", answer.text());
 }
 
