@@ -41,6 +41,7 @@ use crate::reference::SharedReferences;
 use crate::{Error, ErrorKind, Result};
 use entry::Entries;
 use indexing::Indexer;
+use watch::Hint;
 
 pub use directory::DirectoryProvider;
 pub use ids::id_of_path;
@@ -126,6 +127,16 @@ pub trait Provider: Send + Sync {
     /// Whatever keeps it from knowing: what it declared last stays in force.
     async fn specs(&self) -> Result<Vec<DatasetSpec>>;
 
+    /// Every dataset it declares after changes of exactly these paths, which are at or below those of
+    /// [`Provider::watched`]; `Ok(None)` when it would have to look at everything to tell.
+    ///
+    /// # Errors
+    /// Those of [`Provider::specs`].
+    async fn specs_after(&self, changed: &[PathBuf]) -> Result<Option<Vec<DatasetSpec>>> {
+        let _ = changed;
+        Ok(None)
+    }
+
     /// What is wrong with it although it declares datasets (a broken catalog file), for `/health`. Never waits.
     fn problems(&self) -> Vec<String> {
         Vec::new()
@@ -200,7 +211,7 @@ struct Shared {
     tasks: TaskTracker,
     cancel: CancellationToken,
     /// For each provider: change notices, and whose turn it is to ask it.
-    hints: Vec<Arc<Notify>>,
+    hints: Vec<Arc<Hint>>,
     turns: Vec<tokio::sync::Mutex<()>>,
     /// What failing providers said last.
     problems: Mutex<BTreeMap<usize, String>>,

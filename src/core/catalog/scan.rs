@@ -1,6 +1,7 @@
 //! Asking the providers again and again, and indexing what is new.
 
 use std::collections::HashMap;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -163,18 +164,41 @@ impl Catalog {
         let settings = &self.shared.settings;
         let Some(hint) = self.shared.hints.get(provider) else { return };
         let mut took = Duration::ZERO;
+        let mut asked_ns = settings.clock.now_ns();
         loop {
-            let pause = settings.scan_every.max(took * SHARE_OF_TIME);
-            tokio::select! {
-                () = settings.clock.sleep(pause) => {}
-                () = hint.notified() => settings.clock.sleep(SETTLE.max(took * NOTICE_PAUSE)).await,
+            let due_ns = asked_ns.saturating_add(nanoseconds(settings.scan_every.max(took * SHARE_OF_TIME)));
+            let pause_ns = due_ns.saturating_sub(settings.clock.now_ns());
+            let has_changed = tokio::select! {
+                () = settings.clock.sleep(Duration::from_nanos(u64::try_from(pause_ns).unwrap_or(0))) => false,
+                () = hint.notified() => true,
+            };
+            if has_changed {
+                settings.clock.sleep(SETTLE).await;
+                if self.ask_after(provider, hint.take()).await {
+                    continue;
+                }
+                settings.clock.sleep((took * NOTICE_PAUSE).saturating_sub(SETTLE)).await;
             }
             let started_ns = settings.clock.now_ns();
             let answer = self.ask(provider).await;
             self.take_over(vec![answer]).await;
-            let took_ns = settings.clock.now_ns().saturating_sub(started_ns);
-            took = Duration::from_nanos(u64::try_from(took_ns).unwrap_or(0));
+            asked_ns = settings.clock.now_ns();
+            took = Duration::from_nanos(u64::try_from(asked_ns.saturating_sub(started_ns)).unwrap_or(0));
         }
+    }
+
+    /// Takes over what a provider says of changed paths; false if it has to be asked for everything.
+    async fn ask_after(&self, provider: usize, changed: Option<Vec<PathBuf>>) -> bool {
+        let (Some(changed), Some(asked), Some(turn)) =
+            (changed, self.shared.providers.get(provider), self.shared.turns.get(provider))
+        else {
+            return false;
+        };
+        let one_at_a_time = turn.lock().await;
+        let Ok(Some(specs)) = asked.specs_after(&changed).await else { return false };
+        self.take_over(vec![Some(Answer { provider, specs: Ok(specs), _one_at_a_time: one_at_a_time })])
+            .await;
+        true
     }
 
     async fn keep_indexing(&self) {

@@ -30,6 +30,43 @@ async fn every_file_below_a_folder_is_a_dataset_named_by_its_path() {
 }
 
 #[tokio::test]
+async fn what_changed_files_declare_is_what_a_walk_finds() {
+    let world = World::new().await;
+    for name in ["a.nc", "b/c.nc", "b.nc", "d/e/f.nc", "notes.txt"] {
+        world.write(name, "FAKE");
+    }
+    world.write("s.fk/.fake", "FAKE");
+    let opener = Arc::new(Bucket(&[]));
+    let archive = world.href("").trim_end_matches('/').to_owned();
+    let folder = || {
+        DirectoryProvider::new(
+            archive.clone(),
+            Arc::clone(&opener) as _,
+            vec![Arc::new(FakeFormat::default())],
+        )
+    };
+    let changing = folder();
+    changing.specs().await.unwrap();
+
+    fs::remove_file(world.path("a.nc")).unwrap();
+    for name in ["b/new.nc", "b.h5", "zz.nc", ".hidden.nc", "d/e/plain", "s.fk/0.nc", "b/c.nc"] {
+        world.write(name, "FAKE");
+    }
+    let names =
+        ["a.nc", "b/new.nc", "b.h5", "zz.nc", ".hidden.nc", "d/e/plain", "s.fk/0.nc", "b/c.nc", "never.nc"];
+    let changed: Vec<_> = names.iter().map(|name| world.path(name)).collect();
+    let found = changing.specs_after(&changed).await.unwrap();
+    assert_eq!(found, Some(folder().specs().await.unwrap()));
+
+    fs::create_dir(world.path("made")).unwrap();
+    fs::remove_dir_all(world.path("d")).unwrap();
+    world.write("b/.fake", "FAKE");
+    for name in ["made", "d", "d/e", "b/.fake", "", "s.fk"] {
+        assert_eq!(changing.specs_after(&[world.path(name)]).await.unwrap(), None, "{name}");
+    }
+}
+
+#[tokio::test]
 async fn links_lead_nowhere_outside_the_folder() {
     let world = World::new().await;
     world.write("real/a.nc", "FAKE");
