@@ -62,6 +62,8 @@ pub(crate) fn assemble(registry: &Registry, config: &Config, sources: &Sources) 
     let settings = ObjectSettings {
         max_open_files: config.read.max_open_files,
         max_remote_reads: config.read.max_remote_reads,
+        max_local_reads: config.read.max_local_reads,
+        settled_after: config.read.settled_after.0,
         ..ObjectSettings::default()
     };
     let timeout = config.read.store_timeout.0;
