@@ -85,6 +85,20 @@ impl Array {
         }
     }
 
+    /// Gives the array its present shape, if that is not what its header says.
+    pub(crate) fn reshape(&mut self, present: &[u64]) -> Result<()> {
+        if let Dataspace::Simple { shape, .. } = &mut self.dataspace {
+            present.clone_into(shape);
+        }
+        self.check()
+    }
+
+    /// True for a virtual dataset that may grow with its sources.
+    pub(crate) fn grows_with_sources(&self) -> bool {
+        let rank = self.shape().map_or(0, <[u64]>::len);
+        matches!(self.layout, Layout::Virtual { .. }) && (0..rank).any(|axis| self.is_unlimited(axis))
+    }
+
     /// Bytes of all elements.
     pub(crate) fn len_bytes(&self) -> Option<u64> {
         let size = self.datatype.size as u64;

@@ -92,7 +92,7 @@ impl Format for Hdf5Format {
     }
 
     fn index_version(&self) -> u32 {
-        2
+        3
     }
 
     fn libraries(&self) -> Vec<(&'static str, String)> {

@@ -4,6 +4,7 @@
 
 use std::collections::HashSet;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use parking_lot::Mutex;
@@ -16,6 +17,9 @@ use crate::storage::is_fault_of_file;
 
 /// What a client is told to wait while changed files are indexed again.
 const CHANGED: ErrorKind = ErrorKind::Changed { retry_after: Duration::from_secs(2) };
+
+/// Source arrays of virtual datasets that may be opened for one file: they may be sources of each other.
+const MAX_SOURCES: usize = 1_000_000;
 
 /// A file that another one names.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -35,6 +39,8 @@ pub(crate) struct Neighbourhood<'a> {
     folder: String,
     is_indexing: bool,
     record: Arc<Record>,
+    /// Source arrays that were opened.
+    n_sources: Arc<AtomicUsize>,
 }
 
 /// What was found, here and where this is a part of.
@@ -66,8 +72,8 @@ impl Record {
 impl<'a> Neighbourhood<'a> {
     /// The neighbourhood of the file at `first`.
     pub(crate) fn new(others: &'a dyn OpenOther, first: &str) -> Self {
-        let (folder, record) = (String::new(), Arc::default());
-        Self { others, first: Arc::from(first), folder, is_indexing: false, record }
+        let (folder, record, n_sources) = (String::new(), Arc::default(), Arc::default());
+        Self { others, first: Arc::from(first), folder, is_indexing: false, record, n_sources }
     }
 
     /// The same while indexing: a file of this machine that exists and cannot be opened is refused like a
@@ -105,6 +111,17 @@ impl<'a> Neighbourhood<'a> {
         };
         self.record.add(&Neighbour { name, object });
         opened
+    }
+
+    /// Counts a source array that is opened.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Corrupt`] when there are more than any sound file needs.
+    pub(crate) fn count_source(&self) -> Result<()> {
+        if self.n_sources.fetch_add(1, Ordering::Relaxed) < MAX_SOURCES {
+            return Ok(());
+        }
+        Err(Error::corrupt(format!("virtual datasets of more than {MAX_SOURCES} sources")))
     }
 
     /// The files that were asked for, each once, in the order of asking.

@@ -35,13 +35,16 @@ impl Opened {
     }
 
     /// Opens an array that names other files as its own file does.
-    pub(crate) fn open(file: Arc<File>, array: Array, around: &Neighbourhood<'_>) -> Result<Self> {
+    pub(crate) fn open(file: Arc<File>, mut array: Array, around: &Neighbourhood<'_>) -> Result<Self> {
         let around = around.part();
         let external = open_external(&array, &around)?;
         let mappings = match &array.layout {
             Layout::Virtual { mappings } => Some(Mappings::open(&file, &array, *mappings, &around)?),
             _ => None,
         };
+        if let Some(mappings) = &mappings {
+            array.reshape(&mappings.shape)?;
+        }
         let neighbours = around.found();
         Ok(Self { file, array, external, neighbours, chunks: OnceLock::new(), mappings })
     }

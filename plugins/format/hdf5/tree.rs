@@ -16,6 +16,7 @@ use crate::header::{ObjectHeader, kind};
 use crate::links::{Link, Members, Target, is_group, members};
 use crate::messages::Layout;
 use crate::neighbours::Neighbourhood;
+use crate::opened::Opened;
 use crate::storage::is_fault_of_file;
 
 /// Soft links that lead to soft links.
@@ -469,13 +470,13 @@ impl<'f, 'a> Walk<'f, 'a> {
 
     fn array(
         &mut self,
-        file: &File,
+        file: &Arc<File>,
         found: Located,
         name: &str,
         path: &str,
         header: &ObjectHeader,
     ) -> Result<Option<ArrayNode>> {
-        let array = match Array::read(file, found.identity.1, header) {
+        let array = match self.present_array(file, found.identity, header) {
             Ok(array) => array,
             Err(error) if is_fault_of_file(&error) => {
                 self.refuse(path, "unknown", Vec::new(), error.to_string())?;
@@ -492,6 +493,16 @@ impl<'f, 'a> Walk<'f, 'a> {
             attributes,
             array,
         }))
+    }
+
+    /// An array with its present shape, which may be that of its sources.
+    fn present_array(&self, file: &Arc<File>, identity: Identity, header: &ObjectHeader) -> Result<Array> {
+        let array = Array::read(file, identity.1, header)?;
+        if !array.grows_with_sources() {
+            return Ok(array);
+        }
+        let around = self.files.neighbourhood(identity.0)?;
+        Ok(Opened::open(Arc::clone(file), array, around)?.array)
     }
 
     fn refuse_below(&mut self, group: &GroupNode, reason: &str) -> Result<()> {

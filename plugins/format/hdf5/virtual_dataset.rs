@@ -3,8 +3,10 @@
 //! # Specification
 //! HDF5 File Format Specification 3.0, IV.A.2.m "virtual storage" and III.E.2 "global heap block for virtual
 //! datasets"; serialized selections as in VIII.C. Regular selections are read; lists of points and of
-//! irregular blocks, and source names with `%b`, are refused.
+//! irregular blocks are refused.
 
+mod extent;
+mod numbered;
 mod selection;
 
 use std::collections::{BTreeSet, HashMap};
@@ -26,10 +28,12 @@ use crate::neighbours::{Neighbour, Neighbourhood, changed};
 use crate::opened::Opened;
 use crate::tree::Files;
 use crate::values::n_elements;
+use extent::Extent;
+use numbered::{is_numbered, numbered};
 use selection::Selection;
 
 /// Most mappings of one array.
-const MAX_MAPPINGS: u64 = 100_000;
+const MAX_MAPPINGS: usize = 100_000;
 
 /// Virtual datasets of virtual datasets.
 const MAX_NESTING: usize = 4;
@@ -39,6 +43,8 @@ const MAX_OPEN_SOURCES: usize = 64;
 
 /// The mappings of a virtual dataset.
 pub(crate) struct Mappings {
+    /// The present shape of the array: it may grow with its sources.
+    pub(crate) shape: Vec<u64>,
     mappings: Vec<Mapping>,
     sources: Vec<SourceArray>,
     /// Open sources by number, the latest last.
@@ -68,6 +74,22 @@ struct SourceName {
     path: String,
 }
 
+impl SourceName {
+    /// The name of the source with that number.
+    fn numbered(&self, number: u64) -> Result<Self> {
+        Ok(Self { file: numbered(&self.file, number)?, path: numbered(&self.path, number)? })
+    }
+}
+
+/// What looking at the sources of an array needs.
+struct Looking<'l, 'a> {
+    file: &'l Arc<File>,
+    array: &'l Array,
+    around: &'l Neighbourhood<'a>,
+    /// Numbers of those that were looked at.
+    numbers: HashMap<SourceName, usize>,
+}
+
 impl Mappings {
     /// Reads the mappings and looks at their sources.
     pub(crate) fn open(
@@ -76,40 +98,84 @@ impl Mappings {
         at: Option<HeapId>,
         around: &Neighbourhood<'_>,
     ) -> Result<Self> {
-        let mut found = Self { mappings: Vec::new(), sources: Vec::new(), open: Mutex::default() };
+        let stored = array.shape().unwrap_or_default();
+        let (mappings, sources, open) = (Vec::new(), Vec::new(), Mutex::default());
+        let mut found = Self { shape: stored.to_vec(), mappings, sources, open };
         let Some(at) = at.filter(|at| at.collection != 0) else { return Ok(found) };
         let bytes = file.global_object(at)?;
-        let shape = array.shape().unwrap_or_default();
-        let mut numbers: HashMap<SourceName, usize> = HashMap::new();
-        for (name, mut from, to) in parse(&mut Cursor::new(&bytes, file.sizes()), shape)? {
-            let source = match numbers.get(&name) {
-                Some(number) => *number,
-                None => found.add_source(file, array, name.clone(), around)?,
-            };
-            numbers.insert(name, source);
-            if let Some(shape) = found.sources.get(source).and_then(|source| source.shape.as_deref()) {
-                from.bind(shape)?;
-                check_shapes(&from, &to, shape.len())?;
+        let mut looking = Looking { file, array, around, numbers: HashMap::new() };
+        let mut extent = Extent::new(stored.len());
+        for (name, from, mut to) in parse(&mut Cursor::new(&bytes, file.sizes()))? {
+            to.give_axes(stored);
+            if is_numbered(&name.file) || is_numbered(&name.path) {
+                let axis = to.unlimited();
+                let axis =
+                    axis.ok_or_else(|| Error::corrupt("a mapping with an end, of numbered sources"))?;
+                extent.grow(axis);
+                found.add_numbered(&mut looking, &name, &from, (&to, axis))?;
+            } else {
+                let source = found.add_source(&mut looking, name.numbered(0)?)?;
+                found.add_mapping(Mapping { source, from, to })?;
             }
-            found.mappings.push(Mapping { source, from, to });
         }
+        for Mapping { source, from, to } in &found.mappings {
+            extent.add(from, to, found.source(*source)?.shape.as_deref())?;
+        }
+        found.shape = extent.shape(stored);
+        found.bind()?;
         Ok(found)
     }
 
-    /// Looks at a source and returns its number.
-    fn add_source(
+    fn add_mapping(&mut self, mapping: Mapping) -> Result<()> {
+        if self.mappings.len() >= MAX_MAPPINGS {
+            return Err(Error::corrupt(format!("more than {MAX_MAPPINGS} mappings of a virtual dataset")));
+        }
+        self.mappings.push(mapping);
+        Ok(())
+    }
+
+    /// Adds a mapping of one block from each source, up to the first that does not exist.
+    fn add_numbered(
         &mut self,
-        file: &Arc<File>,
-        array: &Array,
-        name: SourceName,
-        around: &Neighbourhood<'_>,
-    ) -> Result<usize> {
-        let part = around.part();
-        let opened = open_source(file, &name, &part)?;
+        looking: &mut Looking<'_, '_>,
+        name: &SourceName,
+        from: &Selection,
+        (to, axis): (&Selection, usize),
+    ) -> Result<()> {
+        for number in 0.. {
+            let source = self.add_source(looking, name.numbered(number)?)?;
+            if self.source(source)?.shape.is_none() {
+                return Ok(());
+            }
+            self.add_mapping(Mapping { source, from: from.clone(), to: to.nth_block(axis, number)? })?;
+        }
+        Ok(())
+    }
+
+    /// Fits the selections to the shapes of their arrays.
+    fn bind(&mut self) -> Result<()> {
+        for Mapping { source, from, to } in &mut self.mappings {
+            to.bind(&self.shape)?;
+            if let Some(shape) = self.sources.get(*source).and_then(|source| source.shape.as_deref()) {
+                from.bind(shape)?;
+                check_shapes(from, to, shape.len())?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Looks at a source, once, and returns its number.
+    fn add_source(&mut self, looking: &mut Looking<'_, '_>, name: SourceName) -> Result<usize> {
+        if let Some(number) = looking.numbers.get(&name) {
+            return Ok(*number);
+        }
+        let part = looking.around.part();
+        let opened = open_source(looking.file, &name, &part)?;
         if let Some(opened) = &opened {
-            check_type(opened, array)?;
+            check_type(opened, looking.array)?;
         }
         let number = self.sources.len();
+        looking.numbers.insert(name.clone(), number);
         let shape = opened.as_ref().map(|opened| opened.array.shape().unwrap_or_default().to_vec());
         self.sources.push(SourceArray { name, shape, found: part.found() });
         if let Some(opened) = opened {
@@ -159,7 +225,9 @@ impl Mappings {
 
     /// What is odd about the sources.
     pub(crate) fn note(&self) -> Option<String> {
-        let missing = self.sources.iter().filter(|source| source.shape.is_none());
+        let used: BTreeSet<usize> = self.mappings.iter().map(|mapping| mapping.source).collect();
+        let used = used.into_iter().filter_map(|number| self.sources.get(number));
+        let missing = used.filter(|source| source.shape.is_none());
         let mut files = missing.map(|source| source.name.file.as_str());
         let first = files.next()?;
         let others = match files.count() {
@@ -244,25 +312,21 @@ fn fill_inside(
 /// A mapping as it is stored: source, what of it, and where to.
 type Parsed = (SourceName, Selection, Selection);
 
-fn parse(cursor: &mut Cursor<'_>, shape: &[u64]) -> Result<Vec<Parsed>> {
+fn parse(cursor: &mut Cursor<'_>) -> Result<Vec<Parsed>> {
     let version = cursor.u8()?;
     if version != 0 {
         return Err(Error::unsupported(format!("virtual dataset mappings of version {version}")));
     }
     let n = cursor.length()?;
-    if n > MAX_MAPPINGS {
+    if n > MAX_MAPPINGS as u64 {
         return Err(Error::corrupt(format!("{n} mappings of a virtual dataset")));
     }
     let mut mappings = Vec::new();
     for _ in 0..n {
         let file = text(cursor.until_nul()?).0;
         let path = text(cursor.until_nul()?).0;
-        if file.contains('%') || path.contains('%') {
-            return Err(Error::unsupported(format!("a virtual dataset whose sources are numbered: {file}")));
-        }
         let from = Selection::parse(cursor)?;
-        let mut to = Selection::parse(cursor)?;
-        to.bind(shape)?;
+        let to = Selection::parse(cursor)?;
         mappings.push((SourceName { file, path }, from, to));
     }
     Ok(mappings)
@@ -273,6 +337,7 @@ fn open_source(file: &Arc<File>, name: &SourceName, around: &Neighbourhood<'_>) 
     if file.nesting >= MAX_NESTING {
         return Err(Error::unsupported("virtual datasets nested too deep"));
     }
+    around.count_source()?;
     let (object, around) = if name.file == "." {
         (Some(Arc::clone(file.bytes.object())), around.clone())
     } else {

@@ -15,7 +15,8 @@ use hdf5_sys::h5p::{
     H5Pset_fapl_core, H5Pset_file_image,
 };
 use hdf5_sys::h5s::{
-    H5S_seloper_t, H5Sclose, H5Screate_simple, H5Sget_simple_extent_ndims, H5Sselect_hyperslab,
+    H5S_seloper_t, H5Sclose, H5Screate_simple, H5Sget_simple_extent_dims, H5Sget_simple_extent_ndims,
+    H5Sselect_hyperslab,
 };
 use hdf5_sys::h5t::{H5Tclose, H5Tget_size, H5Tis_variable_str};
 use thermocline_codec::{ChunkSpec, decode, fill_chunk, region::copy_box};
@@ -258,7 +259,7 @@ impl Reader {
             return Ok(());
         }
         self.last = None;
-        let array = self.describe(path).map_err(|error| unable(error.to_string()))?;
+        let mut array = self.describe(path).map_err(|error| unable(error.to_string()))?;
         let name = CString::new(path).map_err(|_| unable("a name with a NUL"))?;
         let (id, datatype) = exclusively(|| {
             // SAFETY: all identifiers are valid, all texts end with a NUL.
@@ -272,6 +273,10 @@ impl Reader {
                 Ok((id, datatype))
             }
         })?;
+        if array.grows_with_sources() {
+            let shape = present_shape(&id, array.shape().map_or(0, <[u64]>::len))?;
+            array.reshape(&shape).map_err(|error| unable(error.to_string()))?;
+        }
         self.last = Some(Dataset { path: path.to_owned(), id, datatype, array });
         Ok(())
     }
@@ -287,6 +292,22 @@ impl Reader {
         let header = ObjectHeader::read(file, found.identity.1)?;
         Array::read(file, found.identity.1, &header)
     }
+}
+
+/// The shape of an array as the library finds it now.
+fn present_shape(dataset: &Id, rank: usize) -> Result<Vec<u64>, ReferenceError> {
+    exclusively(|| {
+        let mut shape: Vec<hsize_t> = vec![0; rank];
+        // SAFETY: under the lock; the identifiers are valid, and the list has the rank that the library tells.
+        unsafe {
+            let space = Id::new(H5Dget_space(dataset.id), close_space, "libhdf5 cannot read the shape")?;
+            if usize::try_from(H5Sget_simple_extent_ndims(space.id)) != Ok(rank) {
+                return Err(ReferenceError::Refused("libhdf5 finds another number of axes".to_owned()));
+            }
+            H5Sget_simple_extent_dims(space.id, shape.as_mut_ptr(), ptr::null_mut());
+        }
+        Ok(shape)
+    })
 }
 
 impl Dataset {

@@ -44,8 +44,25 @@ impl Axis {
         self.start + (position / self.block) * self.stride + position % self.block
     }
 
+    /// Where the first `n` selected indices end.
+    pub(super) fn end(&self, n: u64) -> Result<u64> {
+        let Some(last) = n.checked_sub(1) else { return Ok(0) };
+        let end = (last / self.block).checked_mul(self.stride).and_then(|blocks| {
+            self.start.checked_add(blocks)?.checked_add(last % self.block)?.checked_add(1)
+        });
+        end.ok_or_else(|| Error::corrupt("a selection beyond 2^64"))
+    }
+
+    /// The block of that number alone.
+    fn nth_block(&self, number: u64) -> Result<Self> {
+        let start = number.checked_mul(self.stride).and_then(|blocks| self.start.checked_add(blocks));
+        let start = start.filter(|start| start.checked_add(self.block).is_some());
+        let start = start.ok_or_else(|| Error::corrupt("a selection beyond 2^64"))?;
+        Ok(Self { start, stride: self.block, block: self.block, len: self.block, is_unlimited: false })
+    }
+
     /// The number of selected indices below `index`.
-    fn n_below(&self, index: u64) -> u64 {
+    pub(super) fn n_below(&self, index: u64) -> u64 {
         let Some(behind) = index.checked_sub(self.start) else { return 0 };
         let whole = (behind / self.stride).saturating_mul(self.block);
         whole.saturating_add((behind % self.stride).min(self.block)).min(self.len)
@@ -143,19 +160,36 @@ impl Selection {
         Ok(Self { axes: Some(axes), is_empty: false })
     }
 
+    /// Gives a selection of all elements, or of none, the axes of its array.
+    pub(super) fn give_axes(&mut self, shape: &[u64]) {
+        let all = |length: &u64| Axis {
+            start: 0,
+            stride: (*length).max(1),
+            block: (*length).max(1),
+            len: if self.is_empty { 0 } else { *length },
+            is_unlimited: false,
+        };
+        self.axes.get_or_insert_with(|| shape.iter().map(all).collect());
+    }
+
+    /// The axis on which the selection has no end, if there is one.
+    pub(super) fn unlimited(&self) -> Option<usize> {
+        self.axes().iter().position(|axis| axis.is_unlimited)
+    }
+
+    /// The selection with only the block of that number along an axis.
+    pub(super) fn nth_block(&self, axis: usize, number: u64) -> Result<Self> {
+        let mut selection = self.clone();
+        if let Some(axis) = selection.axes.as_mut().and_then(|axes| axes.get_mut(axis)) {
+            *axis = axis.nth_block(number)?;
+        }
+        Ok(selection)
+    }
+
     /// Fits the selection to the shape of its array.
     pub(super) fn bind(&mut self, shape: &[u64]) -> Result<()> {
-        let Some(axes) = &mut self.axes else {
-            let all = |length: &u64| Axis {
-                start: 0,
-                stride: (*length).max(1),
-                block: (*length).max(1),
-                len: if self.is_empty { 0 } else { *length },
-                is_unlimited: false,
-            };
-            self.axes = Some(shape.iter().map(all).collect());
-            return Ok(());
-        };
+        self.give_axes(shape);
+        let Some(axes) = &mut self.axes else { return Ok(()) };
         if axes.len() != shape.len() {
             return Err(Error::corrupt("a selection of another rank than its array"));
         }

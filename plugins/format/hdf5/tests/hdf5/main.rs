@@ -6,6 +6,7 @@
 mod damaged;
 mod memory;
 mod neighbours;
+mod virtual_datasets;
 
 use std::sync::Arc;
 

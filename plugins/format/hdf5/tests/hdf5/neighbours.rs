@@ -23,10 +23,10 @@ static RUNTIME: LazyLock<Runtime> = LazyLock::new(|| Runtime::new().unwrap());
 const LEN: usize = 4;
 
 /// A folder with a file `main.h5`.
-struct Folder(TempDir);
+pub(crate) struct Folder(TempDir);
 
 impl Folder {
-    fn new(write: impl FnOnce(&File) -> WriteResult<()>) -> Self {
+    pub(crate) fn new(write: impl FnOnce(&File) -> WriteResult<()>) -> Self {
         let folder = Self(TempDir::new().unwrap());
         folder.write("main.h5", write);
         folder
@@ -48,11 +48,11 @@ impl Folder {
         folder
     }
 
-    fn path(&self, name: &str) -> PathBuf {
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.0.path().join(name)
     }
 
-    fn write(&self, name: &str, write: impl FnOnce(&File) -> WriteResult<()>) {
+    pub(crate) fn write(&self, name: &str, write: impl FnOnce(&File) -> WriteResult<()>) {
         std::fs::create_dir_all(self.path(name).parent().unwrap()).unwrap();
         let file = File::create(self.path(name)).unwrap();
         write(&file).unwrap();
@@ -69,16 +69,16 @@ impl Folder {
         LocalFile::open(&self.path("main.h5"), RUNTIME.handle()).unwrap()
     }
 
-    fn index(&self) -> Indexed {
+    pub(crate) fn index(&self) -> Indexed {
         self.open().with_source(|source| Hdf5Format::default().index(source)).unwrap()
     }
 
     /// All of `v`, as it was indexed, read through a format that may have it open.
-    fn read(&self, format: &Hdf5Format, indexed: &Indexed) -> Result<Vec<i32>> {
+    pub(crate) fn read(&self, format: &Hdf5Format, indexed: &Indexed) -> Result<Vec<i32>> {
         self.open().with_source(|source| read(format, source, variable(indexed, "v")))
     }
 
-    fn conforms(&self) {
+    pub(crate) fn conforms(&self) {
         conformance::format(&Hdf5Format::default(), &self.path("main.h5"), RUNTIME.handle()).unwrap();
     }
 }
@@ -109,7 +109,7 @@ fn rewrite(path: &Path, bytes: &[u8]) {
 }
 
 #[track_caller]
-fn assert_changed<T: std::fmt::Debug>(outcome: Result<T>) {
+pub(crate) fn assert_changed<T: std::fmt::Debug>(outcome: Result<T>) {
     let error = outcome.unwrap_err();
     assert!(matches!(error.kind(), ErrorKind::Changed { .. }), "{error}");
 }

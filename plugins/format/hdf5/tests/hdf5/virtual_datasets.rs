@@ -1,0 +1,135 @@
+//! Virtual datasets whose shape or values are not what their header says: they grow with their sources,
+//! their sources are numbered.
+
+use std::ffi::CStr;
+
+use hdf5::{File, Result as WriteResult};
+use hdf5_sys::h5d::{H5Dclose, H5Dcreate2};
+use hdf5_sys::h5i::hid_t;
+use hdf5_sys::h5p::{H5P_CLS_DATASET_CREATE, H5P_DEFAULT, H5Pcreate, H5Pset_fill_value, H5Pset_virtual};
+use hdf5_sys::h5s::{H5S_UNLIMITED, H5S_seloper_t, H5Screate_simple, H5Sselect_hyperslab};
+use hdf5_sys::h5t::H5T_NATIVE_INT32;
+use thermocline_format_hdf5::Hdf5Format;
+
+use crate::neighbours::{Folder, assert_changed};
+use crate::variable;
+
+/// Writes a source with numbers along an axis that can grow.
+fn write_growing(folder: &Folder, name: &str, values: &[i32]) {
+    folder.write(name, |file| {
+        let d = file.new_dataset::<i32>().shape(values.len()..).chunk(2).create("d")?;
+        d.write(values)
+    });
+}
+
+/// The shape of `v` as the library has it, after all its values were compared.
+#[track_caller]
+fn compared_shape(folder: &Folder) -> Vec<usize> {
+    folder.conforms();
+    let shape = File::open(folder.path("main.h5")).unwrap().dataset("v").unwrap().shape();
+    let indexed = folder.index();
+    assert!(indexed.dataset.refusals.is_empty(), "{:?}", indexed.dataset.refusals);
+    let ours: Vec<usize> = variable(&indexed, "v").shape.iter().map(|length| *length as usize).collect();
+    assert_eq!(ours, shape);
+    shape
+}
+
+/// What is selected along the axes of an array: start, stride, number of blocks, length of a block.
+type Selected<'s> = &'s [(u64, u64, u64, u64)];
+
+/// A selection in an array whose first axis can grow.
+fn space(shape: &[u64], selected: Selected<'_>) -> hid_t {
+    let mut max_shape = shape.to_vec();
+    max_shape[0] = H5S_UNLIMITED;
+    let part = |pick: fn(&(u64, u64, u64, u64)) -> u64| selected.iter().map(pick).collect::<Vec<u64>>();
+    let (start, stride) = (part(|axis| axis.0), part(|axis| axis.1));
+    let (count, block) = (part(|axis| axis.2), part(|axis| axis.3));
+    // SAFETY: the caller holds the lock; all lists are as long as the array has axes, and outlive the calls.
+    unsafe {
+        let space = H5Screate_simple(shape.len() as i32, shape.as_ptr(), max_shape.as_ptr());
+        let set = H5S_seloper_t::H5S_SELECT_SET;
+        let (start, stride, count, block) = (start.as_ptr(), stride.as_ptr(), count.as_ptr(), block.as_ptr());
+        assert!(H5Sselect_hyperslab(space, set, start, stride, count, block) >= 0);
+        space
+    }
+}
+
+/// Creates `v` of these mappings: source file, its shape and selection, selection in `v`. The crate that
+/// writes the other files has no selections without end.
+fn create_virtual(
+    file: &File,
+    stored: &[u64],
+    mappings: &[(&CStr, &[u64], Selected<'_>, Selected<'_>)],
+) -> WriteResult<()> {
+    hdf5::sync::sync(|| {
+        // SAFETY: the lock is held, identifiers are used before they are closed, texts end with NUL and
+        // outlive the calls, the fill value has the type that it is said to have.
+        unsafe {
+            let list = H5Pcreate(*H5P_CLS_DATASET_CREATE);
+            let fill = -1_i32;
+            assert!(H5Pset_fill_value(list, *H5T_NATIVE_INT32, (&raw const fill).cast()) >= 0);
+            for (name, shape, from, to) in mappings {
+                let (from, to) = (space(shape, from), space(stored, to));
+                assert!(H5Pset_virtual(list, to, name.as_ptr(), c"d".as_ptr(), from) >= 0);
+            }
+            let whole: Vec<_> = stored.iter().map(|length| (0, 1, *length, 1)).collect();
+            let (space, default) = (space(stored, &whole), H5P_DEFAULT);
+            let type_id = *H5T_NATIVE_INT32;
+            let v = H5Dcreate2(file.id(), c"v".as_ptr(), type_id, space, default, list, default);
+            assert!(v >= 0 && H5Dclose(v) >= 0);
+        }
+    });
+    Ok(())
+}
+
+/// All of `s.h5`, however long, mapped to every third element from the second on, and the first element of
+/// `t.h5` to the first.
+fn growing(file: &File) -> WriteResult<()> {
+    let endless: Selected<'_> = &[(0, 1, H5S_UNLIMITED, 1)];
+    let one: Selected<'_> = &[(0, 1, 1, 1)];
+    let every_third: Selected<'_> = &[(1, 3, H5S_UNLIMITED, 1)];
+    create_virtual(file, &[4], &[(c"s.h5", &[2], endless, every_third), (c"t.h5", &[5], one, one)])
+}
+
+#[test]
+fn an_array_is_as_long_as_its_sources_are_now() {
+    let folder = Folder::new(growing);
+    write_growing(&folder, "t.h5", &[50]);
+    assert_eq!(compared_shape(&folder), [1]);
+    for (values, len) in [(&[1, 2][..], 5), (&[1, 2, 3, 4, 5], 14), (&[1], 2), (&[], 1)] {
+        write_growing(&folder, "s.h5", values);
+        assert_eq!(compared_shape(&folder), [len]);
+    }
+}
+
+#[test]
+fn a_source_that_grows_is_noticed() {
+    let folder = Folder::new(growing);
+    write_growing(&folder, "s.h5", &[1, 2]);
+    let (format, indexed) = (Hdf5Format::default(), folder.index());
+    assert_eq!(folder.read(&format, &indexed).unwrap(), [-1, 1, -1, -1, 2]);
+    write_growing(&folder, "s.h5", &[1, 2, 3]);
+    assert_changed(folder.read(&format, &indexed));
+}
+
+/// Blocks of two rows, each from a file of its own.
+fn of_numbered(file: &File) -> WriteResult<()> {
+    let from: Selected<'_> = &[(0, 1, 2, 1), (0, 1, 3, 1)];
+    let to: Selected<'_> = &[(0, 2, H5S_UNLIMITED, 2), (0, 1, 3, 1)];
+    create_virtual(file, &[2, 3], &[(c"n-%b.h5", &[2, 3], from, to)])
+}
+
+#[test]
+fn numbered_sources_are_read_up_to_the_first_that_does_not_exist() {
+    let folder = Folder::new(of_numbered);
+    for number in 0..4_i32 {
+        assert_eq!(compared_shape(&folder), [2 * number as usize, 3]);
+        folder.write(&format!("n-{number}.h5"), |file| {
+            let rows = ndarray::Array2::from_elem((2, 3), number);
+            file.new_dataset_builder().with_data(&rows).create("d").map(|_| ())
+        });
+    }
+    assert!(folder.index().dataset.notes.is_empty());
+    std::fs::remove_file(folder.path("n-1.h5")).unwrap();
+    assert_eq!(compared_shape(&folder), [2, 3]);
+}
