@@ -69,6 +69,19 @@ async fn a_body_that_breaks_off_or_comes_whole_is_an_error() {
     }
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn an_object_that_is_replaced_while_it_is_sent_is_not_put_together() {
+    for naming in [Naming::StrongTag, Naming::WeakTag, Naming::TimeOnly] {
+        let (web, server) = with_file(Habits { naming, ..Habits::default() }).await;
+        assert_eq!(get_in_time(&server, "/datasets/a/zarr/v0/c/0/0").await.status, 200);
+        web.put_while_it_is_sent("a.nc", netcdf(8, N_VALUES), 2);
+        let answer = server.get("/datasets/a/zarr/v0/c/1/0").await.unwrap();
+        assert!(answer.status.is_server_error(), "{naming:?}: {:?}", only_value(&answer.body, N_VALUES));
+        let answer = get_in_time(&server, "/datasets/a/zarr/v0/c/1/0").await;
+        assert_eq!(only_value(&answer.body, N_VALUES), Ok(8), "{naming:?}: {}", answer.status);
+    }
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn chunks_of_an_object_that_is_replaced_are_of_one_version() {
     for naming in [Naming::StrongTag, Naming::WeakTag, Naming::TimeOnly] {

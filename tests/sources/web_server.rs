@@ -66,6 +66,8 @@ struct Stored {
 struct Shared {
     objects: Mutex<BTreeMap<String, Stored>>,
     habits: Mutex<Habits>,
+    /// What takes an object's place in the middle of its next answer.
+    next: Mutex<Option<(String, Stored)>>,
 }
 
 /// A running server. Its objects change at once, never by halves.
@@ -76,7 +78,11 @@ pub(crate) struct WebServer {
 
 impl WebServer {
     pub(crate) async fn start(habits: Habits) -> Self {
-        let shared = Arc::new(Shared { objects: Mutex::default(), habits: Mutex::new(habits) });
+        let shared = Arc::new(Shared {
+            objects: Mutex::default(),
+            habits: Mutex::new(habits),
+            next: Mutex::default(),
+        });
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = format!("http://{}", listener.local_addr().unwrap());
         let router = axum::Router::new().fallback(answer).with_state(Arc::clone(&shared));
@@ -90,16 +96,24 @@ impl WebServer {
 
     /// Stores an object that was changed an hour ago; `version` makes its tag and its time.
     pub(crate) fn put(&self, path: &str, bytes: Vec<u8>, version: i32) {
-        let hour_ago = SystemTime::now() - Duration::from_secs(3600);
-        let modified = hour_ago + Duration::from_secs(version.unsigned_abs().into());
-        let stored = Stored { bytes: bytes.into(), tag: format!("\"{version}\""), modified };
-        self.shared.objects.lock().insert(path.to_owned(), stored);
+        self.shared.objects.lock().insert(path.to_owned(), stored(bytes, version));
+    }
+
+    /// Stores an object in the middle of the next answer with the old one, whose body breaks off.
+    pub(crate) fn put_while_it_is_sent(&self, path: &str, bytes: Vec<u8>, version: i32) {
+        *self.shared.next.lock() = Some((path.to_owned(), stored(bytes, version)));
     }
 
     /// Address of a path, percent-encoded by the caller.
     pub(crate) fn url(&self, path: &str) -> String {
         format!("{}/{path}", self.address)
     }
+}
+
+fn stored(bytes: Vec<u8>, version: i32) -> Stored {
+    let hour_ago = SystemTime::now() - Duration::from_secs(3600);
+    let modified = hour_ago + Duration::from_secs(version.unsigned_abs().into());
+    Stored { bytes: bytes.into(), tag: format!("\"{version}\""), modified }
 }
 
 async fn answer(State(shared): State<Arc<Shared>>, request: Request) -> Response {
@@ -111,6 +125,13 @@ async fn answer(State(shared): State<Arc<Shared>>, request: Request) -> Response
         return listing(&shared, habits, path.trim_end_matches('/'), depth == "1");
     }
     let stored = shared.objects.lock().get(&path).cloned();
+    let mut habits = habits;
+    if request.method() == Method::GET
+        && let Some((path, next)) = shared.next.lock().take()
+    {
+        habits.is_breaking_off = true;
+        shared.objects.lock().insert(path, next);
+    }
     match stored {
         Some(stored) => object(request.method(), request.headers(), habits, &stored),
         None => folder_or_nothing(&shared, &path),
