@@ -5,6 +5,7 @@
 //! datasets"; serialized selections as in VIII.C. Regular selections are read; lists of points and of
 //! irregular blocks are refused.
 
+mod convert;
 mod extent;
 mod numbered;
 mod selection;
@@ -16,7 +17,7 @@ use parking_lot::Mutex;
 use thermocline_codec::{fill_chunk, region::copy_box};
 use thermocline_core::format::Region;
 use thermocline_core::{Error, Result};
-use thermocline_model::ArrayBytes;
+use thermocline_model::{ArrayBytes, Codec};
 
 use crate::array::Array;
 use crate::cursor::{Cursor, text};
@@ -28,6 +29,7 @@ use crate::neighbours::{Neighbour, Neighbourhood, changed};
 use crate::opened::Opened;
 use crate::tree::Files;
 use crate::values::n_elements;
+use convert::Conversion;
 use extent::Extent;
 use numbered::{is_numbered, numbered};
 use selection::Selection;
@@ -369,7 +371,7 @@ fn check_shapes(from: &Selection, to: &Selection, source_rank: usize) -> Result<
     Err(Error::unsupported("a virtual dataset whose parts have another shape than their sources"))
 }
 
-/// Fails where values would have to be converted, which only the library does.
+/// Fails where values would have to be converted in a way that only the library does.
 fn check_type(source: &Opened, array: &Array) -> Result<()> {
     let mut wanted = leaves(&array.datatype, Dialect::Hdf5).into_iter().filter_map(|leaf| leaf.values.ok());
     wanted.try_for_each(|values| source_values(source, &values).map(|_| ()))
@@ -405,7 +407,7 @@ impl Mapping {
         if picked.iter().any(std::ops::Range::is_empty) {
             return Ok(());
         }
-        let source_values = source_values(source, values)?;
+        let (source_values, conversion) = source_values(source, values)?;
         let bounds = self.from.bounds(&picked);
         let mut source_region = bounds.clone();
         for length in &values.inner_shape {
@@ -414,6 +416,10 @@ impl Mapping {
         }
         n_elements(&source_region.shape, values.dtype.len_bytes().unwrap_or(24), read.limit)?;
         let read = source.read(&source_values, None, &source_region, read.around)?;
+        let read = match (conversion, read) {
+            (Some(conversion), ArrayBytes::Fixed(bytes)) => ArrayBytes::Fixed(conversion.convert(&bytes)?),
+            (_, read) => read,
+        };
         self.scatter(values, &read, &bounds, &picked, &wanted, region, answer)
     }
 
@@ -488,20 +494,26 @@ fn copy_element(from: &ArrayBytes, at: usize, to: &mut ArrayBytes, target: usize
     Ok(())
 }
 
-/// How the source's elements become values of the virtual dataset: only where no conversion is needed.
-fn source_values(source: &Opened, wanted: &Values) -> Result<Values> {
-    let found = leaves(&source.array.datatype, Dialect::Hdf5)
+/// How the source's elements become values of the virtual dataset: as they are, or by converting numbers.
+fn source_values(source: &Opened, wanted: &Values) -> Result<(Values, Option<Conversion>)> {
+    let found: Vec<Values> = leaves(&source.array.datatype, Dialect::Hdf5)
         .into_iter()
         .filter_map(|leaf| leaf.values.ok())
-        .find(|values| {
-            values.dtype == wanted.dtype
-                && values.inner_shape == wanted.inner_shape
-                && values.codecs == wanted.codecs
-        });
-    found.ok_or_else(|| {
-        Error::unsupported(format!(
-            "a virtual dataset of another type than its source, {}",
-            source.array.datatype.words()
-        ))
-    })
+        .filter(|values| values.inner_shape == wanted.inner_shape && !values.may_be_inexact)
+        .collect();
+    let same = found.iter().find(|values| values.dtype == wanted.dtype && values.codecs == wanted.codecs);
+    if let Some(same) = same {
+        return Ok((same.clone(), None));
+    }
+    if let [values] = found.as_slice()
+        && wanted.codecs.is_empty()
+        && !values.codecs.iter().any(|codec| matches!(codec, Codec::Member { .. }))
+        && let Some(conversion) = Conversion::new(&values.dtype, &wanted.dtype)
+    {
+        return Ok((values.clone(), Some(conversion)));
+    }
+    Err(Error::unsupported(format!(
+        "a virtual dataset of another type than its source, {}",
+        source.array.datatype.words()
+    )))
 }

@@ -3,7 +3,7 @@
 
 use std::ffi::CStr;
 
-use hdf5::{File, Result as WriteResult};
+use hdf5::{File, H5Type, Result as WriteResult};
 use hdf5_sys::h5d::{H5Dclose, H5Dcreate2};
 use hdf5_sys::h5i::hid_t;
 use hdf5_sys::h5p::{H5P_CLS_DATASET_CREATE, H5P_DEFAULT, H5Pcreate, H5Pset_fill_value, H5Pset_virtual};
@@ -132,4 +132,44 @@ fn numbered_sources_are_read_up_to_the_first_that_does_not_exist() {
     assert!(folder.index().dataset.notes.is_empty());
     std::fs::remove_file(folder.path("n-1.h5")).unwrap();
     assert_eq!(compared_shape(&folder), [2, 3]);
+}
+
+/// A virtual dataset `v` of type `To` whose source has type `From`.
+fn converted<From: H5Type, To: H5Type>(values: &[From]) -> Folder {
+    let n = values.len();
+    let folder = Folder::new(|file| {
+        let builder = file.new_dataset::<To>().shape(n + 1);
+        let builder = builder.with_dcpl(|list| list.virtual_map("s.h5", "d", n, .., n + 1, 0..n));
+        builder.create("v").map(|_| ())
+    });
+    folder.write("s.h5", |file| file.new_dataset_builder().with_data(values).create("d").map(|_| ()));
+    folder
+}
+
+#[test]
+fn numbers_are_converted_as_the_library_does() {
+    let integers = [i64::MIN, -40_000, -1, 0, 1, 200, 70_000, 16_777_217, i64::MAX];
+    let floats = [0.1, -1.5, 1e300, -1e300, 3.402_823_47e38, 3.402_823_5e38, 1e-45, f64::NAN, f64::INFINITY];
+    for folder in [
+        converted::<i64, i8>(&integers),
+        converted::<i64, u8>(&integers),
+        converted::<i64, i32>(&integers),
+        converted::<i64, u64>(&integers),
+        converted::<u64, i64>(&[0, u64::MAX]),
+        converted::<i8, i32>(&[-128, 127]),
+        converted::<i64, f32>(&integers),
+        converted::<i64, f64>(&integers),
+        converted::<u64, f32>(&[u64::MAX, (1 << 63) + (1 << 39) + 1]),
+        converted::<f32, f64>(&[0.1_f32, -1.5, f32::MIN_POSITIVE, f32::NAN]),
+        converted::<f64, f32>(&floats),
+    ] {
+        let shape = compared_shape(&folder);
+        assert_eq!(shape.len(), 1);
+    }
+}
+
+#[test]
+fn floating_point_numbers_that_would_become_integers_are_refused() {
+    let refusals = converted::<f64, i32>(&[1.5]).index().dataset.refusals;
+    assert!(refusals[0].reason.contains("another type than its source"), "{refusals:?}");
 }
