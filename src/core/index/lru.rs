@@ -35,11 +35,16 @@ impl<K: Hash + Eq + Clone, V: Clone> Lru<K, V> {
         Self { budget_bytes, state: Mutex::new(state) }
     }
 
-    /// The value of a key, which is then the one used last.
+    /// The value of a key, which is then among those used last.
     pub(crate) fn get(&self, key: &K) -> Option<V> {
         let mut guard = self.state.lock();
         let state = &mut *guard;
+        let n_entries = state.entries.len() as u64;
         let entry = state.entries.get_mut(key)?;
+        // What is among the newer half is far from being forgotten.
+        if (state.n_uses - entry.last_use) * 2 < n_entries {
+            return Some(entry.value.clone());
+        }
         state.n_uses += 1;
         state.by_use.remove(&entry.last_use);
         entry.last_use = state.n_uses;
