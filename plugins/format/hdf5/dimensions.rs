@@ -10,8 +10,9 @@ use thermocline_core::Result;
 use thermocline_model::{Dimension, Note};
 
 use crate::attributes::Machinery;
+use crate::files::{Files, Identity};
 use crate::mapping::Dialect;
-use crate::tree::{ArrayNode, Files, GroupNode, Identity};
+use crate::tree::{ArrayNode, GroupNode};
 
 /// How netCDF-4 marks a dimension that no variable has the name of.
 const HIDDEN: &str = "This is a netCDF dimension but not a netCDF variable";

@@ -6,7 +6,8 @@
 use std::collections::HashMap;
 
 use crate::dimensions::Hints;
-use crate::tree::{GroupNode, join};
+use crate::files::join;
+use crate::tree::GroupNode;
 
 /// The arrays that hold the structural metadata, in order: `StructMetadata.0`, `.1`, …
 pub(crate) fn metadata_paths(root: &GroupNode) -> Vec<String> {

@@ -14,6 +14,7 @@ use thermocline_model::{
 use crate::attributes::{ShownAttributes, number_list, number_type, shown};
 use crate::dimensions::{self, Axes, Dimensions, Hints};
 use crate::eos5;
+use crate::files::{Files, Identity};
 use crate::fill::{default_fill, stored_fill};
 use crate::filters::Pipeline;
 use crate::layout::{Placed, Placing};
@@ -22,7 +23,7 @@ use crate::neighbours::{Neighbour, Neighbourhood, fingerprint};
 use crate::opened::{Opened, read_leaf};
 use crate::source_path::SourcePath;
 use crate::storage::is_fault_of_file;
-use crate::tree::{ArrayNode, Files, GroupNode, Identity, Walk};
+use crate::tree::{ArrayNode, GroupNode, Walk};
 
 /// Indexes a file.
 pub(crate) fn index(source: &Source<'_>) -> Result<Indexed> {

@@ -32,6 +32,7 @@ mod datatype;
 mod dimensions;
 mod eos5;
 mod file;
+mod files;
 mod fill;
 mod filters;
 mod global_heap;
@@ -59,11 +60,11 @@ use thermocline_core::format::{Format, Indexed, ReferenceError, ReferenceReader,
 use thermocline_core::{Error, Result};
 use thermocline_model::{ArrayBytes, Object, Variable};
 
+use crate::files::Files;
 use crate::mapping::{Dialect, leaves};
 use crate::neighbours::{Neighbourhood, changed, fingerprint};
 use crate::opened::Opened;
 use crate::source_path::SourcePath;
-use crate::tree::Files;
 
 /// Arrays that stay open between calls.
 const MAX_OPEN: usize = 8;

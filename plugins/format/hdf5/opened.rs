@@ -8,10 +8,11 @@ use thermocline_model::ArrayBytes;
 
 use crate::array::Array;
 use crate::file::File;
+use crate::files::Files;
 use crate::mapping::Values;
 use crate::messages::Layout;
 use crate::neighbours::{Neighbour, Neighbourhood};
-use crate::tree::{ArrayNode, Files};
+use crate::tree::ArrayNode;
 use crate::values::{Reading, StoredChunks};
 use crate::virtual_dataset::Mappings;
 

@@ -26,11 +26,11 @@ use thermocline_model::{ArrayBytes, DataType, Variable};
 
 use crate::array::Array;
 use crate::cursor::text;
+use crate::files::Files;
 use crate::header::ObjectHeader;
 use crate::mapping::{Dialect, Values, leaves};
 use crate::neighbours::Neighbourhood;
 use crate::source_path::SourcePath;
-use crate::tree::Files;
 use crate::values::n_elements;
 
 /// Largest object far away that is fetched to be opened in memory.
