@@ -72,7 +72,7 @@ fn greeting(address: &str) -> String {
         "
 Thermocline serves {n_files} files at {address} (stop with Ctrl-C).
 
-Paste into Python (without xarray: python3 -m venv env && env/bin/pip install xarray zarr aiohttp requests,
+Paste into Python (without xarray: python3 -m venv env && env/bin/pip install xarray zarr fsspec aiohttp requests,
 then env/bin/python):
 
 import xarray as xr
