@@ -6,7 +6,7 @@ use std::thread::{Builder, Scope, scope};
 use crate::Result;
 
 /// Most items in work at a time: enough to hide how long a store takes to answer.
-const MAX_THREADS: usize = 16;
+const MAX_THREADS: usize = 32;
 
 /// What `work` gives for every item, in their order.
 ///

@@ -44,7 +44,7 @@ pub(crate) fn decode_by(
     let (Some(found), Some(layout)) = (header.variables.get(position), layout.variables.get(position)) else {
         return Err(changed());
     };
-    if layout.shape != variable.shape || found.kind.data_type() != variable.dtype {
+    if layout.is_unwritten || layout.shape != variable.shape || found.kind.data_type() != variable.dtype {
         return Err(changed());
     }
     values(source.object.as_ref(), layout, variable, region, source.limits.chunk_bytes)
@@ -64,14 +64,14 @@ fn values(
         return Err(Error::internal(format!("{:?} has no records to gather", variable.name)));
     };
     let element_bytes = variable.dtype.len_bytes().unwrap_or(1);
-    let region_bytes = len_bytes(&region.shape, element_bytes)?;
-    if region_bytes as u64 > max_bytes || region.start.len() != region.shape.len() {
-        let message =
-            format!("{region_bytes} bytes of {:?} at once, {max_bytes} are the most", variable.name);
-        return Err(Error::new(ErrorKind::TooLarge, message));
-    }
     let end = first.saturating_add(*n_records).min(*length);
     let first = (*first).min(end);
+    let region_bytes = len_bytes(&region.shape, element_bytes)?;
+    let read_bytes = (end - first).saturating_mul(layout.len_bytes).max(region_bytes as u64);
+    if read_bytes > max_bytes || region.start.len() != region.shape.len() {
+        let message = format!("{read_bytes} bytes of {:?} at once, {max_bytes} are the most", variable.name);
+        return Err(Error::new(ErrorKind::TooLarge, message));
+    }
     let records = gather::records(object, layout, first..end)?;
     let mut read_shape = layout.shape.clone();
     if let Some(n_read) = read_shape.first_mut() {
