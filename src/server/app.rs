@@ -19,6 +19,7 @@ use tracing::{error, info};
 use crate::config::{AddressRuleConfig, Config, RootConfig, VerifyConfig};
 use crate::plugins::Registry;
 
+use reload::{Reach, Watch};
 use stores::{NamedStores, NamingProvider};
 use unwatched::{NEVER, Unwatched};
 
@@ -58,7 +59,8 @@ pub(crate) struct Parts {
 /// A root that cannot be reached, a path that is not there, an index that cannot be written.
 pub(crate) fn assemble(registry: &Registry, config: &Config, sources: &Sources) -> Result<Parts> {
     let catalogs = CatalogFilesProvider::new(config.catalogs.dirs.clone(), catalog_roots(config));
-    let roots = roots::declared(config, &sources.paths, &catalogs.folders())?;
+    let folders = catalogs.folders();
+    let roots = roots::declared(config, &sources.paths, &folders)?;
     let settings = ObjectSettings {
         max_open_files: config.read.max_open_files,
         max_remote_reads: config.read.max_remote_reads,
@@ -80,10 +82,11 @@ pub(crate) fn assemble(registry: &Registry, config: &Config, sources: &Sources) 
         Arc::new(DirectoryProvider::new(path.clone(), opener(), formats.clone()))
     };
     let of_paths: Vec<Arc<dyn Provider>> = sources.paths.iter().map(directory).collect();
-    let reloads = Arc::new(Reloads::new(config.clone()));
+    let reach = Reach { stores: opener(), paths: sources.paths.clone(), folders };
+    let reloads = Arc::new(Reloads::new(config.clone(), reach));
     let catalogs = NamingProvider { files: catalogs, stores: opener() };
     // Catalog files first: what they say of a dataset counts more than that a file lies in a folder.
-    let providers = [Arc::new(catalogs) as Arc<dyn Provider>, Arc::<Reloads>::clone(&reloads)];
+    let providers = [Arc::new(catalogs) as Arc<dyn Provider>, Arc::new(Watch(Arc::clone(&reloads)))];
     let providers = providers.into_iter().chain(of_paths.iter().cloned());
     let parts = CatalogParts {
         providers: providers.map(|provider| watched_or_not(config, provider)).collect(),

@@ -1,45 +1,68 @@
-//! Reading the configuration again while the server runs.
+//! Reading the configuration and secrets again while the server runs.
 //!
-//! What can change while running is taken over: the level of the log, and what the catalog files say. The
-//! other keys that differ are named in the log as needing a restart. A configuration with mistakes changes
-//! nothing, and shows on `/health` until it is mended.
+//! What can change while running is taken over: the level of the log, credentials, and what the catalog files
+//! say. The other keys that differ are named in the log as needing a restart. Files with secrets are looked at
+//! whenever the catalogs are. What has mistakes changes nothing, and shows on `/health` until it is mended.
+
+use std::os::unix::fs::MetadataExt;
+use std::path::PathBuf;
+use std::sync::Arc;
 
 use async_trait::async_trait;
 use parking_lot::Mutex;
-use thermocline_core::Result;
 use thermocline_core::catalog::{DatasetSpec, Provider};
+use thermocline_core::{Error, Result};
 use toml::Value;
 use tracing::{error, info, warn};
 
+use super::roots::{declared, secret_files};
+use super::stores::NamedStores;
 use crate::config::Config;
 use crate::logs::set_log_level;
 
-/// The key that is taken over.
-const LOG_LEVEL: &str = "server.log_level";
-
-/// The configuration in force, and what is wrong with the one that was read last.
-///
-/// It is a provider without datasets: what is wrong is told where providers tell it.
+/// The configuration in force, and what is wrong with what was read last.
 pub(crate) struct Reloads {
+    reach: Reach,
     running: Mutex<Config>,
-    problem: Mutex<Option<String>>,
+    /// Identities of the files with secrets, as they were read.
+    secrets: Mutex<Vec<Identity>>,
+    problems: Mutex<Problems>,
+}
+
+/// What the configuration lets the server reach.
+pub(super) struct Reach {
+    pub(super) stores: Arc<NamedStores>,
+    /// Paths and addresses of the command line.
+    pub(super) paths: Vec<String>,
+    /// Folders of catalog files.
+    pub(super) folders: Vec<PathBuf>,
+}
+
+/// A file, and its size, time of modification and number if it is there.
+type Identity = (PathBuf, Option<(u64, i64, i64, u64)>);
+
+#[derive(Default)]
+struct Problems {
+    config: Option<String>,
+    secrets: Option<String>,
 }
 
 impl Reloads {
-    pub(super) fn new(config: Config) -> Self {
-        Self { running: Mutex::new(config), problem: Mutex::default() }
+    pub(super) fn new(config: Config, reach: Reach) -> Self {
+        let secrets = Mutex::new(identities(&config));
+        Self { reach, running: Mutex::new(config), secrets, problems: Mutex::default() }
     }
 
-    /// Takes over what can change of a configuration that was read again; an error is its mistakes.
+    /// Takes over what can change of a configuration that was read again; an error is its mistakes. Blocking.
     pub(crate) fn take_over(&self, read: std::result::Result<Config, String>) {
         match read {
             Ok(config) => {
-                *self.problem.lock() = None;
+                self.problems.lock().config = None;
                 self.apply(config);
             }
             Err(mistakes) => {
                 error!(error = %mistakes, "configuration has mistakes, the running one stays in force");
-                *self.problem.lock() = Some(format!("configuration: {mistakes}"));
+                self.problems.lock().config = Some(format!("configuration: {mistakes}"));
             }
         }
     }
@@ -47,26 +70,77 @@ impl Reloads {
     fn apply(&self, config: Config) {
         let mut running = self.running.lock();
         let changed = changed_keys(&running, &config);
-        if changed.iter().any(|key| key == LOG_LEVEL) {
+        let is_log_level = |key: &String| key == "server.log_level";
+        let is_credentials = |key: &String| key.starts_with("credentials.");
+        if changed.iter().any(is_log_level) {
             set_log_level(&config.server.log_level);
-            info!(log_level = config.server.log_level, "configuration taken over");
+            info!(log_level = config.server.log_level, "level of the log taken over");
             running.server.log_level = config.server.log_level;
         }
-        let fixed: Vec<String> = changed.into_iter().filter(|key| key != LOG_LEVEL).collect();
+        if changed.iter().any(is_credentials) {
+            running.credentials = config.credentials;
+            self.redeclare(&running);
+        }
+        let fixed: Vec<String> =
+            changed.into_iter().filter(|key| !is_log_level(key) && !is_credentials(key)).collect();
         if !fixed.is_empty() {
             warn!(keys = fixed.join(", "), "configuration changed, these keys count after a restart");
         }
     }
+
+    /// Looks whether a file with secrets changed. Blocking.
+    fn look_at_secrets(&self) {
+        let running = self.running.lock();
+        let now = identities(&running);
+        if *self.secrets.lock() != now {
+            *self.secrets.lock() = now;
+            self.redeclare(&running);
+        }
+    }
+
+    /// Connects to the stores again, with the credentials as they are now.
+    fn redeclare(&self, config: &Config) {
+        let Reach { stores, paths, folders } = &self.reach;
+        self.problems.lock().secrets = match declared(config, paths, folders) {
+            Ok(roots) => {
+                stores.redeclare(roots);
+                info!("credentials read again");
+                None
+            }
+            Err(error) => {
+                error!(%error, "credentials cannot be read, those before stay in force");
+                Some(format!("credentials: {error}"))
+            }
+        };
+    }
 }
 
+fn identities(config: &Config) -> Vec<Identity> {
+    let identity = |path: PathBuf| {
+        let metadata = path.metadata().ok();
+        let state = metadata.map(|found| (found.len(), found.mtime(), found.mtime_nsec(), found.ino()));
+        (path, state)
+    };
+    secret_files(config).into_iter().map(identity).collect()
+}
+
+/// A provider without datasets: secrets are looked at when providers are asked, and what is wrong is told where
+/// providers tell it.
+pub(super) struct Watch(pub(super) Arc<Reloads>);
+
 #[async_trait]
-impl Provider for Reloads {
+impl Provider for Watch {
     async fn specs(&self) -> Result<Vec<DatasetSpec>> {
+        let reloads = Arc::clone(&self.0);
+        tokio::task::spawn_blocking(move || reloads.look_at_secrets())
+            .await
+            .map_err(|cause| Error::internal("files with secrets were not looked at").with_source(cause))?;
         Ok(Vec::new())
     }
 
     fn problems(&self) -> Vec<String> {
-        self.problem.lock().iter().cloned().collect()
+        let problems = self.0.problems.lock();
+        [&problems.config, &problems.secrets].into_iter().flatten().cloned().collect()
     }
 }
 
@@ -105,15 +179,5 @@ mod tests {
         now.read.max_open_files = 7;
         now.roots.insert("a".to_owned(), crate::config::RootConfig::default());
         assert_eq!(changed_keys(&before, &now), ["server.log_level", "roots.a", "read.max_open_files"]);
-    }
-
-    #[test]
-    fn mistakes_show_until_they_are_mended_and_change_nothing() {
-        let reloads = Reloads::new(Config::default());
-        reloads.take_over(Err("no such key".to_owned()));
-        assert_eq!(reloads.problems(), ["configuration: no such key"]);
-        assert_eq!(*reloads.running.lock(), Config::default());
-        reloads.take_over(Ok(Config::default()));
-        assert!(reloads.problems().is_empty());
     }
 }

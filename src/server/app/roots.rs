@@ -115,6 +115,23 @@ fn read_credentials(config: &CredentialsConfig) -> Result<Credentials> {
     })
 }
 
+/// Files that secrets of the configuration are read from.
+pub(super) fn secret_files(config: &Config) -> Vec<PathBuf> {
+    let of = |credentials: &CredentialsConfig| match credentials.kind {
+        CredentialsKind::Env => Vec::new(),
+        CredentialsKind::Static => vec![credentials.key_file.clone(), credentials.secret_file.clone()],
+        CredentialsKind::Bearer => vec![credentials.token_file.clone()],
+        CredentialsKind::Aws => vec![profiles_file()],
+    };
+    config.credentials.values().flat_map(of).flatten().collect()
+}
+
+/// The AWS tools' credentials file.
+fn profiles_file() -> Option<PathBuf> {
+    let home = std::env::var_os("HOME").map(|home| Path::new(&home).join(".aws/credentials"));
+    std::env::var_os("AWS_SHARED_CREDENTIALS_FILE").map(PathBuf::from).or(home)
+}
+
 fn read_secret(path: &Path) -> Result<String> {
     let text = std::fs::read_to_string(path).map_err(|cause| unreadable(path).with_source(cause))?;
     Ok(text.trim().to_owned())
@@ -126,8 +143,7 @@ fn unreadable(path: &Path) -> Error {
 
 /// A profile of the AWS tools' credentials file; without one named, the role of the machine may do.
 fn profile(name: Option<&str>) -> Result<Credentials> {
-    let home = std::env::var_os("HOME").map(|home| Path::new(&home).join(".aws/credentials"));
-    let file = std::env::var_os("AWS_SHARED_CREDENTIALS_FILE").map(PathBuf::from).or(home);
+    let file = profiles_file();
     let text = file.as_deref().and_then(|file| std::fs::read_to_string(file).ok()).unwrap_or_default();
     match (find_profile(&text, name.unwrap_or("default")), name) {
         (Some(credentials), _) => Ok(credentials),

@@ -22,14 +22,19 @@ use super::roots::{is_below, prefix_of};
 
 /// Objects below the roots of the configuration and the command line, and below those that catalogs name.
 pub(super) struct NamedStores {
-    declared: Arc<Objects>,
-    /// Prefixes of the declared roots that are stores.
-    declared_prefixes: Vec<String>,
+    declared: RwLock<Declared>,
     connect: Connect,
     settings: ObjectSettings,
     /// Roots that catalogs name, by their prefixes.
     roots: Mutex<BTreeMap<String, Root>>,
     named: RwLock<Arc<Objects>>,
+}
+
+/// What the configuration and the command line declare.
+struct Declared {
+    objects: Arc<Objects>,
+    /// Prefixes of the roots that are stores.
+    prefixes: Vec<String>,
 }
 
 /// Makes the root of a prefix.
@@ -38,20 +43,19 @@ type Connect = Box<dyn Fn(&str) -> Result<Root> + Send + Sync>;
 impl NamedStores {
     /// Objects below `roots`, and below those that `connect` makes of prefixes that catalogs name.
     pub(super) fn new(roots: Vec<Root>, settings: ObjectSettings, connect: Connect) -> Self {
-        let prefix = |root: &Root| match root {
-            Root::Store { prefix, .. } => Some(prefix.clone()),
-            Root::Directory(_) => None,
-        };
-        let declared_prefixes = roots.iter().filter_map(prefix).collect();
-        let objects = |roots| Objects::new(roots, settings.clone(), tokio::runtime::Handle::current());
         Self {
-            declared: objects(roots),
-            declared_prefixes,
+            declared: RwLock::new(Declared::new(roots, &settings)),
             connect,
-            named: RwLock::new(objects(Vec::new())),
+            named: RwLock::new(objects(Vec::new(), &settings)),
             settings,
             roots: Mutex::default(),
         }
+    }
+
+    /// Puts other declared roots in place of those that there are: the same ones with other credentials.
+    pub(super) fn redeclare(&self, roots: Vec<Root>) {
+        let declared = Declared::new(roots, &self.settings);
+        *self.declared.write() = declared;
     }
 
     /// Allows to read below the prefixes around `urls`. Gives what is wrong with an address, by the address.
@@ -75,22 +79,41 @@ impl NamedStores {
         }
         if roots.len() > n_before {
             let all = roots.values().cloned().collect();
-            let runtime = tokio::runtime::Handle::current();
-            *self.named.write() = Objects::new(all, self.settings.clone(), runtime);
+            *self.named.write() = objects(all, &self.settings);
         }
         refused
     }
 
     fn is_declared(&self, url: &str) -> bool {
-        self.declared_prefixes.iter().any(|prefix| is_below(url, prefix))
+        self.declared.read().holds(url)
     }
 
     fn objects_of(&self, href: &str) -> Arc<Objects> {
-        if !href.contains("://") || self.is_declared(href) {
-            return Arc::clone(&self.declared);
+        let declared = self.declared.read();
+        if !href.contains("://") || declared.holds(href) {
+            return Arc::clone(&declared.objects);
         }
         Arc::clone(&self.named.read())
     }
+}
+
+impl Declared {
+    fn new(roots: Vec<Root>, settings: &ObjectSettings) -> Self {
+        let prefix = |root: &Root| match root {
+            Root::Store { prefix, .. } => Some(prefix.clone()),
+            Root::Directory(_) => None,
+        };
+        Self { prefixes: roots.iter().filter_map(prefix).collect(), objects: objects(roots, settings) }
+    }
+
+    fn holds(&self, url: &str) -> bool {
+        self.prefixes.iter().any(|prefix| is_below(url, prefix))
+    }
+}
+
+/// Must be called within the runtime.
+fn objects(roots: Vec<Root>, settings: &ObjectSettings) -> Arc<Objects> {
+    Objects::new(roots, settings.clone(), tokio::runtime::Handle::current())
 }
 
 #[async_trait]

@@ -1,8 +1,11 @@
+use std::io::{Read, Write};
+
 use async_trait::async_trait;
 use axum::body::Body;
 use axum::http::Request;
 
 use super::*;
+use crate::config::{CredentialsConfig, CredentialsKind, RootConfig};
 
 /// A plugin whose start returns an error.
 struct Erring;
@@ -100,4 +103,67 @@ async fn single_serves_the_only_dataset_however_its_path_is_written() {
     std::fs::copy(demo().join("winds.nc"), folder.path().join("more.nc")).unwrap();
     let error = parts_of(folder.path(), &state, &registry).await.only_dataset().await.unwrap_err();
     assert!(error.to_string().contains("PATH holds 2"), "{error}");
+}
+
+/// A web server that tells the `Authorization` of each request.
+fn web_server() -> (String, std::sync::mpsc::Receiver<String>) {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    let (sender, receiver) = std::sync::mpsc::channel();
+    std::thread::spawn(move || {
+        for mut stream in listener.incoming().map_while(std::io::Result::ok) {
+            let mut request = [0; 4096];
+            let n_bytes = stream.read(&mut request).unwrap_or(0);
+            let text = String::from_utf8_lossy(&request[..n_bytes]).to_lowercase();
+            let token = text.lines().find_map(|line| line.strip_prefix("authorization: "));
+            let _ = sender.send(token.unwrap_or("none").to_owned());
+            let head = "HTTP/1.1 200 OK\r\nContent-Length: 10\r\nETag: \"e\"\r\nConnection: close\r\n\r\n";
+            let _ = stream.write_all(head.as_bytes());
+        }
+    });
+    (format!("http://{address}"), receiver)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_changed_secret_is_used_and_a_wrong_one_is_reported() {
+    // As `run` does; another test may have been first.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let (state, (host, authorizations)) = (tempfile::tempdir().unwrap(), web_server());
+    let token_file = state.path().join("token");
+    std::fs::write(&token_file, "first").unwrap();
+    let mut config = config(&state);
+    let web =
+        RootConfig { url: Some(host.clone()), credentials: Some("c".to_owned()), ..RootConfig::default() };
+    config.roots.insert("web".to_owned(), web);
+    let token = Some(token_file.clone());
+    let credentials =
+        CredentialsConfig { kind: CredentialsKind::Bearer, token_file: token, ..Default::default() };
+    config.credentials.insert("c".to_owned(), credentials);
+    let sources = Sources { paths: vec![format!("{host}/a.nc")], is_single: false };
+    let parts = assemble(&Registry::builtin(), &config, &sources).unwrap();
+
+    let last_seen = async || {
+        parts.catalog.scan().await;
+        // The dataset is refused, and looked at again: what was sent is what counts.
+        let _ = parts.catalog.refresh("a").await;
+        authorizations.try_iter().last()
+    };
+    assert_eq!(last_seen().await.as_deref(), Some("bearer first"));
+    std::fs::write(&token_file, "the second").unwrap();
+    assert_eq!(last_seen().await.as_deref(), Some("bearer the second"));
+
+    std::fs::remove_file(&token_file).unwrap();
+    parts.catalog.scan().await;
+    let problems = parts.catalog.problems().join("");
+    assert!(problems.contains("credentials: ") && problems.contains("web"), "{problems}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn mistakes_of_the_configuration_show_until_they_are_mended() {
+    let state = tempfile::tempdir().unwrap();
+    let parts = parts_of(&demo(), &state, &Registry::builtin()).await;
+    parts.reloads.take_over(Err("no such key".to_owned()));
+    assert_eq!(parts.catalog.problems(), ["configuration: no such key"]);
+    parts.reloads.take_over(Ok(config(&state)));
+    assert!(parts.catalog.problems().is_empty());
 }

@@ -8,7 +8,7 @@ use thermocline_core::ErrorKind;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
-use tracing::{info, warn};
+use tracing::{error, info, warn};
 
 use super::{Failure, Given, SourceArgs, flag};
 use crate::app::{self, Parts, Sources};
@@ -145,9 +145,12 @@ fn obey_signals(
         let (catalog, reloads, read_config) =
             (Arc::clone(&catalog), Arc::clone(&reloads), Arc::clone(&read_config));
         scans.spawn(async move {
-            let config =
-                tokio::task::spawn_blocking(move || read_config().map_err(|error| error.to_string()));
-            reloads.take_over(config.await.unwrap_or_else(|error| Err(error.to_string())));
+            let taken_over = tokio::task::spawn_blocking(move || {
+                reloads.take_over(read_config().map_err(|error| error.to_string()));
+            });
+            if let Err(error) = taken_over.await {
+                error!(%error, "configuration was not read again");
+            }
             catalog.scan().await;
         });
     }));
