@@ -43,6 +43,7 @@ pub(crate) fn index(source: &Source<'_>) -> Result<Indexed> {
         inline: Vec::new(),
         notes: Vec::new(),
         n_asked_again: 0,
+        is_listed: None,
     };
     let mut builder = DatasetBuilder::new(&metadata);
     let mut tables = Vec::new();
@@ -196,6 +197,7 @@ struct Indexer<'a> {
     notes: Vec<Note>,
     /// Chunks whose files of references are asked for again when they are read.
     n_asked_again: u64,
+    is_listed: Option<bool>,
 }
 
 impl Indexer<'_> {
@@ -271,10 +273,8 @@ impl Indexer<'_> {
     /// listed it may arrive unnoticed, so that it is asked for again whenever one of its chunks is read.
     fn absent(&mut self, name: &str, chunks: Range<u64>, table: &mut TableBuilder<'_>) -> Result<()> {
         self.note(table, format!("{name} is not there: its chunks were never written"));
-        match self.source.others.list("") {
-            Ok(_) => return Ok(()),
-            Err(error) if error.kind() == ErrorKind::Unsupported => {}
-            Err(error) => return Err(error),
+        if self.is_listed()? {
+            return Ok(());
         }
         self.n_asked_again = self.n_asked_again.saturating_add(chunks.end - chunks.start);
         if self.n_asked_again > MAX_ASKED_AGAIN {
@@ -287,6 +287,20 @@ impl Indexer<'_> {
             table.builder.push(linear, ChunkRef { part, offset: 0, len_bytes: 0 });
         }
         Ok(())
+    }
+
+    /// True if the place of the references can be listed, so that a new file is noticed. Found out once.
+    fn is_listed(&mut self) -> Result<bool> {
+        if let Some(known) = self.is_listed {
+            return Ok(known);
+        }
+        let is_listed = match self.source.others.list("") {
+            Ok(_) => true,
+            Err(error) if error.kind() == ErrorKind::Unsupported => false,
+            Err(error) => return Err(error),
+        };
+        self.is_listed = Some(is_listed);
+        Ok(is_listed)
     }
 
     fn push(&mut self, linear: u64, reference: &Reference, table: &mut TableBuilder<'_>) -> Result<()> {
