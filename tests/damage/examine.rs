@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::{Arc, mpsc};
 use std::time::Duration;
 
@@ -65,7 +65,7 @@ impl Examiner {
         receiver.recv_timeout(MAX_TIME).unwrap_or(Outcome::Hung)
     }
 
-    fn read(&self, path: &PathBuf) -> Outcome {
+    fn read(&self, path: &Path) -> Outcome {
         let file = LocalFile::open(path, &self.runtime).unwrap();
         file.with_source(|source| self.index_and_judge(source, path))
     }
