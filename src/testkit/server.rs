@@ -43,6 +43,8 @@ pub struct TestSources {
     pub formats: Vec<Arc<dyn Format>>,
     /// How often they are looked at while they are used.
     pub check_every: Duration,
+    /// How old a file must be before it is indexed.
+    pub settled_after: Duration,
 }
 
 /// An answer, read to its end.
@@ -86,8 +88,8 @@ struct Stack {
 }
 
 /// Objects below `roots`. Must be called within the runtime.
-fn objects(roots: Vec<Root>) -> Arc<Objects> {
-    Objects::new(roots, ObjectSettings::default(), tokio::runtime::Handle::current())
+fn objects(roots: Vec<Root>, settings: ObjectSettings) -> Arc<Objects> {
+    Objects::new(roots, settings, tokio::runtime::Handle::current())
 }
 
 impl TestServer {
@@ -113,7 +115,7 @@ impl TestServer {
         }
         let toys = toys.into_iter().map(|(id, toy)| (format!("{id}.toy"), toy)).collect();
         let formats: Vec<Arc<dyn Format>> = vec![Arc::new(ToyFormat(toys))];
-        let objects = objects(vec![Root::directory(&root)?]);
+        let objects = objects(vec![Root::directory(&root)?], ObjectSettings::default());
         let settings = CatalogSettings { verify: VerifyLevel::Off, ..CatalogSettings::default() };
         let stack = Stack { objects, providers: vec![Arc::new(Declared(specs))], formats, settings };
         Self::with_stack(dir, stack, plugins, config).await
@@ -128,8 +130,8 @@ impl TestServer {
         plugins: Vec<Arc<dyn ServePlugin>>,
         config: HttpConfig,
     ) -> anyhow::Result<Self> {
-        let TestSources { roots, places, formats, check_every } = sources;
-        let objects = objects(roots);
+        let TestSources { roots, places, formats, check_every, settled_after } = sources;
+        let objects = objects(roots, ObjectSettings { settled_after, ..ObjectSettings::default() });
         let provider = |place| -> Arc<dyn Provider> {
             Arc::new(DirectoryProvider::new(place, Arc::clone(&objects) as _, formats.clone()))
         };

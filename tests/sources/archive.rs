@@ -59,15 +59,29 @@ pub(crate) fn zarr(version: i32, n_values: usize, separator: &str) -> Vec<(Strin
     objects
 }
 
-/// The one value that all words of an answer have; an error if they differ or their number is wrong.
-pub(crate) fn only_value(bytes: &[u8], n_values: usize) -> Result<i32, String> {
+/// The one value that all words of an answer have.
+///
+/// # Errors
+/// What the answer is instead.
+pub(crate) fn only_value(bytes: &[u8], n_values: usize) -> Result<i32, NoValue> {
     if bytes.len() != n_values * 4 {
-        return Err(format!("{} bytes instead of {}", bytes.len(), n_values * 4));
+        return Err(NoValue::Length(bytes.len()));
     }
-    let words: Vec<i32> = bytes.as_chunks::<4>().0.iter().map(|word| i32::from_be_bytes(*word)).collect();
-    let first = words[0];
-    match words.iter().position(|word| *word != first) {
-        Some(position) => Err(format!("{first} at 0 and {} at {position}", words[position])),
-        None => Ok(first),
+    let word = |at: usize| i32::from_be_bytes(std::array::from_fn(|byte| bytes[at + byte]));
+    // All words are the same if each is the same as the next.
+    let (all_but_last, all_but_first) = (&bytes[..bytes.len() - 4], &bytes[4..]);
+    if all_but_last == all_but_first {
+        return Ok(word(0));
     }
+    let other = (0..bytes.len()).step_by(4).map(word).find(|other| *other != word(0));
+    Err(NoValue::Mixed(word(0), other.unwrap_or_default()))
+}
+
+/// Why an answer has no one value.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum NoValue {
+    /// It has that many bytes.
+    Length(usize),
+    /// It mixes these.
+    Mixed(i32, i32),
 }

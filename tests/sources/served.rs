@@ -10,11 +10,22 @@ use thermocline_testkit::{Answer, TestServer, TestSources};
 
 /// Serves `places` below `roots` as Zarr, looking at them every `check_every`.
 pub(crate) async fn serve(roots: Vec<Root>, places: &[&str], check_every: Duration) -> TestServer {
+    serve_settled(roots, places, check_every, Duration::from_millis(12)).await
+}
+
+/// The same where files are indexed once they are as old as `settled_after`.
+pub(crate) async fn serve_settled(
+    roots: Vec<Root>,
+    places: &[&str],
+    check_every: Duration,
+    settled_after: Duration,
+) -> TestServer {
     let sources = TestSources {
         roots,
         places: places.iter().map(|place| (*place).to_owned()).collect(),
         formats: Registry::builtin().formats().to_vec(),
         check_every,
+        settled_after,
     };
     let plugins = vec![std::sync::Arc::new(ZarrPlugin) as _];
     TestServer::of_sources(sources, plugins, HttpConfig::default()).await.unwrap()
