@@ -31,6 +31,9 @@ const MAX_LOOKS: usize = 1000;
 /// is written to all the time must not be scanned all the time.
 const NOTICE_PAUSE: u32 = 4;
 
+/// Longest pause after a provider failed: waiting for a store that is down costs little.
+const MAX_PAUSE_OF_FAILING: Duration = Duration::from_secs(30);
+
 /// Change notices that come within this time of one another cause one scan.
 const SETTLE: Duration = Duration::from_millis(100);
 
@@ -164,9 +167,11 @@ impl Catalog {
         let settings = &self.shared.settings;
         let Some(hint) = self.shared.hints.get(provider) else { return };
         let mut took = Duration::ZERO;
+        let mut has_failed = false;
         let mut asked_ns = settings.clock.now_ns();
         loop {
-            let due_ns = asked_ns.saturating_add(nanoseconds(settings.scan_every.max(took * SHARE_OF_TIME)));
+            let share = if has_failed { took.min(MAX_PAUSE_OF_FAILING) } else { took * SHARE_OF_TIME };
+            let due_ns = asked_ns.saturating_add(nanoseconds(settings.scan_every.max(share)));
             let pause_ns = due_ns.saturating_sub(settings.clock.now_ns());
             let has_changed = tokio::select! {
                 () = settings.clock.sleep(Duration::from_nanos(u64::try_from(pause_ns).unwrap_or(0))) => false,
@@ -181,6 +186,7 @@ impl Catalog {
             }
             let started_ns = settings.clock.now_ns();
             let answer = self.ask(provider).await;
+            has_failed = answer.as_ref().is_some_and(|answer| answer.specs.is_err());
             self.take_over(vec![answer]).await;
             asked_ns = settings.clock.now_ns();
             took = Duration::from_nanos(u64::try_from(asked_ns.saturating_sub(started_ns)).unwrap_or(0));

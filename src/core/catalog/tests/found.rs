@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use thermocline_model::{Object, ObjectIdentity};
@@ -9,7 +10,7 @@ use thermocline_model::{Object, ObjectIdentity};
 use super::super::*;
 use super::world::{FakeFormat, Gate, World};
 use crate::bytes::ObjectOpener;
-use crate::clock::ManualClock;
+use crate::clock::{Clock, ManualClock};
 use crate::format::{OpenOther, ReadAt};
 
 #[tokio::test]
@@ -287,6 +288,34 @@ impl Provider for Silent {
     async fn specs(&self) -> Result<Vec<DatasetSpec>> {
         std::future::pending().await
     }
+}
+
+/// A store that is down, which takes 20 s to notice; it counts how often it is asked.
+struct Down(ManualClock, Arc<AtomicUsize>);
+
+#[async_trait]
+impl Provider for Down {
+    async fn specs(&self) -> Result<Vec<DatasetSpec>> {
+        self.1.fetch_add(1, Ordering::SeqCst);
+        self.0.sleep(Duration::from_secs(20)).await;
+        Err(Error::internal("the store is down"))
+    }
+}
+
+#[tokio::test]
+async fn a_store_that_is_down_is_asked_again_soon() {
+    let world = World::new().await;
+    let n_asked = Arc::new(AtomicUsize::new(0));
+    let down = Down(world.clock.clone(), Arc::clone(&n_asked));
+    let world = world.beside(down).await;
+    let catalog = world.catalog.clone();
+    let starting = tokio::spawn(async move { catalog.start().await });
+    for _ in 0..150 {
+        world.seconds(1);
+        tokio::time::sleep(Duration::from_millis(2)).await;
+    }
+    assert!(n_asked.load(Ordering::SeqCst) >= 3, "asked {n_asked:?} times in 150 s");
+    starting.await.unwrap();
 }
 
 /// A bucket of objects, all of the same content.
