@@ -180,6 +180,12 @@ pub trait Format: Send + Sync {
     /// Whatever keeps it from being exactly right.
     fn decode(&self, source: &Source<'_>, variable: &Variable, region: &Region) -> Result<ArrayBytes>;
 
+    /// True if what [`Format::decode`] gives may change while the object that it decodes from does not: it is
+    /// asked for at each reading, and never kept.
+    fn decodes_anew(&self) -> bool {
+        false
+    }
+
     /// Opens the object through the format's reference library, if one is built in.
     ///
     /// # Errors

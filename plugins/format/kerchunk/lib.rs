@@ -62,6 +62,11 @@ impl Format for KerchunkFormat {
         index::decode(source, variable, region)
     }
 
+    /// Only chunks that were absent are decoded here, and they may arrive.
+    fn decodes_anew(&self) -> bool {
+        true
+    }
+
     fn reference(&self, _source: &Source<'_>) -> Result<Box<dyn ReferenceReader>, ReferenceError> {
         Err(ReferenceError::Unable("no reference library for kerchunk is built in".to_owned()))
     }

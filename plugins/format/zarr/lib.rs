@@ -66,6 +66,11 @@ impl Format for ZarrFormat {
         decode::decode(source, variable, region)
     }
 
+    /// Only chunks that were absent are decoded here, and they may arrive.
+    fn decodes_anew(&self) -> bool {
+        true
+    }
+
     fn reference(&self, _source: &Source<'_>) -> Result<Box<dyn ReferenceReader>, ReferenceError> {
         Err(ReferenceError::Unable("no reference library for Zarr is built in".to_owned()))
     }

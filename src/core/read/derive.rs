@@ -122,10 +122,23 @@ impl Reader {
             };
             made.map_err(Arc::new)
         };
+        if self.decodes_anew(manifest, variable).await? {
+            return make.await.map_err(|error| Error::new(error.kind(), error.to_string()));
+        }
         self.cache
             .try_get_with(tag.0, make)
             .await
             .map_err(|shared: Arc<Arc<Error>>| Error::new(shared.kind(), shared.to_string()))
+    }
+
+    /// True if a chunk that the format decodes may be another one at the next reading.
+    async fn decodes_anew(&self, manifest: &Arc<Manifest>, variable: &Variable) -> Result<bool> {
+        let mut formats = self.formats.iter();
+        if !formats.any(|format| format.id() == manifest.format && format.decodes_anew()) {
+            return Ok(false);
+        }
+        let table = manifest.table(variable).await?;
+        Ok(table.parts().iter().any(|part| matches!(part.place, Place::Format(_))))
     }
 
     async fn derive(
