@@ -3,6 +3,7 @@
 //! Written with postcard. A change of any type here is a new [`super::VERSION`] with a migration.
 
 use serde::{Deserialize, Serialize};
+use serde_bytes::ByteBuf;
 use thermocline_model as model;
 
 /// The stored form of a model type.
@@ -30,6 +31,16 @@ impl<M, R: Mirror<M>> Mirror<Vec<M>> for Vec<R> {
     }
     fn model(self) -> Vec<M> {
         self.into_iter().map(R::model).collect()
+    }
+}
+
+/// Bytes are written at once, in the form in which a list of numbers would be.
+impl Mirror<Vec<u8>> for ByteBuf {
+    fn record(model: &Vec<u8>) -> Self {
+        Self::from(model.clone())
+    }
+    fn model(self) -> Vec<u8> {
+        self.into_vec()
     }
 }
 
@@ -131,7 +142,7 @@ mirror!(
         Compound { size: usize, fields: Vec<Field> },
     }
 );
-mirror!(enum ArrayBytes { Fixed(bytes: Vec<u8>), Texts(texts: Vec<String>) });
+mirror!(enum ArrayBytes { Fixed(bytes: ByteBuf), Texts(texts: Vec<String>) });
 
 mirror!(
     enum NumberType {
