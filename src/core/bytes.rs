@@ -105,7 +105,7 @@ pub struct Objects {
     /// One for each root, and one for files that no root names: those that a link leads to.
     gates: Vec<Gate>,
     elsewhere: Gate,
-    files: OpenFiles,
+    files: Arc<OpenFiles>,
     remote: remote::RemoteReads,
     settings: ObjectSettings,
 }
@@ -117,7 +117,7 @@ impl Objects {
             gates: roots.iter().map(|_| Gate::new(settings.max_local_reads)).collect(),
             elsewhere: Gate::new(settings.max_local_reads),
             roots: roots.into(),
-            files: OpenFiles::new(settings.max_open_files),
+            files: Arc::new(OpenFiles::new(settings.max_open_files)),
             remote: remote::RemoteReads::new(settings.max_remote_reads, runtime),
             settings,
         })
@@ -173,10 +173,11 @@ impl Objects {
         object: &Object,
         (offset, len_bytes): (u64, usize),
     ) -> Result<Bytes> {
-        let (roots, wanted) = (Arc::clone(&self.roots), object.clone());
+        let (roots, files, wanted) = (Arc::clone(&self.roots), Arc::clone(&self.files), object.clone());
         let permit = self.gate(&object.href).enter(self.settings.local_wait, &object.href).await?;
         let read = crate::manifest::blocking(move || {
             let _permit = permit;
+            files.close_idle();
             match open.map(|file| file.read_checked(&wanted, offset, len_bytes)) {
                 Some(Err(error)) if is_stale(&error) => {}
                 Some(result) => return Ok((None, result)),

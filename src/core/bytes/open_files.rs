@@ -11,7 +11,7 @@ use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use moka::sync::Cache;
+use quick_cache::sync::Cache;
 use rustix::fs::{AtFlags, StatxFlags, statx};
 use rustix::io::ReadWriteFlags;
 use thermocline_model::{Object, ObjectIdentity};
@@ -23,6 +23,12 @@ use crate::{Error, ErrorKind, Result};
 
 /// How long an open file is taken for the file of its path without looking again.
 const PATH_CHECK: Duration = Duration::from_millis(500);
+
+/// How long a file is kept open that nobody reads.
+const MAX_IDLE: Duration = Duration::from_secs(60);
+
+/// How often idle files are looked for.
+const SWEEP: Duration = Duration::from_secs(10);
 
 /// A file that is kept open between reads.
 pub(super) struct OpenFile {
@@ -119,13 +125,18 @@ impl OpenFile {
             && object.len_bytes == self.seen_len_bytes.load(Ordering::Acquire)
     }
 
+    /// How long nobody has read the file, give or take [`PATH_CHECK`].
+    fn idle(&self) -> Duration {
+        let checked = self.path_checked_ms.load(Ordering::Acquire);
+        Duration::from_millis(self.age_ms().saturating_sub(checked))
+    }
+
     fn age_ms(&self) -> u64 {
         u64::try_from(self.opened.elapsed().as_millis()).unwrap_or(u64::MAX)
     }
 
     fn is_path_fresh(&self) -> bool {
-        let checked = self.path_checked_ms.load(Ordering::Acquire);
-        u128::from(self.age_ms().saturating_sub(checked)) < PATH_CHECK.as_millis()
+        self.idle() < PATH_CHECK
     }
 
     /// Notices that the path names another file by now.
@@ -159,13 +170,27 @@ fn lost(href: &str) -> Error {
 /// Files that are kept open, the least recently used closed first.
 pub(super) struct OpenFiles {
     files: Cache<String, Arc<OpenFile>>,
+    started: Instant,
+    /// When idle files were closed last, in milliseconds after `started`.
+    swept_ms: AtomicU64,
 }
 
 impl OpenFiles {
     pub(super) fn new(max_open_files: u64) -> Self {
-        let files =
-            Cache::builder().max_capacity(max_open_files).time_to_idle(Duration::from_secs(60)).build();
-        Self { files }
+        let files = Cache::new(usize::try_from(max_open_files).unwrap_or(usize::MAX));
+        Self { files, started: Instant::now(), swept_ms: AtomicU64::new(0) }
+    }
+
+    /// Closes files that nobody reads any more: the space of deleted ones is free only then.
+    pub(super) fn close_idle(&self) {
+        let now_ms = u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX);
+        let swept_ms = self.swept_ms.load(Ordering::Relaxed);
+        let is_due = u128::from(now_ms.saturating_sub(swept_ms)) >= SWEEP.as_millis();
+        let is_mine =
+            || self.swept_ms.compare_exchange(swept_ms, now_ms, Ordering::Relaxed, Ordering::Relaxed).is_ok();
+        if is_due && is_mine() {
+            self.files.retain(|_, file| file.idle() < MAX_IDLE);
+        }
     }
 
     /// The file of a path, if it is open.
@@ -180,6 +205,36 @@ impl OpenFiles {
 
     /// Closes the file of a path, so that it is opened anew.
     pub(super) fn forget(&self, href: &str) {
-        self.files.invalidate(href);
+        self.files.remove(href);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn idle_files_are_closed_and_others_stay() {
+        let dir = tempfile::tempdir().unwrap();
+        let files = OpenFiles::new(8);
+        let open = |name: &str, idle: Duration| {
+            let path = dir.path().join(name);
+            std::fs::write(&path, b"some bytes").unwrap();
+            let root = Root::directory(dir.path()).unwrap();
+            let mut file = OpenFile::open(&[root], path.to_str().unwrap()).unwrap();
+            file.opened = file.opened.checked_sub(idle).unwrap();
+            files.keep(name, Arc::new(file));
+        };
+        open("idle", MAX_IDLE);
+        open("busy", Duration::ZERO);
+
+        files.close_idle();
+        assert!(files.get("idle").is_some(), "looked for every now and then only");
+        let mut files = files;
+        files.started = files.started.checked_sub(SWEEP).unwrap();
+        files.close_idle();
+
+        assert!(files.get("idle").is_none());
+        assert!(files.get("busy").is_some());
     }
 }
