@@ -8,14 +8,14 @@ use thermocline_core::format::{Indexed, ReadAt, Region, Source};
 use thermocline_core::{Error, Result};
 use thermocline_model::{
     ArrayBytes, Attribute, Attributes, ChunkPart, ChunkRef, ChunkTableBuilder, Codec, DataType, Encoding,
-    Group, Note, Object, Place, Refusal, Storage, Variable, Verification,
+    Group, Note, Object, Place, Refusal, Storage, Variable, Verification, netcdf_default_fill,
 };
 
 use crate::attributes::{ShownAttributes, number_list, number_type, shown};
 use crate::dimensions::{self, Axes, Dimensions, Hints};
 use crate::eos5;
 use crate::files::{Files, Identity};
-use crate::fill::{default_fill, stored_fill};
+use crate::fill::stored_fill;
 use crate::filters::Pipeline;
 use crate::layout::{Placed, Placing};
 use crate::mapping::{Dialect, Flags, Leaf, Values, leaves};
@@ -267,7 +267,7 @@ impl Building<'_, '_> {
         let mut fills_by_format = false;
         if is_longer && variable.fill.is_none() {
             // netCDF reads records that a variable lacks as its default fill, but chunks as zeros.
-            variable.fill = default_fill(&variable.dtype);
+            variable.fill = netcdf_default_fill(&variable.dtype);
             fills_by_format = variable.fill.is_some();
         }
         if self.keep_inline(node, values, &mut variable)? {
