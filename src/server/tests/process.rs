@@ -7,6 +7,8 @@ use std::net::TcpStream;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
+use rustix::process::{Pid, Signal, kill_process};
+
 /// A running server; it is killed when it is dropped.
 struct Server {
     process: Child,
@@ -63,9 +65,8 @@ impl Server {
         panic!("{path} never answered as wanted, last: {:?}", self.get(path));
     }
 
-    fn signal(&self, signal: &str) {
-        let status = Command::new("kill").args([signal, &self.process.id().to_string()]).status();
-        assert!(status.expect("kill").success());
+    fn signal(&self, signal: Signal) {
+        kill_process(Pid::from_child(&self.process), signal).expect("a running process");
     }
 }
 
@@ -145,7 +146,7 @@ fn a_catalog_is_read_again_on_sighup() {
     server.wait_for("/datasets", |_, body| body == r#"["before"]"#);
 
     std::fs::write(&catalog, entry("after")).expect("a file");
-    server.signal("-HUP");
+    server.signal(Signal::HUP);
 
     server.wait_for("/datasets", |_, body| body == r#"["after"]"#);
 }
@@ -170,12 +171,12 @@ fn a_configuration_with_mistakes_changes_nothing_and_shows_until_it_is_mended() 
     server.wait_for("/ready", |status, _| status == 200);
 
     std::fs::write(&config, "[server]\nlitsen = 1\n").expect("a file");
-    server.signal("-HUP");
+    server.signal(Signal::HUP);
     server.wait_for("/health", |_, body| body.contains("unknown field `litsen`"));
     assert_eq!(server.get("/datasets/winds/zarr/zarr.json").0, 200);
 
     std::fs::write(&config, "[server]\nlog_level = \"warn\"\n").expect("a file");
-    server.signal("-HUP");
+    server.signal(Signal::HUP);
     server.wait_for("/health", |_, body| !body.contains("litsen"));
 }
 
@@ -232,7 +233,7 @@ fn sigterm_ends_the_server_with_success() {
     let folder = demo_files();
     let mut server = Server::start(&["serve", path_of(&folder)]);
     server.wait_for("/ready", |status, _| status == 200);
-    server.signal("-TERM");
+    server.signal(Signal::TERM);
     assert!(server.process.wait().expect("its end").success());
 }
 
