@@ -251,11 +251,15 @@ impl Reader {
             return Ok(bytes);
         }
         let is_summed = form::is_summed(variable, chunk);
-        if !is_kept {
+        // Not of inline bytes: a reference document holds many of them at once and would wait for itself.
+        if !is_kept && matches!(chunk.part.place, Place::Object(_)) {
             let work = self.reserve(u64::from(chunk.len_bytes)).await?;
             return Ok(work.hold(self.stored_bytes(manifest, objects, chunk, is_summed).await?));
         }
         let bytes = self.stored_bytes(manifest, objects, chunk, is_summed).await?;
+        if !is_kept {
+            return Ok(bytes);
+        }
         // Bytes that lie with the manifest are a part of a larger block, which would be kept with them.
         let bytes = if chunk.part.place == Place::Inline { Bytes::copy_from_slice(&bytes) } else { bytes };
         self.kept.insert(tag.0, bytes.clone());
