@@ -30,6 +30,13 @@ pub fn take(capacity: usize) -> Vec<u8> {
     kept.unwrap_or_else(|| Vec::with_capacity(capacity))
 }
 
+/// The same for a read, which fills all the room that there is: hardly more than `capacity`.
+pub fn take_close(capacity: usize) -> Vec<u8> {
+    let most = capacity.saturating_add(capacity / 8);
+    let kept = with_pool(|pool| pool.take_within(capacity, most));
+    kept.unwrap_or_else(|| Vec::with_capacity(capacity))
+}
+
 /// Keeps a buffer that is not needed any more.
 pub fn give(buffer: Vec<u8>) {
     if (MIN_KEPT_BYTES..=MAX_KEPT_BYTES).contains(&buffer.capacity()) {
@@ -66,7 +73,11 @@ fn with_pool<T>(work: impl FnOnce(&mut Pool) -> T) -> T {
 impl Pool {
     /// The buffer that came last among those that fit: its pages are the likeliest to be in the cache.
     fn take(&mut self, capacity: usize) -> Option<Vec<u8>> {
-        let fits = capacity..=capacity.saturating_mul(MAX_WASTE);
+        self.take_within(capacity, capacity.saturating_mul(MAX_WASTE))
+    }
+
+    fn take_within(&mut self, capacity: usize, most: usize) -> Option<Vec<u8>> {
+        let fits = capacity..=most;
         let place = self.buffers.iter().rposition(|buffer| fits.contains(&buffer.capacity()))?;
         let mut buffer = self.buffers.remove(place);
         self.n_bytes -= buffer.capacity();
@@ -107,6 +118,7 @@ mod tests {
         let mut pool = empty();
         pool.give(Vec::with_capacity(MAX_KEPT_BYTES));
         assert!(pool.take(MIN_KEPT_BYTES).is_none());
+        assert!(pool.take_within(MAX_KEPT_BYTES / 2, MAX_KEPT_BYTES / 2 + 1).is_none());
         assert!(pool.take(MAX_KEPT_BYTES / MAX_WASTE).is_some());
     }
 

@@ -10,7 +10,8 @@ mod stored;
 
 use std::ops::Range;
 use std::sync::Arc;
-use std::time::SystemTime;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
 use moka::future::Cache;
@@ -45,6 +46,8 @@ pub struct ChunkHead {
     pub len_bytes: Option<u64>,
     /// When the source was modified, if its store says.
     pub modified: Option<SystemTime>,
+    /// True if the next reading may give other bytes although no object changed: nobody should keep them.
+    pub is_passing: bool,
 }
 
 /// Which route a variable takes in a form (DESIGN: routes a variable can take).
@@ -112,11 +115,19 @@ pub struct Reader {
     cache: Cache<u128, Bytes>,
     /// Small stored chunks by entity tag.
     kept: quick_cache::sync::Cache<u128, Bytes, EntryWeight>,
+    /// Counts tags that were given to chunks which may have other bytes at the next reading.
+    n_passing: AtomicU64,
     /// One permit for each KiB of data in work.
     work: Arc<Semaphore>,
     /// One permit for each processor: more at once would only need more memory.
     processors: Arc<Semaphore>,
 }
+
+/// How long a request waits for its part of the work budget: clients that read slowly hold theirs.
+const WORK_WAIT: Duration = Duration::from_secs(60);
+
+/// What a client is told to wait when it did not get its part.
+const WORK_RETRY: Duration = Duration::from_secs(10);
 
 /// What an entry of a cache takes besides its bytes.
 const ENTRY_BYTES: usize = 128;
@@ -159,7 +170,17 @@ impl Reader {
         let work = Arc::new(Semaphore::new(n_permits as usize));
         let n_processors = std::thread::available_parallelism().map_or(1, usize::from);
         let processors = Arc::new(Semaphore::new(n_processors));
-        Self { bytes, opener, formats, settings, cache, kept, work, processors }
+        Self {
+            bytes,
+            opener,
+            formats,
+            settings,
+            cache,
+            kept,
+            n_passing: AtomicU64::new(seed()),
+            work,
+            processors,
+        }
     }
 
     /// The chunk at `index` of the form's grid; `Ok(None)` only for a chunk that was never written, when
@@ -185,10 +206,12 @@ impl Reader {
                 self.derived_bytes(manifest, variable, form, index, &wanted, tag).await?
             }
         };
+        let is_passing = self.is_passing(manifest, variable, &wanted).await?;
         let head = ChunkHead {
-            etag: tag.text(),
+            etag: if is_passing { etag::of_bytes(&bytes).text() } else { tag.text() },
             len_bytes: Some(bytes.len() as u64),
-            modified: wanted.modified(manifest),
+            modified: wanted.modified(manifest).filter(|_| !is_passing),
+            is_passing,
         };
         Ok(Some(Chunk { bytes, head }))
     }
@@ -266,6 +289,19 @@ impl Reader {
         Ok(bytes)
     }
 
+    /// True for a chunk that its format looks for at each reading.
+    async fn is_passing(
+        &self,
+        manifest: &Arc<Manifest>,
+        variable: &Variable,
+        wanted: &Wanted,
+    ) -> Result<bool> {
+        match wanted.found {
+            Found::Derived(_) => self.decodes_anew(manifest, variable).await,
+            Found::Stored(_) | Found::Filled => Ok(false),
+        }
+    }
+
     /// What [`Reader::chunk`] would answer, without reading or computing it.
     ///
     /// # Errors
@@ -287,7 +323,13 @@ impl Reader {
             }
             Found::Derived(_) | Found::Filled => self.cache.get(&tag.0).await.map(|kept| kept.len() as u64),
         };
-        Ok(Some(ChunkHead { etag: tag.text(), len_bytes, modified: wanted.modified(manifest) }))
+        if self.is_passing(manifest, variable, &wanted).await? {
+            // A tag that nobody has: what the bytes are is known when they are read.
+            let etag = etag::of_bytes(&self.n_passing.fetch_add(1, Ordering::Relaxed).to_le_bytes()).text();
+            return Ok(Some(ChunkHead { etag, len_bytes: None, modified: None, is_passing: true }));
+        }
+        let (etag, modified) = (tag.text(), wanted.modified(manifest));
+        Ok(Some(ChunkHead { etag, len_bytes, modified, is_passing: false }))
     }
 
     /// Where each chunk of the form's grid that exists can be read, with its position in C order, ascending.
@@ -422,7 +464,11 @@ impl Reader {
         let n_permits = len_bytes.div_ceil(PERMIT_BYTES).clamp(1, whole);
         let n_permits = u32::try_from(n_permits).unwrap_or(u32::MAX >> 3);
         let work = Arc::clone(&self.work);
-        let permit = work.acquire_many_owned(n_permits).await;
+        let permit =
+            tokio::time::timeout(WORK_WAIT, work.acquire_many_owned(n_permits)).await.map_err(|_| {
+                let kind = ErrorKind::Unavailable { retry_after: WORK_RETRY };
+                Error::new(kind, "too much data is in work or waits for slow clients")
+            })?;
         let permit =
             permit.map_err(|cause| Error::internal("the work budget is closed").with_source(cause))?;
         Ok(Work { _permit: Arc::new(permit) })
@@ -504,6 +550,12 @@ impl AsRef<[u8]> for Held {
     fn as_ref(&self) -> &[u8] {
         &self.bytes
     }
+}
+
+/// A number that differs between processes.
+fn seed() -> u64 {
+    use std::hash::{BuildHasher, Hasher, RandomState};
+    RandomState::new().build_hasher().finish()
 }
 
 /// A chunk that a client asks for and that exists.

@@ -1,5 +1,7 @@
 //! Chunks.
 
+use std::time::Duration;
+
 use axum::response::Response;
 use http::Method;
 use http::header::{IF_MATCH, IF_MODIFIED_SINCE, IF_NONE_MATCH, IF_UNMODIFIED_SINCE, RANGE};
@@ -94,7 +96,7 @@ fn representation(request: &StoreRequest, head: &ChunkHead) -> Representation {
         media_type: "application/octet-stream",
         etag: head.etag.clone(),
         modified: head.modified,
-        max_age: request.app.config.chunk_max_age,
+        max_age: if head.is_passing { Duration::ZERO } else { request.app.config.chunk_max_age },
     }
 }
 

@@ -8,8 +8,8 @@ use thermocline_codec::{fill_chunk, region};
 use thermocline_core::format::{Indexed, Region, Source};
 use thermocline_core::read::decode_chunk;
 use thermocline_core::{Error, ErrorKind, Result};
-use thermocline_model::{ArrayBytes, ChunkRef, Place, Variable};
-use thermocline_zarr::parse::{ArrayMetadata, array_v2, array_v3};
+use thermocline_model::{ArrayBytes, ChunkRef, Encoding, Place, Variable};
+use thermocline_zarr::parse::{ArrayMetadata, Elements, array_v2, array_v3};
 
 use crate::chunks::{ObjectNumbers, StoredObject, member_name};
 use crate::index::stored_table;
@@ -33,6 +33,9 @@ pub(crate) fn decode(source: &Source<'_>, variable: &Variable, region: &Region) 
     if array.chunk_shape != variable.storage.chunk_shape || array.chunk_shape != region.shape {
         return Err(changed());
     }
+    if !is_stored_as(&array, variable) {
+        return Err(changed());
+    }
     let index: Vec<u64> = divided(&region.start, &array.chunk_shape);
     let grid = array.grid().ok_or_else(changed)?;
     let linear = grid.linear(&index).ok_or_else(changed)?;
@@ -48,6 +51,15 @@ pub(crate) fn decode(source: &Source<'_>, variable: &Variable, region: &Region) 
             Ok(fill_chunk(&variable.dtype, variable.fill.as_ref(), n_elements))
         }
     }
+}
+
+/// True unless elements are of another type, or encoded otherwise, than when the array was indexed.
+fn is_stored_as(array: &ArrayMetadata, variable: &Variable) -> bool {
+    let Elements::Plain { dtype, fill } = &array.elements else { return true };
+    let is_encoded_so = |encoding: &Encoding| encoding.dtype == *dtype && encoding.codecs == array.codecs;
+    *dtype == variable.dtype
+        && *fill == variable.fill
+        && variable.storage.encodings.first().is_some_and(is_encoded_so)
 }
 
 fn divided(start: &[u64], shape: &[u64]) -> Vec<u64> {

@@ -45,7 +45,7 @@ pub(super) fn open_file(path: &Path) -> std::io::Result<File> {
 /// Exactly `len_bytes` bytes at `offset`, without zeroing the buffer first.
 pub(super) fn read_exact(file: &File, offset: u64, len_bytes: usize) -> std::io::Result<Bytes> {
     let is_lent = len_bytes > MAX_IMMEDIATE_BYTES;
-    let mut buffer = if is_lent { spare::take(len_bytes) } else { Vec::with_capacity(len_bytes) };
+    let mut buffer = if is_lent { spare::take_close(len_bytes) } else { Vec::with_capacity(len_bytes) };
     while buffer.len() < len_bytes {
         let n_before = buffer.len();
         match rustix::io::pread(file, spare_capacity(&mut buffer), offset + n_before as u64) {

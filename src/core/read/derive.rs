@@ -132,7 +132,7 @@ impl Reader {
     }
 
     /// True if a chunk that the format decodes may be another one at the next reading.
-    async fn decodes_anew(&self, manifest: &Arc<Manifest>, variable: &Variable) -> Result<bool> {
+    pub(super) async fn decodes_anew(&self, manifest: &Arc<Manifest>, variable: &Variable) -> Result<bool> {
         let mut formats = self.formats.iter();
         if !formats.any(|format| format.id() == manifest.format && format.decodes_anew()) {
             return Ok(false);

@@ -55,6 +55,13 @@ pub(super) fn stored(objects: &[Object], chunk: &ChunkRef, revision: &Revision) 
     hash.tag()
 }
 
+/// Tag of bytes themselves.
+pub(super) fn of_bytes(bytes: &[u8]) -> Tag {
+    let mut hash = Wide::new(4);
+    hash.write(bytes);
+    hash.tag()
+}
+
 /// Tag of the stored chunks that a derived chunk is made of; `None` stands for one never written.
 pub(super) fn of_chunks(objects: &[Object], chunks: impl Iterator<Item = Option<ChunkRef>>) -> Tag {
     let mut hash = Wide::new(2);

@@ -304,3 +304,12 @@ async fn a_large_chunk_counts_as_work_until_it_was_sent() {
     drop(sent);
     assert_eq!(reader.work.available_permits(), free);
 }
+
+#[tokio::test(start_paused = true)]
+async fn who_waits_too_long_for_the_work_budget_is_told_to_come_again() {
+    let (reader, manifest, variable, form) = large();
+    let n_permits = reader.work.available_permits() as u32;
+    let _taken = reader.work.acquire_many(n_permits).await.unwrap();
+    let error = reader.chunk(&manifest, &variable, &form, &[0]).await.unwrap_err();
+    assert!(matches!(error.kind(), ErrorKind::Unavailable { .. }), "{error}");
+}
