@@ -13,6 +13,18 @@ use crate::bytes::ObjectOpener;
 use crate::clock::{Clock, ManualClock};
 use crate::format::{OpenOther, ReadAt};
 
+/// Lets time go by until the background work has indexed something.
+async fn until_indexed(world: &World) {
+    tokio::time::timeout(Duration::from_secs(30), async {
+        while world.catalog.counts().n_indexed == 0 {
+            world.seconds(1);
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+    })
+    .await
+    .unwrap();
+}
+
 #[tokio::test]
 async fn every_file_below_a_folder_is_a_dataset_named_by_its_path() {
     let world = World::new().await;
@@ -101,14 +113,7 @@ async fn the_background_finds_and_indexes_a_new_file() {
     let world = World::new().await;
     world.catalog.start().await;
     world.write("a.nc", "FAKE");
-    tokio::time::timeout(Duration::from_secs(30), async {
-        while world.catalog.counts().n_indexed == 0 {
-            world.seconds(1);
-            tokio::time::sleep(Duration::from_millis(1)).await;
-        }
-    })
-    .await
-    .unwrap();
+    until_indexed(&world).await;
     assert_eq!(world.n_indexed(), 1);
     world.catalog.shut_down().await;
 }
@@ -224,14 +229,7 @@ async fn a_source_that_never_answers_keeps_nothing_else_from_being_found() {
     let catalog = world.catalog.clone();
     let starting = tokio::spawn(async move { catalog.start().await });
     world.write("a.nc", "FAKE");
-    tokio::time::timeout(Duration::from_secs(30), async {
-        while world.catalog.counts().n_indexed == 0 {
-            world.seconds(1);
-            tokio::time::sleep(Duration::from_millis(1)).await;
-        }
-    })
-    .await
-    .unwrap();
+    until_indexed(&world).await;
     assert_eq!(world.ids(), ["a"]);
     assert!(!world.catalog.is_loaded());
     starting.abort();
