@@ -6,6 +6,7 @@
 pub mod bytes;
 pub mod catalog;
 pub mod clock;
+pub mod cold;
 pub mod coordinates;
 pub mod error;
 pub mod format;
@@ -15,6 +16,8 @@ pub mod names;
 pub mod parallel;
 pub mod read;
 pub mod reference;
+pub mod staging;
+pub mod state;
 pub mod verify;
 
 pub use error::{Error, ErrorKind, Result};

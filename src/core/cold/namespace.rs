@@ -1,0 +1,192 @@
+//! From what users write to objects: declared roots, and the paths by which users know them.
+
+use std::sync::Arc;
+
+use percent_encoding::percent_decode_str;
+
+use super::{ColdObject, ObjectId};
+use crate::{Error, Result};
+
+/// How users name a place below a root.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PathRule {
+    /// What users write: an absolute path where they have mounted the place, or a URL.
+    pub from: String,
+    /// The place, as this server names it.
+    pub to: String,
+}
+
+/// A declared root.
+#[derive(Debug, Clone)]
+pub struct NamespaceRoot {
+    /// Its name in the configuration.
+    pub name: Arc<str>,
+    /// Its absolute path or URL, without a slash at the end.
+    pub base: String,
+    /// How users name what lies below it.
+    pub map: Vec<PathRule>,
+    /// Name of the cold store that it lies on; `None` for a root whose objects are always online.
+    pub store: Option<Arc<str>>,
+}
+
+/// All declared roots: finds the object that a spelling means.
+#[derive(Debug, Clone, Default)]
+pub struct Namespace {
+    roots: Vec<NamespaceRoot>,
+}
+
+impl Namespace {
+    /// The namespace of `roots`. Of several roots that hold a path, the longest counts.
+    pub fn new(mut roots: Vec<NamespaceRoot>) -> Self {
+        roots.sort_by_key(|root| std::cmp::Reverse(root.base.len()));
+        Self { roots }
+    }
+
+    /// The roots, longest first.
+    pub fn roots(&self) -> &[NamespaceRoot] {
+        &self.roots
+    }
+
+    /// A root by its name.
+    pub fn root(&self, name: &str) -> Option<&NamespaceRoot> {
+        self.roots.iter().find(|root| &*root.name == name)
+    }
+
+    /// The object that a spelling means: an absolute path or URL below a root, as this server or as users
+    /// write it, or an id `root:path`. Whether it exists is not asked.
+    ///
+    /// # Errors
+    /// [`crate::ErrorKind::InvalidInput`] for what is relative, malformed, or below no declared root.
+    pub fn resolve(&self, spelling: &str) -> Result<ObjectId> {
+        let clean = clean(spelling)?;
+        for root in &self.roots {
+            if let Some(rest) = below(&clean, &root.base) {
+                return ObjectId::new(Arc::clone(&root.name), rest);
+            }
+        }
+        for root in &self.roots {
+            for rule in &root.map {
+                let Some(rest) = below(&clean, rule.from.trim_end_matches('/')) else { continue };
+                let inner = below(&rule.to, &root.base).unwrap_or_default();
+                return ObjectId::new(Arc::clone(&root.name), &format!("{inner}/{rest}"));
+            }
+        }
+        if let Some((name, path)) = clean.split_once(':').filter(|(name, _)| !name.contains('/'))
+            && let Some(root) = self.root(name)
+            && !path.starts_with("//")
+        {
+            return ObjectId::new(Arc::clone(&root.name), path);
+        }
+        let what = if clean.starts_with('/') || clean.contains("://") {
+            "lies outside the declared roots"
+        } else {
+            "is neither an absolute path nor a URL"
+        };
+        Err(Error::invalid_input(format!("{spelling:?} {what}")))
+    }
+
+    /// The same for a spelling that may be percent-encoded: as it stands, then decoded.
+    ///
+    /// # Errors
+    /// Those of [`Namespace::resolve`] for the spelling as it stands.
+    pub fn resolve_encoded(&self, spelling: &str) -> Result<Vec<ObjectId>> {
+        let plain = self.resolve(spelling);
+        let decoded = percent_decode_str(spelling).decode_utf8().ok().filter(|text| text != spelling);
+        let decoded = decoded.and_then(|text| self.resolve(&text).ok());
+        match (plain, decoded) {
+            (Ok(plain), decoded) => Ok(std::iter::once(plain).chain(decoded).collect()),
+            (Err(_), Some(decoded)) => Ok(vec![decoded]),
+            (Err(error), None) => Err(error),
+        }
+    }
+
+    /// The absolute path or URL of an object; `None` if its root is not declared.
+    pub fn href(&self, id: &ObjectId) -> Option<String> {
+        self.root(id.root()).map(|root| format!("{}/{}", root.base, id.path()))
+    }
+
+    /// The object with its address; `None` if its root is not declared.
+    pub fn object(&self, id: &ObjectId) -> Option<ColdObject> {
+        Some(ColdObject { id: id.clone(), href: self.href(id)?.into() })
+    }
+
+    /// Name of the cold store that an object lies on.
+    pub fn store_of(&self, id: &ObjectId) -> Option<&Arc<str>> {
+        self.root(id.root())?.store.as_ref()
+    }
+}
+
+/// Duplicate slashes and `.` parts dropped; `..` refused: what it means depends on links.
+fn clean(spelling: &str) -> Result<String> {
+    if spelling.contains(['\0', '\n', '\r']) {
+        return Err(Error::invalid_input(format!("{spelling:?} contains a character that no path has")));
+    }
+    let (scheme, path) = match spelling.split_once("://") {
+        Some((scheme, path)) if !scheme.contains('/') => (format!("{scheme}://"), path),
+        _ => (if spelling.starts_with('/') { "/".to_owned() } else { String::new() }, spelling),
+    };
+    let parts: Vec<&str> = path.split('/').filter(|part| !matches!(*part, "" | ".")).collect();
+    if parts.contains(&"..") {
+        return Err(Error::invalid_input(format!("{spelling:?} contains \"..\"")));
+    }
+    Ok(format!("{scheme}{}", parts.join("/")))
+}
+
+/// What follows `base` in an address at or below it.
+fn below<'a>(address: &'a str, base: &str) -> Option<&'a str> {
+    let rest = address.strip_prefix(base)?;
+    if rest.is_empty() {
+        return Some(rest);
+    }
+    rest.strip_prefix('/')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn namespace() -> Namespace {
+        let root = |name: &str, base: &str, map| NamespaceRoot {
+            name: name.into(),
+            base: base.to_owned(),
+            map,
+            store: None,
+        };
+        let rule = PathRule { from: "/eodc/products/".into(), to: "/archive/deep/products".into() };
+        Namespace::new(vec![
+            root("archive", "/archive", Vec::new()),
+            root("deep", "/archive/deep", vec![rule]),
+            root("bucket", "s3://bucket/prefix", Vec::new()),
+        ])
+    }
+
+    #[test]
+    fn one_object_has_one_name_however_it_is_spelt() {
+        for (spelling, name) in [
+            ("/archive/a/b.nc", "archive:a/b.nc"),
+            ("//archive//./a/b.nc", "archive:a/b.nc"),
+            ("archive:a/b.nc", "archive:a/b.nc"),
+            ("/archive/deep/c.nc", "deep:c.nc"),
+            ("/eodc/products/x/y", "deep:products/x/y"),
+            ("s3://bucket/prefix//k", "bucket:k"),
+        ] {
+            assert_eq!(namespace().resolve(spelling).unwrap().to_string(), name, "{spelling}");
+        }
+    }
+
+    #[test]
+    fn what_lies_below_no_root_names_no_object() {
+        for spelling in
+            ["", "/", "/archive", "relative.nc", "/etc/passwd", "/archive/../etc/passwd", "/archives/a", "/archive/\0"]
+        {
+            assert!(namespace().resolve(spelling).is_err(), "{spelling:?}");
+        }
+    }
+
+    #[test]
+    fn a_percent_encoded_spelling_means_both_names() {
+        let names = namespace().resolve_encoded("/archive/a%20b").unwrap();
+        let names: Vec<String> = names.iter().map(ToString::to_string).collect();
+        assert_eq!(names, ["archive:a%20b", "archive:a b"]);
+    }
+}
