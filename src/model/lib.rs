@@ -4,6 +4,7 @@
 //! plugins turn them into wire documents of their own.
 
 mod attribute;
+pub mod cf;
 mod chunk;
 mod codec;
 mod dataset;
