@@ -141,7 +141,8 @@ fn prepare(connection: &mut Connection, migrations: &[&str]) -> Result<()> {
     connection.pragma_update(None, "foreign_keys", "ON")?;
     connection.pragma_update(None, "temp_store", "MEMORY")?;
     let transaction = connection.transaction()?;
-    let done: usize = transaction.query_row("PRAGMA user_version", [], |row| row.get(0))?;
+    let done: u32 = transaction.query_row("PRAGMA user_version", [], |row| row.get(0))?;
+    let done = done as usize;
     if done > migrations.len() {
         return Err(Error::corrupt(format!(
             "the database was written by a newer version of this program: it has tables of version {done}, \
@@ -152,7 +153,7 @@ fn prepare(connection: &mut Connection, migrations: &[&str]) -> Result<()> {
     for script in migrations.iter().skip(done) {
         transaction.execute_batch(script)?;
     }
-    transaction.pragma_update(None, "user_version", migrations.len())?;
+    transaction.pragma_update(None, "user_version", migrations.len() as u32)?;
     transaction.commit()?;
     Ok(())
 }
