@@ -9,6 +9,7 @@
 
 mod api;
 pub mod cache;
+pub mod schedule;
 pub mod tape;
 
 use std::sync::Arc;
