@@ -6,9 +6,11 @@
 //! `config schema` and the messages are made from it.
 
 mod catalogs;
+mod cold;
 mod credentials;
 mod example;
 mod index;
+mod jobs;
 mod layers;
 mod limits;
 mod load;
@@ -19,14 +21,18 @@ mod roots;
 mod schema;
 mod server;
 mod show;
+mod staging;
 mod state;
+mod tokens;
 mod units;
 mod unsupported;
 
 pub use catalogs::CatalogsConfig;
+pub use cold::ColdConfig;
 pub use credentials::{CredentialsConfig, CredentialsKind};
 pub use example::example;
 pub use index::{IndexConfig, VerifyConfig};
+pub use jobs::JobsConfig;
 pub use layers::Flag;
 pub(crate) use layers::parse_value;
 pub use limits::LimitsConfig;
@@ -38,7 +44,9 @@ pub use roots::{AddressRuleConfig, RootConfig};
 pub use schema::json_schema;
 pub use server::{CorsConfig, LogFormat, ServerConfig};
 pub use show::{Annotation, show};
+pub use staging::{OwnerConfig, RecallOnRead, StagingConfig};
 pub use state::StateConfig;
+pub use tokens::{Scope, TokenConfig};
 pub use units::{Network, Size, Span};
 
 use std::collections::BTreeMap;
@@ -67,6 +75,14 @@ pub struct Config {
     pub index: IndexConfig,
     /// How the archive is read.
     pub read: ReadConfig,
+    /// Cold stores, by name: where objects of some roots lie that have to be brought online before they can be read.
+    pub cold: BTreeMap<String, ColdConfig>,
+    /// How cold objects are brought online, who may ask for it, and how long readers wait.
+    pub staging: StagingConfig,
+    /// Tokens by which clients are known, by name.
+    pub tokens: BTreeMap<String, TokenConfig>,
+    /// Long work: how much of it at once, and how long its results are kept.
+    pub jobs: JobsConfig,
     /// Bounds for what a file may claim: a damaged or hostile file is refused, never believed.
     pub limits: LimitsConfig,
     /// The plugins, each by its id; `enabled = false` leaves one out.

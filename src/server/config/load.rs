@@ -8,7 +8,7 @@ use toml::Value;
 
 use super::layers::{Flag, KeyPath, Layers};
 use super::mistake::{Mistake, Mistakes, Origin};
-use super::{Config, unsupported};
+use super::{Config, cold, unsupported};
 
 /// What a configuration depends on besides its file, so that tests can make it up.
 #[derive(Debug, Clone, Default)]
@@ -206,6 +206,12 @@ impl Config {
         for (name, root) in &mut self.roots {
             root.complete(name, &known, check);
         }
+        cold::complete(&self.cold, &self.roots, check);
+        self.staging.complete(check);
+        for (name, token) in &mut self.tokens {
+            token.complete(name, check);
+        }
+        self.jobs.complete(check);
         self.plugins.complete(check);
     }
 }

@@ -21,6 +21,17 @@ pub struct StateConfig {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(example = "/var/lib/thermocline/index")]
     pub index_dir: Option<PathBuf>,
+    /// Folder for objects that were copied out of cold stores, by default `cache` below `dir`. It has to lie on a disk
+    /// that is large and local.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(example = "/scratch/thermocline")]
+    pub cache_dir: Option<PathBuf>,
+    /// Most bytes of objects in that folder, as a size.
+    pub cache_size: Size,
+    /// Part of cache_size at which no more recalls are begun until something was evicted.
+    pub cache_high: f64,
+    /// Part of cache_size down to which objects that nobody pins or reads are evicted, least recently read first.
+    pub cache_low: f64,
     /// Most memory for chunks that were decoded and encoded again, as a size. Clients read neighbours soon after.
     pub memory: Size,
     /// Most memory for chunk tables, as a size: 12 to 24 bytes a chunk. Tables not used lately are read again.
@@ -29,7 +40,16 @@ pub struct StateConfig {
 
 impl Default for StateConfig {
     fn default() -> Self {
-        Self { dir: None, index_dir: None, memory: Size::mebibytes(256), tables_memory: Size::mebibytes(256) }
+        Self {
+            dir: None,
+            index_dir: None,
+            cache_dir: None,
+            cache_size: Size(100 << 30),
+            cache_high: 0.9,
+            cache_low: 0.8,
+            memory: Size::mebibytes(256),
+            tables_memory: Size::mebibytes(256),
+        }
     }
 }
 
@@ -37,6 +57,11 @@ impl StateConfig {
     /// The folder of the index.
     pub fn index_dir(&self) -> &Path {
         self.index_dir.as_deref().unwrap_or(Path::new("/"))
+    }
+
+    /// The folder of objects that were copied out of cold stores.
+    pub fn cache_dir(&self) -> &Path {
+        self.cache_dir.as_deref().unwrap_or(Path::new("/"))
     }
 
     /// The folder for everything that the server writes.
@@ -59,6 +84,13 @@ impl StateConfig {
                 "neither $XDG_STATE_HOME nor $HOME is set: name a folder (--state DIR)",
             );
         }
-        (self.dir, self.index_dir) = (dir, index_dir);
+        let cache_dir = match &self.cache_dir {
+            Some(dir) => Some(check.absolute(&["state", "cache_dir"], dir)),
+            None => dir.as_ref().map(|dir| dir.join("cache")),
+        };
+        if !(0.0 < self.cache_low && self.cache_low < self.cache_high && self.cache_high <= 1.0) {
+            check.mistake(&["state", "cache_high"], "0 < cache_low < cache_high <= 1 does not hold");
+        }
+        (self.dir, self.index_dir, self.cache_dir) = (dir, index_dir, cache_dir);
     }
 }

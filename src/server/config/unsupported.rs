@@ -7,24 +7,18 @@ use super::mistake::Mistake;
 
 /// Sections and keys; `*` stands for any name.
 const UNSUPPORTED: &[&str] = &[
-    "cold",
-    "staging",
     "access",
-    "tokens",
-    "jobs",
+    "jobs.executors",
+    "jobs.definitions",
+    "tokens.*.groups",
     "server.tls",
     "state.database",
-    "state.cache_dir",
-    "state.cache_size",
-    "state.cache_high",
-    "state.cache_low",
     "roots.*.follow_symlinks",
     "limits.per_client",
     "plugins.plot",
     "plugins.groupby",
     "plugins.stac",
     "plugins.intake",
-    "plugins.staging",
 ];
 
 /// Takes every such key out of `layers` and reports it.

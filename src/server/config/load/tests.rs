@@ -52,13 +52,13 @@ fn every_mistake_is_reported_with_its_place() {
     let (_dir, path) = written(concat!(
         "[server]\nlisten = \"nowhere\"\nmax_connections = 0\nlitsen = 1\n",
         "[roots.a]\nurl = \"s3://bucket\"\ncredentials = \"none\"\n[roots.b]\n",
-        "[staging]\nhold = \"20s\"\n",
+        "[access.a]\nread = [\"anyone\"]\n",
     ));
     let variables = [("THERMOCLINE__STATE__MEMORY", "lots")];
     let found = messages(load(&surroundings(&variables), Some(&path), &[], &[]));
     let file = path.display();
     let begins = [
-        format!("{file}:9: staging: is not supported by this version"),
+        format!("{file}:9: access: is not supported by this version"),
         format!("{file}:2: server.listen: invalid socket address syntax"),
         format!("{file}:3: server.max_connections: invalid value: integer `0`"),
         format!("{file}:4: server.litsen: unknown field `litsen`, expected one of"),

@@ -1,0 +1,146 @@
+//! Section `[staging]`.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::load::Check;
+use super::units::{Network, Size, Span};
+
+const DAY: u64 = 24 * 3600;
+
+/// How cold objects are brought online, who may ask for it, and how long readers wait.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct StagingConfig {
+    /// How long the reader of a cold chunk is kept waiting, as a duration, before it is told to come back. Clients
+    /// that are known to wait longer or less (aiohttp 280s, object_store 25s) get their own time.
+    pub hold: Span,
+    /// Longest time that a client may ask to be kept waiting (`Prefer: wait=N`, `?wait=N`), as a duration.
+    pub max_hold: Span,
+    /// Most readers that are kept waiting at once; further ones are told at once to come back. Each takes less
+    /// than 20 KiB.
+    pub max_held: usize,
+    /// Who may cause a recall by reading: "anyone", "owners" (a token, or a network of `networks`) or "never".
+    pub recall_on_read: RecallOnRead,
+    /// Most objects that are brought online ahead of a reader after a cold one, of the same variable; 0 for none.
+    /// Never for anonymous readers.
+    pub prefetch: usize,
+    /// Whether anyone may use the staging calls (`/requests`, `/upload`, `/datasets/{id}/stage`) without a token.
+    pub anonymous: bool,
+    /// Networks whose clients may use the staging calls without a token, as Chiller's users do.
+    pub networks: Vec<Network>,
+    /// Folder, shared with users, for the lists of staged files that Chiller's `/jobs/{id}` names; by default
+    /// `staged` below state.dir.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(example = "/eodc/private/staged")]
+    pub staged_files_dir: Option<PathBuf>,
+    /// Most objects of one request.
+    pub max_objects: usize,
+    /// Most bytes of the body of a staging call, as a size. A path takes about 100 bytes.
+    pub max_body: Size,
+    /// How long objects stay online for a request that does not say, as a duration.
+    pub lifetime: Span,
+    /// Longest time that a request may keep objects online, as a duration.
+    pub max_lifetime: Span,
+    /// How long a finished request can be asked about, as a duration.
+    pub keep_requests: Span,
+    /// Most recalls of one owner under way at once: one of many must not have every drive.
+    pub max_active_per_owner: usize,
+    /// Most attempts to recall an object before it has failed.
+    pub max_attempts: u32,
+    /// How long a recall may go without progress, as a duration, before it is tried again.
+    pub stalled_after: Span,
+    /// How long a recall may take in all, as a duration. Libraries were seen to queue for a day.
+    pub recall_timeout: Span,
+    /// How long an object stays online at least, as a duration: it must be there when those who waited read it.
+    pub min_residency: Span,
+    /// Shares of owners that are not the usual 1, by their name (`token:NAME`, `network:CIDR`, `anonymous`).
+    pub owners: BTreeMap<String, OwnerConfig>,
+}
+
+/// Who may cause a recall by reading.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum RecallOnRead {
+    /// Every reader.
+    Anyone,
+    /// Readers with a token, or of a network that may stage.
+    Owners,
+    /// Nobody: cold data are staged first.
+    Never,
+}
+
+/// What one owner gets.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct OwnerConfig {
+    /// Its share of the drives beside others' 1, while both wait.
+    pub share: f64,
+}
+
+impl Default for StagingConfig {
+    fn default() -> Self {
+        Self {
+            hold: Span::seconds(20),
+            max_hold: Span::seconds(280),
+            max_held: 20_000,
+            recall_on_read: RecallOnRead::Anyone,
+            prefetch: 0,
+            anonymous: false,
+            networks: Vec::new(),
+            staged_files_dir: None,
+            max_objects: 2_000_000,
+            max_body: Size::mebibytes(512),
+            lifetime: Span::seconds(2 * DAY),
+            max_lifetime: Span::seconds(30 * DAY),
+            keep_requests: Span::seconds(7 * DAY),
+            max_active_per_owner: 1000,
+            max_attempts: 5,
+            stalled_after: Span::seconds(30 * 60),
+            recall_timeout: Span::seconds(2 * DAY),
+            min_residency: Span(Duration::from_secs(60)),
+            owners: BTreeMap::new(),
+        }
+    }
+}
+
+impl StagingConfig {
+    pub(super) fn complete(&mut self, check: &mut Check<'_>) {
+        if let Some(dir) = &self.staged_files_dir {
+            self.staged_files_dir = Some(check.absolute(&["staging", "staged_files_dir"], dir));
+        }
+        let most: [(&str, u64); 4] = [
+            ("max_objects", self.max_objects as u64),
+            ("max_active_per_owner", self.max_active_per_owner as u64),
+            ("max_attempts", u64::from(self.max_attempts)),
+            ("max_body", self.max_body.0),
+        ];
+        for (key, _) in most.into_iter().filter(|(_, value)| *value == 0) {
+            check.mistake(&["staging", key], "must be more than zero");
+        }
+        let spans = [
+            ("lifetime", self.lifetime),
+            ("max_lifetime", self.max_lifetime),
+            ("stalled_after", self.stalled_after),
+            ("recall_timeout", self.recall_timeout),
+        ];
+        for (key, _) in spans.into_iter().filter(|(_, span)| span.0.is_zero()) {
+            check.mistake(&["staging", key], "must be longer than zero");
+        }
+        if self.lifetime > self.max_lifetime {
+            check.mistake(&["staging", "lifetime"], "is longer than max_lifetime");
+        }
+        if self.hold > self.max_hold {
+            check.mistake(&["staging", "hold"], "is longer than max_hold");
+        }
+        for (name, owner) in &self.owners {
+            if !(owner.share.is_finite() && owner.share > 0.0) {
+                check.mistake(&["staging", "owners", name, "share"], "must be a number above zero");
+            }
+        }
+    }
+}
