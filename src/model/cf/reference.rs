@@ -4,79 +4,140 @@
 //! UDUNITS-2, "time specification"; ISO 8601; the forms that cftime 1.6 and pandas read.
 
 use super::datetime::MINUTE;
+use super::error::quoted;
 use super::scan::{Clock, Scan, Zone};
-use super::{Calendar, DateTime};
+use super::{Calendar, DateTime, TimeError};
 
-/// From here on xarray reads reference dates of the Gregorian calendars with pandas, which reads more than cftime.
-const PANDAS_FROM: (i32, u8, u8) = (1582, 10, 15);
+/// Years in which xarray reads reference dates of the Gregorian calendars with pandas, which sees more than cftime: those
+/// that nanoseconds reach.
+const PANDAS_YEARS: std::ops::Range<i32> = 1678..2262;
 
 const MONTHS: [&str; 12] =
     ["jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec"];
 
-const READ_DIFFERENTLY: &str = "its time or zone is skipped by some readers and not by others, \
-     expected HH:MM:SS and a zone such as +01:00, each after one space";
+const READ_DIFFERENTLY: &str = "readers disagree about its reference date, \
+     expected YYYY-MM-DD, HH:MM:SS and a zone such as +01:00, each after one space";
 
 /// Reads `1850-1-1`, `1900-01-01 00:00:0.0 +01:00`, `2000-01-01T12:00Z`, `20000101`, `1-jan-1970`.
 ///
 /// # Errors
-/// What is wrong with it. That includes a text that xarray's two readers take for different times, unless the one
-/// that xarray asks first for this calendar and date takes it as UDUNITS does.
+/// What is wrong with it. That includes a text that xarray takes for another time than UDUNITS: cftime passes over times
+/// and zones that it does not know.
 pub(super) fn parse(text: &str, calendar: Calendar) -> Result<DateTime, String> {
-    let mut scan = Scan::new(text.trim());
-    let date = date(&mut scan).ok_or("its reference is not a date such as 2000-01-31")?;
-    let (clock, is_plain_clock) = clock(&mut scan);
-    let before_zone = scan.spaces();
-    let zone = scan.zone().unwrap_or_default();
-    let is_done = scan.rest().is_empty() || (clock.is_midnight() && is_zero_zone(scan));
-    if !is_done {
-        return Err(format!("cannot read {:?} in its reference date", super::error::quoted(scan.rest())));
-    }
-    // Between a date and the sign of a zone cftime looks for a time: 2000-01-01+06:00 is six o'clock to it.
-    let is_glued = zone.minutes != 0 && clock.n_parts == 0 && before_zone == 0;
-    let is_plain_zone = zone.minutes == 0 || (zone.is_iso && before_zone <= 1);
-    if is_glued || !((is_plain_clock && is_plain_zone) || is_read_by_pandas(calendar, date)) {
+    let written = Written::read(text.trim())?;
+    if written.is_mistaken(calendar) || !(written.suits_cftime() || written.suits_pandas(calendar)) {
         return Err(READ_DIFFERENTLY.to_owned());
     }
-    instant(calendar, date, clock, zone).map_err(|error| error.to_string())
+    written.instant(calendar).map_err(|error| error.to_string())
 }
 
-fn instant(
-    calendar: Calendar,
-    (year, month, day): (i32, u8, u8),
+/// A reference date as it was written. Its numbers are not checked.
+struct Written<'a> {
+    text: &'a str,
+    date: Date,
+    n_before_clock: usize,
     clock: Clock,
+    n_before_zone: usize,
     zone: Zone,
-) -> Result<DateTime, super::TimeError> {
-    DateTime::new(calendar, year, month, day)?
-        .with_time(clock.hour, clock.minute, clock.second, clock.microsecond)?
-        .add_microseconds(-zone.minutes * MINUTE)
 }
 
-fn is_read_by_pandas(calendar: Calendar, date: (i32, u8, u8)) -> bool {
-    matches!(calendar, Calendar::Standard | Calendar::ProlepticGregorian) && date >= PANDAS_FROM
+struct Date {
+    year: i32,
+    month: u8,
+    day: u8,
+    n_year_digits: usize,
+    /// False if the day, or month and day, are left out.
+    is_whole: bool,
 }
 
-fn date(scan: &mut Scan<'_>) -> Option<(i32, u8, u8)> {
-    let sign = scan.eat(&['-', '+']);
-    let first = scan.digits()?;
-    let negative = |year: i32| if sign == Some('-') { -year } else { year };
-    if first.len() == 8 && sign.is_none() {
-        return Some((first.part(0, 4)?, first.part(4, 6)?, first.part(6, 8)?));
+impl<'a> Written<'a> {
+    fn read(text: &'a str) -> Result<Self, String> {
+        let mut scan = Scan::new(text);
+        let date = Date::read(&mut scan).ok_or("its reference is not a date such as 2000-01-31")?;
+        let clock = if date.is_whole { clock(&mut scan) } else { None };
+        let (n_before_clock, clock) = clock.unwrap_or_default();
+        let n_before_zone = scan.spaces();
+        let zone = scan.zone().unwrap_or_default();
+        if !scan.rest().is_empty() && !(clock.is_midnight() && is_zero_zone(scan)) {
+            return Err(format!("cannot read {:?} in its reference date", quoted(scan.rest())));
+        }
+        Ok(Self { text, date, n_before_clock, clock, n_before_zone, zone })
     }
-    let separators: &[char] = if first.len() == 4 { &['-', '/'] } else { &['-'] };
-    let Some(separator) = scan.eat(separators) else {
-        return (first.len() == 4).then_some((negative(first.number()?), 1, 1));
-    };
-    let Some(month) = scan.two_digits() else {
+
+    /// True if what cftime passes over is zero.
+    fn suits_cftime(&self) -> bool {
+        let has_clock = self.clock.n_parts > 0;
+        let is_clock_seen =
+            !has_clock || (self.n_before_clock == 1 && self.clock.n_parts > 1 && !self.clock.is_packed);
+        // Between a date and the sign of a zone cftime looks for a time: 2000-01-01+06:00 is six o'clock to it.
+        let is_zone_seen =
+            self.zone.is_iso && (has_clock || self.n_before_zone == 1) && self.n_before_zone <= 1;
+        (is_clock_seen || self.clock.is_midnight())
+            && (self.zone.minutes == 0 || (is_clock_seen && is_zone_seen))
+    }
+
+    /// True if xarray asks pandas first, and pandas sees everything.
+    fn suits_pandas(&self, calendar: Calendar) -> bool {
+        let is_asked = is_gregorian(calendar) && PANDAS_YEARS.contains(&self.date.year);
+        let is_known = !self.text.starts_with('+') && !self.text.contains('_');
+        is_asked && is_known && (self.zone.minutes == 0 || self.clock.n_parts > 1)
+    }
+
+    /// True if xarray, which asks pandas for years of four digits, finds four in another place, such as a zone.
+    fn is_mistaken(&self, calendar: Calendar) -> bool {
+        let is_year = |run: &str| run.len() >= 4;
+        let has_other = || self.text.split(|char: char| !char.is_ascii_digit()).any(is_year);
+        is_gregorian(calendar) && self.date.n_year_digits < 4 && has_other()
+    }
+
+    fn instant(&self, calendar: Calendar) -> Result<DateTime, TimeError> {
+        let Clock { hour, minute, second, microsecond, .. } = self.clock;
+        DateTime::new(calendar, self.date.year, self.date.month, self.date.day)?
+            .with_time(hour, minute, second, microsecond)?
+            .add_microseconds(-self.zone.minutes * MINUTE)
+    }
+}
+
+impl Date {
+    fn read(scan: &mut Scan<'_>) -> Option<Self> {
+        let sign = scan.eat(&['-', '+']);
+        let first = scan.digits()?;
+        let n_year_digits = first.len();
+        if n_year_digits == 8 && sign.is_none() {
+            let (month, day) = (first.part(4, 6)?, first.part(6, 8)?);
+            return Some(Self { year: first.part(0, 4)?, month, day, n_year_digits: 4, is_whole: true });
+        }
+        let separators: &[char] = if n_year_digits == 4 { &['-', '/'] } else { &['-'] };
+        let separator = scan.eat(separators);
+        if separator.is_some() && scan.rest().starts_with(|next: char| next.is_ascii_alphabetic()) {
+            return Self::day_first(scan, first.number()?).filter(|_| sign.is_none());
+        }
+        let year: i32 = first.number()?;
+        let year = if sign == Some('-') { -year } else { year };
+        let month = if separator.is_some() { Some(scan.two_digits()?) } else { None };
+        let has_day = separator.is_some_and(|separator| scan.eat(&[separator]).is_some());
+        let day = if has_day { Some(scan.two_digits()?) } else { None };
+        let is_date = day.is_some() || n_year_digits == 4;
+        is_date.then_some(Self {
+            year,
+            month: month.unwrap_or(1),
+            day: day.unwrap_or(1),
+            n_year_digits,
+            is_whole: has_day,
+        })
+    }
+
+    /// `jan-1970` after a day and its hyphen.
+    fn day_first(scan: &mut Scan<'_>, day: u8) -> Option<Self> {
         let month = month_number(scan.letters())?;
         scan.eat(&['-'])?;
-        let year = scan.digits().filter(|year| sign.is_none() && year.len() == 4)?;
-        return Some((year.number()?, month, first.number()?));
-    };
-    let year = negative(first.number()?);
-    if scan.eat(&[separator]).is_none() {
-        return (first.len() == 4).then_some((year, month, 1));
+        let year = scan.digits().filter(|year| year.len() == 4)?;
+        Some(Self { year: year.number()?, month, day, n_year_digits: 4, is_whole: true })
     }
-    Some((year, month, scan.two_digits()?))
+}
+
+fn is_gregorian(calendar: Calendar) -> bool {
+    matches!(calendar, Calendar::Standard | Calendar::ProlepticGregorian)
 }
 
 /// Number of a month by the first three letters of its English name.
@@ -85,17 +146,13 @@ fn month_number(name: &str) -> Option<u8> {
     (1..).zip(MONTHS).find(|(_, month)| *month == start).map(|(number, _)| number)
 }
 
-/// The time of day, midnight if there is none, and whether cftime reads it too.
-fn clock(scan: &mut Scan<'_>) -> (Clock, bool) {
+/// A time of day, and the number of characters before it. Nothing is read if there is none.
+fn clock(scan: &mut Scan<'_>) -> Option<(usize, Clock)> {
     let mut after = *scan;
-    let n_separators = match after.eat(&['T', 't', '_']) {
-        Some(_) => 1,
-        None => after.spaces(),
-    };
-    let Some(clock) = after.clock().filter(|_| n_separators > 0) else { return (Clock::default(), true) };
-    let is_skipped = clock.is_packed || clock.n_parts < 2 || n_separators > 1;
+    let n_before = if after.eat(&['T', 't', '_']).is_some() { 1 } else { after.spaces() };
+    let clock = after.clock().filter(|_| n_before > 0)?;
     *scan = after;
-    (clock, clock.is_midnight() || !is_skipped)
+    Some((n_before, clock))
 }
 
 /// True for a zone of nothing that lacks its sign, as in `00:00:00 0:00`.

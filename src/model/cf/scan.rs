@@ -98,7 +98,7 @@ impl<'a> Scan<'a> {
             },
             _ => return None,
         };
-        if clock.n_parts == 3 && scan.eat(&['.', ',']).is_some() {
+        if clock.n_parts == 3 && scan.eat(&['.']).is_some() {
             clock.set_fraction(scan.digits()?)?;
         }
         *self = scan;
