@@ -9,6 +9,7 @@
 
 mod api;
 pub mod cache;
+pub mod landing;
 pub mod schedule;
 pub mod tape;
 

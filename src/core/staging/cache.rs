@@ -1,5 +1,15 @@
-//! The space of the cache.
+//! The cache of objects that were copied out of cold stores: its folder, and its space.
+//!
+//! [`CacheDir`] knows the files, [`Space`] what may come in and what may go. Neither knows requests: who wants
+//! what, and what has to be durable before a file is removed, is the business of the engine.
+
+mod dir;
+mod key;
 
 /// Keeps an object in the cache while somebody reads it.
 #[derive(Debug)]
 pub struct ReadGuard(());
+
+pub use dir::{CacheDir, Found, Identified};
+pub(crate) use dir::{Claim, FileStep, label, remove_file, sync_folder};
+pub use key::CacheKey;
