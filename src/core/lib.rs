@@ -16,6 +16,7 @@ pub mod names;
 pub mod parallel;
 pub mod read;
 pub mod reference;
+pub mod select;
 pub mod staging;
 pub mod state;
 pub mod verify;

@@ -1,0 +1,386 @@
+//! The labels of a coordinate, read from the bytes that are kept with the manifest and decoded as xarray does.
+//!
+//! # Source
+//! CF Conventions 1.11, sections 2.5.1 (missing values), 4.4 (time) and 8.1 (packed data); where they leave
+//! the type of decoded values open, xarray's `coding/variables.py`.
+
+use thermocline_codec::{fill_chunk, region::copy_box};
+use thermocline_model::{
+    ArrayBytes, Attribute, Attributes, ByteOrder, DataType, Number, NumberType, Place, StringPadding,
+    Variable,
+};
+
+use super::times::TimeAxis;
+use crate::manifest::Manifest;
+use crate::read::decode_chunk;
+use crate::verify::clip;
+use crate::{Error, ErrorKind, Result};
+
+/// Most labels of a coordinate that are looked at: more than the budget for coordinates holds of `f64`.
+const MAX_LABELS: u64 = 1 << 26;
+
+/// Largest decoded chunk of a coordinate, in bytes.
+const MAX_CHUNK_BYTES: u64 = 1 << 30;
+
+/// A coordinate with its labels in C order.
+#[derive(Debug)]
+pub(super) struct Coordinate {
+    /// Its name, for messages.
+    pub(super) name: String,
+    /// Names of the axes; those of characters are not among them.
+    pub(super) dims: Vec<String>,
+    /// Lengths of the axes.
+    pub(super) shape: Vec<u64>,
+    /// The labels.
+    pub(super) labels: Labels,
+}
+
+/// Decoded labels.
+#[derive(Debug)]
+pub(super) enum Labels {
+    /// Numbers; missing ones are NaN. With `is_single`, they have the precision of `f32`.
+    Floats { values: Vec<f64>, is_single: bool },
+    /// Integers: what is stored and `above` together.
+    Integers { values: Vec<i64>, above: i128 },
+    /// Instants in microseconds, [`TimeAxis::MISSING`] where they are missing.
+    Times { ticks: Vec<i64>, axis: TimeAxis },
+    /// Texts.
+    Texts(Vec<String>),
+}
+
+impl Labels {
+    /// How many there are.
+    pub(super) fn len(&self) -> usize {
+        match self {
+            Self::Floats { values, .. } => values.len(),
+            Self::Integers { values, .. } => values.len(),
+            Self::Times { ticks, .. } => ticks.len(),
+            Self::Texts(texts) => texts.len(),
+        }
+    }
+}
+
+impl Coordinate {
+    /// Reads a coordinate. Blocking.
+    ///
+    /// # Errors
+    /// [`ErrorKind::InvalidInput`] for one that is not kept with the manifest or has no labels that can be
+    /// named; what decoding says of the stored bytes.
+    pub(super) fn read(manifest: &Manifest, variable: &Variable) -> Result<Self> {
+        let n_labels = variable.n_elements().filter(|n| *n <= MAX_LABELS);
+        let n_labels = n_labels.and_then(|n| usize::try_from(n).ok()).ok_or_else(|| {
+            Error::new(ErrorKind::TooLarge, format!("{:?} has more labels than {MAX_LABELS}", variable.name))
+        })?;
+        let values = read_all(manifest, variable, n_labels)?;
+        let (mut dims, mut shape) = (variable.dims.clone(), variable.shape.clone());
+        let labels = match (&variable.dtype, values) {
+            (DataType::Char, ArrayBytes::Fixed(bytes)) => {
+                // A scalar of one character has no axis of characters.
+                dims.pop();
+                let width = shape.pop().unwrap_or(1);
+                Labels::Texts(rows(&bytes, width, &shape))
+            }
+            (DataType::FixedString { len, padding, .. }, ArrayBytes::Fixed(bytes)) => Labels::Texts(
+                bytes.chunks_exact((*len).max(1)).map(|text| fixed_text(text, *padding)).collect(),
+            ),
+            (_, ArrayBytes::Texts(texts)) => Labels::Texts(texts),
+            (dtype, ArrayBytes::Fixed(bytes)) => {
+                numbers(dtype, &bytes, &variable.attrs).map_err(|error| {
+                    Error::invalid_input(format!("{:?} cannot be decoded", variable.name)).with_source(error)
+                })?
+            }
+        };
+        Ok(Self { name: variable.name.clone(), dims, shape, labels })
+    }
+}
+
+/// All values of a variable whose bytes are kept with the manifest.
+fn read_all(manifest: &Manifest, variable: &Variable, n_elements: usize) -> Result<ArrayBytes> {
+    let table = manifest.table_blocking(variable)?;
+    if !table.parts().iter().all(|part| part.place == Place::Inline) {
+        return Err(Error::invalid_input(format!(
+            "the values of {:?} are not kept with the index, so nothing can be selected by them; select by \
+             position: isel=",
+            variable.name
+        )));
+    }
+    let grid = variable.stored_grid();
+    let grid = grid.ok_or_else(|| Error::internal(format!("{:?} has no chunk grid", variable.name)))?;
+    let mut values = fill_chunk(&variable.dtype, variable.fill.as_ref(), n_elements);
+    let origin = vec![0; variable.shape.len()];
+    let size = variable.dtype.len_bytes().unwrap_or(1);
+    for (linear, chunk) in table.iter().take_while(|(linear, _)| *linear < grid.n_chunks()) {
+        let stored = manifest.inline_blocking(chunk.offset, chunk.len_bytes as usize)?;
+        let decoded = decode_chunk(variable, &chunk, &stored, MAX_CHUNK_BYTES)?;
+        let region = clip(variable, grid.start(&grid.index(linear)));
+        let (start, shape) = (&region.start, &region.shape);
+        copy_box(&decoded, grid.chunk_shape(), &origin, &mut values, &variable.shape, start, shape, size)?;
+    }
+    Ok(values)
+}
+
+/// Texts of characters along their last axis.
+fn rows(bytes: &[u8], width: u64, shape: &[u64]) -> Vec<String> {
+    match usize::try_from(width) {
+        Ok(width) if width > 0 => {
+            bytes.chunks_exact(width).map(|row| fixed_text(row, StringPadding::NullPadded)).collect()
+        }
+        _ => vec![String::new(); usize::try_from(shape.iter().product::<u64>()).unwrap_or(0)],
+    }
+}
+
+fn fixed_text(bytes: &[u8], padding: StringPadding) -> String {
+    let end = match padding {
+        StringPadding::NullTerminated => bytes.iter().position(|byte| *byte == 0).unwrap_or(bytes.len()),
+        StringPadding::NullPadded => bytes.iter().rposition(|byte| *byte != 0).map_or(0, |last| last + 1),
+        StringPadding::SpacePadded => bytes.iter().rposition(|byte| *byte != b' ').map_or(0, |last| last + 1),
+    };
+    String::from_utf8_lossy(bytes.get(..end).unwrap_or(bytes)).into_owned()
+}
+
+/// Numbers as they are stored.
+enum Stored {
+    Integers { values: Vec<i64>, above: i128 },
+    Floats(Vec<f64>),
+}
+
+/// Numbers as xarray decodes them.
+fn numbers(dtype: &DataType, bytes: &[u8], attrs: &Attributes) -> Result<Labels> {
+    let dtype = &signedness(dtype, attrs);
+    let stored = stored_numbers(dtype, bytes);
+    let stored = stored.ok_or_else(|| Error::invalid_input("records have no labels that can be named"))?;
+    let missing = missing_numbers(dtype, attrs);
+    let packing = Packing::of(attrs);
+    let has_time = TimeAxis::of(attrs);
+    let is_single = match (&packing, &stored) {
+        (Some(packing), _) => packing.is_single(dtype),
+        // Times keep the integers and have no precision of `f32` to be rounded to.
+        (None, _) if has_time.is_some() => false,
+        (None, Stored::Floats(_)) => dtype.len_bytes().is_some_and(|size| size <= 4),
+        (None, Stored::Integers { .. }) => dtype.len_bytes().is_some_and(|size| size <= 2),
+    };
+    let is_plain = packing.is_none() && (missing.0.is_empty() || has_time.is_some());
+    match (stored, has_time) {
+        (Stored::Integers { values, above }, Some(axis)) if is_plain => {
+            let integers = values.into_iter().map(|value| Number::Integer(i128::from(value) + above));
+            let ticks = integers
+                .map(|number| if missing.has(number) { Ok(TimeAxis::MISSING) } else { axis.ticks(number) });
+            Ok(Labels::Times { ticks: ticks.collect::<Result<_>>()?, axis })
+        }
+        (stored, Some(axis)) => {
+            let values = unpacked(stored, &missing, packing.as_ref(), is_single);
+            let ticks = values.into_iter().map(|value| axis.ticks(Number::Float(value)));
+            Ok(Labels::Times { ticks: ticks.collect::<Result<_>>()?, axis })
+        }
+        (Stored::Integers { values, above }, None) if is_plain => Ok(Labels::Integers { values, above }),
+        (stored, None) => {
+            Ok(Labels::Floats { values: unpacked(stored, &missing, packing.as_ref(), is_single), is_single })
+        }
+    }
+}
+
+/// The type with the sign that the attribute `_Unsigned` gives it.
+///
+/// # Source
+/// NetCDF Users Guide, appendix A, `_Unsigned`.
+fn signedness(dtype: &DataType, attrs: &Attributes) -> DataType {
+    match (dtype, attrs.text("_Unsigned")) {
+        (DataType::Int { size, order }, Some("true")) => DataType::UInt { size: *size, order: *order },
+        (DataType::UInt { size, order }, Some("false")) => DataType::Int { size: *size, order: *order },
+        _ => dtype.clone(),
+    }
+}
+
+/// Added to what is stored of 64-bit integers without sign.
+const HALF: i128 = 1 << 63;
+
+fn stored_numbers(dtype: &DataType, bytes: &[u8]) -> Option<Stored> {
+    let size = dtype.len_bytes().filter(|size| (1..=8).contains(size))?;
+    let is_big = dtype.byte_order() == Some(ByteOrder::Big);
+    let bits = bytes.chunks_exact(size).map(|element| {
+        let fold = |bits: u64, byte: &u8| bits << 8 | u64::from(*byte);
+        if is_big { element.iter().fold(0, fold) } else { element.iter().rev().fold(0, fold) }
+    });
+    Some(match dtype {
+        DataType::Float { size: 2, .. } => Stored::Floats(bits.map(|bits| half(bits as u16)).collect()),
+        DataType::Float { size: 4, .. } => {
+            Stored::Floats(bits.map(|bits| f64::from(f32::from_bits(bits as u32))).collect())
+        }
+        DataType::Float { .. } => Stored::Floats(bits.map(f64::from_bits).collect()),
+        DataType::Int { .. } => {
+            let shift = 64 - 8 * size;
+            let values = bits.map(|bits| (bits << shift).cast_signed() >> shift).collect();
+            Stored::Integers { values, above: 0 }
+        }
+        DataType::UInt { size: 8, .. } => {
+            let values = bits.map(|bits| (bits ^ 1 << 63).cast_signed()).collect();
+            Stored::Integers { values, above: HALF }
+        }
+        DataType::UInt { .. } | DataType::Bool => {
+            Stored::Integers { values: bits.map(u64::cast_signed).collect(), above: 0 }
+        }
+        _ => return None,
+    })
+}
+
+/// The value of an IEEE 754 binary16 number.
+fn half(bits: u16) -> f64 {
+    let sign = if bits >> 15 == 0 { 1.0 } else { -1.0 };
+    let (exponent, fraction) = (i32::from(bits >> 10 & 0x1f), f64::from(bits & 0x3ff));
+    match exponent {
+        0 => sign * fraction * 2_f64.powi(-24),
+        31 if fraction == 0.0 => sign * f64::INFINITY,
+        31 => f64::NAN,
+        _ => sign * (1.0 + fraction / 1024.0) * 2_f64.powi(exponent - 15),
+    }
+}
+
+/// Stored numbers that stand for missing ones.
+struct Missing(Vec<Number>);
+
+impl Missing {
+    fn has(&self, stored: Number) -> bool {
+        self.0.iter().any(|missing| match (missing, stored) {
+            (Number::Integer(a), Number::Integer(b)) => *a == b,
+            (a, b) => a.as_f64() == b.as_f64(),
+        })
+    }
+}
+
+fn missing_numbers(dtype: &DataType, attrs: &Attributes) -> Missing {
+    let listed = ["_FillValue", "missing_value"].into_iter().filter_map(|name| match attrs.get(name) {
+        Some(Attribute::Numbers { values, .. }) => Some(values.clone()),
+        _ => None,
+    });
+    let as_stored = |number: Number| match (number, dtype) {
+        // An attribute has the sign of the file's type, whatever `_Unsigned` says.
+        (Number::Integer(value), DataType::UInt { size, .. }) if value < 0 => {
+            Number::Integer(value & ((1 << (8 * u32::from(*size))) - 1))
+        }
+        (number, _) => number,
+    };
+    Missing(listed.flatten().map(as_stored).collect())
+}
+
+/// How packed numbers become values.
+struct Packing {
+    scale: Option<(f64, NumberType)>,
+    offset: Option<(f64, NumberType)>,
+}
+
+impl Packing {
+    fn of(attrs: &Attributes) -> Option<Self> {
+        let number = |name| match attrs.get(name) {
+            Some(Attribute::Numbers { dtype, values, .. }) => {
+                values.first().map(|value| (value.as_f64(), *dtype))
+            }
+            _ => None,
+        };
+        let packing = Self { scale: number("scale_factor"), offset: number("add_offset") };
+        (packing.scale.is_some() || packing.offset.is_some()).then_some(packing)
+    }
+
+    /// True if values have the precision of `f32`: xarray's `_choose_float_dtype`.
+    fn is_single(&self, dtype: &DataType) -> bool {
+        let is_single = |number: Option<(f64, NumberType)>| matches!(number, Some((_, NumberType::F32)));
+        match (self.scale, self.offset) {
+            (Some(_), Some(_)) => {
+                let is_wide = matches!(dtype, DataType::Int { size: 4, .. } | DataType::UInt { size: 4, .. });
+                is_single(self.scale) && is_single(self.offset) && !is_wide
+            }
+            (_, Some(_)) => false,
+            (_, None) => is_single(self.scale),
+        }
+    }
+}
+
+/// Values with NaN for what is missing.
+fn unpacked(stored: Stored, missing: &Missing, packing: Option<&Packing>, is_single: bool) -> Vec<f64> {
+    let rounded = |value: f64| if is_single { f64::from(value as f32) } else { value };
+    let unpack = |stored: Number| {
+        if missing.has(stored) {
+            return f64::NAN;
+        }
+        let mut value = rounded(stored.as_f64());
+        if let Some((scale, _)) = packing.and_then(|packing| packing.scale) {
+            value = rounded(value * scale);
+        }
+        if let Some((offset, _)) = packing.and_then(|packing| packing.offset) {
+            value = rounded(value + offset);
+        }
+        value
+    };
+    match stored {
+        Stored::Integers { values, above } => {
+            values.into_iter().map(|value| unpack(Number::Integer(i128::from(value) + above))).collect()
+        }
+        Stored::Floats(values) => values.into_iter().map(|value| unpack(Number::Float(value))).collect(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const I2: DataType = DataType::Int { size: 2, order: ByteOrder::Big };
+
+    fn attrs(pairs: &[(&str, NumberType, Number)]) -> Attributes {
+        pairs
+            .iter()
+            .map(|(name, dtype, value)| ((*name).to_owned(), Attribute::number(*dtype, *value)))
+            .collect()
+    }
+
+    #[test]
+    fn packed_labels_are_scaled_and_missing_ones_are_nan() {
+        let attrs = attrs(&[
+            ("scale_factor", NumberType::F32, Number::Float(f64::from(0.1_f32))),
+            ("_FillValue", NumberType::I16, Number::Integer(-1)),
+        ]);
+        let Ok(Labels::Floats { values, is_single }) = numbers(&I2, &[0, 3, 0xff, 0xff], &attrs) else {
+            panic!("no floats")
+        };
+        assert!(is_single);
+        assert_eq!(values.first(), Some(&f64::from(3.0_f32 * 0.1_f32)));
+        assert!(values.last().is_some_and(|value| value.is_nan()));
+    }
+
+    #[test]
+    fn integers_without_sign_are_exact() {
+        let dtype = DataType::UInt { size: 8, order: ByteOrder::Little };
+        let Ok(Labels::Integers { values, above }) = numbers(&dtype, &[0xff; 8], &Attributes::new()) else {
+            panic!("no integers")
+        };
+        assert_eq!(i128::from(values[0]) + above, i128::from(u64::MAX));
+    }
+
+    #[test]
+    fn an_attribute_makes_bytes_unsigned() {
+        let mut attrs = attrs(&[("_FillValue", NumberType::I8, Number::Integer(-1))]);
+        attrs.set("_Unsigned", Attribute::Text("true".into()));
+        let dtype = DataType::Int { size: 1, order: ByteOrder::Little };
+        let Ok(Labels::Floats { values, .. }) = numbers(&dtype, &[200, 255], &attrs) else {
+            panic!("no floats")
+        };
+        assert_eq!(values.first(), Some(&200.0));
+        assert!(values.last().is_some_and(|value| value.is_nan()));
+    }
+
+    #[test]
+    fn half_precision_is_read() {
+        for (bits, value) in
+            [(0x3c00, 1.0), (0xc000, -2.0), (0x7bff, 65_504.0), (1, 5.960_464_477_539_063e-8)]
+        {
+            assert_eq!(half(bits), value);
+        }
+        assert!(half(0x7e00).is_nan());
+    }
+
+    #[test]
+    fn fixed_texts_end_where_their_padding_begins() {
+        assert_eq!(fixed_text(b"ab\0c", StringPadding::NullTerminated), "ab");
+        assert_eq!(fixed_text(b"a\0b\0\0", StringPadding::NullPadded), "a\0b");
+        assert_eq!(fixed_text(b"ab  ", StringPadding::SpacePadded), "ab");
+        assert_eq!(rows(b"ab\0cd\0", 3, &[2]), ["ab", "cd"]);
+    }
+}

@@ -1,0 +1,1 @@
+//! Labels are found as xarray finds them.

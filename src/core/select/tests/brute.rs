@@ -1,0 +1,1 @@
+//! Every cell and chunk looked at, one by one.

@@ -1,0 +1,60 @@
+//! Times of a coordinate: numbers and texts as instants of its calendar.
+
+use std::ops::Range;
+
+use thermocline_model::cf::{DateTime, Period, TimeUnits};
+use thermocline_model::{Attributes, Number};
+
+use super::grammar::parse_number;
+use crate::{Error, Result};
+
+/// Units and calendar of a coordinate of times.
+#[derive(Debug, Clone)]
+pub(super) struct TimeAxis {
+    units: TimeUnits,
+}
+
+impl TimeAxis {
+    /// What stands for a missing time; no instant has these ticks.
+    pub(super) const MISSING: i64 = i64::MIN;
+
+    /// The axis of a coordinate with these attributes; `None` where xarray leaves numbers numbers.
+    pub(super) fn of(attrs: &Attributes) -> Option<Self> {
+        Some(Self { units: TimeUnits::of(attrs)?.ok()? })
+    }
+
+    /// The instant of a stored number, in microseconds; missing for NaN.
+    ///
+    /// # Errors
+    /// [`crate::ErrorKind::InvalidInput`] for numbers beyond all years.
+    pub(super) fn ticks(&self, number: Number) -> Result<i64> {
+        match number {
+            Number::Float(value) if value.is_nan() => Ok(Self::MISSING),
+            number => {
+                self.units.decode_ticks(number).map_err(|cause| Error::invalid_input(cause.to_string()))
+            }
+        }
+    }
+
+    /// The period that a text names, in microseconds: a date of any precision, or a number in the units of the
+    /// coordinate if it has a decimal point.
+    ///
+    /// # Errors
+    /// [`crate::ErrorKind::InvalidInput`] for dates that the calendar does not have.
+    pub(super) fn period(&self, text: &str) -> Result<Range<i64>> {
+        if let Some(number) = parse_number(text).filter(|_| text.contains('.')) {
+            let ticks = self.ticks(Number::Float(number))?;
+            return Ok(ticks..ticks.saturating_add(1));
+        }
+        let period = Period::parse(text, self.units.calendar());
+        Ok(period.map_err(|cause| Error::invalid_input(cause.to_string()))?.ticks())
+    }
+
+    /// An instant as text.
+    pub(super) fn text(&self, ticks: i64) -> String {
+        match DateTime::from_ticks(self.units.calendar(), ticks) {
+            Ok(instant) => instant.to_string(),
+            Err(_) => "missing".to_owned(),
+        }
+    }
+}
