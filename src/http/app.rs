@@ -6,7 +6,9 @@ use std::time::Duration;
 use thermocline_core::catalog::Catalog;
 use thermocline_core::manifest::Manifest;
 use thermocline_core::read::Reader;
+use thermocline_core::staging::Staging;
 
+use crate::identity::Access;
 use crate::plugin::{AccessMethod, PluginStatus, ServePlugin};
 
 /// Settings of answers, from the sections `server` and `plugins` of the configuration.
@@ -92,9 +94,26 @@ pub struct App {
     pub plugins: Vec<(Arc<dyn ServePlugin>, PluginStatus)>,
     /// Name and version of every component, for `/versions`.
     pub versions: Vec<(String, String)>,
+    /// Brings cold objects online; `None` if nothing is staged here.
+    pub staging: Option<Staging>,
+    /// Who may do what beyond reading.
+    pub access: Arc<Access>,
 }
 
 impl App {
+    /// A server of these datasets without plugins, staging, jobs and rights.
+    pub fn new(catalog: Arc<Catalog>, reader: Arc<Reader>, config: HttpConfig) -> Self {
+        Self {
+            catalog,
+            reader,
+            config,
+            plugins: Vec::new(),
+            versions: Vec::new(),
+            staging: None,
+            access: Arc::default(),
+        }
+    }
+
     /// The plugins that started, in order.
     pub fn running(&self) -> impl Iterator<Item = &Arc<dyn ServePlugin>> {
         self.plugins.iter().filter(|(_, status)| *status == PluginStatus::Running).map(|(plugin, _)| plugin)

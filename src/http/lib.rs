@@ -8,6 +8,7 @@ mod app;
 pub mod conditional;
 mod extract;
 pub mod html;
+pub mod identity;
 mod keys;
 pub mod links;
 pub mod negotiate;
@@ -16,8 +17,10 @@ mod plugin;
 pub mod problem;
 pub mod query;
 pub mod router;
+pub mod sse;
 
 pub use app::{AddressRule, App, AppState, HttpConfig};
+pub use identity::{Identity, MayAdminister, MayStage};
 pub use extract::{DatasetName, DatasetPath, OpenDataset, find_group, find_variable};
 pub use keys::{KeyHandler, KeyRequest, KeyRoute};
 pub use plugin::{

@@ -151,6 +151,11 @@ pub trait ServePlugin: Send + Sync {
         Vec::new()
     }
 
+    /// Largest body of a request to this plugin, in bytes; `None` for the limit of the whole server.
+    fn max_body_bytes(&self) -> Option<usize> {
+        None
+    }
+
     /// Wraps the whole stack; `None` leaves it as it is.
     fn layer(&self, router: &Router) -> Option<Router> {
         let _ = router;

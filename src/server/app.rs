@@ -175,11 +175,9 @@ pub(crate) async fn start(
     let http = http_config(config, single);
     let with = |plugins| {
         Arc::new(App {
-            catalog: Arc::clone(&parts.catalog),
-            reader: Arc::clone(&parts.reader),
-            config: http.clone(),
             plugins,
             versions: versions::versions(registry),
+            ..App::new(Arc::clone(&parts.catalog), Arc::clone(&parts.reader), http.clone())
         })
     };
     let plugins: Vec<_> = registry

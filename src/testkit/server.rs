@@ -165,7 +165,7 @@ impl TestServer {
         let reader = Reader::new(Arc::clone(&objects) as _, objects, formats, ReadSettings::default());
         let plugins = plugins.into_iter().map(|plugin| (plugin, PluginStatus::Running)).collect();
         let reader = Arc::new(reader);
-        let app = App { catalog: Arc::clone(&catalog), reader, config, plugins, versions: Vec::new() };
+        let app = App { plugins, ..App::new(Arc::clone(&catalog), reader, config) };
         Ok(Self { router: router::build(Arc::new(app))?, catalog, dir })
     }
 

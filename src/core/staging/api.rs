@@ -306,8 +306,13 @@ pub struct RequestFilter {
 /// Something that happened to a request.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Event {
-    /// An object came into another state.
-    Object(RequestObject),
+    /// An object of a request came into another state.
+    Object {
+        /// The request.
+        request: RequestId,
+        /// The object.
+        object: RequestObject,
+    },
     /// Counts changed; sent now and then while objects do.
     Progress(Box<Request>),
     /// The request came into another state.

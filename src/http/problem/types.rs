@@ -141,8 +141,52 @@ pub static TIMEOUT: ProblemType = ProblemType {
     explanation: "The answer took longer than the server waits. Ask for less, or try again later.",
 };
 
+/// Credentials are needed, or those that came are not good.
+pub static CREDENTIALS_NEEDED: ProblemType = ProblemType {
+    name: "credentials-needed",
+    title: "Credentials needed",
+    status: 401,
+    explanation: "This call needs a token of this server, as Authorization: Bearer TOKEN, or as the password of \
+        Basic authentication. The detail says whether one came and why it is not good. Reading needs none.",
+};
+
+/// The client is known, or nothing would help, and it may not do this.
+pub static NOT_ALLOWED: ProblemType = ProblemType {
+    name: "not-allowed",
+    title: "Not allowed",
+    status: 403,
+    explanation: "This client may not do what it asked for. The detail names the right that is missing; the \
+        operator of the server gives rights to tokens and networks.",
+};
+
+/// What was asked cannot be done in the present state.
+pub static WRONG_STATE: ProblemType = ProblemType {
+    name: "wrong-state",
+    title: "Wrong state",
+    status: 409,
+    explanation: "What was asked makes no sense in the present state of the thing, which the detail names.",
+};
+
+/// An idempotency key came a second time with another body.
+pub static KEY_REUSED: ProblemType = ProblemType {
+    name: "idempotency-key-reused",
+    title: "Idempotency key used for another request",
+    status: 422,
+    explanation: "The Idempotency-Key was used within 24 hours for a request with another body. Repeat the very \
+        same request, or take a new key.",
+};
+
+/// More than the client's share.
+pub static TOO_MANY: ProblemType = ProblemType {
+    name: "too-many",
+    title: "Too many at once",
+    status: 429,
+    explanation: "A limit on what goes on at the same time is reached, of this client or of the server. The detail \
+        names it. Try again after the time that Retry-After says.",
+};
+
 /// Every type that has a page.
-pub static TYPES: [&ProblemType; 14] = [
+pub static TYPES: [&ProblemType; 19] = [
     &NOT_FOUND,
     &INVALID_INPUT,
     &TOO_LARGE,
@@ -157,4 +201,9 @@ pub static TYPES: [&ProblemType; 14] = [
     &PRECONDITION_FAILED,
     &RANGE_NOT_SATISFIABLE,
     &TIMEOUT,
+    &CREDENTIALS_NEEDED,
+    &NOT_ALLOWED,
+    &WRONG_STATE,
+    &KEY_REUSED,
+    &TOO_MANY,
 ];

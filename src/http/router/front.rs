@@ -65,7 +65,13 @@ impl Front {
         RouteMetrics::describe();
         let mut routes = matchit::Router::new();
         for Entry { path, plugin, keys, .. } in entries {
-            let place = Place { metrics: RouteMetrics::new(plugin, path), keys: keys.clone() };
+            let max_body_bytes = app
+                .running()
+                .find(|other| other.id() == *plugin)
+                .and_then(|plugin| plugin.max_body_bytes())
+                .unwrap_or(app.config.max_body_bytes);
+            let place =
+                Place { metrics: RouteMetrics::new(plugin, path), keys: keys.clone(), max_body_bytes };
             routes.insert(path.as_str(), place).map_err(|cause| {
                 Error::invalid_input(format!(
                     "plugin \"{plugin}\": the path {path} cannot be routed: {cause}"
@@ -141,10 +147,11 @@ impl Front {
             return Cors::preflight(request.headers());
         }
         if !matches!(*request.method(), Method::GET | Method::HEAD) {
-            if let Some(problem) = self.too_large(request.headers()) {
+            let max_body_bytes = matched.map_or(self.max_body_bytes, |matched| matched.value.max_body_bytes);
+            if let Some(problem) = too_large(request.headers(), max_body_bytes) {
                 return problem.into_response();
             }
-            DefaultBodyLimit::max(self.max_body_bytes).apply(&mut request);
+            DefaultBodyLimit::max(max_body_bytes).apply(&mut request);
         }
         let mut router = self.router.clone();
         self.limited(async move {
@@ -175,13 +182,6 @@ impl Front {
         }
     }
 
-    fn too_large(&self, headers: &HeaderMap) -> Option<Problem> {
-        let declared: u64 = headers.get(CONTENT_LENGTH)?.to_str().ok()?.parse().ok()?;
-        let is_too_large = usize::try_from(declared).map_or(true, |declared| declared > self.max_body_bytes);
-        let message = format!("the body has {declared} bytes, at most {} are taken", self.max_body_bytes);
-        is_too_large.then(|| Error::new(ErrorKind::TooLarge, message).into())
-    }
-
     fn timed_out(&self) -> Problem {
         let detail = format!("the answer took longer than {} s", self.timeout.as_secs());
         Problem::new(&TIMEOUT, detail).with_header(http::header::RETRY_AFTER, HeaderValue::from_static("60"))
@@ -192,6 +192,14 @@ impl Front {
 struct Place {
     metrics: Arc<RouteMetrics>,
     keys: Option<Arc<dyn KeyHandler>>,
+    max_body_bytes: usize,
+}
+
+fn too_large(headers: &HeaderMap, max_body_bytes: usize) -> Option<Problem> {
+    let declared: u64 = headers.get(CONTENT_LENGTH)?.to_str().ok()?.parse().ok()?;
+    let is_too_large = usize::try_from(declared).map_or(true, |declared| declared > max_body_bytes);
+    let message = format!("the body has {declared} bytes, at most {max_body_bytes} are taken");
+    is_too_large.then(|| Error::new(ErrorKind::TooLarge, message).into())
 }
 
 /// How many bytes an answer sends, for what it is known of: streams announce theirs.

@@ -147,7 +147,7 @@ async fn app(plugins: Vec<Toy>, config: HttpConfig) -> (App, TempDir) {
         .into_iter()
         .map(|plugin| (Arc::new(plugin) as Arc<dyn ServePlugin>, PluginStatus::Running))
         .collect();
-    (App { catalog: Arc::new(catalog), reader: Arc::new(reader), config, plugins, versions: Vec::new() }, dir)
+    (App { plugins, ..App::new(Arc::new(catalog), Arc::new(reader), config) }, dir)
 }
 
 impl Site {
@@ -367,7 +367,7 @@ async fn preflights_are_answered() {
     assert_eq!(response.status(), 204);
     assert_eq!(header(&response, "access-control-allow-origin"), "*");
     assert_eq!(header(&response, "access-control-allow-headers"), "range, authorization");
-    assert_eq!(header(&response, "access-control-allow-methods"), "GET, HEAD, POST, OPTIONS, PROPFIND");
+    assert_eq!(header(&response, "access-control-allow-methods"), "GET, HEAD, POST, DELETE, OPTIONS, PROPFIND");
 }
 
 #[tokio::test]

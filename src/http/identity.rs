@@ -1,0 +1,201 @@
+//! Who asks, and what they may do.
+//!
+//! A client is known by a token (as a bearer token, or as the password of Basic authentication, so that `.netrc`
+//! works), else by its network, else it is anonymous. Everybody may read; [`MayStage`] and [`MayAdminister`] are
+//! the extractors of the calls that need more.
+//!
+//! # Specification
+//! RFC 6750 (bearer tokens), RFC 7617 (Basic), RFC 7239 (`Forwarded`).
+
+mod client;
+mod rules;
+
+use std::net::IpAddr;
+
+use axum::extract::FromRequestParts;
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use http::header::{AUTHORIZATION, WWW_AUTHENTICATE};
+use http::request::Parts;
+use http::{HeaderMap, HeaderValue};
+use thermocline_core::staging::Owner;
+
+use crate::links::peer;
+use crate::problem::{CREDENTIALS_NEEDED, NOT_ALLOWED};
+use crate::{App, AppState, Problem};
+
+pub use client::client_address;
+pub use rules::{Access, AccessRules, Token};
+
+/// Longest `Authorization` header that is looked at, in bytes.
+const MAX_HEADER_BYTES: usize = 4096;
+
+const CHALLENGES: [HeaderValue; 2] = [
+    HeaderValue::from_static("Bearer realm=\"thermocline\""),
+    HeaderValue::from_static("Basic realm=\"thermocline\", charset=\"UTF-8\""),
+];
+
+/// Who asks.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Identity {
+    /// What shares and requests are counted by: `token:NAME`, `network:CIDR`, `anonymous`.
+    pub owner: Owner,
+    /// Whether objects may be staged.
+    pub may_stage: bool,
+    /// Whether objects may be evicted, stores paused, everybody's requests changed.
+    pub may_administer: bool,
+    /// Where the request comes from, behind proxies that are trusted.
+    pub from: Option<IpAddr>,
+    /// What came of the credentials.
+    pub credentials: Credentials,
+}
+
+/// What came of the credentials of a request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Credentials {
+    /// None came.
+    None,
+    /// A token of this server.
+    Valid,
+    /// A token of this server that has expired.
+    Expired,
+    /// Something else.
+    Unknown,
+}
+
+impl Identity {
+    /// Who sent a request.
+    pub fn of(app: &App, parts: &Parts) -> Self {
+        let from = client_address(app, &parts.headers, peer(parts));
+        let token = presented_token(&parts.headers);
+        app.access.identify(token.as_ref().map(Option::as_deref), from)
+    }
+
+    /// True if a request or a job of `owner` may be changed.
+    pub fn may_change(&self, owner: &Owner) -> bool {
+        self.may_administer || (self.may_stage && self.owner == *owner)
+    }
+
+    /// The problem of a client that lacks a right.
+    ///
+    /// It is 401 if credentials that it did not send would help, else 403.
+    pub fn refusal(&self, app: &App, right: Right) -> Problem {
+        let what = match right {
+            Right::Stage => "staging",
+            Right::Administer => "administration",
+        };
+        match self.credentials {
+            Credentials::Expired => {
+                challenge(format!("the token has expired; {what} needs one that has not"))
+            }
+            Credentials::Unknown => {
+                challenge(format!("the credentials are none of this server; {what} needs a token"))
+            }
+            Credentials::None if app.access.some_token_may(right) => {
+                challenge(format!("{what} needs a token"))
+            }
+            Credentials::None => Problem::new(&NOT_ALLOWED, format!("{what} is not open to {}", self.owner)),
+            Credentials::Valid => {
+                Problem::new(&NOT_ALLOWED, format!("{} lacks the right of {what}", self.owner))
+            }
+        }
+    }
+}
+
+/// A right beyond reading.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Right {
+    /// To stage objects, and to see what others stage.
+    Stage,
+    /// To evict, to pause stores, to change everybody's requests.
+    Administer,
+}
+
+impl FromRequestParts<AppState> for Identity {
+    type Rejection = std::convert::Infallible;
+
+    async fn from_request_parts(parts: &mut Parts, app: &AppState) -> Result<Self, Self::Rejection> {
+        Ok(Self::of(app, parts))
+    }
+}
+
+/// A client that may stage.
+///
+/// # Errors
+/// 401 with `WWW-Authenticate`, or 403 if no credentials would help.
+pub struct MayStage(pub Identity);
+
+impl FromRequestParts<AppState> for MayStage {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, app: &AppState) -> Result<Self, Problem> {
+        let identity = Identity::of(app, parts);
+        if identity.may_stage { Ok(Self(identity)) } else { Err(identity.refusal(app, Right::Stage)) }
+    }
+}
+
+/// A client that may administer.
+///
+/// # Errors
+/// 401 with `WWW-Authenticate`, or 403 if no credentials would help.
+pub struct MayAdminister(pub Identity);
+
+impl FromRequestParts<AppState> for MayAdminister {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, app: &AppState) -> Result<Self, Problem> {
+        let identity = Identity::of(app, parts);
+        if identity.may_administer {
+            Ok(Self(identity))
+        } else {
+            Err(identity.refusal(app, Right::Administer))
+        }
+    }
+}
+
+fn challenge(detail: String) -> Problem {
+    let problem = Problem::new(&CREDENTIALS_NEEDED, detail);
+    CHALLENGES.into_iter().fold(problem, |problem, header| problem.with_header(WWW_AUTHENTICATE, header))
+}
+
+/// The token in `Authorization`: `None` without the header, `Some(None)` if it holds none.
+fn presented_token(headers: &HeaderMap) -> Option<Option<String>> {
+    let header = headers.get(AUTHORIZATION)?;
+    let text = header.to_str().ok().filter(|text| text.len() <= MAX_HEADER_BYTES);
+    Some(text.and_then(token_of))
+}
+
+fn token_of(header: &str) -> Option<String> {
+    let (scheme, rest) = header.trim().split_once(' ')?;
+    let rest = rest.trim();
+    if scheme.eq_ignore_ascii_case("bearer") {
+        return Some(rest.to_owned());
+    }
+    if !scheme.eq_ignore_ascii_case("basic") {
+        return None;
+    }
+    let pair = String::from_utf8(STANDARD.decode(rest).ok()?).ok()?;
+    pair.split_once(':').map(|(_, password)| password.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_token_comes_as_bearer_or_as_the_password_of_basic() {
+        for (header, token) in [
+            ("Bearer abc", Some("abc")),
+            ("bearer  abc ", Some("abc")),
+            ("Basic bWU6YTpiYw==", Some("a:bc")),
+            ("Basic OmFiYw==", Some("abc")),
+            ("Basic bWU=", None),
+            ("Basic !", None),
+            ("Negotiate abc", None),
+            ("abc", None),
+            ("", None),
+        ] {
+            assert_eq!(token_of(header).as_deref(), token, "{header:?}");
+        }
+    }
+}
