@@ -58,7 +58,8 @@ impl<'a> Written<'a> {
         let (n_before_clock, clock) = clock.unwrap_or_default();
         let n_before_zone = scan.spaces();
         let zone = scan.zone().unwrap_or_default();
-        if !scan.rest().is_empty() && !(clock.is_midnight() && is_zero_zone(scan)) {
+        let is_done = scan.rest().is_empty() || (clock.is_midnight() && is_zero_zone(scan));
+        if !is_done {
             return Err(format!("cannot read {:?} in its reference date", quoted(scan.rest())));
         }
         Ok(Self { text, date, n_before_clock, clock, n_before_zone, zone })
