@@ -1,5 +1,6 @@
 //! Bytes of source objects: local files and object stores, below declared roots only.
 
+mod cold;
 mod directory;
 mod gate;
 mod keys;
@@ -7,7 +8,9 @@ mod local;
 mod open_files;
 mod others;
 mod remote;
+mod residency;
 mod roots;
+pub(crate) mod watch;
 mod web;
 
 use std::ops::Range;
@@ -21,11 +24,14 @@ use thermocline_model::Object;
 use crate::format::{OpenOther, ReadAt};
 use crate::{Error, ErrorKind, Result};
 
+use cold::{ColdFiles, ColdObject, GatedRemote, without_inode};
 use gate::Gate;
 use open_files::{OpenFile, OpenFiles};
 
+pub use cold::is_same_object;
 pub use directory::Directory;
 pub(crate) use keys::plain;
+pub use residency::Residency;
 pub use roots::{Credentials, Root, StoreOptions};
 
 /// Ranged reads from source objects.
@@ -35,8 +41,8 @@ pub trait ByteSource: Send + Sync {
     ///
     /// # Errors
     /// [`ErrorKind::Changed`] when the object is not in that state any more, [`ErrorKind::Lost`] when it
-    /// is gone, [`ErrorKind::Unavailable`] when its store does not answer. Never fewer bytes, never bytes
-    /// of another state.
+    /// is gone, [`ErrorKind::NotStaged`] when it has to be recalled first, [`ErrorKind::Unavailable`] when its
+    /// store does not answer. Never fewer bytes, never bytes of another state.
     async fn read(&self, object: &Object, range: Range<u64>) -> Result<Bytes>;
 
     /// True if the object was seen in this very state a moment ago, so that bytes kept of it may be sent.
@@ -49,7 +55,8 @@ pub trait ByteSource: Send + Sync {
 
 /// Finds and opens objects for indexing. Blocking: for the blocking pool only.
 pub trait ObjectOpener: Send + Sync {
-    /// Opens an object by absolute path or URL.
+    /// Opens an object by absolute path or URL. One that has to be recalled is opened too: its size and state
+    /// are known, and reading it is [`ErrorKind::NotStaged`].
     ///
     /// # Errors
     /// [`ErrorKind::NotFound`] if nothing is there, [`ErrorKind::InvalidInput`] outside the roots.
@@ -107,13 +114,26 @@ pub struct Objects {
     elsewhere: Gate,
     files: Arc<OpenFiles>,
     remote: remote::RemoteReads,
+    /// What lies on cold stores; `None` if nothing does.
+    cold: Option<Arc<ColdFiles>>,
     settings: ObjectSettings,
 }
 
 impl Objects {
     /// Objects below `roots`; `runtime` drives blocking reads from object stores.
     pub fn new(roots: Vec<Root>, settings: ObjectSettings, runtime: tokio::runtime::Handle) -> Arc<Self> {
+        Self::on_cold_stores(roots, settings, runtime, None)
+    }
+
+    /// The same, with those roots among them that `residency` knows as bound to cold stores.
+    pub fn on_cold_stores(
+        roots: Vec<Root>,
+        settings: ObjectSettings,
+        runtime: tokio::runtime::Handle,
+        residency: Option<Arc<dyn Residency>>,
+    ) -> Arc<Self> {
         Arc::new(Self {
+            cold: residency.map(|residency| Arc::new(ColdFiles::new(residency))),
             gates: roots.iter().map(|_| Gate::new(settings.max_local_reads)).collect(),
             elsewhere: Gate::new(settings.max_local_reads),
             roots: roots.into(),
@@ -149,9 +169,9 @@ impl ByteSource for Objects {
             return Ok(Bytes::new());
         }
         if keys::is_url(&object.href) {
-            let (store, path) = keys::find_store(&self.roots, &object.href)?;
-            return self.remote.read(store, &path, object, range).await;
+            return self.read_remote(object, range).await;
         }
+        // Files that are kept open lie on no cold store.
         let file = self.files.get(&object.href);
         if let Some(bytes) = file.as_ref().and_then(|file| file.read_now(object, range.start, len_bytes)) {
             return Ok(bytes);
@@ -160,7 +180,10 @@ impl ByteSource for Objects {
     }
 
     fn was_seen(&self, object: &Object) -> bool {
-        self.files.get(&object.href).is_some_and(|file| file.was_seen(object))
+        match self.files.get(&object.href) {
+            Some(file) => file.was_seen(object),
+            None => self.cold.as_ref().is_some_and(|cold| cold.was_seen(object)),
+        }
     }
 }
 
@@ -174,6 +197,7 @@ impl Objects {
         (offset, len_bytes): (u64, usize),
     ) -> Result<Bytes> {
         let (roots, files, wanted) = (Arc::clone(&self.roots), Arc::clone(&self.files), object.clone());
+        let cold = self.cold.clone();
         let permit = self.gate(&object.href).enter(self.settings.local_wait, &object.href).await?;
         let read = crate::manifest::blocking(move || {
             let _permit = permit;
@@ -182,6 +206,11 @@ impl Objects {
                 Some(Err(error)) if is_stale(&error) => {}
                 Some(result) => return Ok((None, result)),
                 None => {}
+            }
+            if let Some(cold) = &cold
+                && let Some(name) = cold.find(&roots, &wanted.href)?
+            {
+                return Ok((None, cold.read(&name, &wanted, (offset, len_bytes))));
             }
             let file = OpenFile::open(&roots, &wanted.href)?;
             let result = file.read_checked(&wanted, offset, len_bytes);
@@ -198,6 +227,46 @@ impl Objects {
                 Err(error)
             }
         }
+    }
+
+    async fn read_remote(&self, object: &Object, range: Range<u64>) -> Result<Bytes> {
+        let (store, path) = keys::find_store(&self.roots, &object.href)?;
+        let Some(cold) = self.cold.as_ref().filter(|cold| cold.is_bound(&object.href)) else {
+            return self.remote.read(store, &path, object, range).await;
+        };
+        cold.check_online(&object.href).await?;
+        let bytes = self.remote.read(store, &path, object, range).await?;
+        cold.check_online(&object.href).await?;
+        Ok(bytes)
+    }
+
+    /// The file of a cold store that a path names. Blocking.
+    fn cold_file(&self, href: &str) -> Result<Option<(&Arc<ColdFiles>, cold::ColdName)>> {
+        let Some(cold) = &self.cold else { return Ok(None) };
+        Ok(cold.find(&self.roots, href)?.map(|name| (cold, name)))
+    }
+
+    fn open_file(&self, href: &str) -> Result<Arc<dyn ReadAt>> {
+        let settled_after = self.settings.settled_after;
+        match self.cold_file(href)? {
+            Some((cold, name)) => Ok(Arc::new(ColdObject::open(cold, name, href, settled_after)?)),
+            None => Ok(Arc::new(local::LocalObject::open(&self.roots, href, settled_after)?)),
+        }
+    }
+
+    fn stat_file(&self, href: &str) -> Result<Option<Object>> {
+        let Some(path) = directory::resolve(&self.roots, href)? else { return Ok(None) };
+        let found = local::stat(&path, href)?;
+        let is_cold = self.cold.as_ref().is_some_and(|cold| cold.name_of(&self.roots, href, &path).is_some());
+        Ok(found.map(|object| if is_cold { without_inode(object) } else { object }))
+    }
+
+    fn list_files(&self, href: &str) -> Result<Vec<Object>> {
+        let found = local::list(&self.roots, href, self.settings.settled_after)?;
+        let Some(cold) = &self.cold else { return Ok(found) };
+        let is_all_cold = self.cold_file(href)?.is_some();
+        let is_cold = |object: &Object| is_all_cold || cold.is_bound(&object.href);
+        Ok(found.into_iter().map(|file| if is_cold(&file) { without_inode(file) } else { file }).collect())
     }
 
     /// Where work on a file of this machine counts.
@@ -221,17 +290,19 @@ fn is_stale(error: &Error) -> bool {
 impl ObjectOpener for Objects {
     fn open(&self, href: &str) -> Result<Arc<dyn ReadAt>> {
         if !keys::is_url(href) {
-            let settled_after = self.settings.settled_after;
-            let open = || local::LocalObject::open(&self.roots, href, settled_after);
-            return self.gated(href, || Ok(Arc::new(open()?) as _));
+            return self.gated(href, || self.open_file(href));
         }
         let (store, path) = keys::find_store(&self.roots, href)?;
-        Ok(Arc::new(self.remote.open(Arc::clone(store), path, href)?))
+        let opened = self.remote.open(Arc::clone(store), path, href)?;
+        match self.cold.as_ref().filter(|cold| cold.is_bound(href)) {
+            Some(cold) => Ok(Arc::new(GatedRemote::new(opened, cold))),
+            None => Ok(Arc::new(opened)),
+        }
     }
 
     fn stat(&self, href: &str) -> Result<Option<Object>> {
         if !keys::is_url(href) {
-            return self.gated(href, || local::stat(&self.roots, href));
+            return self.gated(href, || self.stat_file(href));
         }
         let (store, path) = keys::find_store(&self.roots, href)?;
         self.remote.stat(store, &path, href)
@@ -239,7 +310,7 @@ impl ObjectOpener for Objects {
 
     fn list(&self, href: &str) -> Result<Vec<Object>> {
         if !keys::is_url(href) {
-            return self.gated(href, || local::list(&self.roots, href, self.settings.settled_after));
+            return self.gated(href, || self.list_files(href));
         }
         let (store, path) = keys::find_store(&self.roots, href)?;
         self.remote.list(store, &path, href)

@@ -325,6 +325,14 @@ impl Catalog {
         counts
     }
 
+    /// Datasets that are not indexed because objects have to be recalled for it first, with those objects.
+    /// They are refused until somebody has them recalled.
+    pub fn not_indexed(&self) -> Vec<(DatasetId, Arc<[Arc<str>]>)> {
+        let entries = self.entries();
+        let cold = entries.all().iter().map(|entry| (entry.spec.id.clone(), entry.cold_objects()));
+        cold.filter(|(_, objects)| !objects.is_empty()).collect()
+    }
+
     /// What is wrong at present, for `/health`: providers that fail, catalog files that are broken.
     pub fn problems(&self) -> Vec<String> {
         let failed: Vec<String> = self.shared.problems.lock().values().cloned().collect();

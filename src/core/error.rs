@@ -2,6 +2,7 @@
 
 use std::error::Error as StdError;
 use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// What a caller can do about an error.
@@ -27,6 +28,8 @@ pub enum ErrorKind {
         /// When to ask again.
         retry_after: Duration,
     },
+    /// Objects have to be recalled from a cold store first; [`Error::not_staged`] names them.
+    NotStaged,
     /// Stored bytes are damaged: a checksum, a length or a stream does not hold.
     Corrupt,
     /// A feature of the format or the codec that nothing here can read.
@@ -41,6 +44,8 @@ pub struct Error {
     kind: ErrorKind,
     message: String,
     source: Option<Box<dyn StdError + Send + Sync>>,
+    /// Paths and URLs of objects that have to be recalled.
+    not_staged: Vec<Arc<str>>,
 }
 
 /// Result of the core's verbs.
@@ -49,7 +54,35 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 impl Error {
     /// An error without a cause.
     pub fn new(kind: ErrorKind, message: impl Into<String>) -> Self {
-        Self { kind, message: message.into(), source: None }
+        Self { kind, message: message.into(), source: None, not_staged: Vec::new() }
+    }
+
+    /// The error of objects that have to be recalled before they can be read, by their paths or URLs.
+    pub fn needs_staging(objects: Vec<Arc<str>>) -> Self {
+        let message = match objects.as_slice() {
+            [only] => format!("{only} has to be recalled first"),
+            [first, rest @ ..] => {
+                format!("{first} and {} more objects have to be recalled first", rest.len())
+            }
+            [] => "objects have to be recalled first".to_owned(),
+        };
+        Self { not_staged: objects, ..Self::new(ErrorKind::NotStaged, message) }
+    }
+
+    /// Paths or URLs of the objects that have to be recalled, named by this error or by one that caused it;
+    /// empty for every other kind.
+    pub fn not_staged(&self) -> &[Arc<str>] {
+        if self.kind != ErrorKind::NotStaged || !self.not_staged.is_empty() {
+            return &self.not_staged;
+        }
+        let cause = self.source.as_deref().and_then(|cause| cause.downcast_ref::<Self>());
+        cause.map_or(&[], Self::not_staged)
+    }
+
+    /// The same error for another waiter: kind, objects, and all messages in one.
+    #[must_use]
+    pub fn shared(&self) -> Self {
+        Self { not_staged: self.not_staged().to_vec(), ..Self::new(self.kind, self.to_string()) }
     }
 
     /// The same error with what caused it.

@@ -18,6 +18,9 @@ pub use types::*;
 /// Longest list of what would have been right.
 const MAX_ALLOWED: usize = 50;
 
+/// When to ask again for what is being recalled, where nothing better is known.
+const RECALL_RETRY: Duration = Duration::from_secs(30);
+
 /// An error answer: `application/problem+json`.
 #[derive(Debug)]
 pub struct Problem {
@@ -34,6 +37,7 @@ pub struct Problem {
 struct More {
     fields: Map<String, Value>,
     headers: Vec<(HeaderName, HeaderValue)>,
+    retry_after: Option<Duration>,
 }
 
 impl Problem {
@@ -93,6 +97,13 @@ impl Problem {
         self.with_field("allowed", allowed)
     }
 
+    /// When to ask again for what is being recalled.
+    #[must_use]
+    pub(crate) fn with_retry_after(mut self, retry_after: Duration) -> Self {
+        self.more.get_or_insert_default().retry_after = Some(retry_after);
+        self
+    }
+
     /// Adds a header.
     #[must_use]
     pub fn with_header(mut self, name: HeaderName, value: HeaderValue) -> Self {
@@ -124,9 +135,14 @@ impl Problem {
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
         headers.insert(CONTENT_LENGTH, HeaderValue::from(len_bytes));
         headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
-        if let ErrorKind::Changed { retry_after } | ErrorKind::Unavailable { retry_after } = self.error.kind()
-        {
-            headers.insert(RETRY_AFTER, whole_seconds(retry_after));
+        match self.error.kind() {
+            ErrorKind::Changed { retry_after } | ErrorKind::Unavailable { retry_after } => {
+                headers.insert(RETRY_AFTER, whole_seconds(retry_after));
+            }
+            ErrorKind::NotStaged => {
+                headers.insert(RETRY_AFTER, whole_seconds(self.more.as_deref().and_then(|more| more.retry_after).unwrap_or(RECALL_RETRY)));
+            }
+            _ => {}
         }
         headers.extend(more.iter().flat_map(|more| more.headers.clone()));
         response
@@ -153,6 +169,7 @@ impl From<Error> for Problem {
             ErrorKind::Changed { .. } => &SOURCE_CHANGED,
             ErrorKind::Lost => &SOURCE_LOST,
             ErrorKind::Unavailable { .. } => &UNAVAILABLE,
+            ErrorKind::NotStaged => &NOT_STAGED,
             ErrorKind::Corrupt => &CORRUPT,
             ErrorKind::Unsupported => &UNSUPPORTED,
             ErrorKind::Internal => &INTERNAL,

@@ -76,7 +76,7 @@ impl Kept {
         make: impl Future<Output = Result<Body>>,
     ) -> Result<Body> {
         let made = self.0.try_get_with(Key::new(request, part), make).await;
-        made.map_err(|error: Arc<Error>| Error::new(error.kind(), error.to_string()))
+        made.map_err(|error: Arc<Error>| error.shared())
     }
 
     /// How many bytes they take at present.

@@ -54,6 +54,12 @@ impl Directory {
         path.starts_with(&self.declared) || path.starts_with(&self.resolved.lock().path)
     }
 
+    /// How the directory was declared continued to a canonical path below it.
+    pub(super) fn as_declared(&self, path: &Path) -> Option<PathBuf> {
+        let rest = path.strip_prefix(&self.resolved.lock().path).ok()?.to_owned();
+        Some(self.declared.join(rest))
+    }
+
     /// True if a canonical path lay below the directory when it was last looked at.
     fn held(&self, path: &Path) -> bool {
         path.starts_with(&self.resolved.lock().path)

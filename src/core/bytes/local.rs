@@ -59,9 +59,12 @@ pub(super) fn read_exact(file: &File, offset: u64, len_bytes: usize) -> std::io:
     Ok(if is_lent { Bytes::from_owner(spare::Lent::new(buffer)) } else { Bytes::from(buffer) })
 }
 
-/// True if a file is in the state of `object`.
+/// True if a file is in the state of `object`. An inode of 0 is that of an object whose inode was not noted.
 pub(super) fn is_same(object: &Object, metadata: &Metadata) -> bool {
-    object.len_bytes == metadata.len() && object.identity == identity(metadata)
+    let ObjectIdentity::Modified { mtime_ns: indexed_ns, inode } = object.identity else { return false };
+    object.len_bytes == metadata.len()
+        && indexed_ns == mtime_ns(metadata)
+        && (inode == 0 || inode == metadata.ino())
 }
 
 /// When a file was changed last, in nanoseconds since 1970.
@@ -69,11 +72,11 @@ pub(super) fn mtime_ns(metadata: &Metadata) -> i64 {
     metadata.mtime().saturating_mul(1_000_000_000).saturating_add(metadata.mtime_nsec())
 }
 
-fn identity(metadata: &Metadata) -> ObjectIdentity {
+pub(super) fn identity(metadata: &Metadata) -> ObjectIdentity {
     ObjectIdentity::Modified { mtime_ns: mtime_ns(metadata), inode: metadata.ino() }
 }
 
-fn object(href: &str, metadata: &Metadata) -> Object {
+pub(super) fn object(href: &str, metadata: &Metadata) -> Object {
     Object { href: href.to_owned(), len_bytes: metadata.len(), identity: identity(metadata) }
 }
 
@@ -88,10 +91,17 @@ fn unsettled_for(mtime_ns: i64, settled_after: Duration) -> Option<Duration> {
     (age < settled_after).then_some(rest)
 }
 
-/// The state of a file once the next change would show in it.
-fn settled(file: &File, href: &str, settled_after: Duration) -> Result<Metadata> {
+/// The state of a file once the next change would show in it; `look` asks for it.
+pub(super) fn settled(
+    look: impl Fn() -> std::io::Result<Metadata>,
+    href: &str,
+    settled_after: Duration,
+) -> Result<Metadata> {
     for _ in 0..MAX_WAITS {
-        let metadata = file.metadata().map_err(|cause| unreadable(href, cause))?;
+        let metadata = look().map_err(|cause| match is_absent(&cause) {
+            true => absent(href),
+            false => unreadable(href, cause),
+        })?;
         match unsettled_for(mtime_ns(&metadata), settled_after) {
             Some(wait) if metadata.is_file() => std::thread::sleep(wait),
             _ => return Ok(metadata),
@@ -114,7 +124,7 @@ impl LocalObject {
             true => absent(href).with_source(cause),
             false => unreadable(href, cause),
         })?;
-        let metadata = settled(&file, href, settled_after)?;
+        let metadata = settled(|| file.metadata(), href, settled_after)?;
         if !metadata.is_file() {
             return Err(Error::not_found(format!("{href} is not a file")));
         }
@@ -124,7 +134,7 @@ impl LocalObject {
 
 /// The error of a file that is not there. Behind a link that leads nowhere there is something, which
 /// must not be taken for nothing.
-fn absent(href: &str) -> Error {
+pub(super) fn absent(href: &str) -> Error {
     let Some(link) = broken_link(href) else { return Error::not_found(format!("no file {href}")) };
     let kind = ErrorKind::Unavailable { retry_after: Duration::from_secs(60) };
     Error::new(kind, format!("cannot read {href}: the link {} leads nowhere", link.display()))
@@ -157,10 +167,9 @@ impl ReadAt for LocalObject {
     }
 }
 
-/// Size and identity of a file; `Ok(None)` if there is none.
-pub(super) fn stat(roots: &[Root], href: &str) -> Result<Option<Object>> {
-    let Some(path) = resolve(roots, href)? else { return Ok(None) };
-    match std::fs::metadata(&path) {
+/// Size and identity of the file at a path without links; `Ok(None)` if there is none.
+pub(super) fn stat(path: &Path, href: &str) -> Result<Option<Object>> {
+    match std::fs::metadata(path) {
         Ok(metadata) if metadata.is_file() => Ok(Some(object(href, &metadata))),
         Ok(_) => Ok(None),
         Err(cause) if is_absent(&cause) => Ok(None),

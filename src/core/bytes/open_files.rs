@@ -112,15 +112,15 @@ impl OpenFile {
             .tv_sec
             .saturating_mul(1_000_000_000)
             .saturating_add(i64::from(state.stx_mtime.tv_nsec));
-        object.len_bytes == state.stx_size
-            && object.identity == ObjectIdentity::Modified { mtime_ns, inode: state.stx_ino }
+        let ObjectIdentity::Modified { mtime_ns: indexed_ns, inode } = object.identity else { return false };
+        object.len_bytes == state.stx_size && indexed_ns == mtime_ns && (inode == 0 || inode == state.stx_ino)
     }
 
     /// True if the file was seen in the state of `object`, under its path, a moment ago.
     pub(super) fn was_seen(&self, object: &Object) -> bool {
         let ObjectIdentity::Modified { mtime_ns, inode } = object.identity else { return false };
         self.is_path_fresh()
-            && inode == self.inode
+            && (inode == 0 || inode == self.inode)
             && mtime_ns == self.seen_mtime_ns.load(Ordering::Acquire)
             && object.len_bytes == self.seen_len_bytes.load(Ordering::Acquire)
     }
@@ -159,7 +159,7 @@ impl OpenFile {
     }
 }
 
-fn lost(href: &str) -> Error {
+pub(super) fn lost(href: &str) -> Error {
     let message = match broken_link(href) {
         Some(link) => format!("{href} is gone: the link {} leads nowhere", link.display()),
         None => format!("{href} is gone"),

@@ -50,6 +50,8 @@ pub(super) enum Phase {
     Indexing,
     /// Indexed and seen to be in that state.
     Ready(SourceState),
+    /// Not indexed: these objects have to be recalled for that first. Nobody does that by opening it.
+    Cold { objects: Arc<[Arc<str>]>, reason: Arc<str> },
     /// Refused while its source is in that state.
     Refused(Option<SourceState>, Arc<str>),
     /// Its source was not there, first seen so at that time.
@@ -120,7 +122,26 @@ impl Entry {
     pub(super) fn is_waiting_for_source(&self) -> bool {
         let slot = self.slot.lock();
         !self.is_refused_for_good()
-            && matches!(slot.phase, Phase::Refused(..) | Phase::Missing { .. } | Phase::Failed(_))
+            && matches!(
+                slot.phase,
+                Phase::Refused(..) | Phase::Cold { .. } | Phase::Missing { .. } | Phase::Failed(_)
+            )
+    }
+
+    /// Notes that it is being indexed. What is cold shows as that until it is done: most attempts end there.
+    pub(super) fn begin_indexing(&self) {
+        let mut slot = self.slot.lock();
+        if !matches!(slot.phase, Phase::Cold { .. }) {
+            slot.phase = Phase::Indexing;
+        }
+    }
+
+    /// The objects that have to be recalled before it can be indexed; none if it is not that.
+    pub(super) fn cold_objects(&self) -> Arc<[Arc<str>]> {
+        match &self.slot.lock().phase {
+            Phase::Cold { objects, .. } => Arc::clone(objects),
+            _ => Arc::default(),
+        }
     }
 
     pub(super) fn forget_check(&self) {
@@ -133,7 +154,9 @@ impl Entry {
             Phase::Unknown | Phase::Indexing | Phase::Failed(_) => DatasetState::Indexing,
             Phase::Known => DatasetState::Indexed,
             Phase::Ready(_) => slot.manifest.upgrade().map_or(DatasetState::Indexed, DatasetState::Ready),
-            Phase::Refused(_, reason) => DatasetState::Refused(reason.to_string()),
+            Phase::Refused(_, reason) | Phase::Cold { reason, .. } => {
+                DatasetState::Refused(reason.to_string())
+            }
             Phase::Missing { .. } => DatasetState::Lost(lost_reason(&self.spec)),
         }
     }

@@ -9,6 +9,7 @@ use thermocline_model::{Object, ObjectIdentity};
 
 use super::{DatasetSpec, SourceSpec, foreign};
 use crate::bytes::ObjectOpener;
+use crate::bytes::watch::ColdNotes;
 use crate::format::{Format, Indexed, Limits, ReadAt, Source};
 use crate::index::{IndexEntry, SourceState};
 use crate::reference::SharedReferences;
@@ -143,7 +144,18 @@ impl Indexer {
     }
 
     fn attempt(&self, spec: &DatasetSpec, entry: &mut IndexEntry) -> Result<Indexed> {
-        let object = self.opener.open(&entry.source.object.href)?;
+        let notes = ColdNotes::default();
+        notes.judge(self.attempt_noting(spec, entry, &notes))
+    }
+
+    /// What formats cannot read they leave out: `notes` has what was only cold.
+    fn attempt_noting(
+        &self,
+        spec: &DatasetSpec,
+        entry: &mut IndexEntry,
+        notes: &ColdNotes,
+    ) -> Result<Indexed> {
+        let object = notes.on(self.opener.open(&entry.source.object.href)?);
         if *object.object() != entry.source.object {
             return Err(changed(format!("{} changed while it was opened", object.object().href)));
         }
@@ -153,9 +165,9 @@ impl Indexer {
         };
         format.id().clone_into(&mut entry.format);
         entry.format_version = format.index_version();
-        let others = self.opener.others(&entry.source.object.href);
+        let others = notes.on_others(self.opener.others(&entry.source.object.href));
         let source = Source { object, others: others.as_ref(), limits: &self.limits };
-        let mut indexed = format.index(&source)?;
+        let mut indexed = notes.judge(format.index(&source))?;
         crate::index::check(&indexed)?;
         if indexed.dataset.objects.first() != Some(&entry.source.object) {
             return Err(Error::internal("the format does not name the object that it indexed first"));
@@ -261,9 +273,11 @@ fn is_final(kind: ErrorKind) -> bool {
         | ErrorKind::Corrupt
         | ErrorKind::Unsupported
         | ErrorKind::Internal => true,
-        ErrorKind::NotFound | ErrorKind::Changed { .. } | ErrorKind::Lost | ErrorKind::Unavailable { .. } => {
-            false
-        }
+        ErrorKind::NotFound
+        | ErrorKind::Changed { .. }
+        | ErrorKind::Lost
+        | ErrorKind::NotStaged
+        | ErrorKind::Unavailable { .. } => false,
     }
 }
 

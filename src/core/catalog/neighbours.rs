@@ -9,6 +9,7 @@ use thermocline_model::Object;
 use super::Catalog;
 use super::entry::Entry;
 use super::indexing::Indexer;
+use crate::bytes::is_same_object;
 use crate::clock::nanoseconds;
 use crate::format::is_missing;
 use crate::manifest::{Manifest, blocking};
@@ -104,7 +105,7 @@ impl Indexer {
         let has_changed = |object: &Object| match self.stat(&object.href) {
             // One that exists may still be denied: it arrived when it can be opened.
             Ok(Some(_)) if is_missing(object) => self.opener.open(&object.href).is_ok(),
-            Ok(Some(now)) => now != *object,
+            Ok(Some(now)) => !is_same_object(&now, object),
             Ok(None) => !is_missing(object),
             // What does not answer is not known to have changed.
             Err(_) => false,

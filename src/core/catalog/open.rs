@@ -10,6 +10,7 @@ use tracing::{info, warn};
 use super::entry::{Entry, Failure, Flight, Phase, lost_reason};
 use super::indexing::{Outcome, identity_text, source_key};
 use super::{Catalog, DatasetSpec, SourceSpec, overrides, withdrawn_reason};
+use crate::bytes::is_same_object;
 use crate::clock::nanoseconds;
 use crate::index::{self, SourceState, Stored, StoredOutcome};
 use crate::manifest::{Manifest, Revision, blocking};
@@ -26,6 +27,24 @@ const MANIFEST_BYTES: usize = 4096;
 
 /// Looking at sources takes at most this part of the time.
 const SHARE_OF_TIME: i64 = 20;
+
+/// What the index must have to be of use.
+enum Demand {
+    /// Whatever it has.
+    Any,
+    /// An index of this state of the source, however it was made.
+    OfState(SourceState),
+    /// One of this state that would be made the same way today.
+    UpToDate(SourceState),
+}
+
+/// What came of indexing.
+enum Indexing {
+    /// The index has the outcome.
+    Done,
+    /// These objects have to be recalled first.
+    Cold(Arc<[Arc<str>]>),
+}
 
 /// A manifest with the state of the source that it was made from.
 struct Loaded {
@@ -75,7 +94,9 @@ impl Catalog {
             Phase::Ready(_) if slot.storage.upgrade().is_some_and(|storage| !storage.is_stale()) => {
                 Ok(slot.manifest.upgrade()?)
             }
-            Phase::Refused(_, reason) => Err(Failure::new(ErrorKind::Refused, Arc::clone(reason))),
+            Phase::Refused(_, reason) | Phase::Cold { reason, .. } => {
+                Err(Failure::new(ErrorKind::Refused, Arc::clone(reason)))
+            }
             Phase::Missing { since_ns } => Err(self.gone(*since_ns, lost_reason(&entry.spec))),
             Phase::Failed(failure) => Err(failure.clone()),
             Phase::Ready(_) | Phase::Unknown | Phase::Known | Phase::Indexing => return None,
@@ -183,18 +204,22 @@ impl Catalog {
             Some(known) => return known,
             None => {}
         }
-        if let Some(found) = self.find_in_index(entry, Some(&state)).await? {
+        if let Some(found) = self.find_in_index(entry, Demand::UpToDate(state.clone())).await? {
             return found;
         }
         let permit = self.shared.permits.acquire().await;
         let _permit = permit.map_err(|_| Failure::new(ErrorKind::Internal, "the catalog is closed"))?;
         // Another dataset of the same source may have been indexed meanwhile.
-        if let Some(found) = self.find_in_index(entry, Some(&state)).await? {
+        if let Some(found) = self.find_in_index(entry, Demand::UpToDate(state.clone())).await? {
             return found;
         }
-        entry.slot.lock().phase = Phase::Indexing;
-        self.index_source(entry, state).await?;
-        match self.find_in_index(entry, None).await? {
+        entry.begin_indexing();
+        if let Indexing::Cold(objects) = self.index_source(entry, state.clone()).await? {
+            // The index of a cold object is precious, also one that would be made otherwise today.
+            let known = self.find_in_index(entry, Demand::OfState(state)).await?;
+            return known.unwrap_or_else(|| Err(note_cold(entry, objects)));
+        }
+        match self.find_in_index(entry, Demand::Any).await? {
             Some(Ok(manifest)) => {
                 self.note_neighbours(entry, &manifest).await;
                 Ok(manifest)
@@ -207,7 +232,7 @@ impl Catalog {
         }
     }
 
-    async fn index_source(&self, entry: &Arc<Entry>, state: SourceState) -> Result<(), Failure> {
+    async fn index_source(&self, entry: &Arc<Entry>, state: SourceState) -> Result<Indexing, Failure> {
         let catalog = self.clone();
         let spec = Arc::clone(&entry.spec);
         let started_ns = self.shared.settings.clock.now_ns();
@@ -222,7 +247,10 @@ impl Catalog {
         match done {
             Ok(()) => {
                 info!(%dataset, took_ms = took_ns / 1_000_000, "dataset indexed");
-                Ok(())
+                Ok(Indexing::Done)
+            }
+            Err(error) if error.kind() == ErrorKind::NotStaged => {
+                Ok(Indexing::Cold(error.not_staged().into()))
             }
             Err(error) => {
                 warn!(%dataset, %error, "dataset was not indexed, will retry");
@@ -240,26 +268,26 @@ impl Catalog {
         }
     }
 
-    /// What the index has of an entry's source, if it is of `state` (or of any) and not outdated.
+    /// What the index has of an entry's source, if it is as demanded.
     async fn find_in_index(
         &self,
         entry: &Arc<Entry>,
-        state: Option<&SourceState>,
+        demand: Demand,
     ) -> Result<Option<Result<Arc<Manifest>, Failure>>, Failure> {
         let catalog = self.clone();
         let entry_of_task = Arc::clone(entry);
-        let state = state.cloned();
-        let found = blocking(move || catalog.load(&entry_of_task, state.as_ref())).await;
+        let found = blocking(move || catalog.load(&entry_of_task, &demand)).await;
         found.map_err(|error| self.soon(error))
     }
 
-    fn load(
-        &self,
-        entry: &Arc<Entry>,
-        state: Option<&SourceState>,
-    ) -> Result<Option<Result<Arc<Manifest>, Failure>>> {
+    fn load(&self, entry: &Arc<Entry>, demand: &Demand) -> Result<Option<Result<Arc<Manifest>, Failure>>> {
         let Some(stored) = self.shared.index.load(&source_key(&entry.spec))? else { return Ok(None) };
-        if state.is_some_and(|state| !self.is_of(entry, &stored, state)) {
+        let is_demanded = match demand {
+            Demand::Any => true,
+            Demand::OfState(state) => is_same_state(&stored.entry.source, state),
+            Demand::UpToDate(state) => self.is_of(entry, &stored, state),
+        };
+        if !is_demanded {
             return Ok(None);
         }
         let source = stored.entry.source.clone();
@@ -280,7 +308,7 @@ impl Catalog {
 
     /// True if an index entry is of that state of the source and would be made the same way today.
     fn is_of(&self, entry: &Entry, stored: &Stored, state: &SourceState) -> bool {
-        if stored.entry.source != *state {
+        if !is_same_state(&stored.entry.source, state) {
             return false;
         }
         match &stored.outcome {
@@ -320,7 +348,7 @@ impl Catalog {
         if let Some(manifest) = known {
             return Ok(manifest);
         }
-        if let Some(found) = self.find_in_index(entry, None).await? {
+        if let Some(found) = self.find_in_index(entry, Demand::Any).await? {
             warn!(dataset = %entry.spec.id, %error, "source does not answer, serving what is in the index");
             return found;
         }
@@ -332,15 +360,36 @@ impl Catalog {
 fn in_memory(entry: &Entry, state: &SourceState) -> Option<Result<Arc<Manifest>, Failure>> {
     let slot = entry.slot.lock();
     match &slot.phase {
-        Phase::Ready(known) if known == state => {
+        Phase::Ready(known) if is_same_state(known, state) => {
             let is_usable = slot.storage.upgrade().is_some_and(|storage| !storage.is_stale());
             slot.manifest.upgrade().filter(|_| is_usable).map(Ok)
         }
-        Phase::Refused(Some(known), reason) if known == state => {
+        Phase::Refused(Some(known), reason) if is_same_state(known, state) => {
             Some(Err(Failure::new(ErrorKind::Refused, Arc::clone(reason))))
         }
         _ => None,
     }
+}
+
+/// True if a source was seen in one state both times.
+fn is_same_state(a: &SourceState, b: &SourceState) -> bool {
+    is_same_object(&a.object, &b.object) && a.listing == b.listing
+}
+
+fn note_cold(entry: &Entry, objects: Arc<[Arc<str>]>) -> Failure {
+    let named = objects.first().map_or("", |first| first);
+    let others = match objects.len() {
+        0 | 1 => String::new(),
+        n => format!(" and {} more", n - 1),
+    };
+    let reason = format!("not indexed: {named}{others} has to be recalled for that first");
+    let reason: Arc<str> = reason.into();
+    let mut slot = entry.slot.lock();
+    if !matches!(&slot.phase, Phase::Cold { reason: known, .. } if *known == reason) {
+        info!(dataset = %entry.spec.id, %reason, "dataset is cold and not indexed");
+    }
+    slot.phase = Phase::Cold { objects, reason: Arc::clone(&reason) };
+    Failure::new(ErrorKind::Refused, reason)
 }
 
 fn note_refused(entry: &Entry, source: Option<SourceState>, reason: Arc<str>) -> Failure {

@@ -12,6 +12,8 @@ use thermocline_model::{ArrayBytes, ChunkRef, ChunkTable, DataType, Object, Plac
 
 use super::etag::{self, Tag};
 use super::{ChunkForm, Found, Reader, Wanted, Work};
+use crate::bytes::is_same_object;
+use crate::bytes::watch::ColdNotes;
 use crate::format::{Region, Source};
 use crate::manifest::{Manifest, blocking};
 use crate::{Error, ErrorKind, Result};
@@ -123,12 +125,9 @@ impl Reader {
             made.map_err(Arc::new)
         };
         if self.decodes_anew(manifest, variable).await? {
-            return make.await.map_err(|error| Error::new(error.kind(), error.to_string()));
+            return make.await.map_err(|error| error.shared());
         }
-        self.cache
-            .try_get_with(tag.0, make)
-            .await
-            .map_err(|shared: Arc<Arc<Error>>| Error::new(shared.kind(), shared.to_string()))
+        self.cache.try_get_with(tag.0, make).await.map_err(|error: Arc<Arc<Error>>| error.shared())
     }
 
     /// True if a chunk that the format decodes may be another one at the next reading.
@@ -280,11 +279,12 @@ impl Reader {
         let work = work.clone();
         blocking(move || {
             let _taken = work;
-            let opened = opener.open(&object.href)?;
+            let notes = ColdNotes::default();
+            let opened = notes.on(opener.open(&object.href)?);
             check_unchanged(&object, Some(opened.object()))?;
-            let others = opener.others(&object.href);
+            let others = notes.on_others(opener.others(&object.href));
             let source = Source { object: opened, others: others.as_ref(), limits: &limits };
-            let values = format.decode(&source, &variable, &region)?;
+            let values = notes.judge(format.decode(&source, &variable, &region))?;
             // What was written meanwhile shows in size or time.
             check_unchanged(&object, opener.stat(&object.href)?.as_ref())?;
             Ok(values)
@@ -308,8 +308,7 @@ impl Reader {
 
 /// Refuses what was read of an object that is not in the state that was indexed.
 fn check_unchanged(indexed: &Object, found: Option<&Object>) -> Result<()> {
-    let is_same = |found: &Object| found.identity == indexed.identity && found.len_bytes == indexed.len_bytes;
-    if found.is_some_and(is_same) {
+    if found.is_some_and(|found| is_same_object(found, indexed)) {
         return Ok(());
     }
     let kind = ErrorKind::Changed { retry_after: Duration::from_secs(2) };

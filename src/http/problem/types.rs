@@ -84,6 +84,35 @@ pub static UNAVAILABLE: ProblemType = ProblemType {
         the time that Retry-After says.",
 };
 
+/// Objects have to be recalled first, and were not in time.
+pub static NOT_STAGED: ProblemType = ProblemType {
+    name: "not-staged",
+    title: "Being brought online",
+    status: 503,
+    explanation: "What the answer is made of lies on a cold store and is being recalled; it was not online in the \
+        time that the request waited. The same request works once it is: status_url shows how far it is, \
+        Retry-After when to ask again. Longer waits can be asked for: 'Prefer: wait=N' or '?wait=N', in seconds.",
+};
+
+/// This reader's reads cause no recalls.
+pub static STAGING_NOT_ALLOWED: ProblemType = ProblemType {
+    name: "staging-not-allowed",
+    title: "Has to be staged by somebody who may",
+    status: 503,
+    explanation: "What the answer is made of lies on a cold store, and this server recalls nothing for readers it \
+        does not know, or for any. Ask with the token that its operator gave you, or stage it first with \
+        POST /datasets/{id}/stage; the same request works once it is online.",
+};
+
+/// A recall did not work.
+pub static RECALL_FAILED: ProblemType = ProblemType {
+    name: "recall-failed",
+    title: "Cannot be brought online",
+    status: 500,
+    explanation: "What the answer is made of lies on a cold store and could not be recalled: the detail is the \
+        reason that the store gave. The operator has to look into it; asking again begins another attempt.",
+};
+
 /// Stored bytes are damaged.
 pub static CORRUPT: ProblemType = ProblemType {
     name: "corrupt",
@@ -186,7 +215,7 @@ pub static TOO_MANY: ProblemType = ProblemType {
 };
 
 /// Every type that has a page.
-pub static TYPES: [&ProblemType; 19] = [
+pub static TYPES: [&ProblemType; 22] = [
     &NOT_FOUND,
     &INVALID_INPUT,
     &TOO_LARGE,
@@ -194,6 +223,9 @@ pub static TYPES: [&ProblemType; 19] = [
     &SOURCE_CHANGED,
     &SOURCE_LOST,
     &UNAVAILABLE,
+    &NOT_STAGED,
+    &STAGING_NOT_ALLOWED,
+    &RECALL_FAILED,
     &CORRUPT,
     &UNSUPPORTED,
     &INTERNAL,

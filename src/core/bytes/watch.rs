@@ -1,0 +1,87 @@
+//! Notes which objects would have to be recalled while a format reads.
+//!
+//! Formats leave out what they cannot read: a linked file that cannot be opened becomes a note, a damaged array
+//! a refusal, an absent source of a virtual dataset fill values. An object that merely lies on tape must become
+//! none of these. So whatever a format makes of it, the one who called it asks here afterwards.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use parking_lot::Mutex;
+use thermocline_model::Object;
+
+use crate::format::{OpenOther, ReadAt};
+use crate::{Error, Result};
+
+/// Objects that could not be read because they are cold. Cloning gives the same notes.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct ColdNotes(Arc<Mutex<BTreeSet<Arc<str>>>>);
+
+impl ColdNotes {
+    /// An object that notes here what is cold.
+    pub(crate) fn on(&self, object: Arc<dyn ReadAt>) -> Arc<dyn ReadAt> {
+        Arc::new(Watched { object, notes: self.clone() })
+    }
+
+    /// What is opened through `others` notes here what is cold.
+    pub(crate) fn on_others<'a>(&self, others: Box<dyn OpenOther + 'a>) -> Box<dyn OpenOther + 'a> {
+        Box::new(WatchedOthers { others, notes: self.clone() })
+    }
+
+    /// What came of the work, unless something was cold: then it is worth nothing, whatever it is.
+    ///
+    /// # Errors
+    /// [`crate::ErrorKind::NotStaged`] with all objects that were cold, else that of the work.
+    pub(crate) fn judge<T>(&self, result: Result<T>) -> Result<T> {
+        let cold: Vec<Arc<str>> = self.0.lock().iter().cloned().collect();
+        if cold.is_empty() { result } else { Err(Error::needs_staging(cold)) }
+    }
+
+    fn note<T>(&self, result: Result<T>) -> Result<T> {
+        if let Err(error) = &result {
+            self.0.lock().extend(error.not_staged().iter().cloned());
+        }
+        result
+    }
+}
+
+struct Watched {
+    object: Arc<dyn ReadAt>,
+    notes: ColdNotes,
+}
+
+impl ReadAt for Watched {
+    fn object(&self) -> &Object {
+        self.object.object()
+    }
+
+    fn read_at(&self, offset: u64, len_bytes: usize) -> Result<Bytes> {
+        self.notes.note(self.object.read_at(offset, len_bytes))
+    }
+
+    fn local_path(&self) -> Option<&Path> {
+        self.object.local_path()
+    }
+}
+
+struct WatchedOthers<'a> {
+    others: Box<dyn OpenOther + 'a>,
+    notes: ColdNotes,
+}
+
+impl OpenOther for WatchedOthers<'_> {
+    fn open(&self, name: &str) -> Result<Option<Arc<dyn ReadAt>>> {
+        let opened = self.notes.note(self.others.open(name))?;
+        Ok(opened.map(|object| self.notes.on(object)))
+    }
+
+    fn list(&self, prefix: &str) -> Result<Vec<(String, u64)>> {
+        self.notes.note(self.others.list(prefix))
+    }
+
+    fn list_objects(&self, prefix: &str) -> Result<Vec<(String, Object)>> {
+        self.notes.note(self.others.list_objects(prefix))
+    }
+}
