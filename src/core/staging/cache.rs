@@ -5,11 +5,11 @@
 
 mod dir;
 mod key;
-
-/// Keeps an object in the cache while somebody reads it.
-#[derive(Debug)]
-pub struct ReadGuard(());
+mod recover;
+mod space;
 
 pub use dir::{CacheDir, Found, Identified};
 pub(crate) use dir::{Claim, FileStep, label, remove_file, sync_folder};
 pub use key::CacheKey;
+pub use recover::{Known, Recovered, Unknown};
+pub use space::{Eviction, Kept, NoSpace, ReadGuard, Reservation, Space, SpaceSettings, SpaceUse};

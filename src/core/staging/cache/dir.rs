@@ -100,6 +100,15 @@ pub enum Found {
     },
 }
 
+impl Found {
+    /// Its key.
+    pub fn key(&self) -> &CacheKey {
+        match self {
+            Self::Landed { key, .. } | Self::Partial { key, .. } | Self::Journal { key } => key,
+        }
+    }
+}
+
 /// Which object a landed file holds.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Identified {
@@ -244,6 +253,16 @@ impl CacheDir {
 
     pub(crate) fn folder(&self, key: &CacheKey) -> PathBuf {
         self.shared.objects.join(format!("{:02x}", key.folder()))
+    }
+
+    /// Removes a file that a scan found. Blocking, and only while nothing lands.
+    pub(super) fn remove_found(&self, found: &Found) -> Result<()> {
+        let path = match found {
+            Found::Landed { key, .. } => self.path(key),
+            Found::Partial { key, .. } => self.partial_path(key),
+            Found::Journal { key } => self.journal_path(key),
+        };
+        remove_file(&path).map_err(|cause| unusable(&path, "cannot be removed").with_source(cause))
     }
 
     /// Removes what a landing left of a key. Blocking; the caller holds the claim.

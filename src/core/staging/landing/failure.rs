@@ -86,7 +86,9 @@ impl LandFailure {
             }
             ErrorKind::Changed { .. } => LandCause::Changed,
             ErrorKind::Unavailable { retry_after } => LandCause::Retryable { after: Some(retry_after) },
-            ErrorKind::Corrupt | ErrorKind::Internal => LandCause::Retryable { after: None },
+            ErrorKind::NotStaged | ErrorKind::Corrupt | ErrorKind::Internal => {
+                LandCause::Retryable { after: None }
+            }
         };
         Self::new(cause, format!("the store did not give {object}")).with_source(error)
     }

@@ -3,6 +3,7 @@
 
 use std::ops::Range;
 use std::sync::Arc;
+use std::time::Duration;
 
 use futures::StreamExt;
 use futures::future::BoxFuture;
@@ -16,6 +17,9 @@ use super::{LandingSettings, Progress, Source, Watch};
 
 /// Most bytes that the checksum goes on in one step: after each, the landing can be ended.
 const FOLLOW_BYTES: u64 = 64 << 20;
+
+/// How long a landing that failed waits until what has come is written down.
+const KEEP_AT_MOST: Duration = Duration::from_secs(10);
 
 /// What one step of a landing brought.
 enum Step {
@@ -41,8 +45,13 @@ pub(super) struct Flight<'a> {
     is_committing: bool,
     /// `None` if the store has no checksum, or while it goes on.
     follower: Option<Follower>,
-    steps: FuturesUnordered<BoxFuture<'a, Result<Step, LandFailure>>>,
+    /// Parts that are read and written.
+    reads: Steps<'a>,
+    /// What is flushed, written down and checked meanwhile.
+    background: Steps<'a>,
 }
+
+type Steps<'a> = FuturesUnordered<BoxFuture<'a, Result<Step, LandFailure>>>;
 
 impl<'a> Flight<'a> {
     pub(super) fn new(
@@ -64,7 +73,8 @@ impl<'a> Flight<'a> {
             uncommitted_bytes: 0,
             is_committing: false,
             follower: source.status.checksum.as_ref().map(Follower::new),
-            steps: FuturesUnordered::new(),
+            reads: FuturesUnordered::new(),
+            background: FuturesUnordered::new(),
         }
     }
 
@@ -72,39 +82,50 @@ impl<'a> Flight<'a> {
     pub(super) async fn run(mut self, watch: &Watch<'_>, progress: Progress<'_>) -> Result<(), LandFailure> {
         loop {
             self.begin_steps();
-            if self.steps.is_empty() {
-                return self.check();
-            }
-            match watch.guard(self.next()).await {
-                Ok(Step::Written(part)) => {
-                    self.written(part);
-                    progress(self.done.len_bytes());
-                }
-                Ok(Step::Committed) => self.is_committing = false,
-                Ok(Step::Followed(follower)) => self.follower = Some(follower),
+            let step = match watch.guard(self.next()).await {
+                Ok(Some(step)) => step,
+                Ok(None) => return self.check(),
                 Err(failure) => {
-                    self.keep(failure.cause).await;
+                    self.keep(watch, failure.cause).await;
                     return Err(failure);
                 }
+            };
+            if self.took(step) {
+                progress(self.done.len_bytes());
             }
         }
     }
 
-    async fn next(&mut self) -> Result<Step, LandFailure> {
-        match self.steps.next().await {
-            Some(step) => step,
-            None => {
-                let message = format!("the landing of {} has no more steps", self.source.object.id);
-                Err(LandFailure::new(LandCause::Retryable { after: None }, message))
-            }
+    /// The next step that has ended; `None` if none is under way.
+    async fn next(&mut self) -> Result<Option<Step>, LandFailure> {
+        tokio::select! {
+            Some(step) = self.reads.next() => step.map(Some),
+            Some(step) = self.background.next() => step.map(Some),
+            else => Ok(None),
         }
+    }
+
+    /// Takes in what a step brought; `true` if more bytes have come.
+    fn took(&mut self, step: Step) -> bool {
+        match step {
+            Step::Written(part) => {
+                self.n_reading -= 1;
+                self.done.add(&part);
+                self.uncommitted_bytes += part.range.end - part.range.start;
+                self.uncommitted.push(part);
+                return true;
+            }
+            Step::Committed => self.is_committing = false,
+            Step::Followed(follower) => self.follower = Some(follower),
+        }
+        false
     }
 
     fn begin_steps(&mut self) {
         while self.n_reading < self.settings.parts_in_flight.max(1) {
             let Some(range) = self.missing.next() else { break };
             self.n_reading += 1;
-            self.steps.push(Box::pin(fetch(self.source, Arc::clone(&self.file), range)));
+            self.reads.push(Box::pin(fetch(self.source, Arc::clone(&self.file), range)));
         }
         let is_last = self.n_reading == 0 && self.missing.peek().is_none();
         if self.uncommitted_bytes >= self.settings.journal_bytes && !self.is_committing && !is_last {
@@ -130,14 +151,7 @@ impl<'a> Flight<'a> {
     /// Begins a step on the blocking pool.
     fn begin(&mut self, work: impl FnOnce(&PartialFile) -> Result<Step, LandFailure> + Send + 'static) {
         let (source, file) = (self.source, Arc::clone(&self.file));
-        self.steps.push(Box::pin(on_pool(source, move || work(&file))));
-    }
-
-    fn written(&mut self, part: Part) {
-        self.n_reading -= 1;
-        self.done.add(&part);
-        self.uncommitted_bytes += part.range.end - part.range.start;
-        self.uncommitted.push(part);
+        self.background.push(Box::pin(on_pool(source, move || work(&file))));
     }
 
     fn check(self) -> Result<(), LandFailure> {
@@ -153,19 +167,27 @@ impl<'a> Flight<'a> {
         })
     }
 
-    /// Writes down what has come so far, for the next attempt. If it cannot be, it is read again.
-    async fn keep(&mut self, cause: LandCause) {
-        let is_worth_it = match cause {
-            LandCause::Retryable { .. } | LandCause::Cancelled => !self.uncommitted.is_empty(),
-            _ => false,
-        };
-        if !is_worth_it || self.is_committing {
+    /// Writes down what has come so far, for the next attempt. What cannot be written down is read again.
+    async fn keep(&mut self, watch: &Watch<'_>, cause: LandCause) {
+        self.reads.clear();
+        if !matches!(cause, LandCause::Retryable { .. } | LandCause::Cancelled | LandCause::NoSpace) {
             return;
         }
-        self.steps.clear();
-        self.begin_commit();
-        if let Some(Err(failure)) = self.steps.next().await {
-            tracing::debug!(object = %self.source.object.id, error = %failure, "parts were not written down");
+        let settled = async {
+            loop {
+                if !self.is_committing && !self.uncommitted.is_empty() {
+                    self.begin_commit();
+                }
+                match self.background.next().await {
+                    Some(Ok(step)) => self.took(step),
+                    Some(Err(_)) | None => return,
+                };
+            }
+        };
+        // What is under way goes on in the pool if this gives up.
+        tokio::select! {
+            () = settled => {}
+            () = watch.clock.sleep(KEEP_AT_MOST) => {}
         }
     }
 }

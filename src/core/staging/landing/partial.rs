@@ -49,10 +49,17 @@ pub(super) struct PartialFile {
     file: File,
     /// First bytes of the journal.
     head: Vec<u8>,
-    /// Made with the first record: an object of one part needs none.
-    journal: Mutex<Option<File>>,
+    journal: Mutex<Journal>,
     /// Kept as long as anything works on the file.
     _claim: Arc<Claim>,
+}
+
+enum Journal {
+    /// It is made with the first record: an object of one part needs none.
+    None,
+    Open(File),
+    /// Nothing is written down any more: work that was begun in the pool may end after the landing has.
+    Closed,
 }
 
 impl PartialFile {
@@ -87,13 +94,13 @@ impl PartialFile {
         let (journal, done) = match File::options().read(true).append(true).open(&journal) {
             Ok(journal) if file.metadata()?.len() == len_bytes => {
                 let (journal, done) = resume(journal, &head, len_bytes)?;
-                (Some(journal), done)
+                (Journal::Open(journal), done)
             }
             Ok(_) => {
                 remove_file(&journal)?;
-                (None, Done::default())
+                (Journal::None, Done::default())
             }
-            Err(cause) if cause.kind() == io::ErrorKind::NotFound => (None, Done::default()),
+            Err(cause) if cause.kind() == io::ErrorKind::NotFound => (Journal::None, Done::default()),
             Err(cause) => return Err(cause),
         };
         let partial = Self {
@@ -183,14 +190,12 @@ impl PartialFile {
     fn append(&self, parts: &[Part]) -> io::Result<()> {
         self.dir.before(FileStep::Journal)?;
         let mut journal = self.journal.lock();
+        if let Journal::None = *journal {
+            let path = self.dir.journal_path(&self.key);
+            *journal = Journal::Open(File::options().append(true).create_new(true).open(path)?);
+        }
+        let Journal::Open(file) = &mut *journal else { return Ok(()) };
         let mut bytes = Vec::new();
-        let file = match journal.as_mut() {
-            Some(file) => file,
-            None => {
-                let path = self.dir.journal_path(&self.key);
-                journal.insert(File::options().append(true).create_new(true).open(path)?)
-            }
-        };
         if file.metadata()?.len() == 0 {
             bytes.extend_from_slice(&self.head);
         }
@@ -207,7 +212,7 @@ impl PartialFile {
     }
 
     fn forget(&self) -> io::Result<()> {
-        *self.journal.lock() = None;
+        *self.journal.lock() = Journal::None;
         remove_file(&self.dir.journal_path(&self.key))
     }
 
@@ -234,6 +239,7 @@ impl PartialFile {
 
     /// Removes the file and its journal.
     pub(super) fn discard(&self) -> Result<(), LandFailure> {
+        *self.journal.lock() = Journal::Closed;
         self.dir.discard_partial(&self.key).map_err(|cause| self.failure(cause, "remove bytes"))
     }
 
