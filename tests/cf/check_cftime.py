@@ -13,7 +13,7 @@ encode      dates as numbers: integer or float, and every bit of it
 reference   spellings of reference dates. We either read what xarray reads (cftime; in the Gregorian calendars since
             1582-10-15 pandas), or refuse; the usual spellings are not refused.
 refuse      calendars, units, dates and values that have no time
-period      dates of requests against xarray's `CFTimeIndex`
+period      dates of requests against xarray's `CFTimeIndex` and pandas' `DatetimeIndex`
 
 Time beyond cftime's 64 bits of microseconds from the reference is not asked for. The last line is
 `N passed, N failed`; the exit code is 0 only if none failed.
@@ -39,6 +39,7 @@ from pathlib import Path
 
 import cftime
 import numpy as np
+import pandas as pd
 from xarray.coding.cftimeindex import _parsed_string_to_bounds
 from xarray.coding.times import _parse_iso8601, decode_cf_datetime
 
@@ -48,7 +49,7 @@ REPOSITORY = Path(__file__).resolve().parents[2]
 CALENDARS = ("standard", "proleptic_gregorian", "julian", "noleap", "all_leap", "360_day")
 ALIASES = {"standard": "Gregorian", "noleap": "365_day", "all_leap": "366_DAY"}
 YEARLESS_ZERO = ("standard", "julian")
-MAX_YEAR = 250_000
+INDEX = pd.DatetimeIndex(["2000-01-01"]).as_unit("us")
 
 # Every name that cftime has for a unit, with its microseconds.
 UNITS = {name: factor for name, factor in cftime._cftime.UNIT_CONVERSION_FACTORS.items() if "month" not in name and "year" not in name}
@@ -180,7 +181,7 @@ def reform() -> Iterator[Check]:
                 yield Check("decode reform", f"decode\t{calendar}\t{units}\t{value}", equals(parts(date)))
 
 
-def pandas(rng: np.random.Generator) -> Iterator[Check]:
+def by_pandas(rng: np.random.Generator) -> Iterator[Check]:
     """What xarray asks pandas for: integers in the Gregorian calendars, nanoseconds among them."""
     factors = {"nanoseconds": 1, "microseconds": 10**3, "milliseconds": 10**6, "seconds": 10**9, "minutes": 60 * 10**9, "hours": 3_600 * 10**9, "days": 86_400 * 10**9}
     for calendar, (unit, factor), year in itertools.product(CALENDARS[:2], factors.items(), (1700, 1900, 1970, 2000, 2200)):
@@ -284,22 +285,31 @@ def refusals() -> Iterator[Check]:
 
 def periods(rng: random.Random) -> Iterator[Check]:
     for calendar in CALENDARS:
-        date_type = type(cftime.datetime(2000, 1, 1, calendar=calendar))
-        kind = type(dates(np.array(0), "days since 2000-01-01", calendar))
+        date_type = type(dates(np.array(0), "days since 2000-01-01", calendar))
         for _ in range(1_500):
-            year, month, day = rng.choice([rng.randint(1, 9_999), 2000, 1900, 1582, 4]), rng.randint(1, 13), rng.randint(1, 32)
-            fields = [f"{year:04d}", f"-{month:02d}", f"-{day:02d}", f"T{rng.randint(0, 24):02d}", f":{rng.randint(0, 60):02d}", f":{rng.randint(0, 59):02d}",
-                      "." + "".join(rng.choices("0123456789", k=rng.randint(1, 6)))]
-            text = "".join(fields[: rng.randint(1, 7)])
-            if rng.random() < 0.3:
-                text = text.replace("-", "").replace(":", "")
-            elif rng.random() < 0.2:
-                text = text.replace("T", " ") if len(text) > 14 else text
-            yield Check("period", f"period\t{calendar}\t{text}", judge_period(text, kind if kind else date_type))
+            text = request(rng)
+            yield Check("period", f"period\t{calendar}\t{text}", judge_period(text, date_type))
+    for _ in range(6_000):
+        text = request(rng)
+        if "1700" <= text[:4] <= "2200":
+            yield Check("period", f"period\t{rng.choice(CALENDARS[:2])}\t{text}", judge_pandas_period(text))
+
+
+def request(rng: random.Random) -> str:
+    """A date as requests have it, of any precision, sometimes one that no calendar has."""
+    year, month, day = rng.choice([rng.randint(1, 9_999), rng.randint(1700, 2200), 2000, 1900, 1582, 4]), rng.randint(1, 13), rng.randint(1, 32)
+    fields = [f"{year:04d}", f"-{month:02d}", f"-{day:02d}", f"T{rng.randint(0, 24):02d}", f":{rng.randint(0, 60):02d}", f":{rng.randint(0, 59):02d}",
+              "." + "".join(rng.choices("0123456789", k=rng.randint(1, 6)))]
+    n_fields = rng.randint(1, 7)
+    text = "".join(fields[:n_fields])
+    # Six digits are YYYYMM to cftime and YYMMDD to pandas; we refuse them, which a claim in Rust says.
+    if rng.random() < 0.3 and n_fields != 2:
+        return text.replace("-", "").replace(":", "")
+    return text.replace("T", " ") if rng.random() < 0.2 and n_fields > 4 else text
 
 
 def judge_period(text: str, date_type: type) -> Callable[[list[str]], str | None]:
-    """xarray's bounds; milliseconds and microseconds have none there, only a start."""
+    """xarray's bounds for cftime; milliseconds and microseconds have none there, only a start."""
     try:
         parsed, resolution = _parse_iso8601(date_type, text)
     except ValueError:
@@ -308,6 +318,16 @@ def judge_period(text: str, date_type: type) -> Callable[[list[str]], str | None
         return lambda found: None if found[0] == iso(parsed) and found[2] == resolution else f"expected {iso(parsed)} {resolution}"
     start, end = _parsed_string_to_bounds(date_type, resolution, parsed)
     return equals([iso(start), iso(end + timedelta(microseconds=1)), resolution])
+
+
+def judge_pandas_period(text: str) -> Callable[[list[str]], str | None]:
+    """pandas' bounds, which xarray uses for `datetime64`."""
+    try:
+        parsed, resolution = INDEX._parse_with_reso(text)
+    except ValueError:
+        return refused
+    start, end = INDEX._parsed_string_to_bounds(resolution, parsed)
+    return equals([start.isoformat(), (end + pd.Timedelta(microseconds=1)).isoformat(), resolution.attrname])
 
 
 def ask(bridge: Path, checks: list[Check]) -> list[list[str]]:
@@ -324,7 +344,7 @@ def main() -> int:
     args = parser.parse_args()
     began = time.monotonic()
     rng, tally = np.random.default_rng(args.seed), collections.Counter()
-    sources = (decoding(rng, tally), far(rng), reform(), pandas(rng), encoding(rng), spelt_references(), refusals(), periods(random.Random(args.seed)))
+    sources = (decoding(rng, tally), far(rng), reform(), by_pandas(rng), encoding(rng), spelt_references(), refusals(), periods(random.Random(args.seed)))
     checks = list(itertools.chain(*sources))
     answers = ask(args.bridge, checks)
     if len(answers) != len(checks):

@@ -161,7 +161,7 @@ impl Date {
         let first = scan.digits()?;
         let has_month = scan.eat(&['-']).is_some();
         match first.len() {
-            6 | 8 if sign.is_none() && !has_month => return Self::packed(first),
+            8 if sign.is_none() && !has_month => return Self::packed(first),
             4 | 5 => (),
             6.. if sign.is_some() => (),
             _ => return None,
@@ -178,13 +178,10 @@ impl Date {
         Some(Self { year, month, day: scan.two_digits()?, precision: Precision::Day })
     }
 
-    /// `YYYYMM` or `YYYYMMDD`.
+    /// `YYYYMMDD`. Six digits are `YYYYMM` to some and `YYMMDD` to others.
     fn packed(digits: Digits<'_>) -> Option<Self> {
-        let (year, month) = (digits.part(0, 4)?, digits.part(4, 6)?);
-        if digits.len() == 6 {
-            return Some(Self { year, month, day: 1, precision: Precision::Month });
-        }
-        Some(Self { year, month, day: digits.part(6, 8)?, precision: Precision::Day })
+        let (year, month, day) = (digits.part(0, 4)?, digits.part(4, 6)?, digits.part(6, 8)?);
+        Some(Self { year, month, day, precision: Precision::Day })
     }
 }
 

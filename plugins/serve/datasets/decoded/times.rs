@@ -9,6 +9,7 @@ use std::sync::Arc;
 use thermocline_core::format::Region;
 use thermocline_core::manifest::Manifest;
 use thermocline_core::read::Reader;
+use thermocline_model::cf::Calendar;
 use thermocline_model::{ArrayBytes, Attribute, Attributes, ByteOrder, DataType, Group, Place, Variable};
 
 /// First and last value of a time, unpacked; `None` where they are missing values.
@@ -109,20 +110,9 @@ fn days_since_1970(year: i64, month: i64, day: i64) -> i64 {
     era * 146_097 + day_of_era - 719_468
 }
 
-/// Calendars as far as decoding tells them apart.
-#[derive(Debug, PartialEq, Eq)]
-enum Calendar {
-    Gregorian,
-    Other,
-}
-
 fn parse_calendar(calendar: Option<&Attribute>) -> Option<Calendar> {
-    let Some(calendar) = calendar else { return Some(Calendar::Gregorian) };
-    match calendar.as_text()?.to_ascii_lowercase().as_str() {
-        "standard" | "gregorian" | "proleptic_gregorian" => Some(Calendar::Gregorian),
-        "noleap" | "365_day" | "360_day" | "julian" | "all_leap" | "366_day" => Some(Calendar::Other),
-        _ => None,
-    }
+    let Some(calendar) = calendar else { return Some(Calendar::default()) };
+    Calendar::parse(calendar.as_text()?).ok()
 }
 
 /// The type that numbers with these attributes get as dates: `datetime64[ns]`, or `object` for other
@@ -130,13 +120,14 @@ fn parse_calendar(calendar: Option<&Attribute>) -> Option<Calendar> {
 pub(super) fn datetime(attrs: &mut Attributes, ends: Option<&Ends>) -> Option<&'static str> {
     let units = parse_units(attrs.text("units").filter(|units| units.contains("since"))?)?;
     let calendar = parse_calendar(attrs.get("calendar"))?;
-    if units.seconds.is_none() && calendar == Calendar::Gregorian {
+    let is_gregorian = matches!(calendar, Calendar::Standard | Calendar::ProlepticGregorian);
+    if units.seconds.is_none() && is_gregorian {
         return None;
     }
     attrs.remove("units");
     attrs.remove("calendar");
     let is_in_range = ends.is_none_or(|ends| ends.0.iter().flatten().all(|value| is_in_range(units, *value)));
-    Some(if calendar == Calendar::Gregorian && is_in_range { "datetime64[ns]" } else { "object" })
+    Some(if is_gregorian && is_in_range { "datetime64[ns]" } else { "object" })
 }
 
 fn is_in_range(units: TimeUnits, value: f64) -> bool {
