@@ -16,8 +16,11 @@ use crate::read::decode_chunk;
 use crate::verify::clip;
 use crate::{Error, ErrorKind, Result};
 
-/// Most labels of a coordinate that are looked at: more than the budget for coordinates holds of `f64`.
-const MAX_LABELS: u64 = 1 << 26;
+/// Most labels of a coordinate that are looked at: as many as the budget for coordinates holds of `f64`.
+const MAX_LABELS: u64 = 1 << 25;
+
+/// Most bytes that the stored values of a coordinate may take.
+const MAX_BYTES: u64 = 1 << 29;
 
 /// Largest decoded chunk of a coordinate, in bytes.
 const MAX_CHUNK_BYTES: u64 = 1 << 30;
@@ -67,9 +70,12 @@ impl Coordinate {
     /// [`ErrorKind::InvalidInput`] for one that is not kept with the manifest or has no labels that can be
     /// named; what decoding says of the stored bytes.
     pub(super) fn read(manifest: &Manifest, variable: &Variable) -> Result<Self> {
-        let n_labels = variable.n_elements().filter(|n| *n <= MAX_LABELS);
-        let n_labels = n_labels.and_then(|n| usize::try_from(n).ok()).ok_or_else(|| {
-            Error::new(ErrorKind::TooLarge, format!("{:?} has more labels than {MAX_LABELS}", variable.name))
+        let size = variable.dtype.len_bytes().unwrap_or(1) as u64;
+        let is_small = |n: &u64| *n <= MAX_LABELS && n.saturating_mul(size) <= MAX_BYTES;
+        let n_labels = variable.n_elements().filter(is_small).and_then(|n| usize::try_from(n).ok());
+        let n_labels = n_labels.ok_or_else(|| {
+            let message = format!("{:?} has too many labels to be looked up; select by isel=", variable.name);
+            Error::new(ErrorKind::TooLarge, message)
         })?;
         let values = read_all(manifest, variable, n_labels)?;
         let (mut dims, mut shape) = (variable.dims.clone(), variable.shape.clone());

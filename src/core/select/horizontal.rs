@@ -4,6 +4,8 @@
 //! CF Conventions 1.11, sections 4.1, 4.2 and 5: latitude and longitude are known by `standard_name`, else by
 //! `units`; coordinates without either are taken by the names that models give them.
 
+use std::sync::Arc;
+
 use thermocline_model::{Attributes, Variable};
 
 use super::coordinate::{Coordinate, Labels};
@@ -129,6 +131,9 @@ fn is_radians(units: &str) -> bool {
     matches!(units, "radian" | "radians" | "rad")
 }
 
+/// Most latitudes and longitudes of one group that variables are matched with which do not name theirs.
+const MAX_CANDIDATES: usize = 64;
+
 /// Latitudes and longitudes of a variable.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Horizontal<'m> {
@@ -137,12 +142,21 @@ pub(super) struct Horizontal<'m> {
 }
 
 impl<'m> Horizontal<'m> {
-    /// Those of a variable; `None` if it has none.
-    pub(super) fn of(variable: &Variable, scope: &Scope<'m>) -> Option<Self> {
+    /// The latitudes and longitudes that are in a scope.
+    pub(super) fn candidates(scope: &Scope<'m>) -> Vec<&'m Variable> {
+        let is_horizontal = |variable: &&Variable| {
+            Direction::Latitude.is_of(variable) || Direction::Longitude.is_of(variable)
+        };
+        scope.variables().filter(is_horizontal).take(MAX_CANDIDATES).collect()
+    }
+
+    /// Those of a variable, which its attribute `coordinates` names, which lie along its dimensions or are `others`;
+    /// `None` if it has none.
+    pub(super) fn of(variable: &Variable, scope: &Scope<'m>, others: &[&'m Variable]) -> Option<Self> {
         let named = variable.attrs.text("coordinates").unwrap_or_default().split_whitespace();
         let mut candidates: Vec<&'m Variable> = named.filter_map(|name| scope.variable(name)).collect();
         candidates.extend(variable.dims.iter().filter_map(|dim| scope.variable(dim)));
-        candidates.extend(scope.variables());
+        candidates.extend(others);
         let find = |direction: Direction| {
             let is_over =
                 |candidate: &&&'m Variable| candidate.dims.iter().all(|dim| variable.dims.contains(dim));
@@ -156,9 +170,9 @@ impl<'m> Horizontal<'m> {
 #[derive(Debug, Clone)]
 pub(super) enum Boxed {
     /// Positions along each of these dimensions, independently.
-    Dims(Vec<(String, u64, Indices)>),
+    Dims(Vec<(String, u64, Arc<Indices>)>),
     /// Cells.
-    Cells(Mask),
+    Cells(Arc<Mask>),
 }
 
 /// The cells of a grid that lie in a box; `Ok(None)` if none does.
@@ -185,7 +199,7 @@ pub(super) fn in_box(
         match (coordinate.dims.as_slice(), coordinate.shape.as_slice()) {
             _ if indices.is_empty() => return Ok(None),
             ([], _) => {}
-            ([dim], [len]) => dims.push((dim.clone(), *len, indices)),
+            ([dim], [len]) => dims.push((dim.clone(), *len, Arc::new(indices))),
             _ => {
                 return Err(Error::invalid_input(format!(
                     "a box cannot be found on {} and {}: their dimensions are {:?} and {:?}",
@@ -203,8 +217,8 @@ fn boxed(coordinate: &Coordinate, cells: Indices) -> Option<Boxed> {
     }
     Some(match (coordinate.dims.as_slice(), coordinate.shape.as_slice()) {
         ([], _) => Boxed::Dims(Vec::new()),
-        ([dim], [len]) => Boxed::Dims(vec![(dim.clone(), *len, cells)]),
-        (dims, shape) => Boxed::Cells(Mask::new(dims.to_vec(), shape.to_vec(), &cells)),
+        ([dim], [len]) => Boxed::Dims(vec![(dim.clone(), *len, Arc::new(cells))]),
+        (dims, shape) => Boxed::Cells(Arc::new(Mask::new(dims.to_vec(), shape.to_vec(), &cells))),
     })
 }
 

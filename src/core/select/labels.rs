@@ -474,5 +474,3 @@ fn compare(integer: i128, number: f64) -> Option<Ordering> {
     Some(if order == Ordering::Equal && number > floor { Ordering::Less } else { order })
 }
 
-#[cfg(test)]
-mod tests;

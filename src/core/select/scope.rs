@@ -1,11 +1,15 @@
 //! What the variables of a group see by name: their own group and those above it.
 
-use thermocline_model::{Group, Variable};
+use std::collections::HashMap;
 
-/// A group with the groups above it, the innermost first.
-#[derive(Debug, Clone)]
+use thermocline_model::{DataType, Group, Variable};
+
+/// A group with the groups above it.
+#[derive(Debug)]
 pub(super) struct Scope<'m> {
-    groups: Vec<&'m Group>,
+    variables: HashMap<&'m str, &'m Variable>,
+    /// In the order of the file, the innermost group first.
+    in_order: Vec<&'m Variable>,
 }
 
 impl<'m> Scope<'m> {
@@ -16,35 +20,31 @@ impl<'m> Scope<'m> {
             let child = groups.last()?.groups.iter().find(|child| child.name == name)?;
             groups.push(child);
         }
-        groups.reverse();
-        Some(Self { groups })
+        let in_order: Vec<&'m Variable> = groups.iter().rev().flat_map(|group| &group.variables).collect();
+        let by_name = in_order.iter().rev().map(|variable| (variable.name.as_str(), *variable));
+        Some(Self { variables: by_name.collect(), in_order })
     }
 
     /// The variable of a name, that of the innermost group if several have it.
     pub(super) fn variable(&self, name: &str) -> Option<&'m Variable> {
-        self.variables().find(|variable| variable.name == name)
+        self.variables.get(name).copied()
     }
 
     /// All variables, those of the innermost group first.
     pub(super) fn variables(&self) -> impl Iterator<Item = &'m Variable> + '_ {
-        self.groups.iter().flat_map(|group| &group.variables)
+        self.in_order.iter().copied()
     }
 
     /// The coordinate of a dimension: the variable of its name along it alone.
     pub(super) fn index_of(&self, dim: &str) -> Option<&'m Variable> {
-        let is_index = |variable: &&'m Variable| {
-            variable.name == dim
-                && along(variable).first().is_some_and(|first| first == dim)
-                && along(variable).len() == 1
-        };
-        self.variables().find(is_index)
+        self.variable(dim).filter(|variable| matches!(along(variable), [only] if only == dim))
     }
 }
 
 /// The dimensions of a variable as xarray has them: that of the characters of texts is none.
 pub(super) fn along(variable: &Variable) -> &[String] {
     match (&variable.dtype, variable.dims.as_slice()) {
-        (thermocline_model::DataType::Char, [dims @ .., _]) => dims,
+        (DataType::Char, [dims @ .., _]) => dims,
         (_, dims) => dims,
     }
 }

@@ -1,1 +1,0 @@
-//! Labels are found as xarray finds them.
