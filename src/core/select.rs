@@ -45,7 +45,7 @@
 //! a cell is selected when all of them have it.
 //!
 //! # Limits
-//! Coordinates beyond 2^26 labels, and those that are not kept with the manifest, can be selected by position only.
+//! Coordinates beyond 2^25 labels, and those that are not kept with the manifest, can be selected by position only.
 
 mod coordinate;
 mod grammar;

@@ -473,4 +473,3 @@ fn compare(integer: i128, number: f64) -> Option<Ordering> {
     let order = integer.cmp(&(floor as i128));
     Some(if order == Ordering::Equal && number > floor { Ordering::Less } else { order })
 }
-

@@ -5,7 +5,7 @@
 
 mod walk;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 use std::ops::{ControlFlow, Range};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -17,6 +17,9 @@ use crate::manifest::{Manifest, blocking};
 use crate::{Error, Result};
 
 use walk::ChunkWalk;
+
+/// Most variables that are looked up by their paths one by one.
+const MAX_LOOKED_UP: usize = 16;
 
 /// Numbers of the objects that hold a chunk of the selection, each once and ascending. Chunks that are kept with the
 /// manifest have none; of a chunk that is served as one but stored as many, the objects of all of these count.
@@ -49,8 +52,14 @@ pub(super) fn objects_blocking(
     stopped: &AtomicBool,
 ) -> Result<Vec<u32>> {
     let mut found = BTreeSet::new();
+    // Looking each of many up by its path would look through the whole group for each.
+    let by_path: HashMap<String, &Variable> = match resolved.variables.len() {
+        0..=MAX_LOOKED_UP => HashMap::new(),
+        _ => manifest.dataset.root.variables_below().into_iter().collect(),
+    };
     for selected in &resolved.variables {
-        let variable = manifest.dataset.root.variable(&selected.path);
+        let variable = by_path.get(&selected.path).copied();
+        let variable = variable.or_else(|| manifest.dataset.root.variable(&selected.path));
         let variable = variable.ok_or_else(|| Error::internal(format!("no variable {:?}", selected.path)))?;
         let table = manifest.table_blocking(variable)?;
         objects_of(variable, selected, &table, &mut found, stopped)?;

@@ -1,5 +1,7 @@
 //! Which variables a selection is of.
 
+use std::collections::{BTreeMap, HashSet};
+
 use thermocline_model::{Group, Variable};
 
 use super::super::Selection;
@@ -19,27 +21,20 @@ pub(super) struct Chosen<'m> {
 /// The variables that are selected of.
 #[derive(Debug)]
 pub(super) struct ChosenVariables<'m> {
-    variables: Vec<Chosen<'m>>,
-    are_named: bool,
+    /// The variables, each once.
+    pub(super) variables: Vec<Chosen<'m>>,
+    /// True if the request names them.
+    pub(super) are_named: bool,
 }
 
 impl<'m> ChosenVariables<'m> {
-    /// True if the request names them.
-    pub(super) fn are_named(&self) -> bool {
-        self.are_named
-    }
-
-    /// The paths of their groups, each once.
-    pub(super) fn groups(&self) -> Vec<&str> {
-        let mut groups: Vec<&str> = self.variables.iter().map(|chosen| chosen.group.as_str()).collect();
-        groups.sort_unstable();
-        groups.dedup();
+    /// The variables by the paths of their groups.
+    pub(super) fn by_group(&self) -> BTreeMap<&str, Vec<&Chosen<'m>>> {
+        let mut groups: BTreeMap<&str, Vec<&Chosen<'m>>> = BTreeMap::new();
+        for chosen in &self.variables {
+            groups.entry(&chosen.group).or_default().push(chosen);
+        }
         groups
-    }
-
-    /// Those of one group.
-    pub(super) fn in_group<'a>(&'a self, group: &'a str) -> impl Iterator<Item = &'a Chosen<'m>> {
-        self.variables.iter().filter(move |chosen| chosen.group == group)
     }
 }
 
@@ -54,9 +49,10 @@ pub(super) fn choose<'m>(
     let path = selection.group.as_deref().unwrap_or_default();
     let group = root.group(path).ok_or_else(|| no_group(root, path))?;
     let mut variables: Vec<Chosen<'m>> = Vec::new();
+    let mut known = HashSet::new();
     for name in names {
         let chosen = named(manifest, path, name)?;
-        if !variables.iter().any(|other| other.path == chosen.path) {
+        if known.insert(chosen.path.clone()) {
             variables.push(chosen);
         }
     }
