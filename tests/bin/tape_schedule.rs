@@ -2,10 +2,14 @@
 //!
 //! ```sh
 //! tape-schedule TRACE [--drives N] [--batch-objects N] > SCHEDULE
+//! tape-schedule --measure N KIND      what N recalls on `tapes`, on `one-tape` or `without-tapes` cost, as JSON
 //! ```
 //!
 //! Trace and schedule have the formats of `tests/staging/tape_order_sim.py`. Each file arrives when the trace
 //! says; what a drive has read is told to the scheduler at the time when it would be there.
+
+#[path = "tape_schedule/measure.rs"]
+mod measure;
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
@@ -21,7 +25,10 @@ type Failure = Box<dyn std::error::Error>;
 
 fn main() -> Result<(), Failure> {
     let arguments = Arguments::parse(std::env::args().skip(1))?;
-    let trace = read_trace(&std::fs::read(&arguments.trace)?)?;
+    if arguments.measure > 0 {
+        return Ok(println!("{}", measure::figures(&arguments.subject, arguments.measure)?));
+    }
+    let trace = read_trace(&std::fs::read(&arguments.subject)?)?;
     let mut library = Library::new(arguments.drives);
     let limits =
         Limits { n_at_once: arguments.drives, batch_objects: arguments.batch_objects, knows_tapes: true };
@@ -33,21 +40,24 @@ fn main() -> Result<(), Failure> {
 }
 
 struct Arguments {
-    trace: String,
+    /// The trace, or the kind of queue that is measured.
+    subject: String,
     drives: usize,
     batch_objects: usize,
+    measure: usize,
 }
 
 impl Arguments {
     fn parse(mut given: impl Iterator<Item = String>) -> Result<Self, Failure> {
-        let mut arguments = Self { trace: String::new(), drives: 4, batch_objects: 1000 };
+        let mut arguments = Self { subject: String::new(), drives: 4, batch_objects: 1000, measure: 0 };
         while let Some(argument) = given.next() {
             let mut number =
                 || given.next().and_then(|value| value.parse().ok()).ok_or("a number is missing");
             match argument.as_str() {
                 "--drives" => arguments.drives = number()?,
                 "--batch-objects" => arguments.batch_objects = number()?,
-                _ => arguments.trace = argument,
+                "--measure" => arguments.measure = number()?,
+                _ => arguments.subject = argument,
             }
         }
         Ok(arguments)

@@ -28,7 +28,9 @@ mod choose;
 mod drives;
 mod events;
 mod forecast;
+mod foresee;
 mod lanes;
+mod overview;
 mod owners;
 mod pace;
 mod policy;
@@ -46,6 +48,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 pub use forecast::{Basis, Estimate};
+pub use foresee::Foresight;
+pub use overview::{OwnerOverview, TapeOverview};
 pub use policy::{Limits, MountPolicy, Policy};
 pub use reason::Reason;
 

@@ -1,7 +1,8 @@
 //! What a free slot does next.
 
+use super::drives::Running;
 use super::owners::Owner;
-use super::{Batch, Flow, Lane, Scheduler};
+use super::{Batch, BatchId, Flow, Lane, Scheduler};
 
 /// What is handed out for an owner.
 enum Choice {
@@ -39,20 +40,22 @@ impl Scheduler {
         self.tapes.first_gathering().map(|(ready_ns, _)| ready_ns).filter(|_| self.n_free() > 0)
     }
 
-    /// The batch that should be cut short for a recall somebody waits for, if all slots are taken by the bulk
-    /// lane: the one that will end last. What of it has not been begun can be taken back from the store and
+    /// The bulk batch that should be cut short for a recall somebody waits for, if there is no free slot: the
+    /// one that will end last. What of it has not been begun can be taken back from the store and
     /// [returned](Scheduler::returned); a store that cannot is waited for, a piece at most.
-    pub fn preempt(&self, now_ns: i64) -> Option<super::BatchId> {
-        if self.n_free() > 0 || self.flow != Flow::Running || now_ns < self.slow_until_ns {
+    pub fn preempt(&self, now_ns: i64) -> Option<BatchId> {
+        let [first, _] = self.balance.order();
+        let is_possible = self.flow == Flow::Running && now_ns >= self.slow_until_ns && self.n_free() == 0;
+        if !is_possible || first == Lane::Bulk {
             return None;
         }
         self.owners.first_in_line(Lane::Interactive)?;
-        if self.running.values().any(|running| running.lane == Lane::Interactive) {
-            return None;
-        }
-        let end_ns = |running: &super::Running| running.started_ns + (running.work_seconds * 1e9) as i64;
-        let last = self.running.iter().max_by_key(|(batch, running)| (end_ns(running), **batch));
-        last.map(|(batch, _)| super::BatchId(*batch))
+        let bulk = self.running.iter().filter(|(_, running)| running.lane == Lane::Bulk);
+        let end_ns = |running: &Running| running.started_ns as f64 + running.work_seconds * 1e9;
+        let last = bulk.max_by(|(batch, running), (other_batch, other)| {
+            end_ns(running).total_cmp(&end_ns(other)).then(batch.cmp(other_batch))
+        });
+        last.map(|(batch, _)| BatchId(*batch))
     }
 
     fn n_free(&self) -> usize {
@@ -65,12 +68,12 @@ impl Scheduler {
         }
         let (on, gives_way) = self.slot_to_read_on(lane, now_ns);
         if let Some(slot) = on {
-            return self.read_on(slot, 0.0, now_ns);
+            return self.read_on(slot, lane, 0.0, now_ns);
         }
         if let Some(batch) = self.begin(lane, now_ns) {
             return Some(batch);
         }
-        self.read_on(gives_way?, 0.0, now_ns)
+        self.read_on(gives_way?, lane, 0.0, now_ns)
     }
 
     /// A free slot whose tape has files that may go; and one whose tape has them but should give way.
@@ -104,7 +107,7 @@ impl Scheduler {
             Choice::Tape(tape) => {
                 let slot = self.slot_to_mount_in(lane, now_ns)?;
                 let seconds = self.mount(slot, tape, now_ns);
-                self.read_on(slot, seconds, now_ns)
+                self.read_on(slot, lane, seconds, now_ns)
             }
         }
     }

@@ -1,6 +1,6 @@
 //! Slots, the tapes in them, and what is read from a tape in one piece.
 
-use super::pace::{duration, seconds_between};
+use super::pace::duration;
 use super::recall::{Recall, Stage, UNPLANNED};
 use super::tapes::{Plan, Stand};
 use super::{Batch, BatchId, Lane, Scheduler};
@@ -40,6 +40,7 @@ struct Piece {
     batch: u64,
     tape: u32,
     recalls: Vec<u64>,
+    lane: Lane,
     head: Spot,
     seconds: f64,
 }
@@ -75,12 +76,18 @@ impl Scheduler {
         }
     }
 
-    /// The tape in a slot is no longer there; what waits on it is worth a mount again.
+    /// The tape in a slot is no longer there; what waits on it needs a mount again.
     pub(super) fn unmount(&mut self, slot: usize) {
         let Some(number) = self.slots.get_mut(slot).and_then(|slot| slot.tape.take()) else { return };
         let Some(tape) = self.tapes.get_mut(number) else { return };
         tape.plan = Plan::default();
-        let stand = if tape.waiting.is_empty() { Stand::IDLE } else { Stand::Ready { rank: tape.rank() } };
+        let stand = match tape.oldest() {
+            None => Stand::IDLE,
+            Some(_) if tape.is_worth(&self.policy.mount) => Stand::Ready { rank: tape.rank() },
+            Some(oldest) => {
+                Stand::Gathering { ready_ns: oldest.saturating_add(nanoseconds(self.policy.mount.age)) }
+            }
+        };
         self.set_stand(number, stand);
         self.tapes.tidy(number);
     }
@@ -99,28 +106,35 @@ impl Scheduler {
     }
 
     /// Hands out the next piece of the tape in a slot, `mount_seconds` after now.
-    pub(super) fn read_on(&mut self, slot: usize, mount_seconds: f64, now_ns: i64) -> Option<Batch> {
+    ///
+    /// For the interactive lane what somebody waits for comes first, and the rest of the piece is filled as
+    /// planned unless somebody waits for another tape. For the bulk lane it is the plan alone.
+    pub(super) fn read_on(
+        &mut self,
+        slot: usize,
+        lane: Lane,
+        mount_seconds: f64,
+        now_ns: i64,
+    ) -> Option<Batch> {
         let place = self.slots.get(slot)?;
         let tape = place.tape?;
         let (head, batch) = (place.head, self.new_batch(Some(slot), Some(tape), now_ns));
-        let mut piece = Piece { batch, tape, recalls: Vec::new(), head, seconds: mount_seconds };
-        let began = piece.seconds;
-        for number in self.in_reading_order(tape, head, Lane::Interactive) {
-            self.take(number, &mut piece);
+        let mut piece =
+            Piece { batch, tape, recalls: Vec::new(), lane: Lane::Bulk, head, seconds: mount_seconds };
+        if lane == Lane::Interactive {
+            for number in self.in_reading_order(tape, head, Lane::Interactive) {
+                self.take(number, &mut piece);
+            }
         }
-        let interactive_seconds = piece.seconds - began;
-        let is_interactive = !piece.recalls.is_empty();
-        let others_wait = self.owners.first_in_line(Lane::Interactive).is_some();
-        // Whoever waits for another tape does not wait for the rest of this one.
-        if !(is_interactive && others_wait) {
+        let interactive_seconds = if piece.recalls.is_empty() { 0.0 } else { piece.seconds };
+        if piece.recalls.is_empty() || self.owners.first_in_line(Lane::Interactive).is_none() {
             self.take_as_planned(&mut piece);
         }
-        self.count_work(interactive_seconds, piece.seconds - began - interactive_seconds);
-        let lane = if is_interactive { Lane::Interactive } else { Lane::Bulk };
+        self.count_work(interactive_seconds, piece.seconds - interactive_seconds);
         if let Some(place) = self.slots.get_mut(slot) {
             place.head = piece.head;
         }
-        self.close_batch(batch, lane, piece.recalls, piece.seconds)
+        self.close_batch(batch, piece.lane, piece.recalls, piece.seconds)
     }
 
     /// Takes files in the order of the plan, and makes a new plan when nothing of it can be handed out.
@@ -176,6 +190,7 @@ impl Scheduler {
         piece.seconds += locate + media.read_seconds(extent.len_bytes);
         piece.head = media.spot(extent.end());
         piece.recalls.push(recall.id);
+        piece.lane = piece.lane.min(recall.lane);
         self.hand_out(number, piece.batch, piece.seconds);
         true
     }
@@ -288,24 +303,30 @@ impl Scheduler {
     }
 
     /// Whether the tape in a slot should give way to one that another owner, or an older file, waits for.
+    ///
+    /// What is left on it is read first if it fits into one piece: to come back for it would cost as much.
     pub(super) fn must_give_way(&self, slot: usize, now_ns: i64) -> bool {
         let Some(slot) = self.slots.get(slot) else { return false };
         let Some(tape) = slot.tape.and_then(|tape| self.tapes.get(tape)) else { return false };
-        if seconds_between(slot.mounted_ns, now_ns) < self.policy.session.as_secs_f64() {
+        let session_ns = nanoseconds(self.policy.session);
+        if now_ns.saturating_sub(slot.mounted_ns) < session_ns
+            || self.reading_seconds(tape) < self.policy.piece.as_secs_f64()
+        {
             return false;
         }
         let Some((number, owner)) = self.owners.first_in_line(Lane::Bulk) else { return false };
-        let served = tape.shares.keys().filter_map(|owner| self.owners.get(*owner));
-        let least = served.map(|owner| owner.tag).min().unwrap_or(u128::MAX);
-        let is_behind = owner.active == 0 || owner.tag + u128::from(self.policy.behind_bytes) < least;
+        let here = tape.shares.keys().filter_map(|owner| self.owners.get(*owner));
+        let least = here.map(|owner| owner.tag).min().unwrap_or(u128::MAX);
+        let is_unserved = owner.active == 0 && now_ns.saturating_sub(owner.served_ns) >= session_ns;
+        let is_behind = is_unserved || owner.tag + u128::from(self.policy.behind_bytes) < least;
         if is_behind && !tape.shares.contains_key(&number) {
             return true;
         }
         let first = owner.lane(Lane::Bulk).tapes.first().and_then(|(_, tape)| self.tapes.get(*tape));
-        let (Some(waits), Some(here)) = (first.and_then(|tape| tape.oldest()), tape.oldest()) else {
+        let (Some(waits), Some(oldest)) = (first.and_then(|tape| tape.oldest()), tape.oldest()) else {
             return false;
         };
-        waits.saturating_add(nanoseconds(self.policy.ageing)) < here
+        waits.saturating_add(nanoseconds(self.policy.ageing)) < oldest
     }
 }
 

@@ -170,8 +170,10 @@ impl Scheduler {
             self.owners.serve(least);
         }
         let len_bytes = recall.len_bytes;
+        let started_ns = self.running.get(&batch).map_or(i64::MIN, |running| running.started_ns);
         for interest in recall.interests.iter_mut() {
             self.owners.update(interest.owner, cap, |owner| {
+                owner.served_ns = started_ns;
                 interest.is_counted = owner.has_room(cap);
                 owner.active += u32::from(interest.is_counted);
                 owner.tag += owner.charge(len_bytes);

@@ -66,15 +66,15 @@ pub(super) struct Mount {
 
 /// Drives by when they are free, in milliseconds.
 #[derive(Default)]
-struct Drives(BinaryHeap<Reverse<u64>>);
+pub(super) struct Drives(BinaryHeap<Reverse<u64>>);
 
 impl Drives {
-    fn add(&mut self, seconds: f64) {
+    pub(super) fn add(&mut self, seconds: f64) {
         self.0.push(Reverse((seconds * 1000.0) as u64));
     }
 
     /// When the drive that is free first begins work of so many seconds.
-    fn begin(&mut self, work_seconds: f64) -> f64 {
+    pub(super) fn begin(&mut self, work_seconds: f64) -> f64 {
         let Reverse(free) = self.0.pop().unwrap_or(Reverse(0));
         let starts = free as f64 / 1000.0;
         self.add(starts + work_seconds);
@@ -147,7 +147,7 @@ impl Scheduler {
     }
 
     /// Seconds until the batch of a slot has ended.
-    fn slot_busy(&self, slot: usize, now_ns: i64) -> f64 {
+    pub(super) fn slot_busy(&self, slot: usize, now_ns: i64) -> f64 {
         let batch = self.slots.get(slot).and_then(|slot| slot.batch);
         let Some(running) = batch.and_then(|batch| self.running.get(&batch)) else { return 0.0 };
         let passed = seconds_between(running.started_ns, now_ns);
@@ -173,7 +173,7 @@ impl Scheduler {
         self.pace.loose_seconds().or_else(usual)
     }
 
-    fn loose_basis(&self) -> Basis {
+    pub(super) fn loose_basis(&self) -> Basis {
         if self.pace.loose_seconds().is_some() { Basis::MeasuredRate } else { Basis::NumberAhead }
     }
 
@@ -211,12 +211,13 @@ impl Scheduler {
     }
 
     /// Seconds for all that waits on a tape, its mount included.
-    fn session_seconds(&self, tape: &Tape) -> f64 {
+    pub(super) fn session_seconds(&self, tape: &Tape) -> f64 {
         let seconds = self.policy.media.session_seconds(tape.waiting.len() as u64, tape.len_bytes);
         seconds * self.pace.tape_factor()
     }
 
-    fn reading_seconds(&self, tape: &Tape) -> f64 {
+    /// Seconds for all that waits on a tape that is in a drive.
+    pub(super) fn reading_seconds(&self, tape: &Tape) -> f64 {
         let mount = self.policy.media.mount_seconds(true) * self.pace.tape_factor();
         (self.session_seconds(tape) - mount).max(0.0)
     }

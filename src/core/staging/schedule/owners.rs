@@ -23,6 +23,8 @@ pub(super) struct Owner {
     /// Recalls under way that count for this owner.
     pub(super) active: u32,
     pub(super) n_waiting: u32,
+    /// When a recall was last handed out for this owner.
+    pub(super) served_ns: i64,
     /// Bytes served over weight: whoever has the least is next.
     pub(super) tag: u128,
     pub(super) lanes: [Offers; 2],
@@ -100,6 +102,7 @@ impl Owners {
             cap: None,
             active: 0,
             n_waiting: 0,
+            served_ns: i64::MIN,
             tag: self.virtual_time,
             lanes: Default::default(),
             in_line: [None; 2],
@@ -111,8 +114,8 @@ impl Owners {
         self.all.get(owner as usize)
     }
 
-    pub(super) fn iter(&self) -> impl Iterator<Item = (u32, &Owner)> {
-        (0..).zip(&self.all)
+    pub(super) fn iter(&self) -> impl Iterator<Item = &Owner> {
+        self.all.iter()
     }
 
     /// Changes an owner, and their place in the lines with it.

@@ -59,9 +59,8 @@ impl Scheduler {
         let mount = &self.policy.mount;
         let stand = match tape.stand {
             Stand::Gathering { ready_ns } => {
-                let is_worth_it = tape.len_bytes >= mount.len_bytes || tape.waiting.len() >= mount.n_files;
                 let aged_ns = recall.at_ns.saturating_add(crate::clock::nanoseconds(mount.age));
-                match is_worth_it {
+                match tape.is_worth(mount) {
                     true => Stand::Ready { rank: tape.rank() },
                     false => Stand::Gathering { ready_ns: ready_ns.min(aged_ns) },
                 }

@@ -9,7 +9,7 @@ use super::tapes::{Stand, Tape};
 use super::{Flow, Scheduler};
 
 /// So many recalls ahead are counted one by one.
-const COUNTED: usize = 1000;
+const COUNTED: usize = 200;
 
 /// Why a recall has not been handed out. Shown, it reads as a document tells it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -147,8 +147,8 @@ impl Scheduler {
         most.map(|(owner, cap)| Reason::Quota { owner: Arc::clone(&owner.name), cap })
     }
 
-    /// The place of a recall without tape in the queue of the owner who will get it first, from 1. Beyond a
-    /// thousand the length of the queue.
+    /// The place of a recall without tape in the queue of the owner who will get it first, from 1. Beyond
+    /// what is counted the length of the queue.
     pub(super) fn place_in_queue(&self, number: u32, recall: &Recall) -> usize {
         let owners = recall.interests.iter().filter_map(|interest| self.owners.get(interest.owner));
         let places = owners.map(|owner| {

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
+use super::MountPolicy;
 use super::slab::Slab;
 
 /// A tape that is fuller by an eighth of a doubling counts as so much older.
@@ -78,6 +79,11 @@ impl Tape {
         self.waiting.first().map(|(key, _)| *key)
     }
 
+    /// Whether enough waits for a mount, however short it has waited.
+    pub(super) fn is_worth(&self, mount: &MountPolicy) -> bool {
+        self.len_bytes >= mount.len_bytes || self.waiting.len() >= mount.n_files
+    }
+
     /// The lower, the sooner a tape is mounted: the fullest first, where age counts as fullness, so that no
     /// tape waits for ever behind fuller ones.
     pub(super) fn rank(&self) -> i64 {
@@ -111,6 +117,10 @@ impl Tapes {
         let tape = self.all.insert(Tape::new(Arc::clone(name)));
         self.by_name.insert(Arc::clone(name), tape);
         tape
+    }
+
+    pub(super) fn find(&self, name: &str) -> Option<u32> {
+        self.by_name.get(name).copied()
     }
 
     pub(super) fn get(&self, tape: u32) -> Option<&Tape> {
