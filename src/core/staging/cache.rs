@@ -2,6 +2,16 @@
 //!
 //! [`CacheDir`] knows the files, [`Space`] what may come in and what may go. Neither knows requests: who wants
 //! what, and what has to be durable before a file is removed, is the business of the engine.
+//!
+//! An object comes and goes like this:
+//! 1. [`Space::reserve`]; if that fails, [`Space::victims`] tells what can go.
+//! 2. [`super::landing::land`]; its first progress says [`Reservation::allocated`].
+//! 3. [`Reservation::landed`], with its first pins. [`Space::read`] gives it to readers from now on.
+//! 4. [`Space::victims`] or [`Space::evict`] take it out of reach, [`CacheDir::remove`] removes the file, and
+//!    [`Eviction::removed`] gives the space back.
+//!
+//! After a start, [`CacheDir::recover`] compares the folder with the database before [`Space::restore`] fills the
+//! accounts.
 
 mod dir;
 mod key;

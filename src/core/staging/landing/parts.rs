@@ -93,6 +93,8 @@ mod tests {
     use super::*;
 
     proptest! {
+        #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+
         #[test]
         fn what_has_landed_and_what_is_missing_make_the_object(
             len_bytes in 0_u64..200,
@@ -100,7 +102,7 @@ mod tests {
             ranges in proptest::collection::vec((0_u64..200, 0_u64..60), 0..20),
         ) {
             let mut done = Done::default();
-            let mut landed = vec![false; 200];
+            let mut landed = [false; 200];
             for (start, len) in ranges {
                 let end = (start + len).min(len_bytes);
                 let is_free = start < end && !landed[start as usize..end as usize].contains(&true);

@@ -12,6 +12,7 @@ use parking_lot::Mutex;
 
 use super::*;
 use crate::cold::Checksum;
+use crate::staging::cache::Identified;
 use crate::{Error, ErrorKind};
 use fake::{Bench, object, pattern};
 
@@ -55,6 +56,24 @@ async fn an_object_that_is_there_is_not_read_again() {
 
     assert_eq!(second, first);
     assert_eq!(store.n_reads(), n_reads);
+}
+
+#[tokio::test]
+async fn a_landed_file_tells_which_object_it_holds() {
+    let bench = Bench::new();
+    let store = bench.store(pattern(50));
+    let object = object("ocean/tas \u{fc}.nc");
+    let landed = bench.land(&store, &object).await.unwrap();
+
+    let identified = bench.dir.identify(&landed.key);
+
+    let has_attributes =
+        rustix::fs::setxattr(&landed.path, "user.probe", b"1", rustix::fs::XattrFlags::empty()).is_ok();
+    let expected = Identified { id: object.id.clone(), version: "1".into(), len_bytes: 50 };
+    assert_eq!(identified, has_attributes.then_some(expected));
+    // What it says is believed only if it fits the name of the file.
+    std::fs::OpenOptions::new().write(true).open(&landed.path).unwrap().set_len(49).unwrap();
+    assert_eq!(bench.dir.identify(&landed.key), None);
 }
 
 #[tokio::test]

@@ -258,12 +258,10 @@ impl Ledger {
         let Some(entry) = self.entries.get_mut(key).filter(|entry| entry.age == Age::Evicting) else {
             return;
         };
-        entry.age = Age::Ripe;
+        // When it is looked at next, it turns out whether it has stayed long enough.
+        entry.age = Age::Young;
         self.evicting_bytes = self.evicting_bytes.saturating_sub(entry.len_bytes);
-        if entry.is_idle() {
-            self.idle.insert(entry.order, *key);
-            self.idle_bytes += entry.len_bytes;
-        }
+        self.young.insert((entry.landed_ns, *key));
     }
 
     pub(super) fn excess_bytes(&self) -> u64 {

@@ -66,7 +66,7 @@ async fn land_with_cuts(store: &FakeStore, object: &ColdObject, cuts: &[(usize, 
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 300, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 300, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn after_any_cuts_the_object_lands_whole(
