@@ -31,7 +31,7 @@ use open_files::{OpenFile, OpenFiles};
 pub use cold::is_same_object;
 pub use directory::Directory;
 pub(crate) use keys::plain;
-pub use residency::Residency;
+pub use residency::{Residency, Staged};
 pub use roots::{Credentials, Root, StoreOptions};
 
 /// Ranged reads from source objects.

@@ -6,6 +6,8 @@
 mod derive;
 mod etag;
 mod form;
+mod online;
+mod recalls;
 mod stored;
 
 use std::ops::Range;
@@ -18,7 +20,7 @@ use moka::future::Cache;
 use thermocline_model::{ArrayBytes, ChunkPart, ChunkRef, ChunkTable, Place, Variable};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-use crate::bytes::{ByteSource, ObjectOpener};
+use crate::bytes::{ByteSource, ObjectOpener, Residency};
 use crate::format::{Format, Limits, Region};
 use crate::manifest::Manifest;
 use crate::{Error, ErrorKind, Result};
@@ -27,6 +29,7 @@ use etag::Tag;
 
 pub use derive::decode_chunk;
 pub use form::{AbsentChunk, ChunkForm};
+pub use recalls::{NotOnline, ReadFor, Recalls};
 
 /// The bytes of a chunk, ready to be sent.
 #[derive(Debug, Clone)]
@@ -121,6 +124,8 @@ pub struct Reader {
     work: Arc<Semaphore>,
     /// One permit for each processor: more at once would only need more memory.
     processors: Arc<Semaphore>,
+    /// For objects on cold stores; `None` if there are none.
+    recalls: Option<Arc<Recalls>>,
 }
 
 /// How long a request waits for its part of the work budget: clients that read slowly hold theirs.
@@ -180,7 +185,15 @@ impl Reader {
             n_passing: AtomicU64::new(seed()),
             work,
             processors,
+            recalls: None,
         }
+    }
+
+    /// The same reader of objects that may lie on cold stores.
+    #[must_use]
+    pub fn on_cold_stores(mut self, residency: Option<Arc<dyn Residency>>) -> Self {
+        self.recalls = residency.map(|residency| Arc::new(Recalls::new(residency)));
+        self
     }
 
     /// The chunk at `index` of the form's grid; `Ok(None)` only for a chunk that was never written, when
@@ -377,7 +390,7 @@ impl Reader {
         Ok(found)
     }
 
-    /// Numbers of the objects that a chunk is read from, at most 16: to tell which of them changed.
+    /// Numbers of the objects that a chunk is read from, in ascending order.
     ///
     /// # Errors
     /// Those of loading the chunk table.
@@ -437,6 +450,7 @@ impl Reader {
                 format!("{len_bytes} bytes of {:?} exceed {}", variable.name, self.settings.max_values_bytes),
             ));
         }
+        let _online = self.keep_online(manifest, variable, region).await?;
         let work = self.reserve(derive::work_bytes(variable, len_bytes)?).await?;
         self.gather(manifest, variable, region, &work).await
     }
@@ -451,6 +465,12 @@ impl Reader {
             Error::not_found(format!("Object {object} not found in dataset '{}'", manifest.id))
         })?;
         self.bytes.read(found, range).await
+    }
+
+    /// Forgets the bytes of chunks that are kept.
+    pub fn forget_chunks(&self) {
+        self.cache.invalidate_all();
+        self.kept.clear();
     }
 
     /// Bytes of chunks that are kept at present.

@@ -8,6 +8,7 @@ use thermocline_core::manifest::Manifest;
 use thermocline_core::read::Reader;
 use thermocline_core::staging::Staging;
 
+use crate::hold::HoldConfig;
 use crate::identity::Access;
 use crate::plugin::{AccessMethod, PluginStatus, ServePlugin};
 
@@ -42,6 +43,8 @@ pub struct HttpConfig {
     pub max_body_bytes: usize,
     /// True if clients reach the server itself by TLS.
     pub is_tls: bool,
+    /// How requests wait for bytes of cold objects.
+    pub hold: HoldConfig,
 }
 
 impl Default for HttpConfig {
@@ -61,6 +64,7 @@ impl Default for HttpConfig {
             max_concurrent_requests: 4096,
             max_body_bytes: 16 << 20,
             is_tls: false,
+            hold: HoldConfig::default(),
         }
     }
 }

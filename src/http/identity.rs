@@ -10,7 +10,7 @@
 mod client;
 mod rules;
 
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 
 use axum::extract::FromRequestParts;
 use base64::Engine;
@@ -66,8 +66,13 @@ pub enum Credentials {
 impl Identity {
     /// Who sent a request.
     pub fn of(app: &App, parts: &Parts) -> Self {
-        let from = client_address(app, &parts.headers, peer(parts));
-        let token = presented_token(&parts.headers);
+        Self::seen_by(app, &parts.headers, peer(parts))
+    }
+
+    /// The same for a request from `peer` that was taken apart.
+    pub fn seen_by(app: &App, headers: &HeaderMap, peer: Option<SocketAddr>) -> Self {
+        let from = client_address(app, headers, peer);
+        let token = presented_token(headers);
         app.access.identify(token.as_ref().map(Option::as_deref), from)
     }
 

@@ -7,10 +7,13 @@
 mod app;
 pub mod conditional;
 mod extract;
+pub mod hold;
 pub mod html;
 pub mod identity;
 mod keys;
 pub mod links;
+pub mod lists;
+pub mod live;
 pub mod negotiate;
 pub mod openapi;
 mod plugin;

@@ -20,11 +20,21 @@ impl Query {
         Self(parts.uri.query().unwrap_or_default().to_owned())
     }
 
+    /// What follows `?` in the target of a request.
+    pub fn parse(query: &str) -> Self {
+        Self(query.to_owned())
+    }
+
     /// The first value of a parameter.
     pub fn value(&self, name: &str) -> Option<String> {
+        self.values(name).next()
+    }
+
+    /// All values of a parameter, in order.
+    pub fn values(&self, name: &str) -> impl Iterator<Item = String> {
         let pairs = self.0.split('&').filter(|pair| !pair.is_empty());
-        let mut split = pairs.map(|pair| pair.split_once('=').unwrap_or((pair, "")));
-        split.find(|(found, _)| decoded(found) == name).map(|(_, value)| decoded(value))
+        let split = pairs.map(|pair| pair.split_once('=').unwrap_or((pair, "")));
+        split.filter(move |(found, _)| decoded(found) == name).map(|(_, value)| decoded(value))
     }
 }
 

@@ -1,5 +1,6 @@
 //! Chunks.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::response::Response;
@@ -11,6 +12,7 @@ use thermocline_http::Problem;
 use thermocline_http::conditional::{
     Representation, Wanted, evaluate, precondition, respond, respond_head, respond_part,
 };
+use thermocline_http::hold::with_locality;
 use thermocline_model::Variable;
 use thermocline_zarr::ZarrArray;
 
@@ -31,7 +33,9 @@ pub(crate) async fn answer(
         let head = head.map_err(chunk_problem)?.ok_or_else(|| request.not_found())?;
         let representation = representation(request, &head);
         if request.method == Method::HEAD {
-            return Ok(respond_head(&request.headers, &representation, head.len_bytes));
+            let response = respond_head(&request.headers, &representation, head.len_bytes);
+            let locality = reader.chunk_locality(&request.manifest, variable, &array.form, index).await;
+            return Ok(with_locality(response, locality.unwrap_or_default()));
         }
         if let Some(response) = precondition(&request.headers, &representation) {
             return Ok(response);
@@ -49,6 +53,15 @@ pub(crate) async fn answer(
     let chunk = reported(read.await, request, variable, array, index).await?;
     let representation = representation(request, &chunk.head);
     Ok(respond(&request.method, &request.headers, &representation, chunk.bytes))
+}
+
+/// Objects that will be wanted after the chunk, for readers that may have them brought online.
+pub(crate) async fn objects_ahead(request: &StoreRequest, array: &ZarrArray, index: &[u64]) -> Vec<Arc<str>> {
+    let Some(variable) = array.variable(&request.manifest.dataset) else { return Vec::new() };
+    let reader = &request.app.reader;
+    let found = reader.objects_ahead(&request.manifest, variable, &array.form, index).await;
+    // It is no reason to fail that nothing is read ahead.
+    found.unwrap_or_default()
 }
 
 /// What was read; a missing chunk is 404, and the catalog learns of objects that are not as they were indexed.

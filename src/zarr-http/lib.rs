@@ -16,11 +16,14 @@ mod listing;
 mod propfind;
 mod request;
 
+use std::sync::Arc;
+
 use axum::response::{IntoResponse, Response};
 use axum::routing::{MethodRouter, get};
 use futures::FutureExt;
 use futures::future::BoxFuture;
-use thermocline_core::Error;
+use thermocline_core::{Error, ErrorKind};
+use thermocline_http::hold::{self, Wait};
 use thermocline_http::{AppState, KeyHandler, KeyRequest, Problem, with_propfind};
 use thermocline_zarr::{Hierarchy, View, ZarrKey};
 use tokio::runtime::Handle;
@@ -64,7 +67,15 @@ impl Store {
         for view in self.views {
             let hierarchy = Hierarchy::of(&request.manifest, *view);
             match ZarrKey::parse(&hierarchy, &request.key) {
-                Some(ZarrKey::Chunk { array, index }) => return chunk::answer(&request, array, &index).await,
+                Some(ZarrKey::Chunk { array, index }) => {
+                    return match chunk::answer(&request, array, &index).await {
+                        Err(problem) if is_cold(&problem) => {
+                            let ahead = chunk::objects_ahead(&request, array, &index).await;
+                            Ok(self.held(problem.error, request, ahead))
+                        }
+                        answer => answer,
+                    };
+                }
                 Some(ZarrKey::Document { path, kind }) => {
                     return document::answer(&request, &hierarchy, &path, kind).await;
                 }
@@ -75,8 +86,26 @@ impl Store {
                 None => {}
             }
         }
-        cut::answer(self, &request).await?.ok_or_else(|| request.not_found())
+        match cut::answer(self, &request).await {
+            Err(problem) if is_cold(&problem) => Ok(self.held(problem.error, request, Vec::new())),
+            answer => answer?.ok_or_else(|| request.not_found()),
+        }
     }
+
+    /// The request waits for the objects that an error names, and begins again.
+    fn held(self, error: Error, request: StoreRequest, ahead: Vec<Arc<str>>) -> Response {
+        let mut wait = Wait::of(&request.app, &request.asked(), &request.manifest.id);
+        wait.ahead = ahead;
+        hold::held(error, wait, Box::new(move || self.answer_boxed(request)))
+    }
+
+    fn answer_boxed(self, request: StoreRequest) -> BoxFuture<'static, Response> {
+        async move { self.answer(request).await.into_response() }.boxed()
+    }
+}
+
+fn is_cold(problem: &Problem) -> bool {
+    problem.error.kind() == ErrorKind::NotStaged
 }
 
 /// Listings that are made at the same time; further ones wait.

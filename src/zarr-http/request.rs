@@ -7,6 +7,7 @@ use axum::extract::FromRequestParts;
 use http::request::Parts;
 use http::{HeaderMap, Method, Uri};
 use thermocline_core::manifest::Manifest;
+use thermocline_http::hold::Asked;
 use thermocline_http::links::{BaseUrl, peer};
 use thermocline_http::{AppState, DatasetPath, KeyRequest, OpenDataset, Problem};
 
@@ -39,6 +40,11 @@ impl StoreRequest {
         let (query, peer) = (parts.uri.query().map(str::to_owned), peer(&parts));
         let Parts { method, uri, headers, .. } = parts;
         Self { app, manifest, key, query, method, headers, uri, peer, put_back: String::new() }
+    }
+
+    /// What it says of itself, for waiting.
+    pub(crate) fn asked(&self) -> Asked<'_> {
+        Asked { headers: &self.headers, uri: &self.uri, peer: self.peer }
     }
 
     /// Path by which the client reached the key, percent-encoded, without a trailing slash.

@@ -1,12 +1,16 @@
 //! The report of a dataset: which route each variable takes, what is left out and why.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use serde_json::{Map, Value, json};
 use thermocline_core::Error;
+use thermocline_core::cold::Locality;
 use thermocline_core::manifest::Manifest;
 use thermocline_core::read::{Reader, Route};
-use thermocline_model::{Object, ObjectIdentity, Refusal, Variable, Verification};
+use thermocline_model::{
+    ChunkPart, ChunkTable, Dataset, Object, ObjectIdentity, Place, Refusal, Variable, Verification,
+};
 use thermocline_zarr::{Hierarchy, View, ZarrArray, codec_names};
 
 use crate::decoded::typestr;
@@ -39,7 +43,7 @@ pub(crate) async fn report(reader: &Reader, manifest: &Arc<Manifest>) -> Result<
     Ok(json!({
         "dataset": manifest.id.as_str(),
         "refused": null,
-        "objects": dataset.objects.iter().enumerate().map(object).collect::<Vec<_>>(),
+        "objects": objects(reader, dataset),
         "variables": variables,
         "notes": notes(manifest),
     }))
@@ -63,8 +67,34 @@ async fn served(
         "codecs": codecs.unwrap_or_default(),
         "n_chunks": array.grid.n_chunks(),
         "stored_bytes": stored_bytes,
-        "online_bytes": stored_bytes,
+        "online_bytes": online_bytes(reader, manifest, &table).await?,
     }))
+}
+
+/// Bytes of stored chunks that can be read now, as far as that is known without asking.
+async fn online_bytes(
+    reader: &Reader,
+    manifest: &Arc<Manifest>,
+    table: &Arc<ChunkTable>,
+) -> Result<u64, Error> {
+    let is_online = |part: &ChunkPart| match part.place {
+        Place::Object(number) | Place::Format(number) => {
+            let object = manifest.dataset.objects.get(number as usize);
+            object.and_then(|object| reader.locality(object)).is_none_or(Locality::is_online)
+        }
+        Place::Inline => true,
+    };
+    let cold: HashSet<ChunkPart> = table.parts().iter().filter(|part| !is_online(part)).copied().collect();
+    if cold.is_empty() {
+        return Ok(table.stored_bytes());
+    }
+    // There may be millions of them.
+    let table = Arc::clone(table);
+    let counted = tokio::task::spawn_blocking(move || {
+        let online = table.iter().filter(|(_, chunk)| !cold.contains(&chunk.part));
+        online.map(|(_, chunk)| u64::from(chunk.len_bytes)).sum()
+    });
+    counted.await.map_err(|cause| Error::internal("a report was not finished").with_source(cause))
 }
 
 fn route_name(route: Route) -> &'static str {
@@ -76,12 +106,21 @@ fn route_name(route: Route) -> &'static str {
     }
 }
 
-fn object((number, object): (usize, &Object)) -> Value {
+fn objects(reader: &Reader, dataset: &Dataset) -> Vec<Value> {
+    let described = dataset.objects.iter().enumerate().map(|(number, described)| {
+        let locality = reader.locality(described).unwrap_or(Locality::Online);
+        object(number, described, locality)
+    });
+    described.collect()
+}
+
+fn object(number: usize, object: &Object, locality: Locality) -> Value {
     let identity = match &object.identity {
         ObjectIdentity::Modified { mtime_ns, inode } => format!("mtime {mtime_ns} ns, inode {inode}"),
         ObjectIdentity::ETag(etag) => format!("etag {etag}"),
     };
-    json!({"n": number, "href": shown_href(&object.href), "bytes": object.len_bytes, "identity": identity, "locality": "online"})
+    json!({"n": number, "href": shown_href(&object.href), "bytes": object.len_bytes, "identity": identity,
+        "locality": locality.as_str()})
 }
 
 /// URLs as they are; of files on this machine the name only.

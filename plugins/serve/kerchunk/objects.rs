@@ -4,16 +4,20 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use axum::body::Body;
-use axum::extract::State;
-use axum::response::Response;
+use axum::extract::FromRequestParts;
+use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
-use futures::stream;
-use http::{HeaderMap, Method};
+use futures::future::BoxFuture;
+use futures::{FutureExt, stream};
+use http::Method;
+use http::request::Parts;
 use thermocline_core::manifest::Manifest;
 use thermocline_core::{Error, ErrorKind, Result};
 use thermocline_http::conditional::{
     Representation, Wanted, evaluate, respond_head, respond_part, respond_whole,
 };
+use thermocline_http::hold::{Asked, Wait, held, with_locality};
+use thermocline_http::links::peer;
 use thermocline_http::{AppState, DatasetPath, OpenDataset, Problem};
 use thermocline_model::{Object, ObjectIdentity};
 use thermocline_zarr_http::chunk_problem;
@@ -21,33 +25,63 @@ use thermocline_zarr_http::chunk_problem;
 /// Bytes that are read and held at once.
 const PIECE_BYTES: u64 = 8 << 20;
 
-/// Sends bytes of the object whose number the path names.
-pub(crate) async fn answer(
-    State(app): State<AppState>,
-    OpenDataset(manifest): OpenDataset,
-    DatasetPath(number): DatasetPath,
-    method: Method,
-    headers: HeaderMap,
-) -> Result<Response, Problem> {
-    let (number, object) =
-        find(&manifest, &number).filter(|_| app.config.serve_objects).ok_or_else(|| {
-            Problem::not_found(format!("Object '{number}' not found in dataset '{}'", manifest.id))
-        })?;
+/// A request for bytes of a source object.
+pub(crate) struct ObjectRequest {
+    app: AppState,
+    manifest: Arc<Manifest>,
+    number: String,
+    parts: Parts,
+}
+
+impl FromRequestParts<AppState> for ObjectRequest {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, app: &AppState) -> Result<Self, Problem> {
+        let OpenDataset(manifest) = OpenDataset::from_request_parts(parts, app).await?;
+        let DatasetPath(number) = DatasetPath::from_request_parts(parts, app).await?;
+        Ok(Self { app: Arc::clone(app), manifest, number, parts: parts.clone() })
+    }
+}
+
+/// Sends bytes of the object whose number the path names, once it is online.
+pub(crate) async fn answer(request: ObjectRequest) -> Response {
+    match respond(&request).await {
+        Ok(response) => response,
+        Err(problem) if problem.error.kind() == ErrorKind::NotStaged => {
+            let Parts { headers, uri, .. } = &request.parts;
+            let asked = Asked { headers, uri, peer: peer(&request.parts) };
+            let wait = Wait::of(&request.app, &asked, &request.manifest.id);
+            held(problem.error, wait, Box::new(move || answer_boxed(request)))
+        }
+        Err(problem) => problem.into_response(),
+    }
+}
+
+fn answer_boxed(request: ObjectRequest) -> BoxFuture<'static, Response> {
+    answer(request).boxed()
+}
+
+async fn respond(request: &ObjectRequest) -> Result<Response, Problem> {
+    let ObjectRequest { app, manifest, number, parts: Parts { method, headers, .. } } = request;
+    let (number, object) = find(manifest, number).filter(|_| app.config.serve_objects).ok_or_else(|| {
+        Problem::not_found(format!("Object '{number}' not found in dataset '{}'", manifest.id))
+    })?;
     let len_bytes = object.len_bytes;
     let representation = representation(object, app.config.chunk_max_age);
-    let range = match evaluate(&method, &headers, &representation, len_bytes) {
+    let range = match evaluate(method, headers, &representation, len_bytes) {
         Wanted::Nothing(response) => return Ok(response),
         Wanted::Whole if method == Method::HEAD => {
-            return Ok(respond_head(&headers, &representation, Some(len_bytes)));
+            let response = respond_head(headers, &representation, Some(len_bytes));
+            return Ok(with_locality(response, app.reader.locality(object)));
         }
         Wanted::Whole if len_bytes > app.config.max_whole_object_bytes => {
-            return Err(too_large(&manifest, number, len_bytes).into());
+            return Err(too_large(manifest, number, len_bytes).into());
         }
         Wanted::Whole => None,
         Wanted::Part(range) => Some(range),
     };
     let bytes = range.clone().unwrap_or(0..len_bytes);
-    let body = body(app, manifest, number, bytes).await.map_err(chunk_problem)?;
+    let body = body(Arc::clone(app), Arc::clone(manifest), number, bytes).await.map_err(chunk_problem)?;
     Ok(match range {
         Some(range) => respond_part(&representation, range, len_bytes, body),
         None => respond_whole(&representation, len_bytes, body),
@@ -95,13 +129,17 @@ fn media_type(href: &str) -> &'static str {
 ///
 /// The first piece is read before the answer begins, so that its errors have a status of their own. An
 /// error after that breaks the connection off: never fewer bytes than promised that look complete.
+///
+/// An object on a cold store stays online until the last piece was read.
 async fn body(app: AppState, manifest: Arc<Manifest>, number: u32, range: Range<u64>) -> Result<Body> {
     let first_end = range.end.min(range.start.saturating_add(PIECE_BYTES));
+    let online = app.reader.keep_object_online(&manifest, number).await?;
     let first = read(&app, &manifest, number, range.start..first_end).await?;
     if first_end == range.end {
         return Ok(Body::from(first));
     }
     let rest = stream::try_unfold((first_end, Some(first)), move |(next, ready)| {
+        let _online = &online;
         let (app, manifest, end) = (Arc::clone(&app), Arc::clone(&manifest), range.end);
         async move { piece(&app, &manifest, number, next..end, ready).await }
     });

@@ -1,13 +1,15 @@
 //! Whether the bytes of objects on cold stores can be read at this moment, and where.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use thermocline_model::DatasetId;
+use tracing::warn;
 
 use crate::Result;
 use crate::cold::Locality;
-use crate::staging::{Joined, Outcome, Owner, Presence};
+use crate::staging::{Face, Joined, NewRequest, Outcome, Owner, Presence, Staging, Wanted};
 
 /// Knows objects on cold stores, and brings them online.
 ///
@@ -52,5 +54,74 @@ pub trait Residency: Send + Sync {
     async fn prefetch(&self, hrefs: Vec<Arc<str>>, owner: &Owner, dataset: &DatasetId) -> Result<()> {
         let _ = (hrefs, owner, dataset);
         Ok(())
+    }
+}
+
+/// How long objects that were brought online ahead of a reader stay for it.
+const AHEAD_LIFETIME: Duration = Duration::from_secs(15 * 60);
+
+/// What the staging engine knows and does, for readers.
+pub struct Staged {
+    staging: Staging,
+    prefetch_objects: usize,
+}
+
+impl Staged {
+    /// The engine, which brings at most `prefetch_objects` online ahead of a reader; `None` if no root is bound
+    /// to a cold store.
+    pub fn of(staging: &Staging, prefetch_objects: usize) -> Option<Arc<dyn Residency>> {
+        let is_used = staging.namespace().roots().iter().any(|root| root.store.is_some());
+        is_used.then(|| Arc::new(Self { staging: staging.clone(), prefetch_objects }) as _)
+    }
+}
+
+#[async_trait]
+impl Residency for Staged {
+    fn is_bound(&self, href: &str) -> bool {
+        let namespace = self.staging.namespace();
+        namespace.resolve(href).is_ok_and(|object| namespace.store_of(&object).is_some())
+    }
+
+    fn presence(&self, href: &str) -> Result<Presence> {
+        self.staging.presence(href)
+    }
+
+    fn is_outdated(&self, href: &str) {
+        warn!(object = href, "the copy in the cache is of another state than the archive");
+    }
+
+    fn known_locality(&self, href: &str) -> Locality {
+        self.staging.known_locality(href)
+    }
+
+    async fn join(&self, href: &str, owner: &Owner, dataset: Option<&DatasetId>) -> Result<Joined> {
+        self.staging.join(href, owner, dataset).await
+    }
+
+    async fn wait(&self, href: &str) -> Outcome {
+        self.staging.wait(href).await
+    }
+
+    fn prefetch_objects(&self) -> usize {
+        self.prefetch_objects
+    }
+
+    async fn prefetch(&self, hrefs: Vec<Arc<str>>, owner: &Owner, dataset: &DatasetId) -> Result<()> {
+        let namespace = self.staging.namespace();
+        let wanted = |href: Arc<str>| {
+            let object = namespace.resolve(&href).map(|object| vec![object]);
+            Wanted { spelling: href, object: object.map_err(|error| error.to_string()) }
+        };
+        let new = NewRequest {
+            owner: owner.clone(),
+            face: Face::Prefetch,
+            objects: hrefs.into_iter().map(wanted).collect(),
+            priority: 0,
+            lifetime: AHEAD_LIFETIME,
+            dataset: Some(dataset.clone()),
+            idempotency: None,
+            notify: None,
+        };
+        self.staging.request(new).await.map(|_| ())
     }
 }

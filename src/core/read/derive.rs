@@ -1,5 +1,6 @@
 //! Derived chunks and values: stored chunks are read, decoded, put together and encoded.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -11,6 +12,7 @@ use thermocline_codec::{
 use thermocline_model::{ArrayBytes, ChunkRef, ChunkTable, DataType, Object, Place, StringPadding, Variable};
 
 use super::etag::{self, Tag};
+use super::online::Online;
 use super::{ChunkForm, Found, Reader, Wanted, Work};
 use crate::bytes::is_same_object;
 use crate::bytes::watch::ColdNotes;
@@ -83,23 +85,17 @@ pub(super) fn covering_tag(
     Ok(is_written.then(|| etag::of_chunks(objects, chunks.into_iter())))
 }
 
-/// Most objects that [`objects_below`] names.
-const MAX_OBJECTS: usize = 16;
-
-/// Numbers of the objects that hold the stored chunks below a region, each once.
+/// Numbers of the objects that hold the stored chunks below a region, each once, in ascending order.
 pub(super) fn objects_below(table: &ChunkTable, variable: &Variable, region: &Region) -> Result<Vec<u32>> {
     let grid = stored_grid(variable)?;
-    let mut numbers = Vec::new();
+    let mut numbers = BTreeSet::new();
     for index in covering(variable, region)? {
         let place = grid.linear(&index).and_then(|linear| table.get(linear)).map(|chunk| chunk.part.place);
-        if let Some(Place::Object(number) | Place::Format(number)) = place
-            && numbers.len() < MAX_OBJECTS
-            && !numbers.contains(&number)
-        {
-            numbers.push(number);
+        if let Some(Place::Object(number) | Place::Format(number)) = place {
+            numbers.insert(number);
         }
     }
-    Ok(numbers)
+    Ok(numbers.into_iter().collect())
 }
 
 fn stored_grid(variable: &Variable) -> Result<thermocline_model::ChunkGrid> {
@@ -124,7 +120,16 @@ impl Reader {
             };
             made.map_err(Arc::new)
         };
-        if self.decodes_anew(manifest, variable).await? {
+        let is_anew = self.decodes_anew(manifest, variable).await?;
+        if !is_anew && let Some(bytes) = self.cache.get(&tag.0).await {
+            return Ok(bytes);
+        }
+        // Before the work that others share: how long one of them waits is nobody else's business.
+        let _online = match wanted.found {
+            Found::Filled => Online::default(),
+            _ => self.keep_online(manifest, variable, &form.region(variable, index)).await?,
+        };
+        if is_anew {
             return make.await.map_err(|error| error.shared());
         }
         self.cache.try_get_with(tag.0, make).await.map_err(|error: Arc<Arc<Error>>| error.shared())

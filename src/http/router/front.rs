@@ -28,6 +28,7 @@ use super::finish::{self, Asked};
 use super::metrics::RouteMetrics;
 use super::panic_text;
 use super::table::Entry;
+use crate::hold::{Held, Holds};
 use crate::keys::KeyNames;
 use crate::problem::TIMEOUT;
 use crate::{AppState, KeyHandler, KeyRequest, Problem};
@@ -36,6 +37,10 @@ const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
 /// Longest request id that is taken over from a client, in bytes.
 const MAX_REQUEST_ID_BYTES: usize = 64;
+
+/// How long a request waits that found objects cold again which were online a moment ago: longer each time.
+const MIN_PAUSE: Duration = Duration::from_millis(20);
+const MAX_PAUSE: Duration = Duration::from_secs(1);
 
 /// Length of the longest id that is made here.
 const MAX_OWN_ID_BYTES: usize = 25;
@@ -51,6 +56,7 @@ pub(super) struct Front {
     /// Whether GET of a key goes straight to its plugin.
     has_keys: bool,
     working: Semaphore,
+    holds: Holds,
     timeout: Duration,
     max_body_bytes: usize,
     ids: RequestIds,
@@ -87,6 +93,7 @@ impl Front {
             elsewhere: RouteMetrics::new("none", "none"),
             has_keys: true,
             working: Semaphore::new(app.config.max_concurrent_requests.clamp(1, Semaphore::MAX_PERMITS)),
+            holds: Holds::new(app),
             timeout: app.config.request_timeout,
             max_body_bytes: app.config.max_body_bytes,
             ids: RequestIds::new(),
@@ -118,7 +125,11 @@ impl Front {
         let metrics = matched.as_ref().map_or(&self.elsewhere, |matched| &matched.value.metrics);
 
         let span = debug_span!("request", %method, path = asked.path, request_id = asked.request_id);
-        let response = self.pass(request, matched.as_ref()).instrument(span).await;
+        let answered = async {
+            let response = self.pass(request, matched.as_ref()).await;
+            self.once_online(response).await
+        };
+        let response = answered.instrument(span).await;
         let response = finish::problems(response, &asked).await;
         let response = self.compressor.compress(response, path_and_query(&uri)).await;
         let mut response = finish::bodies(response, &method);
@@ -161,6 +172,28 @@ impl Front {
             }
         })
         .await
+    }
+
+    /// The answer, once what it needs is online: a request that waits for that is none of those that are
+    /// worked on.
+    async fn once_online(&self, mut response: Response) -> Response {
+        let Some(mut held) = Held::take(&mut response) else { return response };
+        let deadline = held.deadline();
+        let mut pause = Duration::ZERO;
+        loop {
+            let again = match self.holds.wait(held, deadline).await {
+                Ok(again) => again,
+                Err(problem) => return problem.into_response(),
+            };
+            response = self.limited(again()).await;
+            // What was made cold again at once, or other objects that only now are found to be needed.
+            match Held::take(&mut response) {
+                Some(next) if tokio::time::Instant::now() < deadline => held = next,
+                _ => return response,
+            }
+            tokio::time::sleep(pause).await;
+            pause = (pause * 2).clamp(MIN_PAUSE, MAX_PAUSE);
+        }
     }
 
     /// Waits for an answer, within the limits of number and time.

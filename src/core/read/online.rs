@@ -1,0 +1,152 @@
+//! What a chunk is made of is online as long as it is made.
+
+use std::sync::Arc;
+
+use thermocline_model::{Dataset, Object, Place, Variable};
+
+use super::{ChunkForm, Reader, Recalls, derive};
+use crate::cold::Locality;
+use crate::format::Region;
+use crate::manifest::{Manifest, blocking};
+use crate::staging::Presence;
+use crate::staging::cache::ReadGuard;
+use crate::{Error, Result};
+
+/// Most chunks that are looked at to find the objects that will be wanted next.
+const MAX_CHUNKS_AHEAD: u64 = 10_000;
+
+/// Keeps objects online as long as it lives.
+#[derive(Debug, Default)]
+pub struct Online {
+    _guards: Vec<ReadGuard>,
+}
+
+impl Reader {
+    /// The recalls that readers wait for; `None` if no object lies on a cold store.
+    pub fn recalls(&self) -> Option<&Arc<Recalls>> {
+        self.recalls.as_ref()
+    }
+
+    /// Where an object is as far as it is known without asking; `None` if it lies on no cold store.
+    pub fn locality(&self, object: &Object) -> Option<Locality> {
+        let residency = self.recalls.as_ref()?.residency();
+        residency.is_bound(&object.href).then(|| residency.known_locality(&object.href))
+    }
+
+    /// Where the farthest of the objects is that a chunk is read from; `None` if none lies on a cold store.
+    ///
+    /// # Errors
+    /// Those of loading the chunk table.
+    pub async fn chunk_locality(
+        &self,
+        manifest: &Arc<Manifest>,
+        variable: &Variable,
+        form: &ChunkForm,
+        index: &[u64],
+    ) -> Result<Option<Locality>> {
+        if self.recalls.is_none() {
+            return Ok(None);
+        }
+        let numbers = self.objects_of(manifest, variable, form, index).await?;
+        let objects = numbers.iter().filter_map(|number| manifest.dataset.objects.get(*number as usize));
+        let places: Vec<Locality> = objects.filter_map(|object| self.locality(object)).collect();
+        Ok(places.iter().copied().find(|place| !place.is_online()).or_else(|| places.first().copied()))
+    }
+
+    /// Keeps an object of a dataset online, if it is.
+    ///
+    /// # Errors
+    /// [`crate::ErrorKind::NotStaged`] if it is not.
+    pub async fn keep_object_online(&self, manifest: &Manifest, object: u32) -> Result<Online> {
+        self.keep(&manifest.dataset, &[object]).await
+    }
+
+    /// Keeps what a region is read from online, if it is.
+    ///
+    /// # Errors
+    /// [`crate::ErrorKind::NotStaged`] with all objects that are not.
+    pub(super) async fn keep_online(
+        &self,
+        manifest: &Arc<Manifest>,
+        variable: &Variable,
+        region: &Region,
+    ) -> Result<Online> {
+        if self.recalls.is_none() {
+            return Ok(Online::default());
+        }
+        let table = manifest.table(variable).await?;
+        self.keep(&manifest.dataset, &derive::objects_below(&table, variable, region)?).await
+    }
+
+    async fn keep(&self, dataset: &Dataset, numbers: &[u32]) -> Result<Online> {
+        let Some(recalls) = &self.recalls else { return Ok(Online::default()) };
+        let residency = Arc::clone(recalls.residency());
+        let hrefs = numbers.iter().filter_map(|number| dataset.objects.get(*number as usize));
+        let bound: Vec<Arc<str>> = hrefs
+            .filter(|object| residency.is_bound(&object.href))
+            .map(|object| Arc::from(object.href.as_str()))
+            .collect();
+        if bound.is_empty() {
+            return Ok(Online::default());
+        }
+        blocking(move || {
+            let (mut guards, mut cold) = (Vec::new(), Vec::new());
+            for href in bound {
+                match residency.presence(&href)? {
+                    Presence::Online { guard, .. } => guards.extend(guard),
+                    Presence::Cold => cold.push(href),
+                    Presence::Unbound => {}
+                }
+            }
+            if cold.is_empty() { Ok(Online { _guards: guards }) } else { Err(Error::needs_staging(cold)) }
+        })
+        .await
+    }
+
+    /// Objects that the chunks after a chunk lie in, along the first dimension of its variable: as many as are
+    /// read ahead.
+    ///
+    /// # Errors
+    /// Those of loading the chunk table.
+    pub async fn objects_ahead(
+        &self,
+        manifest: &Arc<Manifest>,
+        variable: &Variable,
+        form: &ChunkForm,
+        index: &[u64],
+    ) -> Result<Vec<Arc<str>>> {
+        let n_wanted = self.recalls.as_ref().map_or(0, |recalls| recalls.residency().prefetch_objects());
+        if n_wanted == 0 {
+            return Ok(Vec::new());
+        }
+        let table = manifest.table(variable).await?;
+        let Some(grid) = variable.stored_grid() else { return Ok(Vec::new()) };
+        let Region { start, shape } = form.region(variable, index);
+        let lengths = &variable.storage.chunk_shape;
+        let mut at: Vec<u64> = start.iter().zip(lengths).map(|(start, len)| start / (*len).max(1)).collect();
+        let (Some(first), Some(length), Some(chunk)) = (at.first().copied(), shape.first(), lengths.first())
+        else {
+            return Ok(Vec::new());
+        };
+        let own = derive::objects_below(&table, variable, &form.region(variable, index))?;
+        let mut found: Vec<u32> = Vec::new();
+        for step in 0..MAX_CHUNKS_AHEAD {
+            if let Some(position) = at.first_mut() {
+                *position = first.saturating_add(length.div_ceil((*chunk).max(1))).saturating_add(step);
+            }
+            let Some(linear) = grid.linear(&at) else { break };
+            let place = table.get(linear).map(|chunk| chunk.part.place);
+            if let Some(Place::Object(number) | Place::Format(number)) = place
+                && !own.contains(&number)
+                && !found.contains(&number)
+            {
+                found.push(number);
+            }
+            if found.len() >= n_wanted {
+                break;
+            }
+        }
+        let objects = found.iter().filter_map(|number| manifest.dataset.objects.get(*number as usize));
+        Ok(objects.map(|object| Arc::from(object.href.as_str())).collect())
+    }
+}

@@ -1,0 +1,185 @@
+//! Readers that came upon cold objects: they join the recalls, and wait for them.
+//!
+//! Any number of readers of one owner join a recall once, together; each waits for itself, and nobody who goes
+//! away stops it for another.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Weak};
+use std::time::Duration;
+
+use futures::FutureExt;
+use futures::future::{BoxFuture, Shared, try_join_all};
+use parking_lot::Mutex;
+use quick_cache::sync::Cache;
+use thermocline_model::DatasetId;
+use tokio::time::Instant;
+use tracing::debug;
+
+use crate::bytes::Residency;
+use crate::staging::{Joined, Outcome, Owner};
+use crate::{Error, ErrorKind, Result};
+
+/// How long joining a recall may take although the reader waits for less: the answer names the request.
+const JOIN_WAIT: Duration = Duration::from_secs(10);
+
+/// Joined recalls that are remembered before those that nobody waits for are forgotten.
+const MIN_REMEMBERED: usize = 1024;
+
+/// Recalls that were read ahead of: most of them, and for how long.
+const MAX_AHEAD: usize = 4096;
+const AHEAD_AGAIN_AFTER: Duration = Duration::from_secs(60);
+
+/// Who reads what.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ReadFor {
+    /// Who asks.
+    pub owner: Owner,
+    /// Of which dataset.
+    pub dataset: DatasetId,
+}
+
+/// Why objects are not online although a reader waited for them.
+#[derive(Debug)]
+pub enum NotOnline {
+    /// They were not in time: the recall that takes longest.
+    NotInTime(Joined),
+    /// One of them could not be brought online, for this reason.
+    Failed(String),
+    /// No copy is left of one of them.
+    Lost(String),
+    /// A recall could not be joined.
+    NotJoined(Error),
+}
+
+/// The recalls that readers wait for.
+pub struct Recalls {
+    residency: Arc<dyn Residency>,
+    joining: Mutex<HashMap<(Arc<str>, Owner), Weak<Joining>>>,
+    ahead: Cache<Arc<str>, Instant>,
+}
+
+/// A recall that readers join together.
+struct Joining {
+    object: Arc<str>,
+    owner: Owner,
+    began: Instant,
+    joined: Shared<BoxFuture<'static, Result<Joined, Arc<Error>>>>,
+}
+
+impl Recalls {
+    pub(super) fn new(residency: Arc<dyn Residency>) -> Self {
+        Self { residency, joining: Mutex::default(), ahead: Cache::new(MAX_AHEAD) }
+    }
+
+    /// Knows which objects are online.
+    pub fn residency(&self) -> &Arc<dyn Residency> {
+        &self.residency
+    }
+
+    /// Joins the recalls of objects, and waits until all of them are online, but not beyond `until`.
+    ///
+    /// `ahead` are objects that will be wanted next: they are asked for once all that is needed now is.
+    ///
+    /// # Errors
+    /// Why they are not online.
+    pub async fn wait(
+        &self,
+        objects: &[Arc<str>],
+        reader: &ReadFor,
+        ahead: Vec<Arc<str>>,
+        until: Instant,
+    ) -> Result<(), NotOnline> {
+        let joining: Vec<Arc<Joining>> = objects.iter().map(|object| self.joining(object, reader)).collect();
+        let joined = try_join_all(joining.iter().map(|joining| joining.joined.clone()));
+        let latest = until.max(Instant::now() + JOIN_WAIT);
+        let joined = match tokio::time::timeout_at(latest, joined).await {
+            Ok(Ok(joined)) => joined,
+            Ok(Err(error)) => return Err(NotOnline::NotJoined(error.shared())),
+            Err(_) => return Err(NotOnline::NotJoined(not_answering())),
+        };
+        self.read_ahead(objects, reader, ahead).await;
+        let began = joining.iter().map(|joining| joining.began).min();
+        let outcomes = try_join_all(joining.iter().map(|joining| self.outcome(joining)));
+        match tokio::time::timeout_at(until, outcomes).await {
+            Ok(outcomes) => outcomes.map(|_| ()),
+            Err(_) => Err(slowest(joined, began).map_or_else(nothing_joined, NotOnline::NotInTime)),
+        }
+    }
+
+    async fn outcome(&self, joining: &Arc<Joining>) -> Result<(), NotOnline> {
+        let outcome = self.residency.wait(&joining.object).await;
+        // What comes now is another recall.
+        self.forget(joining);
+        match outcome {
+            Outcome::Online => Ok(()),
+            Outcome::Failed { reason, is_lost: true } => Err(NotOnline::Lost(reason)),
+            Outcome::Failed { reason, is_lost: false } => Err(NotOnline::Failed(reason)),
+        }
+    }
+
+    /// The recall of an object as readers of one owner join it at this moment.
+    fn joining(&self, object: &Arc<str>, reader: &ReadFor) -> Arc<Joining> {
+        let key = (Arc::clone(object), reader.owner.clone());
+        let mut known = self.joining.lock();
+        if let Some(joining) = known.get(&key).and_then(Weak::upgrade) {
+            return joining;
+        }
+        if known.len() >= MIN_REMEMBERED && known.len() == known.capacity() {
+            known.retain(|_, joining| joining.strong_count() > 0);
+        }
+        let residency = Arc::clone(&self.residency);
+        let (object, reader) = (Arc::clone(object), reader.clone());
+        let (name, owner) = (Arc::clone(&object), reader.owner.clone());
+        let joined = async move {
+            residency.join(&name, &reader.owner, Some(&reader.dataset)).await.map_err(Arc::new)
+        };
+        let joined = joined.boxed().shared();
+        let joining = Arc::new(Joining { object, owner, began: Instant::now(), joined });
+        known.insert(key, Arc::downgrade(&joining));
+        joining
+    }
+
+    fn forget(&self, joining: &Arc<Joining>) {
+        let mut known = self.joining.lock();
+        let key = (Arc::clone(&joining.object), joining.owner.clone());
+        if known.get(&key).is_some_and(|known| Weak::ptr_eq(known, &Arc::downgrade(joining))) {
+            known.remove(&key);
+        }
+    }
+
+    /// Asks for what will be wanted next, once for the readers that came upon the same object.
+    async fn read_ahead(&self, objects: &[Arc<str>], reader: &ReadFor, mut ahead: Vec<Arc<str>>) {
+        ahead
+            .retain(|object| !objects.contains(object) && !self.residency.known_locality(object).is_online());
+        let Some(first) = objects.first().filter(|_| !ahead.is_empty()) else { return };
+        let now = Instant::now();
+        if self.ahead.get(first).is_some_and(|asked| now.duration_since(asked) < AHEAD_AGAIN_AFTER) {
+            return;
+        }
+        self.ahead.insert(Arc::clone(first), now);
+        if let Err(error) = self.residency.prefetch(ahead, &reader.owner, &reader.dataset).await {
+            debug!(dataset = %reader.dataset, %error, "nothing was read ahead");
+        }
+    }
+}
+
+/// The recall that takes longest, its estimate counted from now.
+fn slowest(mut joined: Vec<Joined>, began: Option<Instant>) -> Option<Joined> {
+    let left = |joined: &Joined| joined.estimate.as_ref().map(|estimate| estimate.duration);
+    joined.sort_by_key(left);
+    let mut slowest = joined.pop()?;
+    if let Some(estimate) = &mut slowest.estimate {
+        let waited = began.map_or(Duration::ZERO, |began| began.elapsed());
+        estimate.duration = estimate.duration.saturating_sub(waited);
+    }
+    Some(slowest)
+}
+
+fn nothing_joined() -> NotOnline {
+    NotOnline::NotJoined(Error::internal("a reader waits for no object"))
+}
+
+fn not_answering() -> Error {
+    let kind = ErrorKind::Unavailable { retry_after: JOIN_WAIT };
+    Error::new(kind, "the staging engine does not answer")
+}

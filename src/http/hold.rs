@@ -1,0 +1,308 @@
+//! Requests for cold bytes wait until they are online.
+//!
+//! No Zarr client can be trusted with anything but the bytes themselves: 404 reads as the fill value, 202 ends one
+//! of them, and most never ask again after 503. All of them wait, though, each for a time of its own. So a handler
+//! that comes upon a cold object gives [`held`] instead of an answer: what it needs, and how to go on. The request
+//! then waits in [`crate::router`], where it takes no place of those that are worked on, and the handler begins
+//! again once everything is online.
+//!
+//! # Specification
+//! RFC 7240, section 4.3 (`Prefer: wait`); RFC 9457 (problems).
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::response::{IntoResponse, Response};
+use futures::future::BoxFuture;
+use http::header::{LINK, USER_AGENT};
+use http::{HeaderMap, HeaderName, HeaderValue, Uri};
+use metrics::{Gauge, describe_gauge, gauge};
+use parking_lot::Mutex;
+use serde_json::json;
+use thermocline_core::cold::Locality;
+use thermocline_core::read::{NotOnline, ReadFor, Recalls};
+use thermocline_core::staging::{Joined, Owner};
+use thermocline_core::{Error, ErrorKind};
+use thermocline_model::DatasetId;
+use tokio::sync::{Semaphore, SemaphorePermit};
+use tokio::time::Instant;
+
+use crate::links::{BaseUrl, segment};
+use crate::problem::{RECALL_FAILED, STAGING_NOT_ALLOWED};
+use crate::query::Query;
+use crate::{App, Identity, Problem};
+
+const PREFER: HeaderName = HeaderName::from_static("prefer");
+
+const X_LOCALITY: HeaderName = HeaderName::from_static("x-locality");
+
+/// How requests wait for cold bytes.
+#[derive(Debug, Clone)]
+pub struct HoldConfig {
+    /// How long a client waits of which nothing better is known.
+    pub hold: Duration,
+    /// The longest that a client may ask for.
+    pub max_hold: Duration,
+    /// Most requests that wait at the same time; further ones are answered at once.
+    pub max_held: usize,
+    /// Whose reads cause recalls.
+    pub recall_on_read: RecallOnRead,
+}
+
+impl Default for HoldConfig {
+    fn default() -> Self {
+        Self {
+            hold: Duration::from_secs(20),
+            max_hold: Duration::from_secs(280),
+            max_held: 20_000,
+            recall_on_read: RecallOnRead::Anyone,
+        }
+    }
+}
+
+/// Whose reads cause recalls.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RecallOnRead {
+    /// Everybody's.
+    Anyone,
+    /// Those of clients that are known and may stage.
+    Owners,
+    /// Nobody's: objects are staged by request.
+    Never,
+}
+
+/// Clients by how long they wait for an answer, as measured; the name that they send, and the time.
+///
+/// aiohttp (fsspec) gives up after 300 s in all, obstore and the Rust `object_store` after 30 s.
+const CLIENTS: [(&str, Duration); 2] =
+    [("aiohttp/", Duration::from_secs(280)), ("object_store/", Duration::from_secs(25))];
+
+/// How a request waits.
+pub struct Wait {
+    /// Who reads what.
+    pub reader: ReadFor,
+    /// Whether this reader's reads cause recalls.
+    pub may_recall: bool,
+    /// How long the client waits.
+    pub time: Duration,
+    /// Where the server is for the client.
+    pub base: BaseUrl,
+    /// Objects that will be wanted next.
+    pub ahead: Vec<Arc<str>>,
+}
+
+/// What a request says of itself.
+#[derive(Debug, Clone, Copy)]
+pub struct Asked<'r> {
+    /// Its headers.
+    pub headers: &'r HeaderMap,
+    /// Its target.
+    pub uri: &'r Uri,
+    /// Who sent it, if the server noted it.
+    pub peer: Option<SocketAddr>,
+}
+
+impl Wait {
+    /// How a request for bytes of a dataset waits: by what it says of itself.
+    pub fn of(app: &App, asked: &Asked<'_>, dataset: &DatasetId) -> Self {
+        let config = &app.config.hold;
+        let Identity { owner, may_stage, .. } = Identity::seen_by(app, asked.headers, asked.peer);
+        let may_recall = match config.recall_on_read {
+            RecallOnRead::Anyone => true,
+            RecallOnRead::Owners => may_stage && owner != Owner::anonymous(),
+            RecallOnRead::Never => false,
+        };
+        Self {
+            reader: ReadFor { owner, dataset: dataset.clone() },
+            may_recall,
+            time: time(config, asked.headers, asked.uri.query()),
+            base: BaseUrl::seen_by(app, asked.headers, asked.uri, asked.peer),
+            ahead: Vec::new(),
+        }
+    }
+
+    /// True if objects may be brought online ahead of this reader.
+    fn may_read_ahead(&self) -> bool {
+        self.may_recall && self.reader.owner != Owner::anonymous()
+    }
+}
+
+/// How long a client waits: what it asks for, else what its kind was measured to bear.
+fn time(config: &HoldConfig, headers: &HeaderMap, query: Option<&str>) -> Duration {
+    let asked = query.and_then(|query| Query::parse(query).value("wait")).or_else(|| preferred(headers));
+    if let Some(seconds) = asked.and_then(|text| text.trim().parse().ok()) {
+        return Duration::from_secs(seconds).min(config.max_hold);
+    }
+    let agent = headers.get(USER_AGENT).and_then(|agent| agent.to_str().ok()).unwrap_or_default();
+    let known = CLIENTS.iter().find(|(name, _)| agent.contains(name));
+    known.map_or(config.hold, |(_, time)| *time).min(config.max_hold)
+}
+
+/// The value of `wait` in `Prefer`.
+fn preferred(headers: &HeaderMap) -> Option<String> {
+    let values = headers.get_all(PREFER).into_iter().filter_map(|value| value.to_str().ok());
+    let mut preferences = values.flat_map(|value| value.split([',', ';'])).map(str::trim);
+    preferences.find_map(|preference| {
+        let (name, value) = preference.split_once('=')?;
+        name.trim().eq_ignore_ascii_case("wait").then(|| value.trim().trim_matches('"').to_owned())
+    })
+}
+
+/// An answer to HEAD with where the bytes are; nothing is said of what lies on no cold store.
+#[must_use]
+pub fn with_locality(mut response: Response, locality: Option<Locality>) -> Response {
+    if let Some(locality) = locality {
+        response.headers_mut().insert(X_LOCALITY, HeaderValue::from_static(locality.as_str()));
+    }
+    response
+}
+
+/// Makes the answer once everything is online.
+pub type Again = Box<dyn FnOnce() -> BoxFuture<'static, Response> + Send>;
+
+/// The answer of a handler that came upon cold objects: the request waits for them as `wait` says, and `again`
+/// goes on then. An error of another kind is answered as it is.
+pub fn held(error: Error, wait: Wait, again: Again) -> Response {
+    let objects = error.not_staged().to_vec();
+    let mut response = Problem::from(error).into_response();
+    if objects.is_empty() {
+        return response;
+    }
+    // What stands here already is sent only where nothing is recalled.
+    let held = Held { objects, wait, again };
+    response.extensions_mut().insert(Mark(Arc::new(Mutex::new(Some(held)))));
+    response
+}
+
+/// Marks the answer of a handler that came upon cold objects.
+#[derive(Clone)]
+struct Mark(Arc<Mutex<Option<Held>>>);
+
+/// A request that has to wait.
+pub(crate) struct Held {
+    objects: Vec<Arc<str>>,
+    wait: Wait,
+    again: Again,
+}
+
+impl Held {
+    /// The request that an answer stands for, if it is not the final one.
+    pub(crate) fn take(response: &mut Response) -> Option<Self> {
+        let Mark(held) = response.extensions_mut().remove()?;
+        held.lock().take()
+    }
+
+    /// When the client has waited for as long as it does.
+    pub(crate) fn deadline(&self) -> Instant {
+        let now = Instant::now();
+        now.checked_add(self.wait.time).unwrap_or(now)
+    }
+}
+
+/// The requests that wait.
+pub(crate) struct Holds {
+    recalls: Option<Arc<Recalls>>,
+    places: Semaphore,
+    gauge: Gauge,
+}
+
+impl Holds {
+    /// None yet.
+    pub(crate) fn new(app: &App) -> Self {
+        describe_gauge!("thermocline_held_requests", "Requests that wait for objects on cold stores");
+        let places = Semaphore::new(app.config.hold.max_held.min(Semaphore::MAX_PERMITS));
+        let gauge = gauge!("thermocline_held_requests");
+        gauge.set(0);
+        Self { recalls: app.reader.recalls().cloned(), places, gauge }
+    }
+
+    /// Waits until what a request needs is online, but not beyond `deadline`; then gives how to go on.
+    ///
+    /// # Errors
+    /// The answer if it is not to be had.
+    pub(crate) async fn wait(&self, held: Held, deadline: Instant) -> Result<Again, Problem> {
+        let Held { objects, wait, again } = held;
+        let Some(recalls) = &self.recalls else {
+            return Err(Error::needs_staging(objects).into());
+        };
+        if !wait.may_recall {
+            return Err(not_allowed(&wait));
+        }
+        let ahead = if wait.may_read_ahead() { wait.ahead } else { Vec::new() };
+        let Wait { reader, base, .. } = wait;
+        // Beyond the bound the recall is joined all the same: asking again is of use then.
+        let place = Place::take(self);
+        let deadline = if place.is_some() { deadline } else { Instant::now() };
+        let waited = recalls.wait(&objects, &reader, ahead, deadline).await;
+        waited.map(|()| again).map_err(|reason| not_online(reason, &base))
+    }
+}
+
+/// A place of a request that waits.
+struct Place<'h> {
+    holds: &'h Holds,
+    _permit: SemaphorePermit<'h>,
+}
+
+impl<'h> Place<'h> {
+    fn take(holds: &'h Holds) -> Option<Self> {
+        let permit = holds.places.try_acquire().ok()?;
+        holds.gauge.increment(1);
+        Some(Self { holds, _permit: permit })
+    }
+}
+
+impl Drop for Place<'_> {
+    fn drop(&mut self) {
+        self.holds.gauge.decrement(1);
+    }
+}
+
+fn not_allowed(wait: &Wait) -> Problem {
+    let dataset = &wait.reader.dataset;
+    let stage = format!("{}/stage", wait.base.dataset(dataset.as_str()));
+    let detail = format!(
+        "what was asked for lies on a cold store, and reads of {} bring nothing online here: send the token that \
+         the operator gave you, or have it staged with POST {stage}",
+        wait.reader.owner
+    );
+    Problem::new(&STAGING_NOT_ALLOWED, detail).with_field("stage_url", stage)
+}
+
+fn not_online(reason: NotOnline, base: &BaseUrl) -> Problem {
+    match reason {
+        NotOnline::NotInTime(joined) => not_in_time(&joined, base),
+        NotOnline::Failed(reason) => Problem::new(&RECALL_FAILED, reason),
+        NotOnline::Lost(reason) => Error::new(ErrorKind::Lost, reason).into(),
+        NotOnline::NotJoined(error) if error.kind() == ErrorKind::NotFound => {
+            Error::internal("what an answer is made of was not found").with_source(error).into()
+        }
+        NotOnline::NotJoined(error) => error.into(),
+    }
+}
+
+/// The problem of a request whose time is over.
+fn not_in_time(joined: &Joined, base: &BaseUrl) -> Problem {
+    let status_url = format!("{}/requests/{}", base.0, segment(&joined.request.0));
+    let error = Error::new(
+        ErrorKind::NotStaged,
+        format!("what was asked for is being brought online: {}", joined.state.as_str()),
+    );
+    let estimate = joined
+        .estimate
+        .as_ref()
+        .map(|estimate| json!({"seconds": estimate.duration.as_secs_f64().ceil(), "basis": estimate.basis}));
+    let mut problem = Problem::from(error)
+        .with_field("state", joined.state.as_str())
+        .with_field("request", joined.request.0.as_ref())
+        .with_field("estimate", estimate.unwrap_or_default())
+        .with_field("status_url", status_url.as_str());
+    if let Some(estimate) = &joined.estimate {
+        problem = problem.with_retry_after(estimate.duration);
+    }
+    match HeaderValue::try_from(format!("<{status_url}>; rel=\"monitor\"")) {
+        Ok(link) => problem.with_header(LINK, link),
+        Err(_) => problem,
+    }
+}
