@@ -65,7 +65,7 @@ fn who_asks_for_much_first_does_not_keep_others_waiting() {
 fn a_tape_that_is_nearly_done_is_read_to_its_end_before_it_gives_way() {
     let mut library = Library::new(tapes(1), 1);
     let (heavy, light) = (library.scheduler.owner("heavy"), library.scheduler.owner("light"));
-    for file in 0..90 {
+    for file in 0..80 {
         library.add(wanted(file, heavy).on("H", position(file)));
     }
     library.run_until(1000 * SECOND);
