@@ -22,7 +22,7 @@
 //! # Limits
 //! Every event costs O(log n) for each owner of the recall. A hand-out costs that for each file it hands out,
 //! and once for each plan of a tape the ordering of at most 8,192 files (tens of milliseconds). A recall takes
-//! less than 300 bytes (`tests/staging` measures it).
+//! less than 300 bytes (`tests/staging` measures it). Owners are never forgotten.
 
 mod choose;
 mod drives;
@@ -33,10 +33,12 @@ mod lanes;
 mod overview;
 mod owners;
 mod pace;
+mod pieces;
 mod policy;
 mod queue;
 mod reason;
 mod recall;
+mod sessions;
 mod slab;
 mod tapes;
 

@@ -80,7 +80,7 @@ impl Scheduler {
     fn slot_to_read_on(&self, lane: Lane, now_ns: i64) -> (Option<usize>, Option<usize>) {
         let mut gives_way = None;
         for slot in self.free_slots().filter(|slot| self.has_work(*slot, lane)) {
-            if lane == Lane::Bulk && self.must_give_way(slot, now_ns) {
+            if self.gives_way(slot, lane, now_ns) {
                 gives_way = gives_way.or(Some(slot));
             } else {
                 return (Some(slot), gives_way);
@@ -122,7 +122,7 @@ impl Scheduler {
             (is_wanted, is_loaded, place.map_or(0, |place| place.mounted_ns), *slot)
         };
         let is_possible = |slot: &usize| {
-            lane == Lane::Interactive || !self.has_work(*slot, lane) || self.must_give_way(*slot, now_ns)
+            lane == Lane::Interactive || !self.has_work(*slot, lane) || self.gives_way(*slot, lane, now_ns)
         };
         self.free_slots().filter(is_possible).min_by_key(cost)
     }

@@ -88,6 +88,27 @@ fn a_recall_becomes_urgent_when_a_reader_joins_and_plain_when_they_leave() {
     assert_eq!(recalls(&scheduler.next(0).unwrap()), [1]);
 }
 
+#[test]
+fn readers_of_the_tape_in_the_drive_do_not_starve_readers_of_another() {
+    let mut library = Library::new(tapes(1), 1);
+    let (ada, bob) = (library.scheduler.owner("ada"), library.scheduler.owner("bob"));
+    for minute in 0..300 {
+        for file in 0..3 {
+            let recall = minute as u64 * 3 + file;
+            library.add(wanted(recall, ada).on("A", position(recall)).at(minute * 60 * SECOND).now());
+        }
+        if minute == 10 {
+            library.add(wanted(1_000_000, bob).on("B", 0).at(minute * 60 * SECOND).now());
+            library.add(wanted(2_000_000, ada).on("C", 0).at(minute * 60 * SECOND).now());
+        }
+        library.run_until((minute + 1) * 60 * SECOND);
+    }
+    for recall in [1_000_000, 2_000_000] {
+        let waited = library.done(recall) - 600.0;
+        assert!(waited < 2700.0, "the reader of {recall} waited {waited} s");
+    }
+}
+
 /// Readers who want a file of another tape each, more than the drive can serve.
 #[test]
 fn readers_do_not_starve_requests() {
