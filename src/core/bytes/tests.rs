@@ -215,3 +215,5 @@ async fn a_folder_that_hangs_does_not_stop_another() {
     assert!(objects.stat(&known[0].href).is_err());
     assert_eq!(objects.read(&known[1], 0..5).await.unwrap().as_ref(), b"bytes");
 }
+
+mod cold;
