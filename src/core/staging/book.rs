@@ -1,0 +1,408 @@
+//! What the engine has in memory: objects that somebody wants or that are in the cache, and the requests that
+//! want them.
+//!
+//! A request that has ended and holds no pin is in the database only.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use slab::Slab;
+use thermocline_model::DatasetId;
+
+use super::{Face, ObjectState, Owner, RequestId, RequestState, Tally};
+use crate::cold::ObjectId;
+
+/// Position of an object in the book.
+pub(super) type ObjectSlot = u32;
+
+/// Position of a request in the book.
+pub(super) type RequestSlot = u32;
+
+/// No object.
+const NONE: ObjectSlot = ObjectSlot::MAX;
+
+/// Objects and requests.
+#[derive(Debug, Default)]
+pub(super) struct Book {
+    objects: Slab<Object>,
+    by_id: HashMap<ObjectId, ObjectSlot>,
+    requests: Slab<LiveRequest>,
+    by_number: HashMap<i64, RequestSlot>,
+    n_flights: u64,
+}
+
+/// On which store an object lies.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub(super) enum Place {
+    /// On none: it is read where it is.
+    Unbound,
+    /// On the store of this number.
+    Store(u16),
+    /// Its root is not declared any more.
+    Undeclared,
+}
+
+/// An object that somebody wants, or that is in the cache.
+#[derive(Debug)]
+pub(super) struct Object {
+    pub(super) id: ObjectId,
+    pub(super) place: Place,
+    pub(super) len_bytes: Option<u64>,
+    /// The state in which it was seen last.
+    pub(super) version: Option<Box<str>>,
+    /// That it was brought online by a recall.
+    pub(super) online: Option<Box<Online>>,
+    pub(super) flight: Option<Box<Flight>>,
+    pub(super) interests: Vec<Interest>,
+}
+
+/// An object that is online because of a recall.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Online {
+    pub(super) version: Box<str>,
+    pub(super) len_bytes: u64,
+    pub(super) since_ns: i64,
+    /// It was copied into the cache; else it is where it always was.
+    pub(super) is_copied: bool,
+}
+
+/// What a request wants of an object.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Interest {
+    pub(super) request: RequestSlot,
+    pub(super) position: u32,
+    pub(super) hold: Hold,
+}
+
+/// How far the interest is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Hold {
+    /// The recall has not ended.
+    Waiting,
+    /// The object is online for it until then, at least.
+    Pinned { until_ns: i64 },
+}
+
+/// The recall of an object, from the first question to its end.
+#[derive(Debug)]
+pub(super) struct Flight {
+    /// Tells it from other recalls of the same object.
+    pub(super) number: u64,
+    pub(super) stage: Stage,
+    /// As whom it may concern is told.
+    pub(super) state: ObjectState,
+    pub(super) since_ns: i64,
+    /// When it began, on the engine's steady time.
+    pub(super) began_ns: i64,
+    /// Attempts that were begun at the store or failed before.
+    pub(super) attempt: u32,
+    /// How often the object was found replaced.
+    pub(super) n_changes: u8,
+    pub(super) done_bytes: Option<u64>,
+    /// Why the last attempt failed.
+    pub(super) why: Option<Arc<str>>,
+    /// The request of the readers that wait for it.
+    pub(super) reader: Option<RequestSlot>,
+}
+
+/// What a recall does at present.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Stage {
+    /// Its object's status is to be asked, or is being asked.
+    Look,
+    /// It is in the queue of its store.
+    Waiting,
+    /// It is part of a batch that is being given to its store.
+    HandedOut { batch: u64 },
+    /// Its store is bringing the object online.
+    Active { batch: u64 },
+    /// Its store says that it is done: it is being looked at.
+    Checking,
+    /// It waits for room in the cache, or for its turn, to be copied.
+    ToLand,
+    /// It is being copied.
+    Landing,
+    /// It has failed and will be tried again.
+    Resting,
+}
+
+impl Stage {
+    /// The batch that it is part of.
+    pub(super) fn batch(self) -> Option<u64> {
+        match self {
+            Self::HandedOut { batch } | Self::Active { batch } => Some(batch),
+            Self::Look | Self::Waiting | Self::Checking | Self::ToLand | Self::Landing | Self::Resting => {
+                None
+            }
+        }
+    }
+}
+
+/// A request that has not ended, or holds pins.
+#[derive(Debug)]
+pub(super) struct LiveRequest {
+    pub(super) number: i64,
+    pub(super) id: RequestId,
+    pub(super) owner: Owner,
+    pub(super) face: Face,
+    pub(super) priority: u8,
+    pub(super) lifetime: Duration,
+    pub(super) dataset: Option<DatasetId>,
+    pub(super) tallies: [Tally; 8],
+    pub(super) is_cancelled: bool,
+    pub(super) reason: Option<Arc<str>>,
+    pub(super) started_ns: Option<i64>,
+    pub(super) finished_ns: Option<i64>,
+    pub(super) expires_ns: Option<i64>,
+    /// Pins last until then at least: what extending sets.
+    pub(super) pins_until_ns: i64,
+    /// Other names that a spelling may mean, by position.
+    pub(super) alternates: HashMap<u32, Vec<ObjectId>>,
+    /// Object of each position that waits or is pinned.
+    objects: Vec<ObjectSlot>,
+    /// State in the database, to tell when it changes.
+    pub(super) told: RequestState,
+    /// When its counts were told last, on the engine's steady time.
+    pub(super) progress_ns: i64,
+    /// Whether objects of it are still to be taken into the book.
+    pub(super) is_being_admitted: bool,
+}
+
+impl LiveRequest {
+    /// Its state, as its objects are.
+    pub(super) fn state(&self) -> RequestState {
+        let n = |state: ObjectState| self.tallies.get(state as usize).map_or(0, |tally| tally.n);
+        let n_open = n(ObjectState::Queued) + n(ObjectState::Active) + n(ObjectState::Verifying);
+        if self.is_cancelled {
+            return RequestState::Cancelled;
+        }
+        if n_open > 0 {
+            return if self.started_ns.is_some() { RequestState::Active } else { RequestState::Queued };
+        }
+        let n_good = n(ObjectState::Hot) + n(ObjectState::Released);
+        let n_bad = n(ObjectState::Failed) + n(ObjectState::Lost);
+        match (n_good, n_bad) {
+            (0, 0) => RequestState::Cancelled,
+            (0, _) => RequestState::Failed,
+            (_, 0) => RequestState::Succeeded,
+            _ => RequestState::Partial,
+        }
+    }
+
+    /// True if nothing of it waits.
+    pub(super) fn is_settled(&self) -> bool {
+        ObjectState::ALL.iter().zip(&self.tallies).all(|(state, tally)| state.is_settled() || tally.n == 0)
+    }
+
+    /// True if it waits for nothing and pins nothing.
+    pub(super) fn is_over(&self) -> bool {
+        self.is_settled() && self.n_hot() == 0
+    }
+
+    /// Number of its pins.
+    pub(super) fn n_hot(&self) -> u64 {
+        self.tallies.get(ObjectState::Hot as usize).map_or(0, |tally| tally.n)
+    }
+
+    /// Counts an object in another state, `None` for one that is new.
+    pub(super) fn count(&mut self, from: Option<ObjectState>, to: ObjectState, len_bytes: u64) {
+        if let Some(tally) = from.and_then(|from| self.tallies.get_mut(from as usize)) {
+            tally.n = tally.n.saturating_sub(1);
+            tally.bytes = tally.bytes.saturating_sub(len_bytes);
+        }
+        if let Some(tally) = self.tallies.get_mut(to as usize) {
+            tally.n += 1;
+            tally.bytes = tally.bytes.saturating_add(len_bytes);
+        }
+    }
+
+    /// The object at a position, if it waits or is pinned.
+    pub(super) fn object(&self, position: u32) -> Option<ObjectSlot> {
+        self.objects.get(position as usize).copied().filter(|slot| *slot != NONE)
+    }
+
+    /// Number of positions that were taken in.
+    pub(super) fn n_positions(&self) -> usize {
+        self.objects.len()
+    }
+
+    /// The first position at or after this one whose object waits or is pinned.
+    pub(super) fn next_held(&self, position: u32) -> Option<u32> {
+        let rest = self.objects.get(position as usize..)?;
+        let ahead = rest.iter().position(|slot| *slot != NONE)?;
+        u32::try_from(ahead).ok()?.checked_add(position)
+    }
+
+    pub(super) fn set_object(&mut self, position: u32, slot: Option<ObjectSlot>) {
+        let place = position as usize;
+        if place >= self.objects.len() {
+            if slot.is_none() {
+                return;
+            }
+            self.objects.resize(place + 1, NONE);
+        }
+        if let Some(at) = self.objects.get_mut(place) {
+            *at = slot.unwrap_or(NONE);
+        }
+    }
+}
+
+/// What a live request is made of when it is new.
+#[derive(Debug, Clone)]
+pub(super) struct RequestHead {
+    pub(super) number: i64,
+    pub(super) id: RequestId,
+    pub(super) owner: Owner,
+    pub(super) face: Face,
+    pub(super) priority: u8,
+    pub(super) lifetime: Duration,
+    pub(super) dataset: Option<DatasetId>,
+}
+
+impl LiveRequest {
+    pub(super) fn new(head: RequestHead) -> Self {
+        Self {
+            number: head.number,
+            id: head.id,
+            owner: head.owner,
+            face: head.face,
+            priority: head.priority,
+            lifetime: head.lifetime,
+            dataset: head.dataset,
+            tallies: [Tally::default(); 8],
+            is_cancelled: false,
+            reason: None,
+            started_ns: None,
+            finished_ns: None,
+            expires_ns: None,
+            pins_until_ns: i64::MIN,
+            alternates: HashMap::new(),
+            objects: Vec::new(),
+            told: RequestState::Queued,
+            progress_ns: i64::MIN,
+            is_being_admitted: false,
+        }
+    }
+}
+
+impl Object {
+    /// Requests that wait for it.
+    pub(super) fn waiting(&self) -> impl Iterator<Item = &Interest> {
+        self.interests.iter().filter(|interest| interest.hold == Hold::Waiting)
+    }
+
+    pub(super) fn is_pinned(&self) -> bool {
+        self.interests.iter().any(|interest| interest.hold != Hold::Waiting)
+    }
+
+    pub(super) fn n_pins(&self) -> u32 {
+        self.interests.iter().filter(|interest| interest.hold != Hold::Waiting).count() as u32
+    }
+
+    /// The flight, if it is the one of that number.
+    pub(super) fn flight_of(&mut self, number: u64) -> Option<&mut Flight> {
+        self.flight.as_deref_mut().filter(|flight| flight.number == number)
+    }
+}
+
+impl Book {
+    /// The position of an object, which is added if it is new.
+    pub(super) fn intern(&mut self, id: &ObjectId, place: Place) -> ObjectSlot {
+        if let Some(slot) = self.by_id.get(id) {
+            return *slot;
+        }
+        let slot = self.objects.insert(Object {
+            id: id.clone(),
+            place,
+            len_bytes: None,
+            version: None,
+            online: None,
+            flight: None,
+            interests: Vec::new(),
+        }) as ObjectSlot;
+        self.by_id.insert(id.clone(), slot);
+        slot
+    }
+
+    pub(super) fn slot(&self, id: &ObjectId) -> Option<ObjectSlot> {
+        self.by_id.get(id).copied()
+    }
+
+    pub(super) fn find(&self, id: &ObjectId) -> Option<&Object> {
+        self.object(self.slot(id)?)
+    }
+
+    pub(super) fn object(&self, slot: ObjectSlot) -> Option<&Object> {
+        self.objects.get(slot as usize)
+    }
+
+    pub(super) fn object_mut(&mut self, slot: ObjectSlot) -> Option<&mut Object> {
+        self.objects.get_mut(slot as usize)
+    }
+
+    pub(super) fn objects(&self) -> impl Iterator<Item = (ObjectSlot, &Object)> {
+        self.objects.iter().map(|(slot, object)| (slot as ObjectSlot, object))
+    }
+
+    /// Forgets an object that nobody wants and that is not in the cache.
+    pub(super) fn tidy(&mut self, slot: ObjectSlot) {
+        let Some(object) = self.object(slot) else { return };
+        let is_copied = object.online.as_ref().is_some_and(|online| online.is_copied);
+        if object.flight.is_none() && object.interests.is_empty() && !is_copied {
+            let object = self.objects.remove(slot as usize);
+            self.by_id.remove(&object.id);
+        }
+    }
+
+    pub(super) fn add_request(&mut self, head: RequestHead) -> RequestSlot {
+        let number = head.number;
+        let slot = self.requests.insert(LiveRequest::new(head)) as RequestSlot;
+        self.by_number.insert(number, slot);
+        slot
+    }
+
+    pub(super) fn request_slot(&self, number: i64) -> Option<RequestSlot> {
+        self.by_number.get(&number).copied()
+    }
+
+    pub(super) fn request(&self, slot: RequestSlot) -> Option<&LiveRequest> {
+        self.requests.get(slot as usize)
+    }
+
+    pub(super) fn request_mut(&mut self, slot: RequestSlot) -> Option<&mut LiveRequest> {
+        self.requests.get_mut(slot as usize)
+    }
+
+    pub(super) fn forget_request(&mut self, slot: RequestSlot) {
+        if let Some(request) = self.requests.try_remove(slot as usize) {
+            self.by_number.remove(&request.number);
+        }
+    }
+
+    pub(super) fn requests(&self) -> impl Iterator<Item = (RequestSlot, &LiveRequest)> {
+        self.requests.iter().map(|(slot, request)| (slot as RequestSlot, request))
+    }
+
+    /// A number that no recall has had.
+    pub(super) fn next_flight(&mut self) -> u64 {
+        self.n_flights += 1;
+        self.n_flights
+    }
+
+    /// Takes an interest away. True if there was one.
+    pub(super) fn remove_interest(
+        &mut self,
+        slot: ObjectSlot,
+        request: RequestSlot,
+        position: u32,
+    ) -> Option<Interest> {
+        if let Some(request) = self.requests.get_mut(request as usize) {
+            request.set_object(position, None);
+        }
+        let object = self.objects.get_mut(slot as usize)?;
+        let is_it = |interest: &Interest| interest.request == request && interest.position == position;
+        let place = object.interests.iter().position(is_it)?;
+        Some(object.interests.swap_remove(place))
+    }
+}

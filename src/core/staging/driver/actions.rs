@@ -1,0 +1,235 @@
+//! What is begun when all is durable: questions to stores, batches, copies, removals.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use tokio_util::sync::CancellationToken;
+
+use super::Input;
+use crate::cold::{ColdObject, ColdStore, Locality, ObjectId, ObjectStatus, StageTicket};
+use crate::staging::Shared;
+use crate::staging::book::{ObjectSlot, Place};
+use crate::staging::cache::{Eviction, Reservation};
+use crate::staging::engine::{Action, Happening};
+use crate::staging::landing::{Source, land};
+use crate::{Error, ErrorKind, Result};
+
+/// How often the removal of a file is tried.
+const REMOVALS: u32 = 3;
+
+impl Shared {
+    /// Begins something in a task of its own.
+    pub(in crate::staging) fn begin(this: &Arc<Self>, action: Action) {
+        let shared = Arc::clone(this);
+        match action {
+            Action::Look { place, objects } => {
+                this.tasks.spawn(async move { shared.look(place, objects).await });
+            }
+            Action::Stage { batch, lane, request } => {
+                let Some(store) = this.store(lane) else { return };
+                let stop = this.watch_token(request.key.as_str().into());
+                this.tasks.spawn(async move {
+                    let outcome = store.stage(&request).await;
+                    let ticket = outcome.as_ref().ok().cloned();
+                    shared.send(Happening::Staged { batch, outcome }).await;
+                    if let Some(ticket) = ticket {
+                        shared.watch(batch, store, ticket, stop).await;
+                    }
+                });
+            }
+            Action::Watch { batch, lane, ticket } => {
+                let Some(store) = this.store(lane) else { return };
+                let stop = this.watch_token(ticket.key.as_str().into());
+                this.tasks.spawn(async move { shared.watch(batch, store, ticket, stop).await });
+            }
+            Action::StopWatching { key } => {
+                if let Some(stop) = this.watched.lock().remove(&key) {
+                    stop.cancel();
+                }
+            }
+            Action::Cancel { lane, ticket, objects } => {
+                let Some(store) = this.store(lane) else { return };
+                this.tasks.spawn(async move {
+                    if let Err(error) = store.cancel(&ticket, &objects).await {
+                        tracing::warn!(batch = %ticket.key, %error, "recalls could not be stopped");
+                    }
+                });
+            }
+            Action::Land { lane, slot, flight, object, status, reservation } => {
+                let stop = this.stop.child_token();
+                this.landing.lock().insert(flight, stop.clone());
+                this.tasks.spawn(async move {
+                    shared.land(lane, (slot, flight), (object, status), reservation, stop).await;
+                });
+            }
+            Action::StopLanding { flight } => {
+                if let Some(stop) = this.landing.lock().remove(&flight) {
+                    stop.cancel();
+                }
+            }
+            Action::Remove { lane, object, eviction, done } => {
+                this.tasks.spawn(async move {
+                    shared.remove(lane, object, eviction).await;
+                    drop(done);
+                });
+            }
+        }
+    }
+
+    pub(in crate::staging) fn store(&self, lane: usize) -> Option<Arc<dyn ColdStore>> {
+        self.parts.stores.get(lane).map(|store| Arc::clone(&store.store))
+    }
+
+    fn watch_token(&self, key: Arc<str>) -> CancellationToken {
+        let stop = self.stop.child_token();
+        self.watched.lock().insert(key, stop.clone());
+        stop
+    }
+
+    /// Tells the engine what has happened. If it has ended, the next start finds out.
+    async fn send(&self, happening: Happening) {
+        let _ = self.inputs.send(Input::Happened(happening)).await;
+    }
+
+    async fn look(&self, place: Place, objects: Vec<(ObjectSlot, u64, ColdObject)>) {
+        let plain: Vec<ColdObject> = objects.iter().map(|(.., object)| object.clone()).collect();
+        let answers = self.status(place, plain).await;
+        let answers =
+            objects.into_iter().zip(answers).map(|((slot, flight, _), answer)| (slot, flight, answer));
+        let answers = answers.collect();
+        self.send(Happening::Looked { place, answers }).await;
+    }
+
+    /// The status of objects that lie at one place, one answer for each.
+    pub(in crate::staging) async fn status(
+        &self,
+        place: Place,
+        objects: Vec<ColdObject>,
+    ) -> Vec<Result<ObjectStatus>> {
+        let n_objects = objects.len();
+        let mut answers = match place {
+            Place::Store(lane) => match self.store(usize::from(lane)) {
+                Some(store) => store.status(&objects).await,
+                None => Vec::new(),
+            },
+            Place::Unbound | Place::Undeclared => self.stat(objects).await,
+        };
+        let missing = || {
+            let kind = ErrorKind::Unavailable { retry_after: Duration::from_secs(60) };
+            Error::new(kind, "the store has not answered for every object")
+        };
+        answers.truncate(n_objects);
+        while answers.len() < n_objects {
+            answers.push(Err(missing()));
+        }
+        answers
+    }
+
+    /// The status of objects that are always online: whether they exist.
+    async fn stat(&self, objects: Vec<ColdObject>) -> Vec<Result<ObjectStatus>> {
+        let opener = Arc::clone(&self.parts.opener);
+        let looked = tokio::task::spawn_blocking(move || {
+            let status = |object: &ColdObject| match opener.stat(&object.href)? {
+                Some(found) => Ok(ObjectStatus {
+                    locality: Locality::Online,
+                    len_bytes: found.len_bytes,
+                    version: format!("{:?}", found.identity),
+                    place: None,
+                    checksum: None,
+                }),
+                None => Err(Error::not_found(format!("{} does not exist", object.id))),
+            };
+            objects.iter().map(status).collect()
+        });
+        looked.await.unwrap_or_default()
+    }
+
+    /// Asks how far a batch is until it is watched no more.
+    async fn watch(
+        &self,
+        batch: u64,
+        store: Arc<dyn ColdStore>,
+        ticket: StageTicket,
+        stop: CancellationToken,
+    ) {
+        let usual = store.capabilities().poll_every.max(Duration::from_millis(1));
+        // What is done quickly is noticed quickly.
+        let mut wait = usual / 8;
+        loop {
+            tokio::select! {
+                () = stop.cancelled() => break,
+                () = self.clock.sleep(wait) => {}
+            }
+            wait = (wait * 2).min(usual);
+            let answer = tokio::select! {
+                () = stop.cancelled() => break,
+                answer = store.progress(&ticket) => answer,
+            };
+            self.send(Happening::Progress { batch, answer }).await;
+        }
+        self.watched.lock().remove(ticket.key.as_str());
+    }
+
+    async fn land(
+        &self,
+        lane: usize,
+        (slot, flight): (ObjectSlot, u64),
+        (object, status): (ColdObject, ObjectStatus),
+        reservation: Reservation,
+        stop: CancellationToken,
+    ) {
+        let Some(store) = self.store(lane) else { return };
+        let told_bytes = AtomicU64::new(0);
+        let step_bytes = (status.len_bytes / 20).max(1);
+        let progress = |done_bytes: u64| {
+            reservation.allocated();
+            let is_news = done_bytes >= status.len_bytes
+                || done_bytes >= told_bytes.load(Ordering::Relaxed).saturating_add(step_bytes);
+            if is_news {
+                told_bytes.store(done_bytes, Ordering::Relaxed);
+                // If there is no room for it, the next one will do.
+                let _ = self.inputs.try_send(Input::Happened(Happening::LandedSoFar {
+                    slot,
+                    flight,
+                    done_bytes,
+                }));
+            }
+        };
+        let source = Source { store: store.as_ref(), object: &object, status: &status };
+        let settings = &self.parts.settings.landing;
+        let landed = land(source, &self.dir, settings, &progress, &stop).await;
+        self.landing.lock().remove(&flight);
+        let outcome = landed.map(|landed| (landed, reservation));
+        self.send(Happening::Landed { lane, slot, flight, outcome }).await;
+    }
+
+    /// Removes the file of a copy, then lets its store forget the object.
+    async fn remove(&self, lane: Option<usize>, object: ObjectId, eviction: Eviction) {
+        for attempt in 1..=REMOVALS {
+            match self.dir.remove(*eviction.key()).await {
+                Ok(()) => break,
+                Err(error) => tracing::warn!(%object, %error, attempt, "copy could not be removed"),
+            }
+            self.clock.sleep(Duration::from_millis(100)).await;
+        }
+        // What could not be removed is found by the next start, when nobody knows it.
+        eviction.removed();
+        if let Some(lane) = lane
+            && let Err(error) = self.release_at(lane, std::slice::from_ref(&object)).await
+        {
+            tracing::warn!(%object, %error, "cold store could not be told that an object is not needed");
+        }
+    }
+
+    /// Lets a store forget objects, if it can.
+    pub(in crate::staging) async fn release_at(&self, lane: usize, objects: &[ObjectId]) -> Result<()> {
+        let Some(store) = self.store(lane) else { return Ok(()) };
+        if !store.capabilities().can_release {
+            return Ok(());
+        }
+        let objects: Vec<ColdObject> =
+            objects.iter().filter_map(|id| self.parts.namespace.object(id)).collect();
+        store.release(&objects).await
+    }
+}

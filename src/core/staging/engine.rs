@@ -1,0 +1,375 @@
+//! The engine's rules: what follows from what happens. No I/O, no database, no clock of its own.
+//!
+//! An [`Engine`] is told what has happened (a request was accepted, a store has answered, time has passed) and
+//! keeps the [`Book`]. What is to be done about it gathers in its [`Outbox`]: what must be written, what may be
+//! told once that is durable, and what may be begun then. The driver does these in this order, so that nothing
+//! is told and nothing is begun that a crash could make untrue.
+//!
+//! Two kinds of time: that of the wall, which users see and by which pins end, and a steady one, which never goes
+//! back and by which retries and watchdogs are measured.
+
+mod admit;
+mod batches;
+mod evict;
+mod hand_out;
+mod join;
+mod land;
+mod look;
+mod pins;
+mod reasons;
+mod restore;
+mod retry;
+mod settle;
+mod timers;
+mod withdraw;
+
+#[cfg(test)]
+mod tests;
+
+use std::collections::{BTreeSet, HashMap, VecDeque};
+use std::sync::Arc;
+
+use super::book::{Book, ObjectSlot, Place, RequestSlot};
+use super::cache::{CacheKey, Eviction, Reservation, Space};
+use super::landing::{LandFailure, Landed};
+use super::schedule::{Flow, Limits, Scheduler};
+use super::tables::Op;
+use super::waiting::Signal;
+use super::{Activity, NamedStore, Outcome, Request, RequestId, StagingSettings};
+use crate::cold::{Capabilities, ColdObject, ColdStore, Landing, Namespace, ObjectId, ObjectStatus};
+use crate::cold::{StageRequest, StageState, StageTicket};
+use crate::{Error, Result};
+
+pub(super) use admit::AdmittedRow;
+pub(super) use reasons::basis;
+pub(super) use timers::Timers;
+
+/// What time it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Now {
+    /// Nanoseconds since 1970.
+    pub(super) wall_ns: i64,
+    /// The same at start; never goes back.
+    pub(super) steady_ns: i64,
+}
+
+/// The rules and all they know.
+pub(super) struct Engine {
+    pub(super) book: Book,
+    pub(super) lanes: Vec<StoreLane>,
+    /// Objects on no store that are to be looked at.
+    unbound: Looks,
+    batches: HashMap<u64, Batch>,
+    n_batches: u64,
+    timers: Timers,
+    /// What is to be done piece by piece.
+    chores: VecDeque<Chore>,
+    pub(super) out: Outbox,
+    pub(super) space: Space,
+    pub(super) namespace: Arc<Namespace>,
+    settings: StagingSettings,
+    /// Space for objects that are being staged.
+    reservations: HashMap<u64, Reservation>,
+    /// States in which objects were found that are to be copied.
+    to_land: HashMap<u64, ObjectStatus>,
+    /// Who waits for recalls, by number of the recall.
+    signals: HashMap<u64, Arc<Signal>>,
+    /// Recalls that have ended and of which nobody has been told yet.
+    pub(super) ending: HashMap<ObjectId, Arc<Signal>>,
+    pub(super) failures: super::waiting::Failures,
+    /// The object of each copy in the cache.
+    copies: HashMap<CacheKey, ObjectSlot>,
+    /// Bytes that are to be evicted for what waits for space.
+    needed_bytes: u64,
+    /// Whether anybody listens to events.
+    pub(super) has_listeners: bool,
+    numbers: super::numbers::Numbers,
+}
+
+/// One cold store and what is to be done there.
+pub(super) struct StoreLane {
+    pub(super) name: Arc<str>,
+    pub(super) store: Arc<dyn ColdStore>,
+    pub(super) capabilities: Capabilities,
+    pub(super) scheduler: Scheduler,
+    pub(super) activity: Activity,
+    looks: Looks,
+    /// Objects that are online at the store and wait to be copied.
+    landings: VecDeque<(ObjectSlot, u64)>,
+    n_landing: usize,
+    /// Nothing is handed out before this time: there was no space.
+    no_space_until_ns: Option<i64>,
+}
+
+/// Objects whose status is to be asked.
+#[derive(Debug, Default)]
+struct Looks {
+    waiting: VecDeque<(ObjectSlot, u64)>,
+    n_under_way: usize,
+}
+
+/// Recalls that were given to a store together.
+#[derive(Debug)]
+struct Batch {
+    lane: usize,
+    key: Arc<str>,
+    /// Its recalls that have not ended, by object.
+    open: HashMap<ObjectSlot, u64>,
+    last_news_ns: i64,
+    polls_without_news: u32,
+}
+
+/// Something that takes long: it is done in pieces, so that nobody else waits for all of it.
+enum Chore {
+    Admit { request: RequestSlot, rows: std::vec::IntoIter<AdmittedRow> },
+    Withdraw { request: RequestSlot, next: u32, what: Withdrawn, reply: Option<Reply> },
+}
+
+/// What a request gives up.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Withdrawn {
+    /// What it waits for, and its pins.
+    Everything,
+    /// Its pins.
+    Pins,
+}
+
+/// What is to be done: first all that is to be written, then what is told, then what is begun.
+#[derive(Default)]
+pub(super) struct Outbox {
+    pub(super) ops: Vec<Op>,
+    /// What listeners may be told of the operation of that number.
+    pub(super) events: Vec<(usize, Telling)>,
+    pub(super) notes: Vec<Note>,
+    pub(super) actions: Vec<Action>,
+    touched: BTreeSet<RequestSlot>,
+}
+
+/// What an operation means to who listens.
+#[derive(Debug)]
+pub(super) enum Telling {
+    /// An object of a request.
+    Object(RequestId),
+    /// A request.
+    Request(Box<Request>),
+    /// Counts of a request.
+    Progress(Box<Request>),
+}
+
+/// Answers somebody who waits; with the error if nothing could be kept.
+pub(super) type Reply = Box<dyn FnOnce(Result<()>) + Send>;
+
+/// Dropped when something is done.
+pub(super) type Done = tokio::sync::mpsc::Sender<()>;
+
+/// What may be told when all is written.
+pub(super) enum Note {
+    /// The answer to a call.
+    Reply(Reply),
+    /// A recall has ended.
+    Ended { object: ObjectId, outcome: Outcome, signal: Arc<Signal> },
+    /// A copy may be read.
+    Landed { slot: ObjectSlot, object: ObjectId, key: CacheKey, reservation: Reservation },
+    /// A copy may be read again: it was doubted, and is right.
+    Shelved { object: ObjectId, key: CacheKey },
+    /// A copy may not be read any more.
+    Gone { object: ObjectId, key: CacheKey },
+}
+
+/// What may be begun when all is written.
+pub(super) enum Action {
+    /// Ask for the status of objects.
+    Look { place: Place, objects: Vec<(ObjectSlot, u64, ColdObject)> },
+    /// Give a batch to its store and watch it.
+    Stage { batch: u64, lane: usize, request: StageRequest },
+    /// Watch a batch that was given to its store before.
+    Watch { batch: u64, lane: usize, ticket: StageTicket },
+    /// Watch a batch no more.
+    StopWatching { key: Arc<str> },
+    /// Stop the recall of objects.
+    Cancel { lane: usize, ticket: StageTicket, objects: Vec<ObjectId> },
+    /// Copy an object.
+    Land {
+        lane: usize,
+        slot: ObjectSlot,
+        flight: u64,
+        object: ColdObject,
+        status: ObjectStatus,
+        reservation: Reservation,
+    },
+    /// Copy an object no more.
+    StopLanding { flight: u64 },
+    /// Remove a copy.
+    Remove { lane: Option<usize>, object: ObjectId, eviction: Eviction, done: Option<Done> },
+}
+
+/// What has happened.
+pub(super) enum Happening {
+    /// The status of objects is known.
+    Looked { place: Place, answers: Vec<(ObjectSlot, u64, Result<ObjectStatus>)> },
+    /// A store has accepted a batch, or not.
+    Staged { batch: u64, outcome: Result<StageTicket> },
+    /// How far a batch is.
+    Progress { batch: u64, answer: Result<Vec<(ObjectId, StageState)>> },
+    /// How far the copying of an object is.
+    LandedSoFar { slot: ObjectSlot, flight: u64, done_bytes: u64 },
+    /// An object was copied, or not.
+    Landed { lane: usize, slot: ObjectSlot, flight: u64, outcome: Result<(Landed, Reservation), LandFailure> },
+}
+
+impl Engine {
+    /// An engine that knows nothing yet.
+    pub(super) fn new(
+        namespace: Arc<Namespace>,
+        stores: &[NamedStore],
+        settings: StagingSettings,
+        space: Space,
+        numbers: super::numbers::Numbers,
+    ) -> Self {
+        let lanes = stores.iter().map(|store| StoreLane::new(store, &settings)).collect();
+        Self {
+            book: Book::default(),
+            lanes,
+            unbound: Looks::default(),
+            batches: HashMap::new(),
+            n_batches: 0,
+            timers: Timers::default(),
+            chores: VecDeque::new(),
+            out: Outbox::default(),
+            space,
+            namespace,
+            settings,
+            reservations: HashMap::new(),
+            to_land: HashMap::new(),
+            signals: HashMap::new(),
+            ending: HashMap::new(),
+            failures: super::waiting::Failures::default(),
+            copies: HashMap::new(),
+            needed_bytes: 0,
+            has_listeners: false,
+            numbers,
+        }
+    }
+
+    /// Takes note of what has happened.
+    pub(super) fn happened(&mut self, happening: Happening, now: Now) {
+        match happening {
+            Happening::Looked { place, answers } => self.looked(place, answers, now),
+            Happening::Staged { batch, outcome } => self.staged(batch, outcome, now),
+            Happening::Progress { batch, answer } => self.progressed(batch, answer, now),
+            Happening::LandedSoFar { slot, flight, done_bytes } => {
+                self.landed_so_far(slot, flight, done_bytes, now);
+            }
+            Happening::Landed { lane, slot, flight, outcome } => {
+                self.landed(lane, slot, flight, outcome, now)
+            }
+        }
+    }
+
+    /// Does what can be done now: chores, what is due, what stores have room for. True if more is to be done at
+    /// once.
+    pub(super) fn go_on(&mut self, now: Now) -> bool {
+        self.run_timers(now);
+        self.work_on_chores(now);
+        self.begin_looks();
+        for lane in 0..self.lanes.len() {
+            self.hand_out(lane, now);
+            self.begin_landings(lane, now);
+        }
+        self.make_room(now);
+        self.settle_touched(now);
+        !self.chores.is_empty()
+    }
+
+    /// Where an object lies.
+    pub(super) fn place_of(&self, id: &ObjectId) -> Place {
+        let Some(root) = self.namespace.root(id.root()) else { return Place::Undeclared };
+        let Some(store) = &root.store else { return Place::Unbound };
+        let lane = self.lanes.iter().position(|lane| lane.name == *store);
+        lane.and_then(|lane| u16::try_from(lane).ok()).map_or(Place::Undeclared, Place::Store)
+    }
+
+    /// The store of an object.
+    fn lane_of(&self, slot: ObjectSlot) -> Option<usize> {
+        match self.book.object(slot)?.place {
+            Place::Store(lane) => Some(usize::from(lane)),
+            Place::Unbound | Place::Undeclared => None,
+        }
+    }
+
+    /// The object with its address.
+    fn cold_object(&self, slot: ObjectSlot) -> Option<ColdObject> {
+        self.namespace.object(&self.book.object(slot)?.id)
+    }
+
+    /// True if objects of a store are copied into the cache.
+    fn is_copied(&self, lane: usize) -> bool {
+        self.lanes.get(lane).is_some_and(|lane| lane.capabilities.landing == Landing::Copied)
+    }
+
+    /// Lets a store begin recalls, or not.
+    pub(super) fn set_activity(&mut self, store: &str, activity: Activity) -> Result<()> {
+        let lane = self.lanes.iter_mut().find(|lane| &*lane.name == store);
+        let lane = lane.ok_or_else(|| Error::not_found(format!("there is no cold store {store:?}")))?;
+        lane.set_activity(activity);
+        self.out.ops.push(Op::Activity(Arc::clone(&lane.name), activity));
+        Ok(())
+    }
+
+    /// Looks into the waiting room of a recall, for readers: the signal of its end.
+    pub(super) fn signal(&mut self, slot: ObjectSlot) -> Option<Arc<Signal>> {
+        let flight = self.book.object(slot)?.flight.as_ref()?.number;
+        Some(Arc::clone(self.signals.entry(flight).or_default()))
+    }
+}
+
+impl StoreLane {
+    fn new(store: &NamedStore, settings: &StagingSettings) -> Self {
+        let capabilities = store.store.capabilities();
+        let limits = Limits {
+            n_at_once: capabilities.n_at_once,
+            batch_objects: capabilities.batch_objects,
+            knows_tapes: capabilities.knows_tapes,
+        };
+        let cap = u32::try_from(settings.max_active_per_owner).unwrap_or(u32::MAX).max(1);
+        let mut policy = settings.policy.clone();
+        policy.owner_cap = policy.owner_cap.or(Some(cap));
+        let mut scheduler = Scheduler::new(policy, limits);
+        for (owner, share) in &settings.shares {
+            let owner = scheduler.owner(&owner.0);
+            // A share of 1 is a weight of 100.
+            scheduler.set_share(owner, (share * 100.0).round().clamp(1.0, 1e6) as u32, None);
+        }
+        Self {
+            name: Arc::clone(&store.name),
+            store: Arc::clone(&store.store),
+            capabilities,
+            scheduler,
+            activity: Activity::Running,
+            looks: Looks::default(),
+            landings: VecDeque::new(),
+            n_landing: 0,
+            no_space_until_ns: None,
+        }
+    }
+
+    pub(super) fn set_activity(&mut self, activity: Activity) {
+        self.activity = activity;
+        self.scheduler.set_flow(match activity {
+            Activity::Running => Flow::Running,
+            Activity::Paused => Flow::Paused,
+            Activity::Draining => Flow::Draining,
+        });
+    }
+}
+
+impl Outbox {
+    /// Takes all that has gathered.
+    pub(super) fn take(&mut self) -> Self {
+        std::mem::take(self)
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.ops.is_empty() && self.notes.is_empty() && self.actions.is_empty()
+    }
+}

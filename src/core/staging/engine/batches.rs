@@ -1,0 +1,231 @@
+//! Batches under way: what their stores say of them.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::{Action, Engine, Now};
+use crate::clock::nanoseconds;
+use crate::cold::{FailureCause, Landing, ObjectId, StageFailure, StageState, StageTicket};
+use crate::staging::ObjectState;
+use crate::staging::book::{ObjectSlot, Stage};
+use crate::{Error, ErrorKind, Result};
+
+/// So many answers in a row without news are a standstill, and no jump of the clock.
+const MIN_POLLS: u32 = 4;
+
+impl Engine {
+    /// A store has accepted a batch, or not.
+    pub(super) fn staged(&mut self, batch: u64, outcome: Result<StageTicket>, now: Now) {
+        let Some(given) = self.batches.get_mut(&batch) else { return };
+        given.last_news_ns = now.steady_ns;
+        let (lane, open): (usize, Vec<_>) =
+            (given.lane, given.open.iter().map(|(slot, flight)| (*slot, *flight)).collect());
+        match outcome {
+            Ok(_) => {
+                for (slot, number) in open {
+                    self.began_at_store(slot, number, lane, batch, now);
+                }
+            }
+            Err(error) => self.refused(batch, &open, &error, now),
+        }
+    }
+
+    fn began_at_store(&mut self, slot: ObjectSlot, number: u64, lane: usize, batch: u64, now: Now) {
+        let Some(object) = self.book.object_mut(slot) else { return };
+        let is_wanted = object.waiting().next().is_some();
+        let Some(flight) = object.flight_of(number) else { return };
+        flight.stage = Stage::Active { batch };
+        let is_first = flight.attempt <= 1;
+        if let Some(lane) = self.lanes.get(lane) {
+            let name =
+                if is_first { "thermocline_recalls_total" } else { "thermocline_recall_retries_total" };
+            metrics::counter!(name, "store" => lane.name.to_string()).increment(1);
+        }
+        self.set_state(slot, ObjectState::Active, now);
+        if !is_wanted {
+            self.stop_unwanted(slot, now);
+        }
+    }
+
+    /// A store did not accept a batch: it has not begun.
+    fn refused(&mut self, batch: u64, open: &[(ObjectSlot, u64)], error: &Error, now: Now) {
+        let Some(given) = self.batches.remove(&batch) else { return };
+        if let ErrorKind::Unavailable { retry_after } = error.kind() {
+            if let Some(lane) = self.lanes.get_mut(given.lane) {
+                tracing::warn!(store = %lane.name, %error, "cold store asks to slow down");
+                lane.scheduler.slow_down(Self::later(now, retry_after.max(Duration::from_millis(100))));
+            }
+            for (slot, number) in open {
+                self.take_back(*slot, *number, now);
+            }
+            return;
+        }
+        for (slot, number) in open {
+            if let Some(lane) = self.lanes.get_mut(given.lane) {
+                lane.scheduler.failed(u64::from(*slot), now.steady_ns);
+            }
+            if self.book.object_mut(*slot).is_some_and(|object| object.flight_of(*number).is_some()) {
+                self.retry(*slot, &format!("the store did not take it: {error}"), None, now);
+            }
+        }
+    }
+
+    /// A recall that was handed out and has not begun waits again.
+    fn take_back(&mut self, slot: ObjectSlot, number: u64, now: Now) {
+        let Some(lane) = self.lane_of(slot) else { return };
+        let Some(object) = self.book.object_mut(slot) else { return };
+        let is_wanted = object.waiting().next().is_some();
+        let Some(flight) = object.flight_of(number) else { return };
+        flight.stage = Stage::Waiting;
+        flight.attempt = flight.attempt.saturating_sub(1);
+        self.reservations.remove(&number);
+        if let Some(lane) = self.lanes.get_mut(lane) {
+            lane.scheduler.returned(u64::from(slot), now.steady_ns);
+        }
+        if !is_wanted {
+            self.give_up(slot, now);
+            return;
+        }
+        self.write_recall(slot, None, None);
+    }
+
+    /// How far a batch is.
+    pub(super) fn progressed(&mut self, batch: u64, answer: Result<Vec<(ObjectId, StageState)>>, now: Now) {
+        let Some(given) = self.batches.get_mut(&batch) else { return };
+        let states = match answer {
+            Ok(states) => states,
+            Err(error) => {
+                tracing::warn!(batch = %given.key, %error, "cold store does not tell how far a batch is");
+                self.check_standstill(batch, false, now);
+                return;
+            }
+        };
+        let mut has_news = false;
+        for (id, state) in states {
+            let Some(slot) = self.book.slot(&id) else { continue };
+            let Some(object) = self.book.object_mut(slot) else { continue };
+            let Some(flight) = object.flight.as_deref_mut() else { continue };
+            if flight.stage == (Stage::Active { batch }) {
+                has_news |= self.object_progressed(slot, batch, state, now);
+            }
+        }
+        self.check_standstill(batch, has_news, now);
+    }
+
+    /// How far one object is. True if that is news.
+    fn object_progressed(&mut self, slot: ObjectSlot, batch: u64, state: StageState, now: Now) -> bool {
+        match state {
+            // A store may have a long queue of its own.
+            StageState::Queued => true,
+            StageState::Active { done_bytes } => {
+                let flight = self.book.object_mut(slot).and_then(|object| object.flight.as_deref_mut());
+                let Some(flight) = flight else { return false };
+                let is_more = done_bytes > flight.done_bytes;
+                flight.done_bytes = done_bytes.max(flight.done_bytes);
+                is_more
+            }
+            StageState::Staged => {
+                self.is_staged(slot, batch, now);
+                true
+            }
+            StageState::Failed(failure) => {
+                self.leave_batch(slot, batch, now);
+                self.failed_at_store(slot, failure, now);
+                true
+            }
+            StageState::Unknown => {
+                self.leave_batch(slot, batch, now);
+                self.retry(slot, "the store does not know of its recall any more", None, now);
+                true
+            }
+        }
+    }
+
+    /// A store says that an object is online. That is looked at before anyone is told.
+    fn is_staged(&mut self, slot: ObjectSlot, batch: u64, now: Now) {
+        let Some(lane) = self.batches.get(&batch).map(|batch| batch.lane) else { return };
+        let len_bytes = self.book.object(slot).and_then(|object| object.len_bytes).unwrap_or_default();
+        if let Some(lane) = self.lanes.get_mut(lane) {
+            lane.scheduler.finished(u64::from(slot), len_bytes, now.steady_ns);
+        }
+        self.close_in_batch(slot, batch);
+        let is_in_place =
+            self.lanes.get(lane).is_some_and(|lane| lane.capabilities.landing == Landing::InPlace);
+        let Some(object) = self.book.object_mut(slot) else { return };
+        let is_wanted = object.waiting().next().is_some();
+        let Some(flight) = object.flight.as_deref_mut() else { return };
+        flight.stage = Stage::Checking;
+        let number = flight.number;
+        if !is_wanted && !is_in_place {
+            self.give_up(slot, now);
+            return;
+        }
+        if is_in_place {
+            self.set_state(slot, ObjectState::Verifying, now);
+        }
+        self.look_at(slot, number, true);
+    }
+
+    fn failed_at_store(&mut self, slot: ObjectSlot, failure: StageFailure, now: Now) {
+        match failure.cause {
+            FailureCause::NotFound | FailureCause::Denied => {
+                self.fail(slot, ObjectState::Failed, failure.reason, now);
+            }
+            FailureCause::Lost => self.fail(slot, ObjectState::Lost, failure.reason, now),
+            FailureCause::Retryable { after } => self.retry(slot, &failure.reason, after, now),
+        }
+    }
+
+    /// A recall leaves its batch without success.
+    pub(super) fn leave_batch(&mut self, slot: ObjectSlot, batch: u64, now: Now) {
+        let Some(lane) = self.batches.get(&batch).map(|batch| batch.lane) else { return };
+        if let Some(lane) = self.lanes.get_mut(lane) {
+            lane.scheduler.failed(u64::from(slot), now.steady_ns);
+        }
+        self.close_in_batch(slot, batch);
+    }
+
+    fn close_in_batch(&mut self, slot: ObjectSlot, batch: u64) {
+        let Some(given) = self.batches.get_mut(&batch) else { return };
+        given.open.remove(&slot);
+        if given.open.is_empty() {
+            let key = Arc::clone(&given.key);
+            self.batches.remove(&batch);
+            self.out.actions.push(Action::StopWatching { key });
+        }
+    }
+
+    /// Gives a batch up of which nothing was heard for too long.
+    fn check_standstill(&mut self, batch: u64, has_news: bool, now: Now) {
+        let Some(given) = self.batches.get_mut(&batch) else { return };
+        if has_news {
+            given.last_news_ns = now.steady_ns;
+            given.polls_without_news = 0;
+            return;
+        }
+        given.polls_without_news += 1;
+        let quiet_ns = now.steady_ns.saturating_sub(given.last_news_ns);
+        if quiet_ns <= nanoseconds(self.settings.stalled_after) || given.polls_without_news < MIN_POLLS {
+            return;
+        }
+        let (lane, key, open): (_, _, Vec<ObjectSlot>) =
+            (given.lane, Arc::clone(&given.key), given.open.keys().copied().collect());
+        self.cancel_at_store(lane, &key, &open);
+        let limit = humantime::format_duration(self.settings.stalled_after);
+        for slot in open {
+            self.leave_batch(slot, batch, now);
+            self.retry(slot, &format!("the store told of no progress for {limit}"), None, now);
+        }
+    }
+
+    /// Asks a store to stop the recall of some objects, if it can.
+    pub(super) fn cancel_at_store(&mut self, lane: usize, key: &Arc<str>, slots: &[ObjectSlot]) {
+        if !self.lanes.get(lane).is_some_and(|lane| lane.capabilities.can_cancel) {
+            return;
+        }
+        let objects: Vec<_> = slots.iter().filter_map(|slot| self.cold_object(*slot)).collect();
+        let ids = objects.iter().map(|object| object.id.clone()).collect();
+        let ticket = StageTicket { key: key.to_string(), objects, store_id: None };
+        self.out.actions.push(Action::Cancel { lane, ticket, objects: ids });
+    }
+}

@@ -1,0 +1,151 @@
+//! Recalls are handed out to stores, as their queues say and as there is space.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use super::{Action, Batch, Engine, Now};
+use crate::clock::nanoseconds;
+use crate::cold::StageRequest;
+use crate::staging::ObjectState;
+use crate::staging::book::{ObjectSlot, Stage};
+use crate::staging::cache::{CacheKey, NoSpace};
+use crate::staging::schedule;
+
+/// Space is looked for again after this time even if nothing is heard of the cache.
+pub(super) const LOOK_FOR_SPACE_NS: i64 = 1_000_000_000;
+
+impl Engine {
+    /// Hands out whatever a store can take now.
+    pub(super) fn hand_out(&mut self, lane: usize, now: Now) {
+        loop {
+            let Some(store) = self.lanes.get_mut(lane) else { return };
+            if store.no_space_until_ns.is_some_and(|until_ns| until_ns > now.steady_ns) {
+                return;
+            }
+            store.no_space_until_ns = None;
+            let Some(batch) = store.scheduler.next(now.steady_ns) else { return };
+            self.begin_batch(lane, &batch, now);
+        }
+    }
+
+    fn begin_batch(&mut self, lane: usize, batch: &schedule::Batch, now: Now) {
+        let mut accepted = Vec::new();
+        let mut is_full = false;
+        for recall in &batch.recalls {
+            let slot = ObjectSlot::try_from(*recall).unwrap_or(ObjectSlot::MAX);
+            let has_space = if is_full { Err(None) } else { self.reserve_for_stage(lane, slot) };
+            let Some(store) = self.lanes.get_mut(lane) else { return };
+            match has_space {
+                Ok(()) => accepted.push(slot),
+                Err(Some(reason)) => {
+                    store.scheduler.failed(*recall, now.steady_ns);
+                    self.fail(slot, ObjectState::Failed, reason, now);
+                }
+                // Those behind it wait with it: they are best read after it.
+                Err(None) => {
+                    is_full = true;
+                    store.no_space_until_ns = Some(now.steady_ns.saturating_add(LOOK_FOR_SPACE_NS));
+                    store.scheduler.returned(*recall, now.steady_ns);
+                }
+            }
+        }
+        if !accepted.is_empty() {
+            self.give_to_store(lane, &accepted, batch.lane == schedule::Lane::Interactive, now);
+        }
+    }
+
+    /// Reserves space for an object that is to be staged and copied. `Err(None)` if there is none at present,
+    /// and a reason if there never will be.
+    fn reserve_for_stage(&mut self, lane: usize, slot: ObjectSlot) -> Result<(), Option<String>> {
+        if !self.is_copied(lane) {
+            return Ok(());
+        }
+        let Some(object) = self.book.object(slot) else { return Ok(()) };
+        let Some(flight) = &object.flight else { return Ok(()) };
+        let number = flight.number;
+        let len_bytes = object.len_bytes.unwrap_or_default();
+        let key = CacheKey::new(&object.id, object.version.as_deref().unwrap_or_default(), len_bytes);
+        match self.space.reserve(key, len_bytes) {
+            Ok(reservation) => {
+                self.reservations.insert(number, reservation);
+                Ok(())
+            }
+            Err(no_space) => Err(self.no_space(no_space)),
+        }
+    }
+
+    /// Notes what has to be evicted; the reason if that would be of no use.
+    pub(super) fn no_space(&mut self, no_space: NoSpace) -> Option<String> {
+        match no_space {
+            NoSpace::TooLarge { .. } => Some(no_space.to_string()),
+            NoSpace::Full { needed_bytes, .. } => {
+                self.needed_bytes = self.needed_bytes.max(needed_bytes);
+                None
+            }
+            NoSpace::BeingEvicted => None,
+        }
+    }
+
+    /// Something may fit now that did not before.
+    pub(in crate::staging) fn space_has_changed(&mut self) {
+        for lane in &mut self.lanes {
+            lane.no_space_until_ns = None;
+        }
+    }
+
+    /// True if something waits for space.
+    pub(in crate::staging) fn lacks_space(&self) -> bool {
+        self.lanes.iter().any(|lane| lane.no_space_until_ns.is_some())
+    }
+
+    /// Gives recalls to their store, under a key that is durable before.
+    fn give_to_store(&mut self, lane: usize, slots: &[ObjectSlot], is_interactive: bool, now: Now) {
+        let key: Arc<str> = format!("thermocline-{}", self.numbers.next(now.wall_ns)).into();
+        let batch = self.new_batch(lane, Arc::clone(&key), now);
+        let mut request = StageRequest {
+            key: key.to_string(),
+            objects: Vec::with_capacity(slots.len()),
+            lifetime: self.settings.min_residency,
+            is_interactive,
+        };
+        for slot in slots {
+            let Some(cold_object) = self.cold_object(*slot) else { continue };
+            request.lifetime = request.lifetime.max(self.longest_lifetime(*slot));
+            request.objects.push(cold_object);
+            let Some(flight) = self.book.object_mut(*slot).and_then(|object| object.flight.as_deref_mut())
+            else {
+                continue;
+            };
+            flight.stage = Stage::HandedOut { batch };
+            flight.attempt += 1;
+            if flight.attempt == 1 {
+                flight.began_ns = now.steady_ns;
+            }
+            let flight_number = flight.number;
+            if let Some(batch) = self.batches.get_mut(&batch) {
+                batch.open.insert(*slot, flight_number);
+            }
+            self.write_recall(*slot, Some(Arc::clone(&key)), None);
+        }
+        self.out.actions.push(Action::Stage { batch, lane, request });
+    }
+
+    pub(super) fn new_batch(&mut self, lane: usize, key: Arc<str>, now: Now) -> u64 {
+        self.n_batches += 1;
+        let batch =
+            Batch { lane, key, open: HashMap::new(), last_news_ns: now.steady_ns, polls_without_news: 0 };
+        self.batches.insert(self.n_batches, batch);
+        self.n_batches
+    }
+
+    fn longest_lifetime(&self, slot: ObjectSlot) -> std::time::Duration {
+        let waiting = self.book.object(slot).into_iter().flat_map(|object| object.waiting());
+        let lifetimes = waiting.filter_map(|interest| Some(self.book.request(interest.request)?.lifetime));
+        lifetimes.max().unwrap_or_default()
+    }
+
+    /// The steady time at which something that takes this long will be over.
+    pub(super) fn later(now: Now, duration: std::time::Duration) -> i64 {
+        now.steady_ns.saturating_add(nanoseconds(duration))
+    }
+}

@@ -1,0 +1,163 @@
+//! Objects that are online at their store are copied into the cache.
+
+use std::time::Duration;
+
+use super::hand_out::LOOK_FOR_SPACE_NS;
+use super::{Action, Engine, Note, Now};
+use crate::cold::ObjectStatus;
+use crate::staging::ObjectState;
+use crate::staging::book::{ObjectSlot, Online, Stage};
+use crate::staging::cache::{CacheKey, Reservation};
+use crate::staging::landing::{LandCause, LandFailure, Landed};
+use crate::staging::tables::{OnlineRow, Op};
+
+impl Engine {
+    /// An object is online at its store: it is to be copied.
+    pub(super) fn to_land(&mut self, slot: ObjectSlot, lane: usize, status: ObjectStatus) {
+        let Some(flight) = self.book.object_mut(slot).and_then(|object| object.flight.as_deref_mut()) else {
+            return;
+        };
+        flight.stage = Stage::ToLand;
+        let number = flight.number;
+        let is_urgent = flight.reader.is_some();
+        self.to_land.insert(number, status);
+        let Some(lane) = self.lanes.get_mut(lane) else { return };
+        match is_urgent {
+            true => lane.landings.push_front((slot, number)),
+            false => lane.landings.push_back((slot, number)),
+        }
+    }
+
+    pub(super) fn begin_landings(&mut self, lane: usize, now: Now) {
+        loop {
+            let Some(store) = self.lanes.get_mut(lane) else { return };
+            if store.n_landing >= self.settings.landings_at_once.max(1) {
+                return;
+            }
+            let Some((slot, number)) = store.landings.pop_front() else { return };
+            if !self.begin_landing(lane, slot, number, now) {
+                if let Some(store) = self.lanes.get_mut(lane) {
+                    store.landings.push_front((slot, number));
+                    store.no_space_until_ns = Some(now.steady_ns.saturating_add(LOOK_FOR_SPACE_NS));
+                }
+                return;
+            }
+        }
+    }
+
+    /// Begins to copy an object. False if there is no space for it at present.
+    fn begin_landing(&mut self, lane: usize, slot: ObjectSlot, number: u64, now: Now) -> bool {
+        let Some(object) = self.cold_object(slot) else { return true };
+        let is_it = |flight: &mut crate::staging::book::Flight| flight.stage == Stage::ToLand;
+        if !self.book.object_mut(slot).and_then(|object| object.flight_of(number)).is_some_and(is_it) {
+            return true;
+        }
+        let Some(status) = self.to_land.get(&number).cloned() else { return true };
+        let key = CacheKey::of(&object, &status);
+        let reservation = match self.reservations.remove(&number) {
+            Some(reservation) => reservation,
+            None => match self.space.reserve(key, status.len_bytes) {
+                Ok(reservation) => reservation,
+                Err(no_space) => {
+                    let Some(reason) = self.no_space(no_space) else { return false };
+                    self.fail(slot, ObjectState::Failed, reason, now);
+                    return true;
+                }
+            },
+        };
+        self.to_land.remove(&number);
+        if let Some(flight) = self.book.object_mut(slot).and_then(|object| object.flight_of(number)) {
+            flight.stage = Stage::Landing;
+            flight.done_bytes = Some(0);
+        }
+        if let Some(lane) = self.lanes.get_mut(lane) {
+            lane.n_landing += 1;
+        }
+        self.set_state(slot, ObjectState::Active, now);
+        self.out.actions.push(Action::Land { lane, slot, flight: number, object, status, reservation });
+        true
+    }
+
+    /// How far the copying of an object is. When all bytes are there, they are being checked.
+    pub(super) fn landed_so_far(&mut self, slot: ObjectSlot, number: u64, done_bytes: u64, now: Now) {
+        let Some(object) = self.book.object_mut(slot) else { return };
+        let len_bytes = object.len_bytes;
+        let Some(flight) = object.flight_of(number).filter(|flight| flight.stage == Stage::Landing) else {
+            return;
+        };
+        flight.done_bytes = Some(done_bytes);
+        if len_bytes.is_some_and(|len_bytes| done_bytes >= len_bytes) {
+            self.set_state(slot, ObjectState::Verifying, now);
+        }
+    }
+
+    /// An object was copied, or not.
+    pub(super) fn landed(
+        &mut self,
+        lane: usize,
+        slot: ObjectSlot,
+        number: u64,
+        outcome: Result<(Landed, Reservation), LandFailure>,
+        now: Now,
+    ) {
+        if let Some(lane) = self.lanes.get_mut(lane) {
+            lane.n_landing = lane.n_landing.saturating_sub(1);
+        }
+        let Some(object) = self.book.object_mut(slot) else { return };
+        // What was copied although nobody wanted it any more lies there for the next landing to find.
+        if object.flight_of(number).is_none_or(|flight| flight.stage != Stage::Landing) {
+            return;
+        }
+        match outcome {
+            Ok((landed, reservation)) => {
+                self.drop_old_copy(slot);
+                self.note_online(slot, true, now);
+                let Some(object) = self.book.object(slot) else { return };
+                let (id, key) = (object.id.clone(), landed.key);
+                self.copies.insert(key, slot);
+                self.out.notes.push(Note::Landed { slot, object: id, key, reservation });
+                self.hot(slot, now);
+            }
+            Err(failure) => self.not_landed(slot, &failure, now),
+        }
+    }
+
+    fn not_landed(&mut self, slot: ObjectSlot, failure: &LandFailure, now: Now) {
+        let why = failure.to_string();
+        match failure.cause {
+            LandCause::Gone | LandCause::Refused | LandCause::Corrupt => {
+                self.fail(slot, ObjectState::Failed, why, now);
+            }
+            LandCause::Retryable { after } => self.retry(slot, &why, after, now),
+            LandCause::Stalled | LandCause::CacheDisk => self.retry(slot, &why, None, now),
+            LandCause::Changed => {
+                let flight = self.book.object_mut(slot).and_then(|object| object.flight.as_deref_mut());
+                let Some(flight) = flight else { return };
+                // Looking at it again finds the new state, and counts how often that happened.
+                flight.attempt = flight.attempt.max(1);
+                self.rest(slot, Duration::from_secs(1), now);
+            }
+            LandCause::NoSpace => {
+                self.space.disk_is_full();
+                self.needed_bytes = self
+                    .needed_bytes
+                    .max(self.book.object(slot).and_then(|object| object.len_bytes).unwrap_or(1));
+                self.rest(slot, Duration::from_secs(5), now);
+            }
+            LandCause::Cancelled => self.rest(slot, Duration::from_secs(1), now),
+        }
+    }
+
+    /// Notes that an object is online because of a recall, in the state in which it was seen last.
+    pub(super) fn note_online(&mut self, slot: ObjectSlot, is_copied: bool, now: Now) {
+        let Some(object) = self.book.object_mut(slot) else { return };
+        let online = Online {
+            version: object.version.clone().unwrap_or_default(),
+            len_bytes: object.len_bytes.unwrap_or_default(),
+            since_ns: now.wall_ns,
+            is_copied,
+        };
+        object.online = Some(Box::new(online.clone()));
+        self.out.ops.push(Op::Online(Box::new(OnlineRow { object: object.id.clone(), online })));
+    }
+}

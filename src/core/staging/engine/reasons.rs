@@ -1,0 +1,120 @@
+//! Why objects wait, and how long they will.
+
+use super::{Engine, Now};
+use crate::staging::book::{ObjectSlot, RequestSlot, Stage};
+use crate::staging::schedule::{Basis, Lane, Reason};
+use crate::staging::{Estimate, Recall, StoreState};
+
+impl Engine {
+    /// Why the recall of an object has not ended.
+    pub(in crate::staging) fn reason(&mut self, slot: ObjectSlot, now: Now) -> Option<String> {
+        let object = self.book.object(slot)?;
+        let flight = object.flight.as_ref()?;
+        let (stage, why, attempt) = (flight.stage, flight.why.clone(), flight.attempt);
+        let lane = self.lane_of(slot);
+        match stage {
+            Stage::Look => Some("waiting to be looked at".to_owned()),
+            Stage::Resting => {
+                let why = why.as_deref().unwrap_or("it could not be recalled");
+                Some(format!("will be tried again (attempt {}): {why}", attempt + 1))
+            }
+            Stage::Waiting => {
+                let lane = self.lanes.get_mut(lane?)?;
+                let reason = lane.scheduler.waiting_for(u64::from(slot), now.steady_ns)?;
+                let is_held = matches!(reason, Reason::Paused | Reason::Draining | Reason::SlowDown { .. });
+                if lane.no_space_until_ns.is_some() && !is_held {
+                    return Some("no space".to_owned());
+                }
+                Some(reason.to_string())
+            }
+            Stage::ToLand if lane.and_then(|lane| self.lanes.get(lane))?.no_space_until_ns.is_some() => {
+                Some("no space".to_owned())
+            }
+            Stage::ToLand => Some("waiting to be copied".to_owned()),
+            Stage::HandedOut { .. } => Some("being given to the store".to_owned()),
+            Stage::Active { .. } | Stage::Checking | Stage::Landing => None,
+        }
+    }
+
+    /// When an object should be online.
+    pub(in crate::staging) fn estimate(&mut self, slot: ObjectSlot, now: Now) -> Option<Estimate> {
+        self.book.object(slot)?.flight.as_ref()?;
+        let lane = self.lane_of(slot)?;
+        let estimate = self.lanes.get_mut(lane)?.scheduler.estimate(u64::from(slot), now.steady_ns)?;
+        Some(Estimate { duration: estimate.wait, basis: basis(estimate.basis) })
+    }
+
+    /// Some objects for which a request waits, from its beginning to its end.
+    pub(in crate::staging) fn some_waiting(&self, request: RequestSlot, most: usize) -> Vec<ObjectSlot> {
+        let Some(live) = self.book.request(request) else { return Vec::new() };
+        let is_waiting =
+            |slot: &ObjectSlot| self.book.object(*slot).is_some_and(|object| object.flight.is_some());
+        let step = (live.n_positions() / most.max(1)).max(1);
+        let mut found = Vec::new();
+        let mut next = 0;
+        while found.len() < most
+            && let Some(position) = live.next_held(next)
+        {
+            found.extend(live.object(position).filter(is_waiting));
+            next = position.saturating_add(step as u32);
+        }
+        found
+    }
+
+    /// Recalls that wait or are under way, those under way first.
+    pub(in crate::staging) fn recalls(&mut self, limit: usize, now: Now) -> Vec<Recall> {
+        let is_under_way = |stage: Stage| !matches!(stage, Stage::Look | Stage::Waiting | Stage::Resting);
+        let mut slots: Vec<(bool, i64, ObjectSlot)> = self
+            .book
+            .objects()
+            .filter_map(|(slot, object)| {
+                let flight = object.flight.as_ref()?;
+                Some((!is_under_way(flight.stage), flight.since_ns, slot))
+            })
+            .collect();
+        slots.sort_unstable();
+        slots.truncate(limit);
+        slots.into_iter().filter_map(|(.., slot)| self.recall(slot, now)).collect()
+    }
+
+    fn recall(&mut self, slot: ObjectSlot, now: Now) -> Option<Recall> {
+        let reason = self.reason(slot, now);
+        let store = self.lane_of(slot).and_then(|lane| self.lanes.get(lane)).map(|lane| lane.name.clone());
+        let object = self.book.object(slot)?;
+        let flight = object.flight.as_ref()?;
+        Some(Recall {
+            object: object.id.clone(),
+            store: store?,
+            state: flight.state,
+            attempt: flight.attempt.max(1),
+            done_bytes: flight.done_bytes,
+            len_bytes: object.len_bytes,
+            n_requests: object.waiting().count() as u32,
+            reason,
+            since_ns: flight.since_ns,
+        })
+    }
+
+    /// Cold stores as they stand.
+    pub(in crate::staging) fn stores(&self) -> Vec<StoreState> {
+        let state = |lane: &super::StoreLane| StoreState {
+            name: lane.name.clone(),
+            kind: lane.store.kind(),
+            activity: lane.activity,
+            n_waiting: (lane.scheduler.n_waiting(Lane::Interactive) + lane.scheduler.n_waiting(Lane::Bulk))
+                as u64,
+            n_active: (lane.scheduler.n_active() + lane.n_landing + lane.landings.len()) as u64,
+            trouble: lane.store.trouble(),
+        };
+        self.lanes.iter().map(state).collect()
+    }
+}
+
+/// In words.
+pub(in crate::staging) fn basis(basis: Basis) -> &'static str {
+    match basis {
+        Basis::TapeModel => "tape cost model",
+        Basis::MeasuredRate => "measured rate of this store",
+        Basis::NumberAhead => "number of recalls ahead",
+    }
+}

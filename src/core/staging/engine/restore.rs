@@ -1,0 +1,230 @@
+//! What was under way when the process ended is taken up again.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use super::{Action, Engine, Now};
+use crate::cold::StageTicket;
+use crate::staging::Face;
+use crate::staging::ObjectState;
+use crate::staging::book::{Hold, Interest, ObjectSlot, RequestSlot, Stage};
+use crate::staging::cache::CacheKey;
+use crate::staging::schedule;
+use crate::staging::tables::{LoadedObject, LoadedRequest, OnlineRow, Op, RecallRow};
+
+impl Engine {
+    /// Takes in a copy that is in the cache.
+    pub(in crate::staging) fn restore_copy(&mut self, row: OnlineRow) -> CacheKey {
+        let key = CacheKey::new(&row.object, &row.online.version, row.online.len_bytes);
+        let place = self.place_of(&row.object);
+        let slot = self.book.intern(&row.object, place);
+        if let Some(object) = self.book.object_mut(slot) {
+            object.len_bytes = Some(row.online.len_bytes);
+            object.version = Some(row.online.version.clone());
+            object.online = Some(Box::new(row.online));
+        }
+        self.copies.insert(key, slot);
+        key
+    }
+
+    /// Takes in a request with what it waits for and what it pins.
+    pub(in crate::staging) fn restore_request(&mut self, loaded: LoadedRequest, now: Now) {
+        let slot = self.book.add_request(loaded.head);
+        if let Some(request) = self.book.request_mut(slot) {
+            request.tallies = loaded.tallies;
+            request.is_cancelled = loaded.state == crate::staging::RequestState::Cancelled;
+            request.reason = loaded.reason;
+            request.started_ns = loaded.started_ns;
+            request.finished_ns = loaded.finished_ns;
+            request.expires_ns = loaded.expires_ns;
+            request.pins_until_ns = loaded.pins_until_ns.unwrap_or(i64::MIN);
+            request.told = loaded.state;
+        }
+        for object in loaded.objects {
+            self.restore_object(slot, object, now);
+        }
+        self.out.touched.insert(slot);
+    }
+
+    fn restore_object(&mut self, request: RequestSlot, loaded: LoadedObject, now: Now) {
+        let place = self.place_of(&loaded.id);
+        let slot = self.book.intern(&loaded.id, place);
+        let Some(live) = self.book.request_mut(request) else { return };
+        let (is_cancelled, lifetime) = (live.is_cancelled, live.lifetime);
+        if !loaded.others.is_empty() && !loaded.state.is_settled() {
+            live.alternates.insert(loaded.position, loaded.others);
+        }
+        let mut interest = Interest { request, position: loaded.position, hold: Hold::Waiting };
+        if is_cancelled && !loaded.state.is_settled() {
+            self.tell_object(slot, interest, (Some(loaded.state), ObjectState::Cancelled), None, now);
+            self.book.tidy(slot);
+            return;
+        }
+        live.set_object(loaded.position, Some(slot));
+        if loaded.state == ObjectState::Hot {
+            let until_ns = loaded
+                .pinned_until_ns
+                .unwrap_or_else(|| now.wall_ns.saturating_add(crate::clock::nanoseconds(lifetime)));
+            interest.hold = Hold::Pinned { until_ns };
+            live.expires_ns = live.expires_ns.max(Some(until_ns));
+            self.timers.add_pin(until_ns, slot, request, loaded.position);
+        }
+        let Some(object) = self.book.object_mut(slot) else { return };
+        object.len_bytes = object.len_bytes.or(loaded.len_bytes);
+        object.interests.push(interest);
+        if interest.hold == Hold::Waiting {
+            self.restore_flight(slot, request, loaded.state, now);
+        }
+    }
+
+    fn restore_flight(&mut self, slot: ObjectSlot, request: RequestSlot, state: ObjectState, now: Now) {
+        let is_reader = self.book.request(request).is_some_and(|request| request.face == Face::Reader);
+        if self.book.object(slot).is_some_and(|object| object.flight.is_none()) {
+            self.begin_flight(slot, is_reader, now);
+        }
+        let Some(flight) = self.book.object_mut(slot).and_then(|object| object.flight.as_deref_mut()) else {
+            return;
+        };
+        // All who wait have been told the same.
+        flight.state = state;
+        if is_reader {
+            flight.reader = flight.reader.or(Some(request));
+        }
+    }
+
+    /// Pinned objects whose copy is gone are recalled again.
+    pub(in crate::staging) fn restore_pins(&mut self, now: Now) {
+        let pinned: Vec<ObjectSlot> =
+            self.book.objects().filter(|(_, object)| object.is_pinned()).map(|(slot, _)| slot).collect();
+        for slot in pinned {
+            let is_copied = self.lane_of(slot).is_some_and(|lane| self.is_copied(lane));
+            if !is_copied {
+                continue;
+            }
+            let n_pins = self.book.object(slot).map_or(0, crate::staging::book::Object::n_pins);
+            match self.copy_key(slot) {
+                Some(key) => {
+                    for _ in 0..n_pins {
+                        self.space.pin(&key);
+                    }
+                }
+                None => self.recall_again(slot, now),
+            }
+        }
+    }
+
+    fn recall_again(&mut self, slot: ObjectSlot, now: Now) {
+        let Some(object) = self.book.object_mut(slot) else { return };
+        tracing::warn!(object = %object.id, "a pinned copy is missing in the cache, it is recalled again");
+        let state = object.flight.as_ref().map_or(ObjectState::Queued, |flight| flight.state);
+        let mut again = Vec::new();
+        for interest in object.interests.iter_mut().filter(|interest| interest.hold != Hold::Waiting) {
+            interest.hold = Hold::Waiting;
+            again.push(*interest);
+        }
+        let has_flight = object.flight.is_some();
+        for interest in again {
+            if let Some(request) = self.book.request_mut(interest.request) {
+                request.finished_ns = None;
+            }
+            self.tell_object(slot, interest, (Some(ObjectState::Hot), state), None, now);
+        }
+        if !has_flight {
+            self.begin_flight(slot, false, now);
+        }
+    }
+
+    /// Takes recalls up that were given to their stores, by our own keys, and those that rest.
+    pub(in crate::staging) fn restore_recalls(&mut self, recalls: Vec<RecallRow>, now: Now) {
+        let mut by_key: HashMap<(usize, Arc<str>), Vec<ObjectSlot>> = HashMap::new();
+        for recall in recalls {
+            let slot = self.book.slot(&recall.object);
+            let lane = slot.and_then(|slot| self.lane_of(slot));
+            let object = slot.and_then(|slot| self.book.object_mut(slot));
+            let (Some(slot), Some(lane), Some(object)) = (slot, lane, object) else {
+                self.out.ops.push(Op::RecallEnded(recall.object));
+                continue;
+            };
+            object.version = object.version.take().or(recall.version);
+            let Some(flight) = object.flight.as_deref_mut() else {
+                self.out.ops.push(Op::RecallEnded(recall.object));
+                continue;
+            };
+            flight.attempt = recall.attempt;
+            flight.n_changes = recall.n_changes;
+            flight.why = recall.why;
+            if let Some(batch) = recall.batch {
+                by_key.entry((lane, batch)).or_default().push(slot);
+            } else if let Some(retry_ns) = recall.retry_ns.filter(|retry_ns| *retry_ns > now.wall_ns) {
+                let longest_ns = crate::clock::nanoseconds(self.settings.retries.at_most).saturating_mul(2);
+                let wait_ns = retry_ns.saturating_sub(now.wall_ns).min(longest_ns);
+                flight.stage = Stage::Resting;
+                self.timers.add_rest(now.steady_ns.saturating_add(wait_ns), slot, flight.number);
+            }
+        }
+        let mut batches: Vec<_> = by_key.into_iter().collect();
+        batches.sort_unstable();
+        for ((lane, key), slots) in batches {
+            self.restore_batch(lane, key, &slots, now);
+        }
+    }
+
+    /// Takes a batch up: its store is asked how far it is.
+    fn restore_batch(&mut self, lane: usize, key: Arc<str>, slots: &[ObjectSlot], now: Now) {
+        let batch = self.new_batch(lane, Arc::clone(&key), now);
+        let objects: Vec<_> = slots.iter().filter_map(|slot| self.cold_object(*slot)).collect();
+        for slot in slots {
+            let Some(object) = self.book.object_mut(*slot) else { continue };
+            let (len_bytes, interests) = (object.len_bytes.unwrap_or_default(), object.interests.clone());
+            let Some(flight) = object.flight.as_deref_mut() else { continue };
+            flight.stage = Stage::Active { batch };
+            let number = flight.number;
+            if let Some(batch) = self.batches.get_mut(&batch) {
+                batch.open.insert(*slot, number);
+            }
+            for interest in interests.iter().filter(|interest| interest.hold == Hold::Waiting) {
+                self.restore_in_queue(lane, *slot, *interest, len_bytes, now);
+            }
+            self.set_state(*slot, ObjectState::Active, now);
+        }
+        let ticket = StageTicket { key: key.to_string(), objects, store_id: None };
+        self.out.actions.push(Action::Watch { batch, lane, ticket });
+    }
+
+    fn restore_in_queue(
+        &mut self,
+        lane: usize,
+        slot: ObjectSlot,
+        interest: Interest,
+        len_bytes: u64,
+        now: Now,
+    ) {
+        let Some(request) = self.book.request(interest.request) else { return };
+        let is_reader = request.face == Face::Reader;
+        let Some(lane) = self.lanes.get_mut(lane) else { return };
+        let owner = lane.scheduler.owner(&request.owner.0);
+        let wanted = schedule::Wanted {
+            recall: u64::from(slot),
+            owner,
+            lane: if is_reader { schedule::Lane::Interactive } else { schedule::Lane::Bulk },
+            priority: 0,
+            len_bytes,
+            place: None,
+            at_ns: now.steady_ns,
+        };
+        lane.scheduler.add_running(wanted, now.steady_ns);
+    }
+
+    /// Says in which state recalls are that go on from the beginning.
+    pub(in crate::staging) fn restore_states(&mut self, now: Now) {
+        let flying: Vec<ObjectSlot> = self
+            .book
+            .objects()
+            .filter(|(_, object)| object.flight.as_ref().is_some_and(|flight| flight.stage.batch().is_none()))
+            .map(|(slot, _)| slot)
+            .collect();
+        for slot in flying {
+            self.set_state(slot, ObjectState::Queued, now);
+        }
+    }
+}

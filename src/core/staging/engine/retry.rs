@@ -1,0 +1,90 @@
+//! Recalls that failed rest for a while and go on, or end.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::{Engine, Now};
+use crate::clock::nanoseconds;
+use crate::staging::ObjectState;
+use crate::staging::book::{ObjectSlot, Stage};
+use crate::staging::tables::{Op, RecallRow};
+
+impl Engine {
+    /// An attempt has failed: the recall is tried again after a while, or ends if that was the last one. It is
+    /// part of no queue and no batch.
+    pub(super) fn retry(&mut self, slot: ObjectSlot, why: &str, asked_for: Option<Duration>, now: Now) {
+        let Some(object) = self.book.object_mut(slot) else { return };
+        let is_wanted = object.waiting().next().is_some();
+        let Some(flight) = object.flight.as_deref_mut() else { return };
+        let (attempt, number) = (flight.attempt.max(1), flight.number);
+        flight.attempt = attempt;
+        flight.why = Some(Arc::from(why));
+        let took_ns = now.steady_ns.saturating_sub(flight.began_ns);
+        if !is_wanted {
+            self.give_up(slot, now);
+        } else if attempt >= self.settings.max_attempts {
+            let reason = format!("{why} (attempt {attempt} of {})", self.settings.max_attempts);
+            self.fail(slot, ObjectState::Failed, reason, now);
+        } else if took_ns > nanoseconds(self.settings.recall_timeout) {
+            let limit = humantime::format_duration(self.settings.recall_timeout);
+            self.fail(
+                slot,
+                ObjectState::Failed,
+                format!("{why}, and the recall took longer than {limit}"),
+                now,
+            );
+        } else {
+            let wait = self.settings.retries.wait(attempt, asked_for, number);
+            if let Some(object) = self.book.object(slot) {
+                tracing::warn!(object = %object.id, error = why, attempt, ?wait, "recall failed, will retry");
+            }
+            self.rest(slot, wait, now);
+        }
+    }
+
+    /// Lets a recall rest. Then its object is looked at again.
+    pub(super) fn rest(&mut self, slot: ObjectSlot, wait: Duration, now: Now) {
+        let Some(flight) = self.book.object_mut(slot).and_then(|object| object.flight.as_deref_mut()) else {
+            return;
+        };
+        flight.stage = Stage::Resting;
+        flight.done_bytes = None;
+        let number = flight.number;
+        self.reservations.remove(&number);
+        self.to_land.remove(&number);
+        self.timers.add_rest(now.steady_ns.saturating_add(nanoseconds(wait)), slot, number);
+        self.set_state(slot, ObjectState::Queued, now);
+        self.write_recall(slot, None, Some(now.wall_ns.saturating_add(nanoseconds(wait))));
+    }
+
+    /// A recall has rested.
+    pub(super) fn rested(&mut self, slot: ObjectSlot, number: u64, _now: Now) {
+        let Some(flight) = self.book.object_mut(slot).and_then(|object| object.flight_of(number)) else {
+            return;
+        };
+        if flight.stage != Stage::Resting {
+            return;
+        }
+        flight.stage = Stage::Look;
+        let is_urgent = flight.reader.is_some();
+        self.look_at(slot, number, is_urgent);
+    }
+
+    /// Writes how far a recall is.
+    pub(super) fn write_recall(&mut self, slot: ObjectSlot, batch: Option<Arc<str>>, retry_ns: Option<i64>) {
+        let Some(store) = self.lane_of(slot).and_then(|lane| self.lanes.get(lane)) else { return };
+        let store = Arc::clone(&store.name);
+        let Some(object) = self.book.object(slot) else { return };
+        let Some(flight) = &object.flight else { return };
+        self.out.ops.push(Op::Recall(Box::new(RecallRow {
+            object: object.id.clone(),
+            store,
+            batch,
+            attempt: flight.attempt,
+            n_changes: flight.n_changes,
+            version: object.version.clone(),
+            why: flight.why.clone(),
+            retry_ns,
+        })));
+    }
+}

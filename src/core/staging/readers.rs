@@ -1,0 +1,174 @@
+//! What readers of chunks ask: whether an object can be read now, and when it can.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use thermocline_model::DatasetId;
+use tokio::sync::oneshot;
+
+use super::book::Place;
+use super::driver::Input;
+use super::engine::Note;
+use super::{Joined, Outcome, Owner, Presence, Shared, Staging};
+use crate::cold::{Landing, Locality, ObjectId};
+use crate::{Error, ErrorKind, Result};
+
+impl Staging {
+    /// Where an object's bytes can be read at this moment. Blocking for objects that lie in place (their file
+    /// system is asked), in memory otherwise. Never waits for a recall and causes none.
+    ///
+    /// # Errors
+    /// A file system that does not answer; an object that is lost.
+    pub fn presence(&self, href: &str) -> Result<Presence> {
+        if let Some(presence) = self.presence_in_memory(href) {
+            return Ok(presence);
+        }
+        self.shared.runtime.block_on(self.presence_in_place(href))
+    }
+
+    /// Where an object's bytes can be read at this moment, if that can be told without asking anybody: `None` for
+    /// objects that lie in place on a cold store.
+    pub fn presence_in_memory(&self, href: &str) -> Option<Presence> {
+        let Some((id, lane)) = self.shared.bound(href) else { return Some(Presence::Unbound) };
+        if self.shared.landing_of(lane) == Landing::InPlace {
+            return None;
+        }
+        Some(self.shared.copy_of(&id).unwrap_or(Presence::Cold))
+    }
+
+    /// Where an object's bytes can be read at this moment; its store is asked if that is needed.
+    ///
+    /// # Errors
+    /// Those of [`Staging::presence`].
+    pub async fn presence_in_place(&self, href: &str) -> Result<Presence> {
+        if let Some(presence) = self.presence_in_memory(href) {
+            return Ok(presence);
+        }
+        let Some((id, lane)) = self.shared.bound(href) else { return Ok(Presence::Unbound) };
+        let object =
+            self.namespace().object(&id).ok_or_else(|| Error::internal(format!("{id} has no root")))?;
+        let path = PathBuf::from(&*object.href);
+        let mut answers = self.shared.status(place(lane), vec![object]).await;
+        let status = answers.pop().unwrap_or_else(|| Err(Error::internal("no status was given")))?;
+        match status.locality {
+            Locality::Online | Locality::OnlineAndNearline => Ok(Presence::Online { path, guard: None }),
+            Locality::Nearline => Ok(Presence::Cold),
+            Locality::Lost => Err(Error::new(ErrorKind::Lost, format!("no copy of {id} is left"))),
+            Locality::Unavailable => Err(Error::new(
+                ErrorKind::Unavailable { retry_after: std::time::Duration::from_secs(10) },
+                format!("the store of {id} cannot tell where it is"),
+            )),
+        }
+    }
+
+    /// Joins the recall of a cold object for a reader, or begins it, in the interactive lane. The answer is durable.
+    ///
+    /// The copy of an object that is in the cache is compared with the state in which its store has it: a reader
+    /// who found it to be of another state than was indexed gets it renewed by joining.
+    ///
+    /// # Errors
+    /// [`crate::ErrorKind::InvalidInput`] for what lies on no cold store; [`crate::ErrorKind::Unavailable`] if
+    /// the store is draining or the request cannot be kept.
+    pub async fn join(&self, href: &str, owner: &Owner, dataset: Option<&DatasetId>) -> Result<Joined> {
+        let (id, _) = self
+            .shared
+            .bound(href)
+            .ok_or_else(|| Error::invalid_input(format!("{href} lies on no cold store")))?;
+        let spelling: Arc<str> = href.into();
+        let (owner, dataset) = (owner.clone(), dataset.cloned());
+        let (sender, receiver) = oneshot::channel();
+        let call = move |engine: Result<&mut super::engine::Engine>, now| {
+            let joined = engine.and_then(|engine| {
+                let joined = engine.join(&id, &spelling, (&owner, dataset.as_ref()), now)?;
+                Ok((engine, joined))
+            });
+            match joined {
+                Ok((engine, joined)) => engine.out.notes.push(Note::Reply(Box::new(move |kept| {
+                    let _ = sender.send(kept.map(|()| joined));
+                }))),
+                Err(error) => drop(sender.send(Err(error))),
+            }
+        };
+        self.shared.send_call(Input::Call(Box::new(call)), receiver).await
+    }
+
+    /// Waits until the recall of an object has ended: at once if none is under way. Cheap enough for thousands
+    /// of waiters on one object. Dropping it is all that it takes to stop waiting.
+    pub async fn wait(&self, href: &str) -> Outcome {
+        let Some((id, _)) = self.shared.bound(href) else { return Outcome::Online };
+        let signal = {
+            let now = self.shared.now();
+            let mut engine = self.shared.engine.lock();
+            let flying = engine.book.slot(&id).and_then(|slot| engine.signal(slot));
+            match flying.or_else(|| engine.ending.get(&id).cloned()) {
+                Some(signal) => signal,
+                None => {
+                    return match engine.failures.get(&id, now.steady_ns) {
+                        Some(failure) => {
+                            Outcome::Failed { reason: failure.reason.to_string(), is_lost: failure.is_lost }
+                        }
+                        None => Outcome::Online,
+                    };
+                }
+            }
+        };
+        signal.wait().await
+    }
+
+    /// Says that the copy of an object in the cache is not in the state that a reader expects: it is not read any
+    /// more, until [`Staging::join`] has compared it with what its store has.
+    pub fn doubt(&self, href: &str) {
+        if let Some((id, _)) = self.shared.bound(href)
+            && let Some(key) = self.shared.shelf.get(&id)
+        {
+            self.shared.shelf.take(&id, &key);
+        }
+    }
+
+    /// True for what lies below a root that is bound to a cold store.
+    pub fn is_bound(&self, href: &str) -> bool {
+        self.shared.bound(href).is_some()
+    }
+
+    /// What an object's locality is as far as it is known without asking its store: for documents that name many.
+    pub fn known_locality(&self, href: &str) -> Locality {
+        let Some((id, _)) = self.shared.bound(href) else { return Locality::Online };
+        if self.shared.shelf.get(&id).is_some() {
+            return Locality::OnlineAndNearline;
+        }
+        let engine = self.shared.engine.lock();
+        match engine.book.find(&id) {
+            Some(object) if object.is_pinned() => Locality::OnlineAndNearline,
+            _ => Locality::Nearline,
+        }
+    }
+}
+
+impl Shared {
+    /// The object that an address means and the store on which it lies; `None` for what lies on none.
+    pub(super) fn bound(&self, href: &str) -> Option<(ObjectId, usize)> {
+        if !self.bound_bases.iter().any(|base| href.starts_with(&**base)) {
+            return None;
+        }
+        let id = self.parts.namespace.resolve(href).ok()?;
+        let store = self.parts.namespace.store_of(&id)?;
+        let lane = self.parts.stores.iter().position(|known| known.name == *store)?;
+        Some((id, lane))
+    }
+
+    pub(super) fn landing_of(&self, lane: usize) -> Landing {
+        self.landings.get(lane).copied().unwrap_or(Landing::Copied)
+    }
+
+    /// The copy of an object in the cache, kept as long as the guard lives.
+    pub(super) fn copy_of(&self, id: &ObjectId) -> Option<Presence> {
+        let key = self.shelf.get(id)?;
+        let guard = self.space.read(&key)?;
+        Some(Presence::Online { path: self.dir.path(&key), guard: Some(guard) })
+    }
+}
+
+/// The place of objects of a store.
+pub(super) fn place(lane: usize) -> Place {
+    u16::try_from(lane).map_or(Place::Undeclared, Place::Store)
+}

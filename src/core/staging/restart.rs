@@ -1,0 +1,111 @@
+//! At start: what the database says is under way, what lies in the cache, and an engine that knows both.
+
+use std::collections::HashMap;
+use std::path::Path;
+
+use super::StagingParts;
+use super::cache::{CacheDir, CacheKey, Kept, Known, Space, SpaceSettings, Unknown};
+use super::engine::Engine;
+use super::numbers::Numbers;
+use super::shelf::Shelf;
+use super::steady::Steady;
+use super::tables::{self, Loaded, OnlineRow, Op};
+use crate::Result;
+use crate::manifest::blocking;
+
+/// What is needed to go on.
+pub(super) struct Restored {
+    pub(super) engine: Engine,
+    pub(super) space: Space,
+    pub(super) dir: CacheDir,
+    pub(super) shelf: Shelf,
+    pub(super) numbers: Numbers,
+    pub(super) steady: Steady,
+}
+
+/// Reads the database, compares the cache with it, and takes everything up.
+pub(super) async fn restore(parts: &StagingParts) -> Result<Restored> {
+    let steady = Steady::new(std::sync::Arc::clone(&parts.clock));
+    let now = steady.now();
+    let settings = &parts.settings;
+    let (loaded, last_number) =
+        parts.database.read(|database| Ok((tables::load(database)?, tables::last_number(database)?))).await?;
+    let numbers = Numbers::after(last_number);
+    let space_settings = SpaceSettings {
+        capacity_bytes: settings.cache_bytes,
+        high: settings.cache_high,
+        low: settings.cache_low,
+        keep_free_bytes: settings.keep_free_bytes,
+        min_residency: settings.min_residency,
+    };
+    let space = Space::new(&space_settings, std::sync::Arc::clone(&parts.clock))?;
+    let (dir, missing, loaded) = recover(parts, loaded).await?;
+    let mut engine = Engine::new(
+        std::sync::Arc::clone(&parts.namespace),
+        &parts.stores,
+        settings.clone(),
+        space.clone(),
+        numbers.clone(),
+    );
+    let shelf = Shelf::default();
+    let Loaded { requests, recalls, online, activities } = loaded;
+    for (store, activity) in activities {
+        if let Some(lane) = engine.lanes.iter_mut().find(|lane| lane.name == store) {
+            lane.set_activity(activity);
+        }
+    }
+    for row in online {
+        if missing.contains_key(&key_of(&row)) {
+            engine.out.ops.push(Op::Offline(row.object));
+            continue;
+        }
+        let kept = Kept {
+            len_bytes: row.online.len_bytes,
+            landed_ns: row.online.since_ns,
+            n_pins: 0,
+            is_safe: true,
+        };
+        let object = row.object.clone();
+        let key = engine.restore_copy(row);
+        space.restore(key, kept);
+        shelf.put(object, key);
+    }
+    let n_requests = requests.len();
+    for request in requests {
+        engine.restore_request(request, now);
+    }
+    engine.restore_pins(now);
+    engine.restore_recalls(recalls, now);
+    engine.restore_states(now);
+    if n_requests > 0 {
+        tracing::info!(n_requests, n_missing = missing.len(), "staging goes on");
+    }
+    Ok(Restored { engine, space, dir, shelf, numbers, steady })
+}
+
+/// Opens the cache and compares it with the database. The keys of copies that are missing.
+async fn recover(parts: &StagingParts, loaded: Loaded) -> Result<(CacheDir, HashMap<CacheKey, ()>, Loaded)> {
+    let (folder, clock) = (parts.settings.cache_dir.clone(), std::sync::Arc::clone(&parts.clock));
+    blocking(move || {
+        let dir = CacheDir::open(Path::new(&folder), clock)?;
+        let mut known: HashMap<CacheKey, Known> =
+            loaded.online.iter().map(|row| (key_of(row), Known::Landed(row.online.len_bytes))).collect();
+        let sizes = loaded.requests.iter().flat_map(|request| &request.objects);
+        let sizes: HashMap<_, u64> =
+            sizes.filter_map(|object| Some((&object.id, object.len_bytes?))).collect();
+        for recall in &loaded.recalls {
+            if let (Some(version), Some(len_bytes)) = (&recall.version, sizes.get(&recall.object)) {
+                known.entry(CacheKey::new(&recall.object, version, *len_bytes)).or_insert(Known::Landing);
+            }
+        }
+        drop(sizes);
+        let recovered = dir.recover(known, Unknown::Remove)?;
+        let missing = recovered.missing.into_iter().map(|key| (key, ())).collect();
+        Ok((dir, missing, loaded))
+    })
+    .await
+}
+
+fn key_of(row: &OnlineRow) -> CacheKey {
+    CacheKey::new(&row.object, &row.online.version, row.online.len_bytes)
+}

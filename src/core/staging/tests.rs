@@ -1,0 +1,7 @@
+//! Claims of the engine as a whole: over a fake store, a database and a cache on the disk, on a clock that tests move.
+
+mod cancel;
+mod durable;
+mod life;
+mod store;
+mod world;

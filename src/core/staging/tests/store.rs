@@ -1,0 +1,302 @@
+//! A cold store that does what tests say.
+
+use std::collections::BTreeMap;
+use std::ops::Range;
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use parking_lot::Mutex;
+
+use crate::cold::{
+    Capabilities, Checksum, ColdObject, ColdStore, FailureCause, Landing, Locality, ObjectId, ObjectStatus,
+    StageFailure, StageRequest, StageState, StageTicket, TapePlace,
+};
+use crate::{Error, ErrorKind, Result};
+
+/// An object of the store.
+#[derive(Debug, Clone)]
+pub(super) struct Stored {
+    pub(super) bytes: Vec<u8>,
+    pub(super) version: String,
+    pub(super) locality: Locality,
+    pub(super) checksum: Option<Checksum>,
+    pub(super) place: Option<TapePlace>,
+    /// What its recall comes to, in order; when there is nothing left it is staged.
+    pub(super) script: Vec<Turn>,
+    /// How often it was recalled.
+    pub(super) n_recalls: usize,
+}
+
+/// One step of a recall.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) enum Turn {
+    /// It is under way.
+    Busy,
+    /// It is under way, and so many bytes are there.
+    Bytes(u64),
+    /// It fails.
+    Fail(FailureCause),
+    /// It is said to be staged, and is not.
+    Lie,
+    /// It is replaced by other bytes, and staged.
+    Replaced(Vec<u8>),
+    /// The store forgets it.
+    Forget,
+}
+
+#[derive(Default)]
+struct State {
+    objects: BTreeMap<ObjectId, Stored>,
+    batches: BTreeMap<String, Vec<ObjectId>>,
+    staged_batches: Vec<StageRequest>,
+    refusals: Vec<Error>,
+    is_silent: bool,
+    is_held: bool,
+    corrupt_reads: usize,
+    n_asked: usize,
+    cancelled: Vec<ObjectId>,
+    released: Vec<ObjectId>,
+}
+
+/// The store. Cloning gives the same one, as a restart of the server does.
+#[derive(Clone)]
+pub(super) struct FakeStore {
+    capabilities: Capabilities,
+    state: Arc<Mutex<State>>,
+}
+
+impl FakeStore {
+    pub(super) fn new(landing: Landing) -> Self {
+        let capabilities = Capabilities {
+            landing,
+            knows_tapes: false,
+            can_cancel: true,
+            can_release: true,
+            n_at_once: 4,
+            batch_objects: 100,
+            poll_every: Duration::from_secs(1),
+        };
+        Self { capabilities, state: Arc::default() }
+    }
+
+    pub(super) fn with(mut self, change: impl FnOnce(&mut Capabilities)) -> Self {
+        change(&mut self.capabilities);
+        self
+    }
+
+    /// Puts a nearline object there.
+    pub(super) fn put(&self, id: &ObjectId, bytes: &[u8]) {
+        let stored = Stored {
+            bytes: bytes.to_vec(),
+            version: "1".to_owned(),
+            locality: Locality::Nearline,
+            checksum: None,
+            place: None,
+            script: Vec::new(),
+            n_recalls: 0,
+        };
+        self.state.lock().objects.insert(id.clone(), stored);
+    }
+
+    pub(super) fn change<T>(&self, id: &ObjectId, change: impl FnOnce(&mut Stored) -> T) -> T {
+        change(self.state.lock().objects.get_mut(id).unwrap())
+    }
+
+    pub(super) fn remove(&self, id: &ObjectId) {
+        self.state.lock().objects.remove(id);
+    }
+
+    pub(super) fn script(&self, id: &ObjectId, script: impl IntoIterator<Item = Turn>) {
+        self.change(id, |stored| stored.script = script.into_iter().collect());
+    }
+
+    pub(super) fn n_recalls(&self, id: &ObjectId) -> usize {
+        self.change(id, |stored| stored.n_recalls)
+    }
+
+    pub(super) fn refuse_next(&self, error: Error) {
+        self.state.lock().refusals.push(error);
+    }
+
+    /// Nothing is answered any more, or again.
+    pub(super) fn set_silent(&self, is_silent: bool) {
+        self.state.lock().is_silent = is_silent;
+    }
+
+    /// Recalls stay under way until they are let go.
+    pub(super) fn hold(&self, is_held: bool) {
+        self.state.lock().is_held = is_held;
+    }
+
+    /// The next reads give wrong bytes.
+    pub(super) fn corrupt(&self, n_reads: usize) {
+        self.state.lock().corrupt_reads = n_reads;
+    }
+
+    pub(super) fn forget_batches(&self) {
+        self.state.lock().batches.clear();
+    }
+
+    pub(super) fn n_asked(&self) -> usize {
+        self.state.lock().n_asked
+    }
+
+    pub(super) fn batches(&self) -> Vec<StageRequest> {
+        self.state.lock().staged_batches.clone()
+    }
+
+    pub(super) fn cancelled(&self) -> Vec<ObjectId> {
+        self.state.lock().cancelled.clone()
+    }
+
+    pub(super) fn released(&self) -> Vec<ObjectId> {
+        self.state.lock().released.clone()
+    }
+
+    fn check(&self) -> Result<()> {
+        if self.state.lock().is_silent {
+            let kind = ErrorKind::Unavailable { retry_after: Duration::from_secs(5) };
+            return Err(Error::new(kind, "the store does not answer"));
+        }
+        Ok(())
+    }
+}
+
+fn step(stored: &mut Stored) -> StageState {
+    let turn = if stored.script.is_empty() { None } else { Some(stored.script.remove(0)) };
+    match turn {
+        Some(Turn::Busy) => StageState::Active { done_bytes: None },
+        Some(Turn::Bytes(done_bytes)) => StageState::Active { done_bytes: Some(done_bytes) },
+        Some(Turn::Fail(cause)) => {
+            StageState::Failed(StageFailure { cause, reason: "the drive failed".to_owned() })
+        }
+        Some(Turn::Lie) => StageState::Staged,
+        Some(Turn::Forget) => StageState::Unknown,
+        Some(Turn::Replaced(bytes)) => {
+            stored.bytes = bytes;
+            stored.version.push('1');
+            stored.locality = Locality::OnlineAndNearline;
+            StageState::Staged
+        }
+        None => {
+            stored.locality = Locality::OnlineAndNearline;
+            StageState::Staged
+        }
+    }
+}
+
+#[async_trait]
+impl ColdStore for FakeStore {
+    fn kind(&self) -> &'static str {
+        "fake"
+    }
+
+    fn capabilities(&self) -> Capabilities {
+        self.capabilities.clone()
+    }
+
+    async fn status(&self, objects: &[ColdObject]) -> Vec<Result<ObjectStatus>> {
+        let silent = self.check();
+        let mut state = self.state.lock();
+        state.n_asked += objects.len();
+        let status = |object: &ColdObject| {
+            if silent.is_err() {
+                let kind = ErrorKind::Unavailable { retry_after: Duration::from_secs(5) };
+                return Err(Error::new(kind, "the store does not answer"));
+            }
+            let stored = state.objects.get(&object.id);
+            let stored = stored.ok_or_else(|| Error::not_found(format!("{} does not exist", object.id)))?;
+            Ok(ObjectStatus {
+                locality: stored.locality,
+                len_bytes: stored.bytes.len() as u64,
+                version: stored.version.clone(),
+                place: stored.place.clone(),
+                checksum: stored.checksum.clone(),
+            })
+        };
+        objects.iter().map(status).collect()
+    }
+
+    async fn stage(&self, request: &StageRequest) -> Result<StageTicket> {
+        self.check()?;
+        let mut state = self.state.lock();
+        if let Some(refusal) = state.refusals.pop() {
+            return Err(refusal);
+        }
+        let ids: Vec<ObjectId> = request.objects.iter().map(|object| object.id.clone()).collect();
+        if !state.batches.contains_key(&request.key) {
+            for id in &ids {
+                if let Some(stored) = state.objects.get_mut(id) {
+                    stored.n_recalls += 1;
+                }
+            }
+            state.batches.insert(request.key.clone(), ids);
+            state.staged_batches.push(request.clone());
+        }
+        Ok(StageTicket { key: request.key.clone(), objects: request.objects.clone(), store_id: None })
+    }
+
+    async fn progress(&self, ticket: &StageTicket) -> Result<Vec<(ObjectId, StageState)>> {
+        self.check()?;
+        let mut state = self.state.lock();
+        let Some(ids) = state.batches.get(&ticket.key).cloned() else {
+            return Ok(ticket
+                .objects
+                .iter()
+                .map(|object| (object.id.clone(), StageState::Unknown))
+                .collect());
+        };
+        let is_held = state.is_held;
+        let state_of = |id: ObjectId| {
+            let told = match state.objects.get_mut(&id) {
+                Some(_) if is_held => StageState::Active { done_bytes: None },
+                Some(stored) => step(stored),
+                None => StageState::Failed(StageFailure {
+                    cause: FailureCause::NotFound,
+                    reason: "it does not exist".to_owned(),
+                }),
+            };
+            (id, told)
+        };
+        Ok(ids.into_iter().map(state_of).collect())
+    }
+
+    async fn cancel(&self, _: &StageTicket, objects: &[ObjectId]) -> Result<()> {
+        self.state.lock().cancelled.extend_from_slice(objects);
+        Ok(())
+    }
+
+    async fn release(&self, objects: &[ColdObject]) -> Result<()> {
+        let mut state = self.state.lock();
+        for object in objects {
+            state.released.push(object.id.clone());
+            if let Some(stored) = state.objects.get_mut(&object.id) {
+                stored.locality = Locality::Nearline;
+            }
+        }
+        Ok(())
+    }
+
+    async fn read(&self, object: &ColdObject, version: &str, range: Range<u64>) -> Result<Bytes> {
+        self.check()?;
+        let mut state = self.state.lock();
+        let is_corrupt = state.corrupt_reads > 0;
+        state.corrupt_reads = state.corrupt_reads.saturating_sub(1);
+        let stored = state.objects.get(&object.id).ok_or_else(|| Error::not_found("it does not exist"))?;
+        if stored.version != version {
+            let kind = ErrorKind::Changed { retry_after: Duration::from_secs(1) };
+            return Err(Error::new(kind, "it was replaced"));
+        }
+        if !stored.locality.is_online() {
+            let kind = ErrorKind::Unavailable { retry_after: Duration::from_secs(1) };
+            return Err(Error::new(kind, "it is not online"));
+        }
+        let mut bytes = stored.bytes[range.start as usize..range.end as usize].to_vec();
+        if is_corrupt && let Some(first) = bytes.first_mut() {
+            *first ^= 0xff;
+        }
+        Ok(bytes.into())
+    }
+}
