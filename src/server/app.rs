@@ -5,14 +5,17 @@ use std::sync::Arc;
 
 use futures::FutureExt;
 use thermocline_catalog_files::{CatalogFilesProvider, CatalogRoot};
-use thermocline_core::bytes::ObjectSettings;
+use thermocline_core::bytes::{ObjectSettings, Objects, Staged};
 use thermocline_core::catalog::{Catalog, CatalogParts, CatalogSettings, DirectoryProvider, Provider};
 use thermocline_core::format::{Format, Limits};
 use thermocline_core::index::{IndexSettings, IndexStore};
 use thermocline_core::read::{ReadSettings, Reader};
 use thermocline_core::reference::{References, WorkerSettings, Workers};
+use thermocline_core::staging::Staging;
 use thermocline_core::verify::VerifyLevel;
 use thermocline_core::{Error, Result};
+use thermocline_http::hold::{HoldConfig, RecallOnRead};
+use thermocline_http::identity::Access;
 use thermocline_http::{AddressRule, App, AppState, HttpConfig, PluginStatus, ServePlugin};
 use tracing::{error, info};
 
@@ -25,6 +28,8 @@ use unwatched::{NEVER, Unwatched};
 
 pub(crate) use reload::Reloads;
 
+mod access;
+mod cold;
 mod reload;
 mod roots;
 mod stores;
@@ -47,6 +52,8 @@ pub(crate) struct Sources {
 pub(crate) struct Parts {
     pub(crate) catalog: Arc<Catalog>,
     pub(crate) reader: Arc<Reader>,
+    /// Brings cold objects online.
+    pub(crate) staging: Staging,
     /// What goes wrong when the configuration is read again.
     pub(crate) reloads: Arc<Reloads>,
     /// What declares the datasets of each path, in order.
@@ -57,7 +64,7 @@ pub(crate) struct Parts {
 ///
 /// # Errors
 /// A root that cannot be reached, a path that is not there, an index that cannot be written.
-pub(crate) fn assemble(registry: &Registry, config: &Config, sources: &Sources) -> Result<Parts> {
+pub(crate) async fn assemble(registry: &Registry, config: &Config, sources: &Sources) -> Result<Parts> {
     let catalogs = CatalogFilesProvider::new(config.catalogs.dirs.clone(), catalog_roots(config));
     let folders = catalogs.folders();
     let roots = roots::declared(config, &sources.paths, &folders)?;
@@ -70,7 +77,12 @@ pub(crate) fn assemble(registry: &Registry, config: &Config, sources: &Sources) 
     };
     let timeout = config.read.store_timeout.0;
     let connect = move |prefix: &str| roots::connect(prefix, timeout);
-    let objects = Arc::new(NamedStores::new(roots, settings, Box::new(connect)));
+    let namespace = Arc::new(cold::namespace(config, &sources.paths));
+    // Looks at names only: whether something is online is not its business.
+    let names = Objects::new(roots.clone(), settings.clone(), tokio::runtime::Handle::current());
+    let staging = cold::staging(registry, config, namespace, names).await?;
+    let residency = Staged::of(&staging, config.staging.prefetch);
+    let objects = Arc::new(NamedStores::new(roots, settings, Box::new(connect), residency.clone()));
     let formats: Vec<Arc<dyn Format>> =
         registry.formats().iter().filter(|format| config.plugins.is_enabled(format.id())).cloned().collect();
     let index = IndexStore::open(IndexSettings {
@@ -102,8 +114,8 @@ pub(crate) fn assemble(registry: &Registry, config: &Config, sources: &Sources) 
         limits: Limits::from(&config.limits),
         ..ReadSettings::default()
     };
-    let reader = Reader::new(opener(), opener(), formats, read);
-    Ok(Parts { catalog: Arc::new(Catalog::new(parts)), reader: Arc::new(reader), reloads, of_paths })
+    let reader = Reader::new(opener(), opener(), formats, read).on_cold_stores(residency);
+    Ok(Parts { catalog: Arc::new(Catalog::new(parts)), reader: Arc::new(reader), staging, reloads, of_paths })
 }
 
 impl Parts {
@@ -173,10 +185,13 @@ pub(crate) async fn start(
     parts: &Parts,
 ) -> AppState {
     let http = http_config(config, single);
+    let access = Arc::new(Access::new(access::rules(config), Arc::clone(parts.staging.clock())));
     let with = |plugins| {
         Arc::new(App {
             plugins,
             versions: versions::versions(registry),
+            staging: Some(parts.staging.clone()),
+            access: Arc::clone(&access),
             ..App::new(Arc::clone(&parts.catalog), Arc::clone(&parts.reader), http.clone())
         })
     };
@@ -239,6 +254,21 @@ fn http_config(config: &Config, single: Option<String>) -> HttpConfig {
         max_concurrent_requests: server.max_requests.get() as usize,
         max_body_bytes: server.max_body.as_usize(),
         is_tls: false,
+        hold: hold_config(config),
+    }
+}
+
+fn hold_config(config: &Config) -> HoldConfig {
+    let staging = &config.staging;
+    HoldConfig {
+        hold: staging.hold.0,
+        max_hold: staging.max_hold.0,
+        max_held: staging.max_held,
+        recall_on_read: match staging.recall_on_read {
+            crate::config::RecallOnRead::Anyone => RecallOnRead::Anyone,
+            crate::config::RecallOnRead::Owners => RecallOnRead::Owners,
+            crate::config::RecallOnRead::Never => RecallOnRead::Never,
+        },
     }
 }
 

@@ -1,12 +1,16 @@
 //! The command line: what can be asked, and where each command begins.
 
 mod catalog;
+mod client;
 mod config;
 mod demo;
 mod failure;
 mod index;
 mod inspect;
+mod operate;
 mod serve;
+mod stage;
+mod token;
 
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -62,6 +66,20 @@ enum Command {
     Inspect(inspect::InspectArgs),
     /// Builds or refreshes the index of files, folders and object stores
     Index(index::IndexArgs),
+    /// Brings cold data online: a selection of a dataset, or a list of files, of a running server
+    Stage(stage::StageArgs),
+    /// Makes objects of a running server cold again
+    Evict(operate::EvictArgs),
+    /// Lists the recalls of a running server
+    Recalls(operate::ListArgs),
+    /// Lists the objects that requests keep online
+    Pins(operate::ListArgs),
+    /// Shows, pauses and drains the cold stores of a running server
+    #[command(subcommand)]
+    Cold(operate::ColdCommand),
+    /// Makes tokens by which clients are known
+    #[command(subcommand)]
+    Token(token::TokenCommand),
     /// Shows, checks and explains the configuration
     #[command(subcommand)]
     Config(config::ConfigCommand),
@@ -121,6 +139,12 @@ fn dispatch(registry: &Registry, cli: Cli) -> Result<ExitCode, Failure> {
         Command::Demo(args) => demo::run(registry, &general, args),
         Command::Inspect(args) => inspect::run(registry, &general, &args),
         Command::Index(args) => index::run(registry, &general, args),
+        Command::Stage(args) => stage::run(&args),
+        Command::Evict(args) => operate::evict(&args),
+        Command::Recalls(args) => operate::recalls(&args),
+        Command::Pins(args) => operate::pins(&args),
+        Command::Cold(command) => operate::cold(&command),
+        Command::Token(command) => token::run(&command),
         Command::Config(command) => config::run(registry, &general, &command),
         Command::Catalog(command) => catalog::run(registry, &general, command),
         Command::ReferenceWorker => reference_worker(registry),

@@ -2,7 +2,9 @@
 
 use std::sync::Arc;
 
+use thermocline_core::cold::{ColdStore, StoreContext};
 use thermocline_core::format::Format;
+use thermocline_core::{Error, Result};
 use thermocline_http::ServePlugin;
 
 use crate::config::PluginsConfig;
@@ -11,9 +13,29 @@ use crate::config::PluginsConfig;
 #[derive(Clone, Default)]
 pub struct Registry {
     formats: Vec<Arc<dyn Format>>,
+    cold: Vec<ColdKind>,
     builtin: Vec<Builtin>,
     private: Vec<Arc<dyn ServePlugin>>,
     n_builtin_formats: usize,
+}
+
+/// A kind of cold store.
+#[derive(Debug, Clone, Copy)]
+pub struct ColdKind {
+    /// The word by which `[cold.NAME] kind` names it.
+    pub kind: &'static str,
+    /// Makes a store out of its own keys.
+    pub make: fn(&StoreContext, toml::Table) -> Result<Arc<dyn ColdStore>>,
+}
+
+/// A store's own keys as its configuration.
+///
+/// # Errors
+/// [`thermocline_core::ErrorKind::InvalidInput`] naming the key that is wrong.
+pub fn cold_config<T: serde::de::DeserializeOwned>(keys: toml::Table) -> Result<T> {
+    serde_path_to_error::deserialize(toml::Value::Table(keys)).map_err(|cause| {
+        Error::invalid_input(format!("{}: {}", cause.path(), cause.inner().message().trim()))
+    })
 }
 
 /// A protocol that is made once its configuration is known.
@@ -34,7 +56,14 @@ impl Registry {
             |config| Arc::new(thermocline_serve_kerchunk::KerchunkPlugin::new((&config.kerchunk).into())),
             |_| Arc::new(thermocline_serve_metrics::MetricsPlugin::default()),
         ];
-        Self { n_builtin_formats: formats.len(), formats, builtin, private: Vec::new() }
+        let cold = vec![ColdKind {
+            kind: "simulated",
+            make: |context, keys| {
+                let store = thermocline_cold_simulated::SimulatedStore::new(cold_config(keys)?, context)?;
+                Ok(Arc::new(store))
+            },
+        }];
+        Self { n_builtin_formats: formats.len(), formats, cold, builtin, private: Vec::new() }
     }
 
     /// The same list with one more protocol, for a server with a private plugin.
@@ -49,6 +78,24 @@ impl Registry {
     pub fn with_format(mut self, format: impl Format + 'static) -> Self {
         self.formats.push(Arc::new(format));
         self
+    }
+
+    /// The same list with one more kind of cold store.
+    #[must_use]
+    pub fn with_cold(mut self, kind: ColdKind) -> Self {
+        self.cold.push(kind);
+        self
+    }
+
+    /// A kind of cold store by its name.
+    ///
+    /// # Errors
+    /// [`thermocline_core::ErrorKind::InvalidInput`] naming the kinds that there are.
+    pub fn cold(&self, kind: &str) -> Result<ColdKind> {
+        self.cold.iter().find(|known| known.kind == kind).copied().ok_or_else(|| {
+            let known: Vec<&str> = self.cold.iter().map(|known| known.kind).collect();
+            Error::invalid_input(format!("no cold store of kind \"{kind}\" is built in; there are: {}", known.join(", ")))
+        })
     }
 
     /// The formats, in the order in which they are asked.

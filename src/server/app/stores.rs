@@ -13,7 +13,7 @@ use bytes::Bytes;
 use parking_lot::{Mutex, RwLock};
 use thermocline_catalog_files::CatalogFilesProvider;
 use thermocline_core::Result;
-use thermocline_core::bytes::{ByteSource, ObjectOpener, ObjectSettings, Objects, Root};
+use thermocline_core::bytes::{ByteSource, ObjectOpener, ObjectSettings, Objects, Residency, Root};
 use thermocline_core::catalog::{DatasetSpec, Provider, SourceSpec};
 use thermocline_core::format::{OpenOther, ReadAt};
 use thermocline_model::Object;
@@ -25,6 +25,8 @@ pub(super) struct NamedStores {
     declared: RwLock<Declared>,
     connect: Connect,
     settings: ObjectSettings,
+    /// Knows what lies on cold stores.
+    residency: Option<Arc<dyn Residency>>,
     /// Roots that catalogs name, by their prefixes.
     roots: Mutex<BTreeMap<String, Root>>,
     named: RwLock<Arc<Objects>>,
@@ -41,20 +43,27 @@ struct Declared {
 type Connect = Box<dyn Fn(&str) -> Result<Root> + Send + Sync>;
 
 impl NamedStores {
-    /// Objects below `roots`, and below those that `connect` makes of prefixes that catalogs name.
-    pub(super) fn new(roots: Vec<Root>, settings: ObjectSettings, connect: Connect) -> Self {
+    /// Objects below `roots`, and below those that `connect` makes of prefixes that catalogs name; those on cold
+    /// stores are read only while `residency` says that they are online.
+    pub(super) fn new(
+        roots: Vec<Root>,
+        settings: ObjectSettings,
+        connect: Connect,
+        residency: Option<Arc<dyn Residency>>,
+    ) -> Self {
         Self {
-            declared: RwLock::new(Declared::new(roots, &settings)),
+            declared: RwLock::new(Declared::new(roots, &settings, residency.clone())),
             connect,
-            named: RwLock::new(objects(Vec::new(), &settings)),
+            named: RwLock::new(objects(Vec::new(), &settings, residency.clone())),
             settings,
+            residency,
             roots: Mutex::default(),
         }
     }
 
     /// Puts other declared roots in place of those that there are: the same ones with other credentials.
     pub(super) fn redeclare(&self, roots: Vec<Root>) {
-        let declared = Declared::new(roots, &self.settings);
+        let declared = Declared::new(roots, &self.settings, self.residency.clone());
         *self.declared.write() = declared;
     }
 
@@ -79,7 +88,7 @@ impl NamedStores {
         }
         if roots.len() > n_before {
             let all = roots.values().cloned().collect();
-            *self.named.write() = objects(all, &self.settings);
+            *self.named.write() = objects(all, &self.settings, self.residency.clone());
         }
         refused
     }
@@ -98,12 +107,12 @@ impl NamedStores {
 }
 
 impl Declared {
-    fn new(roots: Vec<Root>, settings: &ObjectSettings) -> Self {
+    fn new(roots: Vec<Root>, settings: &ObjectSettings, residency: Option<Arc<dyn Residency>>) -> Self {
         let prefix = |root: &Root| match root {
             Root::Store { prefix, .. } => Some(prefix.clone()),
             Root::Directory(_) => None,
         };
-        Self { prefixes: roots.iter().filter_map(prefix).collect(), objects: objects(roots, settings) }
+        Self { prefixes: roots.iter().filter_map(prefix).collect(), objects: objects(roots, settings, residency) }
     }
 
     fn holds(&self, url: &str) -> bool {
@@ -112,8 +121,8 @@ impl Declared {
 }
 
 /// Must be called within the runtime.
-fn objects(roots: Vec<Root>, settings: &ObjectSettings) -> Arc<Objects> {
-    Objects::new(roots, settings.clone(), tokio::runtime::Handle::current())
+fn objects(roots: Vec<Root>, settings: &ObjectSettings, residency: Option<Arc<dyn Residency>>) -> Arc<Objects> {
+    Objects::on_cold_stores(roots, settings.clone(), tokio::runtime::Handle::current(), residency)
 }
 
 #[async_trait]
@@ -228,7 +237,7 @@ mod tests {
         // As `run` does; another test may have been first.
         let _ = rustls::crypto::ring::default_provider().install_default();
         let connect = |prefix: &str| Root::store(prefix, &thermocline_core::bytes::StoreOptions::default());
-        Arc::new(NamedStores::new(Vec::new(), ObjectSettings::default(), Box::new(connect)))
+        Arc::new(NamedStores::new(Vec::new(), ObjectSettings::default(), Box::new(connect), None))
     }
 
     async fn stat(stores: &Arc<NamedStores>, url: String) -> Result<Option<Object>> {

@@ -38,7 +38,7 @@ pub(crate) fn run(registry: &Registry, given: &Given, args: IndexArgs) -> Result
     };
     runtime.block_on(async {
         let sources = Sources { paths: args.source.paths, is_single: false };
-        let parts = app::assemble(registry, &config, &sources)?;
+        let parts = app::assemble(registry, &config, &sources).await?;
         parts.catalog.scan().await;
         for problem in parts.catalog.problems() {
             eprintln!("{problem}");

@@ -33,7 +33,7 @@ pub(crate) fn run(registry: &Registry, given: &Given, args: &InspectArgs) -> Res
     let sources = Sources { paths: vec![args.file.clone()], is_single: false };
     let runtime = super::runtime()?;
     runtime.block_on(async {
-        let parts = app::assemble(registry, &config, &sources)?;
+        let parts = app::assemble(registry, &config, &sources).await?;
         parts.catalog.scan().await;
         let ids = parts.catalog.ids();
         if ids.is_empty() {

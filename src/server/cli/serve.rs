@@ -94,12 +94,13 @@ async fn live(
         .await
         .map_err(|cause| Failure::because(format_args!("cannot listen on {listen}"), cause))?;
     let address = format!("http://{}", socket.local_addr().unwrap_or(listen));
-    let parts = app::assemble(registry, config, sources)?;
+    let parts = app::assemble(registry, config, sources).await?;
     let single = match sources.is_single {
         true => Some(parts.only_dataset().await.map_err(usage)?),
         false => None,
     };
     let app = app::start(registry, config, single, &parts).await;
+    parts.staging.start().await;
     let stack = thermocline_http::router::build(app)?;
     let answer = move |request| {
         let stack = stack.clone();
@@ -115,6 +116,7 @@ async fn live(
     (life.greet)(&address);
     let is_complete = listener::serve(socket, answer, &config.server, &tasks, shutdown).await;
     parts.catalog.shut_down().await;
+    parts.staging.shut_down().await;
     tasks.close();
     if is_complete {
         info!("every request was answered");

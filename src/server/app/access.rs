@@ -1,0 +1,30 @@
+//! Who may do what beyond reading, from the configuration.
+
+use std::time::UNIX_EPOCH;
+
+use thermocline_http::identity::{AccessRules, Token};
+
+use crate::config::{Config, Scope, TokenConfig};
+
+/// The rules of the configuration.
+pub(super) fn rules(config: &Config) -> AccessRules {
+    AccessRules {
+        tokens: config.tokens.iter().filter_map(|(name, token)| named(name, token)).collect(),
+        networks: config.staging.networks.iter().map(|network| network.0).collect(),
+        anonymous_stages: config.staging.anonymous,
+        anonymous_administers: false,
+    }
+}
+
+/// A token; `None` for one whose hash is none, which loading the configuration has reported.
+fn named(name: &str, token: &TokenConfig) -> Option<Token> {
+    let expires = token.expiry().and_then(|expires| expires.duration_since(UNIX_EPOCH).ok());
+    Some(Token {
+        name: name.to_owned(),
+        digest: token.digest()?,
+        owner: token.owner.clone(),
+        may_stage: token.scopes.contains(&Scope::Stage),
+        may_administer: token.scopes.contains(&Scope::Admin),
+        expires_ns: expires.map(|expires| i64::try_from(expires.as_nanos()).unwrap_or(i64::MAX)),
+    })
+}

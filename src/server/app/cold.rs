@@ -1,0 +1,154 @@
+//! Cold stores, the names of their objects, and the engine that brings them online.
+
+use std::sync::Arc;
+
+use thermocline_core::bytes::ObjectOpener;
+use thermocline_core::clock::{Clock, SystemClock};
+use thermocline_core::cold::{Namespace, NamespaceRoot, PathRule, StoreContext};
+use thermocline_core::staging::{NamedStore, Owner, Staging, StagingParts, StagingSettings};
+use thermocline_core::state::{Database, DatabaseSettings};
+use thermocline_core::{Error, Result};
+
+use crate::config::{Config, RootConfig};
+use crate::plugins::Registry;
+
+/// Name of the database below state.dir.
+const DATABASE: &str = "state.db";
+
+/// Every declared root under its name: those of the configuration, then the folders of the command line.
+pub(super) fn namespace(config: &Config, paths: &[String]) -> Namespace {
+    let mut roots: Vec<NamespaceRoot> = config.roots.iter().map(|(name, root)| named(config, name, root)).collect();
+    for path in paths {
+        let Some(base) = folder_of(path) else { continue };
+        if roots.iter().any(|root| is_at_or_below(&base, &root.base)) {
+            continue;
+        }
+        let name = free_name(&roots, &base);
+        roots.push(NamespaceRoot { name: name.into(), base, map: Vec::new(), store: None });
+    }
+    Namespace::new(roots)
+}
+
+fn named(config: &Config, name: &str, root: &RootConfig) -> NamespaceRoot {
+    let base = match (&root.path, &root.url) {
+        (Some(path), _) => path.to_string_lossy().into_owned(),
+        (None, url) => url.clone().unwrap_or_default(),
+    };
+    let store = config.cold.iter().find(|(_, store)| store.roots.iter().any(|bound| bound == name));
+    let rules = root.map.iter().map(|rule| PathRule { from: rule.from.clone(), to: rule.to.clone() });
+    NamespaceRoot {
+        name: name.into(),
+        base: base.trim_end_matches('/').to_owned(),
+        map: rules.collect(),
+        store: store.map(|(store, _)| store.as_str().into()),
+    }
+}
+
+/// The folder that a path of the command line names, or lies in.
+fn folder_of(path: &str) -> Option<String> {
+    if path.contains("://") {
+        return Some(path.trim_end_matches('/').to_owned());
+    }
+    let absolute = std::path::absolute(path).ok()?;
+    let folder = if absolute.is_dir() { absolute.as_path() } else { absolute.parent()? };
+    Some(folder.to_str()?.trim_end_matches('/').to_owned())
+}
+
+fn is_at_or_below(path: &str, base: &str) -> bool {
+    path.strip_prefix(base).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+}
+
+/// The last part of a path, with a number behind it if a root has that name already.
+fn free_name(roots: &[NamespaceRoot], base: &str) -> String {
+    let last = base.rsplit('/').find(|part| !part.is_empty()).unwrap_or("root").replace(':', "-");
+    let is_free = |name: &str| roots.iter().all(|root| &*root.name != name);
+    let numbered = (2..).map(|n| format!("{last}-{n}"));
+    std::iter::once(last.clone()).chain(numbered).find(|name| is_free(name)).unwrap_or(last)
+}
+
+/// The engine over the configured stores.
+///
+/// # Errors
+/// A store of no known kind or with keys that make no sense; a database or a cache that cannot be used.
+pub(super) async fn staging(
+    registry: &Registry,
+    config: &Config,
+    namespace: Arc<Namespace>,
+    opener: Arc<dyn ObjectOpener>,
+) -> Result<Staging> {
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+    let settings = DatabaseSettings::new(config.state.dir().join(DATABASE));
+    let database = blocking(move || Database::open(settings, Staging::MIGRATIONS)).await?;
+    let stores = stores(registry, config, &namespace, &clock)?;
+    let parts = StagingParts { namespace, stores, opener, database, clock, settings: staging_settings(config) };
+    Staging::open(parts).await
+}
+
+fn stores(
+    registry: &Registry,
+    config: &Config,
+    namespace: &Namespace,
+    clock: &Arc<dyn Clock>,
+) -> Result<Vec<NamedStore>> {
+    let make = |(name, cold): (&String, &crate::config::ColdConfig)| {
+        let bound = |root: &&NamespaceRoot| root.store.as_deref() == Some(name);
+        let roots: Vec<NamespaceRoot> = namespace.roots().iter().filter(bound).cloned().collect();
+        let context = StoreContext {
+            state: Some(config.state.dir().join("cold").join(name)),
+            clock: Arc::clone(clock),
+            ..StoreContext::new(roots)
+        };
+        let kind = registry.cold(&cold.kind)?;
+        let store = (kind.make)(&context, cold.keys.clone())
+            .map_err(|cause| Error::new(cause.kind(), format!("[cold.{name}]")).with_source(cause))?;
+        Ok(NamedStore { name: name.as_str().into(), store })
+    };
+    config.cold.iter().map(make).collect()
+}
+
+fn staging_settings(config: &Config) -> StagingSettings {
+    let (staging, state) = (&config.staging, &config.state);
+    StagingSettings {
+        cache_dir: state.cache_dir().to_owned(),
+        cache_bytes: state.cache_size.0,
+        cache_high: state.cache_high,
+        cache_low: state.cache_low,
+        min_residency: staging.min_residency.0,
+        max_objects: staging.max_objects,
+        max_lifetime: staging.max_lifetime.0,
+        keep_requests: staging.keep_requests.0,
+        max_active_per_owner: staging.max_active_per_owner,
+        max_attempts: staging.max_attempts,
+        stalled_after: staging.stalled_after.0,
+        recall_timeout: staging.recall_timeout.0,
+        shares: staging.owners.iter().map(|(name, owner)| (Owner(name.as_str().into()), owner.share)).collect(),
+        prefetch_objects: staging.prefetch,
+        ..StagingSettings::default()
+    }
+}
+
+async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T> + Send + 'static) -> Result<T> {
+    let done = tokio::task::spawn_blocking(work).await;
+    done.map_err(|cause| Error::internal("opening the database was broken off").with_source(cause))?
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn paths_of_the_command_line_are_roots_unless_they_lie_below_one() {
+        let folder = tempfile::tempdir().unwrap();
+        for name in ["a", "b/a"] {
+            std::fs::create_dir_all(folder.path().join(name)).unwrap();
+        }
+        let at = |name: &str| folder.path().join(name).to_string_lossy().into_owned();
+        let mut config = Config::default();
+        let root = RootConfig { path: Some(folder.path().join("a")), ..RootConfig::default() };
+        config.roots.insert("archive".to_owned(), root);
+        let namespace = namespace(&config, &[at("a"), at("b/a"), at("b/a"), at("b")]);
+        let mut names: Vec<&str> = namespace.roots().iter().map(|root| &*root.name).collect();
+        names.sort_unstable();
+        assert_eq!(names, ["a", "archive", "b"]);
+    }
+}

@@ -1,0 +1,111 @@
+//! What the user sees of a request: a bar while it goes on, what it would take, what came of it.
+
+use std::fmt::Write;
+use std::time::Duration;
+
+use bytesize::ByteSize;
+use indicatif::{ProgressBar, ProgressStyle};
+use serde_json::Value;
+
+/// The progress of a request.
+pub(super) struct Bar {
+    bar: ProgressBar,
+}
+
+impl Bar {
+    pub(super) fn new(request: &Value) -> Self {
+        let bar = ProgressBar::new(number(request, "n_objects"));
+        if let Ok(style) = ProgressStyle::with_template("{bar:30} {pos}/{len} files  {msg}") {
+            bar.set_style(style);
+        }
+        let shown = Self { bar };
+        shown.show(request);
+        shown
+    }
+
+    /// Shows a request as it stands.
+    pub(super) fn show(&self, request: &Value) {
+        let tally = |state: &str| request.pointer(&format!("/objects/{state}/n")).and_then(Value::as_u64).unwrap_or(0);
+        let settled = ["hot", "released", "failed", "lost", "cancelled"].into_iter().map(tally).sum();
+        self.bar.set_length(number(request, "n_objects"));
+        self.bar.set_position(settled);
+        let mut message = request.get("state").and_then(Value::as_str).unwrap_or_default().to_owned();
+        if let Some(seconds) = request.get("estimate_seconds").and_then(Value::as_u64) {
+            let _ = write!(message, ", about {}", span(seconds));
+        }
+        if let Some(reason) = request.get("reason").and_then(Value::as_str) {
+            let _ = write!(message, ": {reason}");
+        }
+        self.bar.set_message(message);
+    }
+
+    /// Says something beside the bar.
+    pub(super) fn say(&self, text: &str) {
+        self.bar.println(text);
+    }
+
+    pub(super) fn finish(&self) {
+        self.bar.finish_and_clear();
+    }
+}
+
+/// What a request would take, a line for each thing.
+pub(super) fn cost(answer: &Value) -> String {
+    let mut text = String::new();
+    let bytes = |key: &str| ByteSize(number(answer, key)).display().iec();
+    let _ = writeln!(text, "files      {} ({})", number(answer, "n_objects"), bytes("bytes"));
+    let _ = writeln!(text, "to recall  {} ({})", number(answer, "nearline_objects"), bytes("nearline_bytes"));
+    if let Some(tapes) = answer.get("tapes").and_then(Value::as_u64) {
+        let _ = writeln!(text, "tapes      {tapes}");
+    }
+    if let Some(seconds) = answer.get("estimate_seconds").and_then(Value::as_u64) {
+        let basis = answer.get("basis").and_then(Value::as_str).unwrap_or("no basis named");
+        let _ = writeln!(text, "time       about {} ({basis})", span(seconds));
+    }
+    text
+}
+
+/// What came of a request: a line, and one for each file that is not there.
+pub(super) fn outcome(request: &Value, failed: &[Value]) -> String {
+    let tally = |state: &str| request.pointer(&format!("/objects/{state}/n")).and_then(Value::as_u64).unwrap_or(0);
+    let state = request.get("state").and_then(Value::as_str).unwrap_or_default();
+    let mut text = String::new();
+    let n_failed = tally("failed") + tally("lost");
+    let _ = writeln!(text, "{state}: {} online, {n_failed} failed", tally("hot"));
+    for object in failed {
+        let said = |key: &str| object.get(key).and_then(Value::as_str).unwrap_or_default();
+        let _ = writeln!(text, "{}: {}", said("path"), said("reason"));
+    }
+    text
+}
+
+fn number(document: &Value, key: &str) -> u64 {
+    document.get(key).and_then(Value::as_u64).unwrap_or(0)
+}
+
+fn span(seconds: u64) -> humantime::FormattedDuration {
+    humantime::format_duration(Duration::from_secs(seconds))
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn the_cost_of_a_request_is_told_in_plain_words() {
+        let answer = json!({"n_objects": 12, "bytes": 3 << 30, "nearline_objects": 10, "nearline_bytes": 2 << 30,
+            "tapes": 3, "estimate_seconds": 90, "basis": "tape model"});
+        let lines = "files      12 (3.0 GiB)\nto recall  10 (2.0 GiB)\ntapes      3\n\
+            time       about 1m 30s (tape model)\n";
+        assert_eq!(cost(&answer), lines);
+    }
+
+    #[test]
+    fn files_that_could_not_be_brought_online_are_named_with_their_reasons() {
+        let request = json!({"state": "partial", "objects": {"hot": {"n": 1}, "failed": {"n": 1}}});
+        let failed = [json!({"path": "/a/b.nc", "reason": "no such file"})];
+        assert_eq!(outcome(&request, &failed), "partial: 1 online, 1 failed\n/a/b.nc: no such file\n");
+    }
+}
