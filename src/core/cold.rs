@@ -8,8 +8,13 @@
 //! The same trait fits tape libraries behind a file system, archives that are driven by commands, S3
 //! Glacier (a restore is a batch of one that is polled) and other tape services (a batch is their request).
 
+pub mod batches;
+pub mod command;
+mod context;
+pub mod files;
 mod namespace;
 mod object;
+pub mod units;
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -20,6 +25,7 @@ use bytes::Bytes;
 
 use crate::Result;
 
+pub use context::StoreContext;
 pub use namespace::{Namespace, NamespaceRoot, PathRule};
 pub use object::{ColdObject, ObjectId};
 

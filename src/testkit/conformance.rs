@@ -1,6 +1,7 @@
 //! Conformance suites: what every implementation of a trait of the core must do.
 
 mod byte_source;
+mod cold;
 mod provider;
 
 use std::path::Path;
@@ -13,6 +14,7 @@ use thermocline_core::verify::{VerifyLevel, verify};
 use crate::{LocalFile, decode_all, mutate};
 
 pub use byte_source::byte_source;
+pub use cold::{ColdFile, ColdSite, cold};
 pub use provider::provider;
 
 /// Checks a format on one sound file: it is recognised, indexing is repeatable, every chunk decodes to

@@ -1,0 +1,325 @@
+//! Batches of a store that has no memory of its own: which there are, and how far each of their objects is.
+//!
+//! It ends with the server. What a store is asked about after that is unknown to it, and is asked for again.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use parking_lot::Mutex;
+
+use super::{ColdObject, FailureCause, ObjectId, StageFailure, StageRequest, StageState};
+use crate::clock::{Clock, nanoseconds};
+use crate::{Error, ErrorKind, Result};
+
+/// When a store that is full is asked again.
+const FULL_RETRY_AFTER: Duration = Duration::from_secs(60);
+
+/// How far one object of a batch is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Step {
+    /// Nothing was done yet.
+    Waiting,
+    /// Its recall is being asked for.
+    Asked,
+    /// Its recall was accepted, at this time in nanoseconds since 1970: what comes of it has to be looked at.
+    Accepted {
+        /// When.
+        at_ns: i64,
+        /// Whether it was seen to be on its way.
+        is_moving: bool,
+    },
+    /// It can be read.
+    Staged,
+    /// It did not work.
+    Failed(StageFailure),
+    /// It is not wanted any more.
+    Cancelled,
+}
+
+impl Step {
+    /// True if nothing more will come of it.
+    pub fn has_ended(&self) -> bool {
+        matches!(self, Self::Staged | Self::Failed(_) | Self::Cancelled)
+    }
+
+    /// The same as users of the store see it.
+    pub fn state(&self, done_bytes: Option<u64>) -> StageState {
+        match self {
+            Self::Waiting => StageState::Queued,
+            Self::Asked | Self::Accepted { .. } => StageState::Active { done_bytes },
+            Self::Staged => StageState::Staged,
+            Self::Failed(failure) => StageState::Failed(failure.clone()),
+            Self::Cancelled => StageState::Unknown,
+        }
+    }
+}
+
+/// Bounds for batches.
+#[derive(Debug, Clone)]
+pub struct BatchLimits {
+    /// Most objects that are under way.
+    pub max_objects: usize,
+    /// How long a batch that has ended can be asked about.
+    pub keep: Duration,
+}
+
+impl Default for BatchLimits {
+    fn default() -> Self {
+        Self { max_objects: 1_000_000, keep: Duration::from_secs(24 * 3600) }
+    }
+}
+
+/// An object of a batch.
+#[derive(Debug, Clone)]
+pub struct Item {
+    /// The object.
+    pub object: ColdObject,
+    /// How far it is.
+    pub step: Step,
+}
+
+/// All batches. Cloning gives the same ones.
+#[derive(Clone)]
+pub struct Batches {
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    batches: Mutex<HashMap<String, Batch>>,
+    limits: BatchLimits,
+    clock: Arc<dyn Clock>,
+}
+
+struct Batch {
+    items: Vec<Item>,
+    /// Where each object stands in the list.
+    index: HashMap<ObjectId, usize>,
+    n_open: usize,
+    touched_ns: i64,
+    store_id: Option<String>,
+}
+
+impl Batches {
+    /// No batches yet.
+    pub fn new(limits: BatchLimits, clock: Arc<dyn Clock>) -> Self {
+        Self { shared: Arc::new(Shared { batches: Mutex::default(), limits, clock }) }
+    }
+
+    /// Keeps a new batch. False if there is one with this key: then it is that one. An object that is named
+    /// twice counts once.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Unavailable`] if too many objects are under way.
+    pub fn accept(&self, request: &StageRequest) -> Result<bool> {
+        let now_ns = self.shared.clock.now_ns();
+        let mut batches = self.shared.batches.lock();
+        if batches.contains_key(&request.key) {
+            return Ok(false);
+        }
+        let keep_ns = nanoseconds(self.shared.limits.keep);
+        batches.retain(|_, batch| batch.n_open > 0 || batch.touched_ns.saturating_add(keep_ns) > now_ns);
+        let n_open: usize = batches.values().map(|batch| batch.n_open).sum();
+        let n_kept: usize = batches.values().map(|batch| batch.items.len()).sum();
+        let max_objects = self.shared.limits.max_objects;
+        if n_open.saturating_add(request.objects.len()) > max_objects {
+            let kind = ErrorKind::Unavailable { retry_after: FULL_RETRY_AFTER };
+            return Err(Error::new(
+                kind,
+                format!("{n_open} objects are under way, at most {max_objects} may be"),
+            ));
+        }
+        // Memory is bounded too: what has ended goes before anything is refused.
+        if n_kept.saturating_add(request.objects.len()) > max_objects.saturating_mul(2) {
+            batches.retain(|_, batch| batch.n_open > 0);
+        }
+        batches.insert(request.key.clone(), Batch::new(&request.objects, now_ns));
+        Ok(true)
+    }
+
+    /// Forgets a batch that was not begun after all.
+    pub fn forget(&self, key: &str) {
+        self.shared.batches.lock().remove(key);
+    }
+
+    /// The objects of a batch; `None` if it is not known.
+    pub fn items(&self, key: &str) -> Option<Vec<Item>> {
+        self.shared.batches.lock().get(key).map(|batch| batch.items.clone())
+    }
+
+    /// The archive's name for a batch.
+    pub fn store_id(&self, key: &str) -> Option<String> {
+        self.shared.batches.lock().get(key)?.store_id.clone()
+    }
+
+    /// Keeps the archive's name for a batch.
+    pub fn set_store_id(&self, key: &str, store_id: Option<String>) {
+        if let Some(batch) = self.shared.batches.lock().get_mut(key) {
+            batch.store_id = store_id;
+        }
+    }
+
+    /// Notes how far objects are. What has ended stays as it is.
+    pub fn set(&self, key: &str, steps: impl IntoIterator<Item = (ObjectId, Step)>) {
+        let now_ns = self.shared.clock.now_ns();
+        if let Some(batch) = self.shared.batches.lock().get_mut(key) {
+            for (id, step) in steps {
+                batch.set(&id, step, now_ns);
+            }
+        }
+    }
+
+    /// Takes those of some objects for asking that still wait: they count as asked for.
+    pub fn take_waiting(&self, key: &str, objects: &[ColdObject]) -> Vec<ColdObject> {
+        let mut batches = self.shared.batches.lock();
+        let Some(batch) = batches.get_mut(key) else { return Vec::new() };
+        let mut take = |object: &&ColdObject| {
+            let item = batch.index.get(&object.id).and_then(|place| batch.items.get_mut(*place));
+            let Some(item) = item.filter(|item| item.step == Step::Waiting) else { return false };
+            item.step = Step::Asked;
+            true
+        };
+        objects.iter().filter(|object| take(object)).cloned().collect()
+    }
+
+    /// Drops the interest in objects of a batch, and gives those that were asked for already.
+    pub fn cancel(&self, key: &str, objects: &[ObjectId]) -> Vec<ColdObject> {
+        let now_ns = self.shared.clock.now_ns();
+        let mut batches = self.shared.batches.lock();
+        let Some(batch) = batches.get_mut(key) else { return Vec::new() };
+        let mut asked = Vec::new();
+        for id in objects {
+            let Some(item) = batch.index.get(id).and_then(|place| batch.items.get(*place)) else { continue };
+            if matches!(item.step, Step::Asked | Step::Accepted { .. }) {
+                asked.push(item.object.clone());
+            }
+            batch.set(id, Step::Cancelled, now_ns);
+        }
+        asked
+    }
+
+    /// True if an object is under way for some batch other than this one.
+    pub fn is_wanted_elsewhere(&self, key: &str, id: &ObjectId) -> bool {
+        let batches = self.shared.batches.lock();
+        batches.iter().filter(|(other, _)| *other != key).any(|(_, batch)| batch.is_open(id))
+    }
+
+    /// Objects that are said to be unknown: those of a ticket whose key nobody knows.
+    pub fn unknown(objects: &[ColdObject]) -> Vec<(ObjectId, StageState)> {
+        objects.iter().map(|object| (object.id.clone(), StageState::Unknown)).collect()
+    }
+}
+
+impl Batch {
+    fn new(objects: &[ColdObject], now_ns: i64) -> Self {
+        let (mut items, mut index) = (Vec::with_capacity(objects.len()), HashMap::new());
+        for object in objects {
+            if let std::collections::hash_map::Entry::Vacant(place) = index.entry(object.id.clone()) {
+                place.insert(items.len());
+                items.push(Item { object: object.clone(), step: Step::Waiting });
+            }
+        }
+        let n_open = items.len();
+        Self { items, index, n_open, touched_ns: now_ns, store_id: None }
+    }
+
+    fn set(&mut self, id: &ObjectId, step: Step, now_ns: i64) {
+        let item = self.index.get(id).and_then(|place| self.items.get_mut(*place));
+        let Some(item) = item.filter(|item| !item.step.has_ended()) else { return };
+        if step.has_ended() {
+            self.n_open = self.n_open.saturating_sub(1);
+        }
+        item.step = step;
+        self.touched_ns = now_ns;
+    }
+
+    fn is_open(&self, id: &ObjectId) -> bool {
+        let item = self.index.get(id).and_then(|place| self.items.get(*place));
+        item.is_some_and(|item| !item.step.has_ended())
+    }
+}
+
+impl StageFailure {
+    /// A failure after which asking again may help.
+    pub fn retryable(reason: impl Into<String>) -> Self {
+        Self { cause: FailureCause::Retryable { after: None }, reason: reason.into() }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::clock::ManualClock;
+
+    fn object(name: &str) -> ColdObject {
+        ColdObject { id: ObjectId::new("a", name).unwrap(), href: format!("/a/{name}").into() }
+    }
+
+    fn request(key: &str, names: &[&str]) -> StageRequest {
+        StageRequest {
+            key: key.to_owned(),
+            objects: names.iter().map(|name| object(name)).collect(),
+            lifetime: Duration::from_secs(1),
+            is_interactive: false,
+        }
+    }
+
+    fn batches(max_objects: usize) -> (Batches, ManualClock) {
+        let clock = ManualClock::new(0);
+        let limits = BatchLimits { max_objects, keep: Duration::from_secs(10) };
+        (Batches::new(limits, Arc::new(clock.clone())), clock)
+    }
+
+    #[test]
+    fn a_batch_is_accepted_once_and_an_object_counts_once() {
+        let (batches, _) = batches(10);
+        assert!(batches.accept(&request("k", &["x", "y", "x"])).unwrap());
+        assert!(!batches.accept(&request("k", &["z"])).unwrap());
+        assert_eq!(batches.items("k").unwrap().len(), 2);
+        assert!(batches.items("other").is_none());
+    }
+
+    #[test]
+    fn what_has_ended_stays_as_it_ended() {
+        let (batches, _) = batches(10);
+        batches.accept(&request("k", &["x"])).unwrap();
+        batches.set("k", [(object("x").id, Step::Staged)]);
+        batches.set("k", [(object("x").id, Step::Asked)]);
+        assert_eq!(batches.items("k").unwrap()[0].step, Step::Staged);
+        assert!(batches.cancel("k", &[object("x").id]).is_empty());
+        assert_eq!(batches.items("k").unwrap()[0].step, Step::Staged);
+    }
+
+    #[test]
+    fn what_was_cancelled_is_not_asked_for() {
+        let (batches, _) = batches(10);
+        batches.accept(&request("k", &["x", "y", "z"])).unwrap();
+        assert_eq!(batches.take_waiting("k", &[object("z")]), [object("z")]);
+        assert_eq!(batches.cancel("k", &[object("x").id, object("z").id]), [object("z")]);
+        let left = batches.take_waiting("k", &[object("x"), object("y"), object("z")]);
+        assert_eq!(left, [object("y")]);
+    }
+
+    #[test]
+    fn no_more_is_under_way_than_may_be() {
+        let (batches, _) = batches(3);
+        batches.accept(&request("k", &["x", "y"])).unwrap();
+        let refused = batches.accept(&request("l", &["x", "y"])).unwrap_err();
+        assert!(matches!(refused.kind(), ErrorKind::Unavailable { .. }));
+        batches.set("k", [(object("x").id, Step::Staged)]);
+        batches.accept(&request("l", &["x", "y"])).unwrap();
+    }
+
+    #[test]
+    fn batches_that_ended_are_forgotten_after_a_while() {
+        let (batches, clock) = batches(10);
+        batches.accept(&request("open", &["x"])).unwrap();
+        batches.accept(&request("ended", &["y"])).unwrap();
+        batches.set("ended", [(object("y").id, Step::Staged)]);
+        clock.advance(Duration::from_secs(11));
+        batches.accept(&request("later", &["z"])).unwrap();
+        assert!(batches.items("open").is_some() && batches.items("ended").is_none());
+        assert!(!batches.is_wanted_elsewhere("later", &object("y").id));
+        assert!(batches.is_wanted_elsewhere("later", &object("x").id));
+    }
+}
