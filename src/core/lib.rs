@@ -11,6 +11,7 @@ pub mod coordinates;
 pub mod error;
 pub mod format;
 pub mod index;
+pub mod jobs;
 pub mod manifest;
 pub mod names;
 pub mod parallel;

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use thermocline_core::catalog::Catalog;
+use thermocline_core::jobs::Jobs;
 use thermocline_core::manifest::Manifest;
 use thermocline_core::read::Reader;
 use thermocline_core::staging::Staging;
@@ -100,6 +101,8 @@ pub struct App {
     pub versions: Vec<(String, String)>,
     /// Brings cold objects online; `None` if nothing is staged here.
     pub staging: Option<Staging>,
+    /// Long work; `None` if there is none.
+    pub jobs: Option<Jobs>,
     /// Who may do what beyond reading.
     pub access: Arc<Access>,
 }
@@ -114,6 +117,7 @@ impl App {
             plugins: Vec::new(),
             versions: Vec::new(),
             staging: None,
+            jobs: None,
             access: Arc::default(),
         }
     }

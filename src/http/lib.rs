@@ -11,6 +11,7 @@ pub mod hold;
 pub mod html;
 pub mod identity;
 mod keys;
+pub mod jobs;
 pub mod links;
 pub mod lists;
 pub mod live;

@@ -1,5 +1,7 @@
 //! The trait of serving plugins, and how they declare routes.
 
+use std::sync::Arc;
+
 use async_trait::async_trait;
 use axum::Router;
 use axum::extract::{Request, State};
@@ -7,7 +9,9 @@ use axum::handler::Handler;
 use axum::response::{IntoResponse, Response};
 use axum::routing::MethodRouter;
 use http::HeaderValue;
+use serde_json::{Map, Value};
 use thermocline_core::Result;
+use thermocline_core::jobs::{Job, JobKind};
 use thermocline_core::manifest::Manifest;
 
 use crate::{AppState, KeyRoute, Problem};
@@ -149,6 +153,20 @@ pub trait ServePlugin: Send + Sync {
     fn access_methods(&self, manifest: &Manifest) -> Vec<AccessMethod> {
         let _ = manifest;
         Vec::new()
+    }
+
+    /// Kinds of long work that it does.
+    fn job_kinds(&self) -> Vec<Arc<dyn JobKind>> {
+        Vec::new()
+    }
+
+    /// Members that it adds to the document of a job that came through it. For other jobs none.
+    ///
+    /// # Errors
+    /// Whatever keeps it from telling: the document is not sent then.
+    async fn job_members(&self, app: &AppState, job: &Job) -> Result<Map<String, Value>> {
+        let _ = (app, job);
+        Ok(Map::new())
     }
 
     /// Largest body of a request to this plugin, in bytes; `None` for the limit of the whole server.

@@ -111,13 +111,19 @@ impl Problem {
         self
     }
 
-    /// The answer. `instance` is the path that was asked, `request_id` finds the error in the log.
-    fn render(&self, instance: Option<&str>, request_id: Option<&str>) -> Response {
+    /// The problem as a part of another document.
+    pub fn document(&self) -> Map<String, Value> {
         let mut body = Map::new();
         body.insert("type".into(), format!("/problems/{}", self.about.name).into());
         body.insert("title".into(), self.about.title.into());
         body.insert("status".into(), self.status.as_u16().into());
         body.insert("detail".into(), self.detail().into());
+        body
+    }
+
+    /// The answer. `instance` is the path that was asked, `request_id` finds the error in the log.
+    fn render(&self, instance: Option<&str>, request_id: Option<&str>) -> Response {
+        let mut body = self.document();
         if let Some(instance) = instance {
             body.insert("instance".into(), instance.into());
         }

@@ -1,0 +1,179 @@
+//! Changes of a request as server-sent events.
+//!
+//! The engine's events only wake a stream: what happened is read from the requests as they are kept, from the last
+//! change on that the client has. So a slow client takes no memory and misses nothing, and one that comes back with
+//! `Last-Event-ID` goes on where it was, also on another day and after a restart.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Extension;
+use axum::extract::Path;
+use axum::response::{IntoResponse, Response};
+use futures::{Stream, stream};
+use http::header::RETRY_AFTER;
+use http::request::Parts;
+use http::{HeaderValue, StatusCode};
+use serde::Serialize;
+use thermocline_core::staging::{Event as Change, ObjectFilter, Request, RequestId, RequestState, Staging};
+use thermocline_http::Problem;
+use thermocline_http::links::BaseUrl;
+use thermocline_http::live::Engine;
+use thermocline_http::problem::TOO_MANY;
+use thermocline_http::query::Query;
+use thermocline_http::sse::{self, Event};
+use tokio::sync::{OwnedSemaphorePermit, broadcast};
+
+use crate::Api;
+use crate::documents::{RequestDocument, RequestObjectDocument};
+use crate::requests::known;
+
+/// Objects that are read at a time.
+const OBJECTS_AT_A_TIME: usize = 500;
+
+/// Shortest time from one look at a request to the next.
+const PACE: Duration = Duration::from_millis(200);
+
+/// Sends what happens to a request, from the change on that the client names, or from now on.
+pub(crate) async fn watch(
+    Extension(api): Extension<Arc<Api>>,
+    Path(id): Path<String>,
+    Engine(staging): Engine,
+    base: BaseUrl,
+    query: Query,
+    parts: Parts,
+) -> Result<Response, Problem> {
+    let request = known(&staging, &id).await?;
+    let since = match query.value("since") {
+        Some(text) => {
+            Some(text.parse().map_err(|_| Problem::invalid_input(format!("since '{text}' is no number")))?)
+        }
+        None => None,
+    };
+    let since: Option<u64> = sse::last_event_id(&parts.headers).or(since);
+    if request.state.is_ended() && since.is_some_and(|since| since >= request.change) {
+        // By this browsers know that they need not come back.
+        return Ok(StatusCode::NO_CONTENT.into_response());
+    }
+    let turn = Arc::clone(&api.streams).try_acquire_owned().map_err(|_| too_many(&api))?;
+    let watch = Watch {
+        changes: staging.events(),
+        staging,
+        base,
+        id: request.id.clone(),
+        seen: since.unwrap_or(request.change),
+        shown: None,
+        ready: VecDeque::new(),
+        next: Next::Look,
+        _turn: turn,
+    };
+    Ok(sse::respond(&parts.method, watch.events()))
+}
+
+fn too_many(api: &Api) -> Problem {
+    let detail = format!("{} event streams are open, which is the most", api.settings.max_streams);
+    Problem::new(&TOO_MANY, detail).with_header(RETRY_AFTER, HeaderValue::from_static("30"))
+}
+
+/// What a stream does when its client has taken everything.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Next {
+    /// Looks at the request.
+    Look,
+    /// Waits for something to happen.
+    Wait,
+    /// Ends.
+    End,
+}
+
+/// A client that watches a request.
+struct Watch {
+    staging: Staging,
+    changes: broadcast::Receiver<Change>,
+    base: BaseUrl,
+    id: RequestId,
+    /// The last change that the client has, or is about to get.
+    seen: u64,
+    /// State and counts that the client was shown last.
+    shown: Option<(RequestState, Request)>,
+    ready: VecDeque<Event>,
+    next: Next,
+    _turn: OwnedSemaphorePermit,
+}
+
+impl Watch {
+    fn events(self) -> impl Stream<Item = Event> + Send {
+        stream::unfold(self, |mut watch| async move {
+            let event = watch.next_event().await?;
+            Some((event, watch))
+        })
+    }
+
+    async fn next_event(&mut self) -> Option<Event> {
+        loop {
+            if let Some(event) = self.ready.pop_front() {
+                return Some(event);
+            }
+            match self.next {
+                Next::Look => self.look().await?,
+                Next::Wait => {
+                    tokio::time::sleep(PACE).await;
+                    // Lagging behind is no loss: it is one reason more to look.
+                    if let Err(broadcast::error::RecvError::Closed) = self.changes.recv().await {
+                        return None;
+                    }
+                    self.next = Next::Look;
+                }
+                Next::End => return None,
+            }
+        }
+    }
+
+    /// Reads what changed. `None` if the request is gone or cannot be read: the client comes back and is told why.
+    async fn look(&mut self) -> Option<()> {
+        // What happens from here on wakes this stream again.
+        self.changes = self.changes.resubscribe();
+        let request = self.staging.get(&self.id).await.ok()??;
+        let is_first = self.shown.is_none();
+        if is_first {
+            self.show(request.clone());
+        }
+        let filter =
+            ObjectFilter { since: Some(self.seen), limit: OBJECTS_AT_A_TIME, ..ObjectFilter::default() };
+        let changed = if request.change > self.seen {
+            self.staging.objects(&self.id, filter).await.ok()?
+        } else {
+            Vec::new()
+        };
+        for object in &changed {
+            self.seen = self.seen.max(object.change);
+            self.ready.extend(event("object", Some(object.change), &RequestObjectDocument::from(object)));
+        }
+        if changed.len() >= OBJECTS_AT_A_TIME {
+            return Some(());
+        }
+        self.seen = self.seen.max(request.change);
+        let is_ended = request.state.is_ended();
+        self.show(request);
+        self.next = if is_ended { Next::End } else { Next::Wait };
+        Some(())
+    }
+
+    /// Shows the request if its state or its counts are other ones than those that the client knows.
+    fn show(&mut self, request: Request) {
+        let known = self.shown.as_ref();
+        let name = match known {
+            Some((state, _)) if *state != request.state => "request",
+            Some((_, known)) if known.tallies != request.tallies => "progress",
+            Some(_) => return,
+            None => "request",
+        };
+        self.ready.extend(event(name, Some(self.seen), &RequestDocument::new(&request, &self.base)));
+        self.shown = Some((request.state, request));
+    }
+}
+
+fn event(name: &'static str, id: Option<u64>, document: &impl Serialize) -> Option<Event> {
+    Some(Event { name, id, data: serde_json::to_string(document).ok()? })
+}

@@ -1,0 +1,208 @@
+//! Finding objects by the pattern of their names, without reading or recalling any.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use globset::{GlobBuilder, GlobMatcher};
+use thermocline_core::cold::Namespace;
+use thermocline_core::staging::{Staging, Wanted};
+use thermocline_core::{Error, ErrorKind};
+use thermocline_http::Problem;
+use thermocline_http::lists::wanted;
+
+use crate::Api;
+use crate::body::too_large;
+use crate::requests::time_ns;
+use crate::walk::{Bounds, Page, walk};
+
+/// Longest pattern, in bytes.
+const MAX_PATTERN_BYTES: usize = 1024;
+
+/// A search as it is written.
+#[derive(Debug, Default)]
+pub(crate) struct WrittenSearch {
+    pub(crate) root: Option<String>,
+    pub(crate) pattern: Option<String>,
+    pub(crate) newer: Option<String>,
+    pub(crate) older: Option<String>,
+}
+
+impl WrittenSearch {
+    /// True if nothing is searched for.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.root.is_none() && self.pattern.is_none() && self.newer.is_none() && self.older.is_none()
+    }
+}
+
+/// Files below a root whose path, or a folder of it, matches a pattern.
+#[derive(Debug, Clone)]
+pub(crate) struct Search {
+    /// Folder of the root.
+    pub(crate) base: PathBuf,
+    /// Folders with which every match begins.
+    pub(crate) prefix: Vec<String>,
+    pub(crate) pattern: GlobMatcher,
+    /// Whether names that begin with a dot are looked at.
+    pub(crate) shows_hidden: bool,
+    /// First time of modification, in nanoseconds since 1970.
+    pub(crate) from_ns: Option<i64>,
+    /// Time of modification before which files were modified.
+    pub(crate) before_ns: Option<i64>,
+}
+
+impl Search {
+    /// The search that is written.
+    ///
+    /// # Errors
+    /// 400 for an unknown root (with those that there are), one that is no folder, and a pattern that is none.
+    pub(crate) fn new(written: &WrittenSearch, namespace: &Namespace) -> Result<Self, Problem> {
+        let names = || namespace.roots().iter().map(|root| root.name.to_string());
+        let name = written.root.as_deref().ok_or_else(|| {
+            Problem::invalid_input("a pattern is looked for below a root, which is not named")
+                .with_allowed(names())
+        })?;
+        let pattern = written.pattern.as_deref().filter(|pattern| !pattern.is_empty());
+        let pattern = pattern.ok_or_else(|| Problem::invalid_input("pattern is missing"))?;
+        let root = namespace.root(name).ok_or_else(|| {
+            Problem::invalid_input(format!("'{name}' is no declared root")).with_allowed(names())
+        })?;
+        if !Path::new(&root.base).is_absolute() {
+            let detail =
+                format!("root '{name}' is no folder of this server: patterns cannot be looked for in it");
+            return Err(Problem::invalid_input(detail));
+        }
+        let pattern = pattern.trim_start_matches('/');
+        let time = |name, text: &Option<String>| text.as_deref().map(|text| time_ns(name, text)).transpose();
+        Ok(Self {
+            base: PathBuf::from(&root.base),
+            prefix: prefix(pattern),
+            pattern: glob(pattern)?,
+            shows_hidden: pattern.starts_with('.') || pattern.contains("/."),
+            from_ns: time("newer", &written.newer)?,
+            before_ns: time("older", &written.older)?,
+        })
+    }
+
+    /// The address of a path that was found.
+    fn href(&self, path: &str) -> String {
+        format!("{}/{path}", self.base.display())
+    }
+}
+
+fn glob(pattern: &str) -> Result<GlobMatcher, Problem> {
+    if pattern.len() > MAX_PATTERN_BYTES || pattern.contains('\0') {
+        return Err(Problem::invalid_input(format!(
+            "a pattern has at most {MAX_PATTERN_BYTES} bytes and no NUL"
+        )));
+    }
+    if pattern.split('/').any(|part| part == "..") {
+        return Err(Problem::invalid_input(format!("pattern '{pattern}' contains '..'")));
+    }
+    let glob = GlobBuilder::new(pattern).literal_separator(true).backslash_escape(true).build();
+    glob.map(|glob| glob.compile_matcher())
+        .map_err(|cause| Problem::invalid_input(format!("pattern '{pattern}' is none: {}", cause.kind())))
+}
+
+/// Folders at the start of a pattern that are plain names.
+fn prefix(pattern: &str) -> Vec<String> {
+    let mut parts: Vec<&str> = pattern.split('/').collect();
+    // The last part may be the name of a file.
+    parts.pop();
+    let is_plain = |part: &&str| {
+        !part.is_empty() && *part != "." && !part.contains(['*', '?', '[', '{', '\\', '}', ']'])
+    };
+    parts.into_iter().take_while(is_plain).map(str::to_owned).collect()
+}
+
+/// A page of what was found, as it is wanted, and where the next one begins.
+pub(crate) struct FoundPage {
+    pub(crate) objects: Vec<Wanted>,
+    pub(crate) next: Option<String>,
+}
+
+/// The files after `cursor`, at most `limit`.
+///
+/// # Errors
+/// 503 while too many searches are under way, and for a folder that does not answer.
+pub(crate) async fn page(
+    api: &Api,
+    staging: &Staging,
+    search: Search,
+    cursor: Option<String>,
+    limit: usize,
+) -> Result<FoundPage, Problem> {
+    let patience = api.settings.search_time;
+    let turn = tokio::time::timeout(patience, Arc::clone(&api.searches).acquire_owned()).await;
+    let turn = turn.map_err(|_| busy("too many searches are under way"))?;
+    let clock = Arc::clone(staging.clock());
+    let deadline_ns = clock.now_ns().saturating_add(i64::try_from(patience.as_nanos()).unwrap_or(i64::MAX));
+    let max_entries = api.settings.search_entries;
+    let namespace = Arc::clone(staging.namespace());
+    let work = tokio::task::spawn_blocking(move || {
+        // A thread that a file server keeps counts as a search until it comes back.
+        let _turn = turn;
+        let bounds = Bounds { limit, max_entries, is_late: &|| clock.now_ns() >= deadline_ns };
+        let Page { paths, next } = walk(&search, cursor.as_deref(), &bounds)?;
+        let objects = paths.iter().map(|path| wanted(&namespace, &search.href(path))).collect();
+        Ok(FoundPage { objects, next })
+    });
+    let done = tokio::time::timeout(patience.saturating_mul(4), work).await;
+    match done.map_err(|_| busy("the folders of the root do not answer"))? {
+        Ok(found) => found.map_err(|error: Error| error.into()),
+        Err(_) => Err(Error::internal("a search stopped by a mistake").into()),
+    }
+}
+
+/// All files that match.
+///
+/// # Errors
+/// 400 if there are none, 413 if there are more than a request may have; those of [`page`].
+pub(crate) async fn all(api: &Api, staging: &Staging, search: Search) -> Result<Vec<Wanted>, Problem> {
+    let limit = api.settings.max_objects;
+    let mut objects = Vec::new();
+    let mut cursor = None;
+    loop {
+        let found = page(api, staging, search.clone(), cursor, limit.saturating_add(1)).await?;
+        objects.extend(found.objects);
+        if objects.len() > limit {
+            let detail =
+                format!("more than {limit} objects match the pattern, a request has at most {limit}");
+            return Err(too_large(detail, limit));
+        }
+        cursor = found.next;
+        if cursor.is_none() {
+            break;
+        }
+    }
+    if objects.is_empty() {
+        return Err(Problem::invalid_input(format!(
+            "nothing below the root matches the pattern '{}'",
+            search.pattern.glob()
+        )));
+    }
+    Ok(objects)
+}
+
+fn busy(detail: &str) -> Problem {
+    Error::new(ErrorKind::Unavailable { retry_after: Duration::from_secs(10) }, detail).into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_plain_folders_are_gone_into_at_once() {
+        for (pattern, plain) in [
+            ("a/b/*.nc", &["a", "b"][..]),
+            ("a/b.nc", &["a"]),
+            ("**/x", &[]),
+            ("a/[b]/c", &["a"]),
+            ("*.nc", &[]),
+            ("a/./b/c", &["a"]),
+        ] {
+            assert_eq!(prefix(pattern), plain, "{pattern}");
+        }
+    }
+}

@@ -1,0 +1,266 @@
+//! Brings cold objects online on request: files by list or pattern, or exactly those that a selection of a dataset
+//! needs; with progress that can be watched, and what operators need.
+//!
+//! # Serves
+//! Requests of [`thermocline_core::staging`]: sets of objects that one owner wants, each with its state. What is
+//! promised, and which test holds it, is in `SEMANTICS.md` beside this file.
+//!
+//! # Specification
+//! Our own. Durations are ISO 8601 (`P2D`, `PT6H`) or words (`2 days`), times ISO 8601 in UTC; selections are those of
+//! [`thermocline_core::select`]; events are server-sent events (WHATWG HTML, section 9.2); `Idempotency-Key` is that of
+//! draft-ietf-httpapi-idempotency-key-header; patterns are globs, `**` for any folders.
+//!
+//! # Routes
+//! | Route | Answer |
+//! |---|---|
+//! | `POST /datasets/{dataset_id}/stage` | stages the objects of a selection; `dry_run` says what that would cost |
+//! | `POST /requests` | stages a list of objects (JSON, or one a line), or those that match a pattern |
+//! | `GET /requests` | own requests, newest first; `?state=`, `?dataset=`, `?since=`, `?until=`, `?owner=`, `?cursor=` |
+//! | `GET /requests/{request_id}` | a request as it stands |
+//! | `DELETE /requests/{request_id}` | drops its interest, and its pins |
+//! | `GET /requests/{request_id}/objects` | its objects; `?state=`, `?cursor=`, `?since=` for what changed |
+//! | `GET /requests/{request_id}/events` | server-sent events `object`, `progress`, `request` |
+//! | `POST /requests/{request_id}/release` | ends its pins |
+//! | `POST /requests/{request_id}/extend` | keeps its pins |
+//! | `GET /objects` | where `?path=` are, or what matches `?root=&pattern=` |
+//! | `POST /objects/locality` | where many are |
+//! | `POST /objects/evict` | makes unpinned objects cold again (administrators) |
+//! | `GET /recalls`, `GET /pins`, `GET /cold` | what is under way, what is pinned, how stores and the cache stand |
+//! | `POST /cold/{store}/{action}` | `pause`, `drain`, `resume` (administrators) |
+//!
+//! # Limits
+//! `notify` is refused unless hosts of webhooks are configured. Patterns are looked for in roots that are directories
+//! of the server; links in them are not followed, and names that begin with a dot are found only by patterns that name
+//! one. Whoever knows the name of a request may look at it; only its owner and administrators may change it.
+
+mod body;
+mod documents;
+mod events;
+mod find;
+mod lifetime;
+mod locality;
+mod objects;
+mod operators;
+mod options;
+mod requests;
+mod selection;
+mod staged;
+mod walk;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Extension;
+use axum::routing::{MethodRouter, get, post};
+use thermocline_http::{AppState, Operation, Parameter, Route, ServePlugin};
+use tokio::sync::Semaphore;
+
+/// How requests are taken.
+#[derive(Debug, Clone)]
+pub struct StagingApiSettings {
+    /// Most bytes of a list of objects: 2,000,000 paths of 250 bytes.
+    pub max_body_bytes: usize,
+    /// Bodies of more than a mebibyte that are read and worked on at the same time; others wait.
+    pub max_large_bodies: usize,
+    /// How long objects stay pinned for requests that do not say.
+    pub default_lifetime: Duration,
+    /// Most objects of one request, as the engine has it.
+    pub max_objects: usize,
+    /// Longest lifetime of pins, as the engine has it.
+    pub max_lifetime: Duration,
+    /// Most event streams at the same time.
+    pub max_streams: usize,
+    /// Searches by pattern at the same time: a file server that hangs keeps their threads.
+    pub max_searches: usize,
+    /// How long one page of a search may take; the next page goes on from there.
+    pub search_time: Duration,
+    /// Most files and folders that one page of a search looks at.
+    pub search_entries: usize,
+    /// Hosts to which `notify` may point; without one it is refused.
+    pub webhook_hosts: Vec<String>,
+}
+
+impl Default for StagingApiSettings {
+    fn default() -> Self {
+        let day = Duration::from_secs(24 * 3600);
+        Self {
+            max_body_bytes: 512 << 20,
+            max_large_bodies: 2,
+            default_lifetime: 2 * day,
+            max_objects: 2_000_000,
+            max_lifetime: 30 * day,
+            max_streams: 4096,
+            max_searches: 4,
+            search_time: Duration::from_secs(5),
+            search_entries: 1_000_000,
+            webhook_hosts: Vec::new(),
+        }
+    }
+}
+
+/// The plugin.
+pub struct StagingPlugin {
+    api: Arc<Api>,
+}
+
+/// What handlers of this plugin share.
+struct Api {
+    settings: StagingApiSettings,
+    large_bodies: Semaphore,
+    streams: Arc<Semaphore>,
+    searches: Arc<Semaphore>,
+}
+
+impl StagingPlugin {
+    /// The plugin with its bounds.
+    pub fn new(settings: StagingApiSettings) -> Self {
+        let permits = |n: usize| n.clamp(1, Semaphore::MAX_PERMITS);
+        let large_bodies = Semaphore::new(permits(settings.max_large_bodies));
+        let streams = Arc::new(Semaphore::new(permits(settings.max_streams)));
+        let searches = Arc::new(Semaphore::new(permits(settings.max_searches)));
+        Self { api: Arc::new(Api { settings, large_bodies, streams, searches }) }
+    }
+
+    fn route(
+        &self,
+        path: &'static str,
+        handler: MethodRouter<AppState>,
+        operations: Vec<Operation>,
+    ) -> Route {
+        Route { path, handler: handler.layer(Extension(Arc::clone(&self.api))), operations }
+    }
+}
+
+impl Default for StagingPlugin {
+    fn default() -> Self {
+        Self::new(StagingApiSettings::default())
+    }
+}
+
+impl ServePlugin for StagingPlugin {
+    fn id(&self) -> &'static str {
+        "staging"
+    }
+
+    fn dataset_routes(&self) -> Vec<Route> {
+        let stages = posts("Stages the objects of a selection", &OPTIONS);
+        vec![self.route("/stage", post(selection::stage), vec![stages])]
+    }
+
+    fn app_routes(&self) -> Vec<Route> {
+        vec![
+            self.route(
+                "/requests",
+                get(requests::list).post(requests::create),
+                vec![gets("Own staging requests", &LIST), posts("Stages a list of objects", &OPTIONS)],
+            ),
+            self.route(
+                "/requests/{request_id}",
+                get(requests::show).delete(requests::cancel),
+                vec![
+                    gets("A staging request as it stands", &[]),
+                    operation("delete", "Drops what a request still waits for, and its pins", &[]),
+                ],
+            ),
+            self.route(
+                "/requests/{request_id}/objects",
+                get(objects::list),
+                vec![gets("Objects of a staging request", &OBJECTS)],
+            ),
+            self.route(
+                "/requests/{request_id}/events",
+                get(events::watch),
+                vec![
+                    Operation::get("Changes of a staging request", thermocline_http::sse::MEDIA_TYPE)
+                        .with_query("since", "Number of the last change that is known"),
+                ],
+            ),
+            self.route(
+                "/requests/{request_id}/release",
+                post(requests::release),
+                vec![posts("Ends the pins of a request, of all its objects or of {\"paths\": […]}", &[])],
+            ),
+            self.route(
+                "/requests/{request_id}/extend",
+                post(requests::extend),
+                vec![posts("Keeps the pins of a request for a lifetime from now", &OPTIONS[..1])],
+            ),
+            self.route("/objects", get(locality::find), vec![gets("Where objects are", &FIND)]),
+            self.route("/objects/locality", post(locality::many), vec![posts("Where many objects are", &[])]),
+            self.route(
+                "/objects/evict",
+                post(operators::evict),
+                vec![posts("Makes unpinned objects cold again", &[])],
+            ),
+            self.route("/recalls", get(operators::recalls), vec![gets("Recalls under way", &LIMIT)]),
+            self.route("/pins", get(operators::pins), vec![gets("Objects that are pinned", &LIMIT)]),
+            self.route("/cold", get(operators::cold), vec![gets("Cold stores and the cache", &[])]),
+            self.route(
+                "/cold/{store}/{action}",
+                post(operators::set_activity),
+                vec![posts("Pauses, drains or resumes a cold store", &[])],
+            ),
+        ]
+    }
+
+    fn max_body_bytes(&self) -> Option<usize> {
+        Some(self.api.settings.max_body_bytes)
+    }
+}
+
+const OPTIONS: [Parameter; 4] = [
+    Parameter { name: "lifetime", description: "How long objects stay pinned: P2D, PT6H, 2 days" },
+    Parameter { name: "priority", description: "From 0 (whenever it suits) to 9; 5 is usual" },
+    Parameter { name: "dry_run", description: "true: only say what it would cost" },
+    Parameter { name: "notify", description: "Address that is told of the end, on a configured host" },
+];
+
+const LIMIT: [Parameter; 1] = [Parameter { name: "limit", description: "Most entries of the answer" }];
+
+const LIST: [Parameter; 7] = [
+    Parameter { name: "state", description: "queued, active, succeeded, partial, failed or cancelled" },
+    Parameter { name: "dataset", description: "Only of this dataset" },
+    Parameter { name: "owner", description: "Of another owner, or * for everybody's (administrators)" },
+    Parameter { name: "since", description: "Only those created at this time or later" },
+    Parameter { name: "until", description: "Only those created before this time" },
+    Parameter { name: "cursor", description: "Goes on after a page" },
+    Parameter { name: "limit", description: "Most entries of a page" },
+];
+
+const OBJECTS: [Parameter; 4] = [
+    Parameter {
+        name: "state",
+        description: "queued, active, verifying, hot, released, failed, lost or cancelled",
+    },
+    Parameter { name: "since", description: "Only what changed after this change" },
+    Parameter { name: "cursor", description: "Goes on after a page" },
+    Parameter { name: "limit", description: "Most entries of a page" },
+];
+
+const FIND: [Parameter; 7] = [
+    Parameter { name: "path", description: "Path, URL or id of an object; may be given several times" },
+    Parameter { name: "root", description: "Name of the declared root in which the pattern is looked for" },
+    Parameter {
+        name: "pattern",
+        description: "Glob of paths below the root; a folder that matches means all in it",
+    },
+    Parameter { name: "newer", description: "Only files modified at this time or later" },
+    Parameter { name: "older", description: "Only files modified before this time" },
+    Parameter { name: "cursor", description: "Goes on after a page" },
+    Parameter { name: "limit", description: "Most entries of a page" },
+];
+
+fn gets(summary: &'static str, query: &[Parameter]) -> Operation {
+    operation("get", summary, query)
+}
+
+fn posts(summary: &'static str, query: &[Parameter]) -> Operation {
+    operation("post", summary, query)
+}
+
+fn operation(method: &'static str, summary: &'static str, query: &[Parameter]) -> Operation {
+    Operation { method, summary, query: query.to_vec(), media_type: "application/json" }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,131 @@
+//! Handlers that say where objects are, without recalling any.
+
+use std::sync::Arc;
+
+use axum::Extension;
+use axum::body::Body;
+use axum::response::Response;
+use http::header::{ACCEPT, LINK};
+use http::request::Parts;
+use http::{HeaderValue, StatusCode};
+use serde::Deserialize;
+use thermocline_core::staging::{Staging, Wanted};
+use thermocline_http::links::BaseUrl;
+use thermocline_http::lists::{lines, wanted};
+use thermocline_http::live::{self, Engine};
+use thermocline_http::query::Query;
+use thermocline_http::{MayStage, Problem};
+
+use crate::Api;
+use crate::body::{self, Written};
+use crate::documents::{ObjectDocument, ObjectPage};
+use crate::find::{self, FoundPage, Search, WrittenSearch};
+use crate::requests::{Listed, limit, page_url};
+
+/// Objects that the engine is asked for at a time.
+const OBJECTS_AT_A_TIME: usize = 10_000;
+
+/// Where the objects of `path` are, or those that match a pattern.
+pub(crate) async fn find(
+    Extension(api): Extension<Arc<Api>>,
+    MayStage(_): MayStage,
+    Engine(staging): Engine,
+    base: BaseUrl,
+    query: Query,
+    parts: Parts,
+) -> Result<Response, Problem> {
+    let paths: Vec<String> = query.values("path").collect();
+    let written = WrittenSearch {
+        root: query.value("root"),
+        pattern: query.value("pattern"),
+        newer: query.value("newer"),
+        older: query.value("older"),
+    };
+    let found = match (paths.is_empty(), written.is_empty()) {
+        (false, true) => {
+            let namespace = staging.namespace();
+            FoundPage { objects: paths.iter().map(|path| wanted(namespace, path)).collect(), next: None }
+        }
+        (true, false) => {
+            let limit = limit(&query, 1000, 10_000)?;
+            let search = Search::new(&written, staging.namespace())?;
+            find::page(&api, &staging, search, query.value("cursor"), limit).await?
+        }
+        _ => {
+            let detail = "either path, or root and pattern say which objects are meant";
+            return Err(Problem::invalid_input(detail).with_allowed(["path", "root", "pattern"]));
+        }
+    };
+    let next = found.next.map(|cursor| page_url(&base, &parts, &cursor));
+    if wants_text(&parts, &query) {
+        return Ok(as_text(&parts, &found.objects, next));
+    }
+    let objects = located(&staging, found.objects).await?;
+    live::json(&parts, StatusCode::OK, &ObjectPage { objects, next })
+}
+
+/// The body of `POST /objects/locality` as JSON.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct WrittenPaths {
+    paths: Option<Listed>,
+    objects: Option<Listed>,
+}
+
+/// Where many objects are, each with its own answer, in the order in which they were asked for.
+pub(crate) async fn many(
+    Extension(api): Extension<Arc<Api>>,
+    MayStage(_): MayStage,
+    Engine(staging): Engine,
+    parts: Parts,
+    body: Body,
+) -> Result<Response, Problem> {
+    let read = body::read(&api, &parts, body).await?;
+    let bytes = read.bytes.clone();
+    let written = body::written(&parts, &bytes);
+    let namespace = Arc::clone(staging.namespace());
+    let objects = body::work(bytes.len(), move || match written {
+        Written::Lines => Ok(lines(&namespace, &bytes)),
+        Written::Json => {
+            let WrittenPaths { paths, objects } = body::json(&bytes)?;
+            let named = paths.or(objects).ok_or_else(|| {
+                Problem::invalid_input("the body names no paths").with_allowed(["paths", "objects"])
+            })?;
+            Ok(named.0.iter().map(|spelling| wanted(&namespace, spelling)).collect())
+        }
+    })
+    .await?;
+    let objects = located(&staging, objects).await?;
+    live::json(&parts, StatusCode::OK, &ObjectPage { objects, next: None })
+}
+
+async fn located(staging: &Staging, mut objects: Vec<Wanted>) -> Result<Vec<ObjectDocument>, Problem> {
+    let mut documents = Vec::with_capacity(objects.len());
+    while !objects.is_empty() {
+        let rest = objects.split_off(objects.len().min(OBJECTS_AT_A_TIME));
+        let found = staging.locality(std::mem::replace(&mut objects, rest)).await?;
+        documents.extend(found.into_iter().map(ObjectDocument::from));
+    }
+    Ok(documents)
+}
+
+/// One address a line, ready to be sent back as a list.
+fn as_text(parts: &Parts, objects: &[Wanted], next: Option<String>) -> Response {
+    let text: String = objects.iter().map(|wanted| format!("{}\n", wanted.spelling)).collect();
+    let mut response = live::text(parts, StatusCode::OK, text);
+    let link = next.and_then(|next| HeaderValue::try_from(format!("<{next}>; rel=\"next\"")).ok());
+    if let Some(link) = link {
+        response.headers_mut().insert(LINK, link);
+    }
+    response
+}
+
+fn wants_text(parts: &Parts, query: &Query) -> bool {
+    match query.value("f").as_deref() {
+        Some(form) => form == "text",
+        None => {
+            let accept = parts.headers.get(ACCEPT).and_then(|value| value.to_str().ok()).unwrap_or_default();
+            accept.trim_start().starts_with("text/plain")
+        }
+    }
+}

@@ -1,0 +1,198 @@
+//! How objects are wanted: for how long, how urgently, told to whom.
+
+use std::time::Duration;
+
+use http::HeaderName;
+use http::request::Parts;
+use serde::Deserialize;
+use sha2::{Digest, Sha256};
+use thermocline_core::staging::IdempotencyKey;
+use thermocline_http::Problem;
+use thermocline_http::query::Query;
+use url::Url;
+
+use crate::{StagingApiSettings, lifetime};
+
+const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
+
+/// Longest key, in bytes.
+const MAX_KEY_BYTES: usize = 255;
+
+const USUAL_PRIORITY: u8 = 5;
+
+/// Options as they are written, in a body or in the query.
+#[derive(Debug, Default, Deserialize)]
+pub(crate) struct WrittenOptions {
+    pub(crate) lifetime: Option<String>,
+    pub(crate) priority: Option<u8>,
+    pub(crate) dry_run: Option<bool>,
+    pub(crate) notify: Option<String>,
+}
+
+/// Options as they hold.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Options {
+    pub(crate) lifetime: Duration,
+    pub(crate) priority: u8,
+    pub(crate) is_dry_run: bool,
+    pub(crate) notify: Option<String>,
+}
+
+impl Options {
+    /// Those of the body; what it does not say, those of the query; else what is usual.
+    ///
+    /// # Errors
+    /// 400 that names the option.
+    pub(crate) fn new(
+        written: WrittenOptions,
+        query: &Query,
+        settings: &StagingApiSettings,
+    ) -> Result<Self, Problem> {
+        let lifetime = match written.lifetime.or_else(|| query.value("lifetime")) {
+            Some(text) => bounded_lifetime(&text, settings)?,
+            None => settings.default_lifetime,
+        };
+        let priority = match (written.priority, query.value("priority")) {
+            (Some(priority), _) => priority,
+            (None, Some(text)) => text.parse().map_err(|_| bad_priority(&text))?,
+            (None, None) => USUAL_PRIORITY,
+        };
+        if priority > 9 {
+            return Err(bad_priority(&priority.to_string()));
+        }
+        let is_dry_run = match written.dry_run {
+            Some(is_dry_run) => is_dry_run,
+            None => flag("dry_run", query)?,
+        };
+        let notify = written.notify.or_else(|| query.value("notify"));
+        let notify = notify.map(|address| allowed_address(address, settings)).transpose()?;
+        Ok(Self { lifetime, priority, is_dry_run, notify })
+    }
+}
+
+/// A lifetime that is not longer than pins may live.
+///
+/// # Errors
+/// 400 that names the limit: a lifetime is never shortened silently.
+pub(crate) fn bounded_lifetime(text: &str, settings: &StagingApiSettings) -> Result<Duration, Problem> {
+    let found = lifetime::parse(text)?;
+    if found > settings.max_lifetime {
+        let longest = lifetime::write(settings.max_lifetime);
+        let detail = format!(
+            "lifetime {} is longer than {longest}, the longest that is granted",
+            lifetime::write(found)
+        );
+        return Err(Problem::invalid_input(detail).with_field("limit", longest));
+    }
+    Ok(found)
+}
+
+fn bad_priority(text: &str) -> Problem {
+    Problem::invalid_input(format!("priority '{text}' is none of 0 to 9"))
+}
+
+fn flag(name: &str, query: &Query) -> Result<bool, Problem> {
+    match query.value(name).as_deref() {
+        None | Some("false" | "0") => Ok(false),
+        Some("" | "true" | "1") => Ok(true),
+        Some(other) => Err(Problem::invalid_input(format!("{name}={other} is neither true nor false"))
+            .with_allowed(["true", "false"])),
+    }
+}
+
+fn allowed_address(address: String, settings: &StagingApiSettings) -> Result<String, Problem> {
+    if settings.webhook_hosts.is_empty() {
+        return Err(Problem::invalid_input("notify is not configured on this server: it calls no hosts"));
+    }
+    let url = Url::parse(&address).ok().filter(|url| matches!(url.scheme(), "https" | "http"));
+    let host = url.as_ref().and_then(Url::host_str);
+    let host =
+        host.ok_or_else(|| Problem::invalid_input(format!("notify '{address}' is no URL of a web server")))?;
+    if settings.webhook_hosts.iter().any(|allowed| allowed.eq_ignore_ascii_case(host)) {
+        return Ok(address);
+    }
+    Err(Problem::invalid_input(format!(
+        "notify: the host '{host}' is not among those that this server calls"
+    ))
+    .with_allowed(settings.webhook_hosts.iter().cloned()))
+}
+
+/// The idempotency key of a request with this body.
+///
+/// # Errors
+/// 400 for a key that is none.
+pub(crate) fn idempotency(parts: &Parts, body: &[u8]) -> Result<Option<IdempotencyKey>, Problem> {
+    let Some(value) = parts.headers.get(IDEMPOTENCY_KEY) else { return Ok(None) };
+    let key = value.to_str().ok().map(|key| key.trim().trim_matches('"'));
+    let key = key.filter(|key| !key.is_empty() && key.len() <= MAX_KEY_BYTES);
+    let key = key.ok_or_else(|| {
+        Problem::invalid_input(format!(
+            "Idempotency-Key is not made of 1 to {MAX_KEY_BYTES} printable characters"
+        ))
+    })?;
+    let mut hash = Sha256::new();
+    for part in [parts.uri.path().as_bytes(), parts.uri.query().unwrap_or_default().as_bytes(), body] {
+        hash.update((part.len() as u64).to_le_bytes());
+        hash.update(part);
+    }
+    Ok(Some(IdempotencyKey { key: key.to_owned(), body_hash: hash.finalize().into() }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn options(written: WrittenOptions, uri: &str) -> Result<Options, Problem> {
+        let (parts, ()) = http::Request::post(uri).body(()).unwrap().into_parts();
+        let webhook_hosts = vec!["hooks.example".to_owned()];
+        let settings = StagingApiSettings { webhook_hosts, ..StagingApiSettings::default() };
+        Options::new(written, &Query::of(&parts), &settings)
+    }
+
+    #[test]
+    fn the_body_wins_over_the_query_and_both_over_what_is_usual() {
+        let usual = options(WrittenOptions::default(), "/").unwrap();
+        assert_eq!((usual.priority, usual.lifetime.as_secs(), usual.is_dry_run), (5, 172_800, false));
+        let uri = "/?lifetime=PT1H&priority=7&dry_run=true";
+        let queried = options(WrittenOptions::default(), uri).unwrap();
+        assert_eq!((queried.priority, queried.lifetime.as_secs(), queried.is_dry_run), (7, 3600, true));
+        let written = WrittenOptions {
+            lifetime: Some("2h".into()),
+            priority: Some(1),
+            dry_run: Some(false),
+            notify: None,
+        };
+        let both = options(written, uri).unwrap();
+        assert_eq!((both.priority, both.lifetime.as_secs(), both.is_dry_run), (1, 7200, false));
+    }
+
+    #[test]
+    fn options_out_of_range_are_named() {
+        for (uri, named) in [
+            ("/?priority=10", "priority"),
+            ("/?priority=high", "priority"),
+            ("/?lifetime=P31D", "P30D"),
+            ("/?lifetime=forever", "lifetime"),
+            ("/?dry_run=maybe", "dry_run"),
+            ("/?notify=https://other.example/x", "other.example"),
+            ("/?notify=file:///etc/passwd", "notify"),
+        ] {
+            let problem = options(WrittenOptions::default(), uri).unwrap_err();
+            assert_eq!(problem.status, 400, "{uri}");
+            assert!(problem.detail().contains(named), "{uri}: {}", problem.detail());
+        }
+        assert!(options(WrittenOptions::default(), "/?notify=https://hooks.example/x").is_ok());
+    }
+
+    #[test]
+    fn another_body_or_query_has_another_hash() {
+        let hash = |uri: &str, body: &[u8]| {
+            let request = http::Request::post(uri).header("idempotency-key", "k").body(()).unwrap();
+            idempotency(&request.into_parts().0, body).unwrap().unwrap().body_hash
+        };
+        assert_eq!(hash("/requests", b"a"), hash("/requests", b"a"));
+        assert_ne!(hash("/requests", b"a"), hash("/requests", b"b"));
+        assert_ne!(hash("/requests?x", b"a"), hash("/requests", b"a"));
+        assert_ne!(hash("/requests?a", b""), hash("/requests", b"a"));
+    }
+}

@@ -1,0 +1,348 @@
+//! Handlers of requests.
+
+use std::fmt;
+use std::marker::PhantomData;
+use std::sync::Arc;
+use std::time::SystemTime;
+
+use axum::Extension;
+use axum::body::Body;
+use axum::extract::Path;
+use axum::response::Response;
+use http::StatusCode;
+use http::request::Parts;
+use serde::de::{SeqAccess, Visitor};
+use serde::{Deserialize, Deserializer};
+use thermocline_core::cold::Namespace;
+use thermocline_core::staging::{
+    ObjectState, Owner, Request, RequestFilter, RequestId, RequestState, Staging, Wanted,
+};
+use thermocline_http::identity::Right;
+use thermocline_http::links::BaseUrl;
+use thermocline_http::lists::{lines, wanted};
+use thermocline_http::live::{self, Engine, audit};
+use thermocline_http::problem::{NOT_ALLOWED, WRONG_STATE};
+use thermocline_http::query::Query;
+use thermocline_http::{AppState, Identity, MayStage, Problem};
+use thermocline_model::DatasetId;
+
+use crate::Api;
+use crate::body::{self, Written};
+use crate::documents::{RequestDocument, RequestPage};
+use crate::find::{self, Search, WrittenSearch};
+use crate::options::{Options, WrittenOptions, bounded_lifetime, idempotency};
+use crate::staged::{Asking, Order, stage};
+
+/// Most entries of a JSON list that are read, whatever the configuration allows.
+const MAX_LISTED: usize = 10_000_000;
+
+/// The body of `POST /requests` as JSON.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct WrittenRequest {
+    objects: Option<Listed>,
+    root: Option<String>,
+    pattern: Option<String>,
+    newer: Option<String>,
+    older: Option<String>,
+    lifetime: Option<String>,
+    priority: Option<u8>,
+    dry_run: Option<bool>,
+    notify: Option<String>,
+}
+
+/// What a request names.
+enum Named {
+    Objects(Vec<Wanted>),
+    Pattern(Box<Search>),
+}
+
+/// Stages a list of objects, or what matches a pattern.
+pub(crate) async fn create(
+    Extension(api): Extension<Arc<Api>>,
+    MayStage(who): MayStage,
+    Engine(staging): Engine,
+    base: BaseUrl,
+    query: Query,
+    parts: Parts,
+    body: Body,
+) -> Result<Response, Problem> {
+    let read = body::read(&api, &parts, body).await?;
+    let idempotency = idempotency(&parts, &read.bytes)?;
+    let (named, written) = parse(&staging, &parts, &read).await?;
+    let options = Options::new(written, &query, &api.settings)?;
+    let objects = match named {
+        Named::Objects(objects) => objects,
+        Named::Pattern(search) => find::all(&api, &staging, *search).await?,
+    };
+    let order = Order { objects, dataset: None, options, idempotency };
+    stage(&staging, &api.settings, &Asking { who: &who, base: &base, parts: &parts }, order).await
+}
+
+async fn parse(
+    staging: &Staging,
+    parts: &Parts,
+    read: &body::ReadBody<'_>,
+) -> Result<(Named, WrittenOptions), Problem> {
+    let bytes = read.bytes.clone();
+    let written = body::written(parts, &bytes);
+    let namespace = Arc::clone(staging.namespace());
+    body::work(bytes.len(), move || match written {
+        Written::Lines => Ok((Named::Objects(lines(&namespace, &bytes)), WrittenOptions::default())),
+        Written::Json => named(body::json(&bytes)?, &namespace),
+    })
+    .await
+}
+
+fn named(request: WrittenRequest, namespace: &Namespace) -> Result<(Named, WrittenOptions), Problem> {
+    let WrittenRequest { objects, root, pattern, newer, older, lifetime, priority, dry_run, notify } =
+        request;
+    let options = WrittenOptions { lifetime, priority, dry_run, notify };
+    let search = WrittenSearch { root, pattern, newer, older };
+    let named = match objects {
+        Some(_) if !search.is_empty() => {
+            return Err(Problem::invalid_input("objects and a pattern are two requests: name either"));
+        }
+        Some(Listed(spellings)) => {
+            Named::Objects(spellings.iter().map(|spelling| wanted(namespace, spelling)).collect())
+        }
+        None if search.is_empty() => {
+            return Err(Problem::invalid_input("the body names neither objects nor a root and a pattern")
+                .with_allowed(["objects", "root", "pattern"]));
+        }
+        None => Named::Pattern(Box::new(Search::new(&search, namespace)?)),
+    };
+    Ok((named, options))
+}
+
+/// Spellings in a JSON list, a bounded number of them.
+#[derive(Debug)]
+pub(crate) struct Listed(pub(crate) Vec<String>);
+
+impl<'de> Deserialize<'de> for Listed {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_seq(ListedVisitor(PhantomData))
+    }
+}
+
+struct ListedVisitor(PhantomData<String>);
+
+impl<'de> Visitor<'de> for ListedVisitor {
+    type Value = Listed;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a list of paths, URLs or ids")
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut entries: A) -> Result<Listed, A::Error> {
+        let mut listed = Vec::new();
+        while let Some(entry) = entries.next_element()? {
+            if listed.len() >= MAX_LISTED {
+                return Err(serde::de::Error::custom(format_args!(
+                    "more than {MAX_LISTED} entries in a list"
+                )));
+            }
+            listed.push(entry);
+        }
+        Ok(Listed(listed))
+    }
+}
+
+/// Requests of an owner, newest first.
+pub(crate) async fn list(
+    axum::extract::State(app): axum::extract::State<AppState>,
+    MayStage(who): MayStage,
+    Engine(staging): Engine,
+    base: BaseUrl,
+    query: Query,
+    parts: Parts,
+) -> Result<Response, Problem> {
+    let limit = limit(&query, 100, 1000)?;
+    let filter = RequestFilter {
+        owner: listed_owner(&app, &who, &query)?,
+        state: query.value("state").map(|state| request_state(&state)).transpose()?,
+        dataset: query.value("dataset").map(dataset_id).transpose()?,
+        created_from_ns: query.value("since").map(|time| time_ns("since", &time)).transpose()?,
+        created_before_ns: query.value("until").map(|time| time_ns("until", &time)).transpose()?,
+        after: query.value("cursor").map(|cursor| RequestId(cursor.into())),
+        with_readers: query.value("readers").is_some(),
+        limit: limit.saturating_add(1),
+    };
+    let mut requests = staging.list(filter).await?;
+    let has_more = requests.len() > limit;
+    requests.truncate(limit);
+    let last = requests.last().filter(|_| has_more).map(|request| request.id.to_string());
+    let next = last.map(|cursor| page_url(&base, &parts, &cursor));
+    let requests = requests.iter().map(|request| RequestDocument::new(request, &base)).collect();
+    live::json(&parts, StatusCode::OK, &RequestPage { requests, next })
+}
+
+/// Whose requests are listed: one's own, or for administrators those of anybody.
+fn listed_owner(app: &AppState, who: &Identity, query: &Query) -> Result<Option<Owner>, Problem> {
+    match query.value("owner") {
+        None => Ok(Some(who.owner.clone())),
+        Some(owner) if owner == *who.owner.0 => Ok(Some(who.owner.clone())),
+        Some(_) if !who.may_administer => Err(who.refusal(app, Right::Administer)),
+        Some(owner) if owner == "*" => Ok(None),
+        Some(owner) => Ok(Some(Owner(owner.into()))),
+    }
+}
+
+fn request_state(text: &str) -> Result<RequestState, Problem> {
+    let states = [
+        RequestState::Queued,
+        RequestState::Active,
+        RequestState::Succeeded,
+        RequestState::Partial,
+        RequestState::Failed,
+        RequestState::Cancelled,
+    ];
+    states.into_iter().find(|state| state.as_str() == text).ok_or_else(|| {
+        Problem::invalid_input(format!("'{text}' is no state of a request"))
+            .with_allowed(states.map(RequestState::as_str))
+    })
+}
+
+fn dataset_id(text: String) -> Result<DatasetId, Problem> {
+    DatasetId::new(text.as_str()).map_err(|_| Problem::invalid_input(format!("'{text}' names no dataset")))
+}
+
+/// A request as it stands.
+pub(crate) async fn show(
+    Path(id): Path<String>,
+    Engine(staging): Engine,
+    base: BaseUrl,
+    parts: Parts,
+) -> Result<Response, Problem> {
+    let request = known(&staging, &id).await?;
+    live::json(&parts, StatusCode::OK, &RequestDocument::new(&request, &base))
+}
+
+/// Drops a request's interest and its pins.
+pub(crate) async fn cancel(
+    Path(id): Path<String>,
+    MayStage(who): MayStage,
+    Engine(staging): Engine,
+    base: BaseUrl,
+    parts: Parts,
+) -> Result<Response, Problem> {
+    let request = own(&staging, &who, &id, "cancel").await?;
+    let answer = staging.cancel(&request.id).await;
+    audit(&who, "cancel", &id, outcome(answer.is_ok()));
+    live::json(&parts, StatusCode::OK, &RequestDocument::new(&answer?, &base))
+}
+
+/// Which pins end.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct WrittenRelease {
+    paths: Option<Listed>,
+}
+
+/// Ends pins.
+pub(crate) async fn release(
+    Extension(api): Extension<Arc<Api>>,
+    Path(id): Path<String>,
+    MayStage(who): MayStage,
+    Engine(staging): Engine,
+    base: BaseUrl,
+    parts: Parts,
+    body: Body,
+) -> Result<Response, Problem> {
+    let request = own(&staging, &who, &id, "release").await?;
+    let read = body::read(&api, &parts, body).await?;
+    let bytes = read.bytes.clone();
+    let paths = body::work(bytes.len(), move || body::json::<WrittenRelease>(&bytes)).await?.paths;
+    let answer = staging.release(&request.id, paths.map(|Listed(paths)| paths)).await;
+    audit(&who, "release", &id, outcome(answer.is_ok()));
+    live::json(&parts, StatusCode::OK, &RequestDocument::new(&answer?, &base))
+}
+
+/// For how long pins are kept.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct WrittenExtension {
+    lifetime: Option<String>,
+}
+
+/// Keeps pins for a lifetime from now.
+pub(crate) async fn extend(
+    Extension(api): Extension<Arc<Api>>,
+    Path(id): Path<String>,
+    MayStage(who): MayStage,
+    Engine(staging): Engine,
+    (base, query): (BaseUrl, Query),
+    parts: Parts,
+    body: Body,
+) -> Result<Response, Problem> {
+    let request = own(&staging, &who, &id, "extend").await?;
+    let read = body::read(&api, &parts, body).await?;
+    let written: WrittenExtension = body::json(&read.bytes)?;
+    let lifetime = match written.lifetime.or_else(|| query.value("lifetime")) {
+        Some(text) => bounded_lifetime(&text, &api.settings)?,
+        None => api.settings.default_lifetime,
+    };
+    if request.state.is_ended() && request.tally(ObjectState::Hot).n == 0 {
+        let detail =
+            format!("request '{id}' is {} and pins nothing that could be kept", request.state.as_str());
+        return Err(Problem::new(&WRONG_STATE, detail));
+    }
+    let answer = staging.extend(&request.id, lifetime).await;
+    audit(&who, "extend", &id, outcome(answer.is_ok()));
+    live::json(&parts, StatusCode::OK, &RequestDocument::new(&answer?, &base))
+}
+
+/// The request of that name.
+///
+/// # Errors
+/// 404 if there is none, or none any more.
+pub(crate) async fn known(staging: &Staging, id: &str) -> Result<Request, Problem> {
+    let request = staging.get(&RequestId(id.into())).await?;
+    request.ok_or_else(|| Problem::not_found(format!("Request '{id}' not found")))
+}
+
+async fn own(staging: &Staging, who: &Identity, id: &str, what: &str) -> Result<Request, Problem> {
+    let request = known(staging, id).await?;
+    if who.may_change(&request.owner) {
+        return Ok(request);
+    }
+    audit(who, what, id, "refused with 403 Forbidden");
+    Err(Problem::new(&NOT_ALLOWED, format!("request '{id}' is not of {}", who.owner)))
+}
+
+fn outcome(is_done: bool) -> &'static str {
+    if is_done { "done" } else { "failed" }
+}
+
+/// How many entries a page has.
+///
+/// # Errors
+/// 400 for what is no number of them.
+pub(crate) fn limit(query: &Query, usual: usize, most: usize) -> Result<usize, Problem> {
+    let Some(text) = query.value("limit") else { return Ok(usual) };
+    let limit = text.parse().ok().filter(|limit| (1..=most).contains(limit));
+    limit.ok_or_else(|| Problem::invalid_input(format!("limit '{text}' is none of 1 to {most}")))
+}
+
+/// A time in a query as nanoseconds since 1970.
+///
+/// # Errors
+/// 400 that names the parameter.
+pub(crate) fn time_ns(name: &str, text: &str) -> Result<i64, Problem> {
+    let day = if text.len() == 10 { format!("{text}T00:00:00Z") } else { text.to_owned() };
+    let time = humantime::parse_rfc3339_weak(&day).ok();
+    let since = time.and_then(|time| time.duration_since(SystemTime::UNIX_EPOCH).ok());
+    let time_ns = since.and_then(|since| i64::try_from(since.as_nanos()).ok());
+    time_ns.ok_or_else(|| {
+        Problem::invalid_input(format!("{name} '{text}' is no time in UTC such as 2026-03-01T12:00:00Z"))
+    })
+}
+
+/// The address of the next page: this one with another cursor.
+pub(crate) fn page_url(base: &BaseUrl, parts: &Parts, cursor: &str) -> String {
+    let query = parts.uri.query().unwrap_or_default();
+    let kept = query.split('&').filter(|pair| !pair.is_empty() && pair.split('=').next() != Some("cursor"));
+    let kept: String = kept.map(|pair| format!("{pair}&")).collect();
+    let path = parts.uri.path().trim_end_matches('/');
+    format!("{}{path}?{kept}cursor={}", base.0, thermocline_http::links::segment(cursor))
+}

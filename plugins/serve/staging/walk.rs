@@ -1,0 +1,311 @@
+//! Walks the folders of a root in order, a page at a time. Nothing is opened but folders, links are not followed.
+
+use std::cmp::Ordering;
+use std::fs::{self, DirEntry};
+use std::os::unix::fs::MetadataExt;
+use std::path::PathBuf;
+use std::vec::IntoIter;
+
+use thermocline_core::{Error, ErrorKind, Result};
+
+use crate::find::Search;
+
+/// Most entries of one folder: they are sorted in memory.
+const MAX_FOLDER_ENTRIES: usize = 5_000_000;
+
+/// Most folders within each other.
+const MAX_DEPTH: usize = 256;
+
+/// Where a page ends.
+pub(crate) struct Bounds<'a> {
+    /// Most files that match.
+    pub(crate) limit: usize,
+    /// Most entries of folders that are looked at.
+    pub(crate) max_entries: usize,
+    /// True once it has taken long enough.
+    pub(crate) is_late: &'a dyn Fn() -> bool,
+}
+
+/// A page of files.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Page {
+    /// Paths below the root, in order.
+    pub(crate) paths: Vec<String>,
+    /// The last path that was looked at, if there may be more.
+    pub(crate) next: Option<String>,
+}
+
+/// The files that match, from after the path `after` on, in the order of the names in each folder.
+///
+/// A page may hold fewer files than there are, even none, and still be followed by another.
+///
+/// # Errors
+/// A root that cannot be listed, a folder with more entries than are sorted. Other folders that cannot be listed
+/// are left out.
+pub(crate) fn walk(search: &Search, after: Option<&str>, bounds: &Bounds<'_>) -> Result<Page> {
+    let mut walker = Walker::start(search, after)?;
+    let mut page = Page { paths: Vec::new(), next: None };
+    let mut n_entries = 0;
+    while let Some(entry) = walker.next_entry() {
+        n_entries += 1;
+        let is_found = entry.kind == Kind::File && walker.is_wanted(&entry);
+        let path = entry.path.clone();
+        if entry.kind == Kind::Folder {
+            walker.enter(entry)?;
+        }
+        if is_found {
+            page.paths.push(path.clone());
+        }
+        if page.paths.len() >= bounds.limit || n_entries >= bounds.max_entries || (bounds.is_late)() {
+            page.next = Some(path);
+            break;
+        }
+    }
+    Ok(page)
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    File,
+    Folder,
+}
+
+/// An entry of a folder.
+struct Entry {
+    kind: Kind,
+    /// Path below the root.
+    path: String,
+    /// Whether a folder above it, or it itself, matches.
+    is_inside: bool,
+    /// The rest of the path after which the walk goes on, if this entry lies on it.
+    resume: Vec<String>,
+}
+
+/// A folder that is being walked through.
+struct Level {
+    entries: IntoIter<(String, Kind)>,
+    /// Its path below the root, with a slash at the end; empty for the root.
+    path: String,
+    is_inside: bool,
+    /// The rest of the path after which the walk goes on, below this folder.
+    resume: Vec<String>,
+}
+
+struct Walker<'a> {
+    search: &'a Search,
+    levels: Vec<Level>,
+}
+
+impl<'a> Walker<'a> {
+    fn start(search: &'a Search, after: Option<&str>) -> Result<Self> {
+        let resume: Vec<String> = after.unwrap_or_default().split('/').map(str::to_owned).collect();
+        let resume = if after.is_none() { Vec::new() } else { resume };
+        let mut walker = Self { search, levels: Vec::new() };
+        let entries = entries_of(&search.base)?;
+        walker.push(entries, String::new(), false, resume);
+        Ok(walker)
+    }
+
+    fn push(&mut self, entries: Vec<DirEntry>, path: String, is_inside: bool, resume: Vec<String>) {
+        let depth = self.levels.len();
+        let only = self.search.prefix.get(depth);
+        let first = resume.first();
+        let mut named: Vec<(String, Kind)> = entries.into_iter().filter_map(named).collect();
+        named.retain(|(name, _)| {
+            let is_hidden = name.starts_with('.') && !self.search.shows_hidden;
+            let is_before = first.is_some_and(|first| name < first);
+            !is_hidden && !is_before && only.is_none_or(|only| only == name)
+        });
+        named.sort_unstable_by(|(one, _), (other, _)| one.cmp(other));
+        self.levels.push(Level { entries: named.into_iter(), path, is_inside, resume });
+    }
+
+    /// The next entry, of the innermost folder that has one.
+    fn next_entry(&mut self) -> Option<Entry> {
+        loop {
+            let level = self.levels.last_mut()?;
+            let Some((name, kind)) = level.entries.next() else {
+                self.levels.pop();
+                continue;
+            };
+            let resume = match level.resume.split_first() {
+                Some((first, rest)) if first.cmp(&name) == Ordering::Equal => rest.to_vec(),
+                _ => Vec::new(),
+            };
+            let is_seen = level.resume.first() == Some(&name) && resume.is_empty() && kind == Kind::File;
+            let path = format!("{}{name}", level.path);
+            let is_inside = level.is_inside || self.search.pattern.is_match(&path);
+            if !is_seen {
+                return Some(Entry { kind, path, is_inside, resume });
+            }
+        }
+    }
+
+    fn enter(&mut self, folder: Entry) -> Result<()> {
+        if self.levels.len() >= MAX_DEPTH {
+            return Ok(());
+        }
+        match entries_of(&self.search.base.join(&folder.path)) {
+            Ok(entries) => self.push(entries, format!("{}/", folder.path), folder.is_inside, folder.resume),
+            Err(error) if error.kind() == ErrorKind::TooLarge => return Err(error),
+            Err(error) => tracing::debug!(folder = folder.path, %error, "folder left out of a search"),
+        }
+        Ok(())
+    }
+
+    fn is_wanted(&self, file: &Entry) -> bool {
+        file.is_inside && self.is_of_time(&self.search.base.join(&file.path))
+    }
+
+    fn is_of_time(&self, file: &PathBuf) -> bool {
+        let (from_ns, before_ns) = (self.search.from_ns, self.search.before_ns);
+        if from_ns.is_none() && before_ns.is_none() {
+            return true;
+        }
+        let Ok(metadata) = fs::symlink_metadata(file) else { return false };
+        let modified_ns =
+            metadata.mtime().saturating_mul(1_000_000_000).saturating_add(metadata.mtime_nsec());
+        from_ns.is_none_or(|from_ns| modified_ns >= from_ns)
+            && before_ns.is_none_or(|before_ns| modified_ns < before_ns)
+    }
+}
+
+fn entries_of(folder: &PathBuf) -> Result<Vec<DirEntry>> {
+    let failed = |cause: std::io::Error| {
+        let kind = ErrorKind::Unavailable { retry_after: std::time::Duration::from_secs(30) };
+        Error::new(kind, "a folder of the root cannot be listed").with_source(cause)
+    };
+    let mut entries = Vec::new();
+    for entry in fs::read_dir(folder).map_err(failed)? {
+        if entries.len() >= MAX_FOLDER_ENTRIES {
+            let message =
+                format!("a folder has more than {MAX_FOLDER_ENTRIES} entries; search in one below it");
+            return Err(Error::new(ErrorKind::TooLarge, message));
+        }
+        entries.push(entry.map_err(failed)?);
+    }
+    Ok(entries)
+}
+
+/// Files and folders whose names are UTF-8: others have no name in this API.
+fn named(entry: DirEntry) -> Option<(String, Kind)> {
+    let kind = entry.file_type().ok()?;
+    let kind = match (kind.is_dir(), kind.is_file()) {
+        (true, _) => Kind::Folder,
+        (_, true) => Kind::File,
+        _ => return None,
+    };
+    Some((entry.file_name().into_string().ok()?, kind))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::symlink;
+
+    use proptest::prelude::*;
+    use tempfile::TempDir;
+    use thermocline_core::cold::{Namespace, NamespaceRoot};
+
+    use super::*;
+    use crate::find::WrittenSearch;
+
+    const FILES: [&str; 9] = [
+        "S2A_x_T33UXP_1.SAFE/GRANULE/b.jp2",
+        "S2A_x_T33UXP_1.SAFE/a.xml",
+        "S2A_x_T33UXP_1.nc",
+        "a/b/c.nc",
+        "a/b.nc",
+        "a.nc",
+        "a/.hidden/d.nc",
+        "z/S2A_y_T33UXP_2.SAFE/c.xml",
+        "z/other/c.xml",
+    ];
+
+    fn archive() -> TempDir {
+        let dir = TempDir::new().unwrap();
+        for file in FILES {
+            let path = dir.path().join(file);
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            fs::write(path, "").unwrap();
+        }
+        symlink("/etc", dir.path().join("etc")).unwrap();
+        symlink(dir.path(), dir.path().join("a/loop")).unwrap();
+        dir
+    }
+
+    fn search(dir: &TempDir, pattern: &str) -> Search {
+        let base = dir.path().to_str().unwrap().to_owned();
+        let root = NamespaceRoot { name: "archive".into(), base, map: Vec::new(), store: None };
+        let (root_name, pattern) = (Some("archive".to_owned()), Some(pattern.to_owned()));
+        let written = WrittenSearch { root: root_name, pattern, ..WrittenSearch::default() };
+        Search::new(&written, &Namespace::new(vec![root])).unwrap()
+    }
+
+    fn all(search: &Search, limit: usize, max_entries: usize) -> Vec<String> {
+        let bounds = Bounds { limit, max_entries, is_late: &|| false };
+        let (mut found, mut cursor) = (Vec::new(), None);
+        loop {
+            let page = walk(search, cursor.as_deref(), &bounds).unwrap();
+            assert!(page.paths.len() <= limit);
+            found.extend(page.paths);
+            let Some(next) = page.next else { return found };
+            assert!(cursor.as_ref() != Some(&next), "no progress after {next}");
+            cursor = Some(next);
+        }
+    }
+
+    #[test]
+    fn a_pattern_finds_files_and_all_that_lies_in_folders_that_match() {
+        let dir = archive();
+        for (pattern, found) in [
+            ("**/S2A_*_T33UXP_*", &FILES[..3]),
+            ("a/*.nc", &["a/b.nc"]),
+            ("a/**", &["a/b/c.nc", "a/b.nc"]),
+            ("*.nc", &["S2A_x_T33UXP_1.nc", "a.nc"]),
+            ("a/.hidden/*", &["a/.hidden/d.nc"]),
+            ("a.nc", &["a.nc"]),
+            ("{z,a}/b.nc", &["a/b.nc"]),
+            ("etc/*", &[]),
+            ("nothing", &[]),
+        ] {
+            let mut expected: Vec<&str> = found.to_vec();
+            if pattern.starts_with("**") {
+                expected.push("z/S2A_y_T33UXP_2.SAFE/c.xml");
+            }
+            assert_eq!(all(&search(&dir, pattern), 100, 100), expected, "{pattern}");
+        }
+    }
+
+    #[test]
+    fn pages_go_on_where_the_page_before_ended() {
+        let dir = archive();
+        let search = search(&dir, "**");
+        let whole = all(&search, 1000, 1000);
+        assert_eq!(whole.len(), FILES.len() - 1);
+        for limit in 1..4 {
+            for max_entries in 1..6 {
+                assert_eq!(all(&search, limit, max_entries), whole, "{limit} {max_entries}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_cursor_that_is_gone_is_no_reason_to_lose_files() {
+        let dir = archive();
+        let search = search(&dir, "**");
+        let bounds = Bounds { limit: 100, max_entries: 100, is_late: &|| false };
+        let rest = |cursor: &str| walk(&search, Some(cursor), &bounds).unwrap().paths;
+        assert_eq!(rest("a/b/zzz").first().map(String::as_str), Some("a/b.nc"));
+        assert_eq!(rest("b"), ["z/S2A_y_T33UXP_2.SAFE/c.xml", "z/other/c.xml"]);
+        assert_eq!(rest("zz"), [""; 0]);
+    }
+
+    proptest! {
+        #[test]
+        fn no_cursor_panics(cursor in ".{0,20}") {
+            let dir = archive();
+            let bounds = Bounds { limit: 3, max_entries: 5, is_late: &|| false };
+            walk(&search(&dir, "**"), Some(&cursor), &bounds).unwrap();
+        }
+    }
+}
