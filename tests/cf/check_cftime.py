@@ -11,7 +11,7 @@ decode      calendars × spellings of units × reference dates × integers and f
 pandas      integers that xarray decodes with pandas, nanoseconds among them
 encode      dates as numbers: integer or float, and every bit of it
 reference   spellings of reference dates. We either read what xarray reads (cftime; in the Gregorian calendars since
-            1582-10-15 pandas), or refuse; the usual spellings are not refused.
+            1582-10-15 pandas), or say that it is unclear; the usual spellings are not refused.
 refuse      calendars, units, dates and values that have no time
 period      dates of requests against xarray's `CFTimeIndex` and pandas' `DatetimeIndex`
 
@@ -254,12 +254,13 @@ def spelt_references() -> Iterator[Check]:
 
 
 def agrees(expected: str | None, must_read: bool) -> Callable[[list[str]], str | None]:
-    """What xarray reads, we read as xarray does or refuse. What it refuses, we may read."""
+    """What xarray reads, we read as xarray does, or call it unclear. What it refuses, we may read."""
 
     def judge(found: list[str]) -> str | None:
-        if found[0] == "error":
-            return f"expected {expected}" if must_read and expected else None
-        return None if expected is None or found == [expected] else f"expected {expected} or an error"
+        if found[0] in ("error", "unclear"):
+            may_refuse = expected is None or (found[0] == "unclear" and not must_read)
+            return None if may_refuse else f"expected {expected}"
+        return None if expected is None or found == [expected] else f"expected {expected} or unclear"
 
     return judge
 

@@ -25,6 +25,14 @@ pub enum TimeError {
         /// What is wrong with them.
         reason: String,
     },
+    /// Units that clients decode by passing over a part of them, so that they do not agree about the time. Unlike
+    /// with all other units that are refused, a client may see dates where only numbers are known here.
+    UnclearUnits {
+        /// The units as given.
+        units: String,
+        /// What is not read alike.
+        reason: String,
+    },
     /// A date that cannot be read, or that the calendar does not have.
     InvalidDate {
         /// The date as given.
@@ -42,8 +50,12 @@ pub enum TimeError {
 }
 
 impl TimeError {
-    pub(super) fn units(units: &str, reason: impl Into<String>) -> Self {
-        Self::InvalidUnits { units: quoted(units), reason: reason.into() }
+    pub(super) fn units(units: &str, reason: String) -> Self {
+        Self::InvalidUnits { units: quoted(units), reason }
+    }
+
+    pub(super) fn unclear(units: &str, reason: String) -> Self {
+        Self::UnclearUnits { units: quoted(units), reason }
     }
 
     pub(super) fn date(date: impl fmt::Display, reason: impl Into<String>) -> Self {
@@ -77,7 +89,9 @@ impl fmt::Display for TimeError {
                 "unknown calendar {calendar:?}, expected one of standard, gregorian, proleptic_gregorian, \
                  julian, noleap, 365_day, all_leap, 366_day, 360_day"
             ),
-            Self::InvalidUnits { units, reason } => write!(f, "time units {units:?}: {reason}"),
+            Self::InvalidUnits { units, reason } | Self::UnclearUnits { units, reason } => {
+                write!(f, "time units {units:?}: {reason}")
+            }
             Self::InvalidDate { date, reason } => write!(f, "date {date:?}: {reason}"),
             Self::NotFinite => write!(f, "a time that is not a finite number"),
             Self::OutOfRange { value } => {

@@ -18,17 +18,27 @@ const MONTHS: [&str; 12] =
 const READ_DIFFERENTLY: &str = "readers disagree about its reference date, \
      expected YYYY-MM-DD, HH:MM:SS and a zone such as +01:00, each after one space";
 
-/// Reads `1850-1-1`, `1900-01-01 00:00:0.0 +01:00`, `2000-01-01T12:00Z`, `20000101`, `1-jan-1970`.
+/// Reads the date at the end of `units`, such as `1850-1-1`, `1900-01-01 00:00:0.0 +01:00`, `2000-01-01T12:00Z`,
+/// `20000101`, `1-jan-1970`.
 ///
 /// # Errors
-/// What is wrong with it. That includes a text that xarray takes for another time than UDUNITS: cftime passes over times
-/// and zones that it does not know.
-pub(super) fn parse(text: &str, calendar: Calendar) -> Result<DateTime, String> {
-    let written = Written::read(text.trim())?;
-    if written.is_mistaken(calendar) || !(written.suits_cftime() || written.suits_pandas(calendar)) {
-        return Err(READ_DIFFERENTLY.to_owned());
+/// [`TimeError::InvalidUnits`] if it is no date of the calendar. [`TimeError::UnclearUnits`] if xarray takes it for
+/// another time than UDUNITS: cftime passes over times and zones that it does not know.
+pub(super) fn parse(date: &str, calendar: Calendar, units: &str) -> Result<DateTime, TimeError> {
+    let Some(written) = Written::read(date.trim()) else {
+        // Readers guess at anything with a number in it, such as 01-02-2000.
+        let has_number = date.contains(|char: char| char.is_ascii_digit());
+        let refusal = if has_number { TimeError::unclear } else { TimeError::units };
+        return Err(refusal(units, "its reference is not a date such as 2000-01-31".to_owned()));
+    };
+    if !written.rest.is_empty() {
+        let reason = format!("cannot read {:?} in its reference date", quoted(written.rest));
+        return Err(TimeError::unclear(units, reason));
     }
-    written.instant(calendar).map_err(|error| error.to_string())
+    if written.is_mistaken(calendar) || !(written.suits_cftime() || written.suits_pandas(calendar)) {
+        return Err(TimeError::unclear(units, READ_DIFFERENTLY.to_owned()));
+    }
+    written.instant(calendar).map_err(|error| TimeError::units(units, error.to_string()))
 }
 
 /// A reference date as it was written. Its numbers are not checked.
@@ -39,6 +49,8 @@ struct Written<'a> {
     clock: Clock,
     n_before_zone: usize,
     zone: Zone,
+    /// What comes after it and was not read.
+    rest: &'a str,
 }
 
 struct Date {
@@ -51,18 +63,15 @@ struct Date {
 }
 
 impl<'a> Written<'a> {
-    fn read(text: &'a str) -> Result<Self, String> {
+    fn read(text: &'a str) -> Option<Self> {
         let mut scan = Scan::new(text);
-        let date = Date::read(&mut scan).ok_or("its reference is not a date such as 2000-01-31")?;
+        let date = Date::read(&mut scan)?;
         let clock = if date.is_whole { clock(&mut scan) } else { None };
         let (n_before_clock, clock) = clock.unwrap_or_default();
         let n_before_zone = scan.spaces();
         let zone = scan.zone().unwrap_or_default();
-        let is_done = scan.rest().is_empty() || (clock.is_midnight() && is_zero_zone(scan));
-        if !is_done {
-            return Err(format!("cannot read {:?} in its reference date", quoted(scan.rest())));
-        }
-        Ok(Self { text, date, n_before_clock, clock, n_before_zone, zone })
+        let rest = if clock.is_midnight() && is_zero_zone(scan) { "" } else { scan.rest() };
+        Some(Self { text, date, n_before_clock, clock, n_before_zone, zone, rest })
     }
 
     /// True if what cftime passes over is zero.

@@ -120,9 +120,9 @@ impl TimeUnits {
     ///
     /// # Errors
     /// [`TimeError::InvalidUnits`] saying what is wrong: not this form, a unit without a fixed length, a date that
-    /// the calendar does not have, or one that xarray's readers disagree about.
+    /// the calendar does not have. [`TimeError::UnclearUnits`] for a date that clients do not read alike.
     pub fn parse(units: &str, calendar: Calendar) -> Result<Self, TimeError> {
-        let wrong = |reason: &str| TimeError::units(units, reason);
+        let wrong = |reason: &str| TimeError::units(units, reason.to_owned());
         if units.len() > MAX_UNITS_BYTES {
             return Err(wrong("longer than 256 bytes"));
         }
@@ -139,11 +139,14 @@ impl TimeUnits {
         if let Some(reason) = unit.refusal(calendar) {
             return Err(wrong(reason));
         }
-        let reference = reference::parse(reference, calendar).map_err(|reason| wrong(&reason))?;
+        let reference = reference::parse(reference, calendar, units)?;
         Ok(Self { unit, calendar, reference_ticks: reference.ticks() })
     }
 
     /// The units and calendar of a variable; `None` if its `units` are not of the form `… since …`.
+    ///
+    /// # Errors
+    /// As [`Calendar::parse`] and [`Self::parse`].
     pub fn of(attrs: &Attributes) -> Option<Result<Self, TimeError>> {
         let units = attrs.text("units").filter(|units| units.to_ascii_lowercase().contains("since"))?;
         let calendar = match attrs.get("calendar") {

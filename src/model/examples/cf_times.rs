@@ -1,6 +1,7 @@
 //! Answers questions about CF times, a line for a line: `tests/cf/check_cftime.py` asks.
 //!
-//! Fields are separated by tabs; times are ISO 8601; what cannot be told is `error` and the reason.
+//! Fields are separated by tabs; times are ISO 8601; what cannot be told is `error` and the reason, or
+//! `unclear` if clients may tell it.
 //!
 //! | question | answer |
 //! |---|---|
@@ -16,17 +17,22 @@ use std::error::Error;
 use std::io::{BufRead, BufWriter, Write};
 
 use thermocline_model::Number;
-use thermocline_model::cf::{Calendar, Period, TimeUnits};
+use thermocline_model::cf::{Calendar, Period, TimeError, TimeUnits};
 
 fn main() -> Result<(), Box<dyn Error>> {
     let mut answers = BufWriter::new(std::io::stdout().lock());
     for question in std::io::stdin().lock().lines() {
         match answer(&question?) {
             Ok(answer) => writeln!(answers, "{answer}")?,
+            Err(error) if is_unclear(&*error) => writeln!(answers, "unclear\t{error}")?,
             Err(error) => writeln!(answers, "error\t{error}")?,
         }
     }
     Ok(answers.flush()?)
+}
+
+fn is_unclear(error: &(dyn Error + 'static)) -> bool {
+    matches!(error.downcast_ref(), Some(TimeError::UnclearUnits { .. }))
 }
 
 fn answer(question: &str) -> Result<String, Box<dyn Error>> {
