@@ -8,6 +8,8 @@ mod mutant;
 #[cfg(feature = "server")]
 mod server;
 #[cfg(feature = "server")]
+mod tape;
+#[cfg(feature = "server")]
 mod toy;
 
 pub use files::{LocalFile, decode_all};
@@ -15,5 +17,7 @@ pub use judge::{Judgement, judge};
 pub use mutant::mutate;
 #[cfg(feature = "server")]
 pub use server::{Answer, TestServer, TestSources};
+#[cfg(feature = "server")]
+pub use tape::FakeTape;
 #[cfg(feature = "server")]
 pub use toy::{ToyChunk, ToyDataset, toy_variable};

@@ -10,7 +10,7 @@ use bytes::Bytes;
 use http::{HeaderMap, Request, StatusCode};
 use http_body_util::BodyExt;
 use tempfile::TempDir;
-use thermocline_core::bytes::{ObjectSettings, Objects, Root};
+use thermocline_core::bytes::{ObjectSettings, Objects, Residency, Root};
 use thermocline_core::catalog::{
     Catalog, CatalogParts, CatalogSettings, DatasetSpec, DirectoryProvider, Provider, SourceSpec,
 };
@@ -23,6 +23,7 @@ use thermocline_http::{App, HttpConfig, PluginStatus, ServePlugin, router};
 use thermocline_model::DatasetId;
 use tower::ServiceExt;
 
+use crate::tape::FakeTape;
 use crate::toy::{ToyDataset, ToyFormat};
 
 /// A server of toy datasets, or of whatever sources a test has.
@@ -85,6 +86,7 @@ struct Stack {
     providers: Vec<Arc<dyn Provider>>,
     formats: Vec<Arc<dyn Format>>,
     settings: CatalogSettings,
+    residency: Option<Arc<dyn Residency>>,
 }
 
 /// Objects below `roots`. Must be called within the runtime.
@@ -102,6 +104,28 @@ impl TestServer {
         plugins: Vec<Arc<dyn ServePlugin>>,
         config: HttpConfig,
     ) -> anyhow::Result<Self> {
+        Self::start_with(toys, plugins, config, None).await
+    }
+
+    /// The same with files that lie on a tape archive; they are online at first.
+    ///
+    /// # Errors
+    /// Those of [`TestServer::start`].
+    pub async fn on_tape(
+        toys: Vec<(&str, ToyDataset)>,
+        plugins: Vec<Arc<dyn ServePlugin>>,
+        config: HttpConfig,
+        tape: &Arc<FakeTape>,
+    ) -> anyhow::Result<Self> {
+        Self::start_with(toys, plugins, config, Some(Arc::clone(tape))).await
+    }
+
+    async fn start_with(
+        toys: Vec<(&str, ToyDataset)>,
+        plugins: Vec<Arc<dyn ServePlugin>>,
+        config: HttpConfig,
+        tape: Option<Arc<FakeTape>>,
+    ) -> anyhow::Result<Self> {
         let dir = TempDir::new()?;
         let root = dir.path().join("data");
         std::fs::create_dir(&root)?;
@@ -115,9 +139,16 @@ impl TestServer {
         }
         let toys = toys.into_iter().map(|(id, toy)| (format!("{id}.toy"), toy)).collect();
         let formats: Vec<Arc<dyn Format>> = vec![Arc::new(ToyFormat(toys))];
-        let objects = objects(vec![Root::directory(&root)?], ObjectSettings::default());
+        if let Some(tape) = &tape {
+            tape.bind(&root);
+        }
+        let residency = tape.map(|tape| tape as Arc<dyn Residency>);
+        let runtime = tokio::runtime::Handle::current();
+        let roots = vec![Root::directory(&root)?];
+        let objects = Objects::on_cold_stores(roots, ObjectSettings::default(), runtime, residency.clone());
         let settings = CatalogSettings { verify: VerifyLevel::Off, ..CatalogSettings::default() };
-        let stack = Stack { objects, providers: vec![Arc::new(Declared(specs))], formats, settings };
+        let stack =
+            Stack { objects, providers: vec![Arc::new(Declared(specs))], formats, settings, residency };
         Self::with_stack(dir, stack, plugins, config).await
     }
 
@@ -142,7 +173,7 @@ impl TestServer {
             check_remote_every: check_every,
             ..CatalogSettings::default()
         };
-        let stack = Stack { objects, providers, formats, settings };
+        let stack = Stack { objects, providers, formats, settings, residency: None };
         Self::with_stack(TempDir::new()?, stack, plugins, config).await
     }
 
@@ -152,7 +183,7 @@ impl TestServer {
         plugins: Vec<Arc<dyn ServePlugin>>,
         config: HttpConfig,
     ) -> anyhow::Result<Self> {
-        let Stack { objects, providers, formats, settings } = stack;
+        let Stack { objects, providers, formats, settings, residency } = stack;
         let catalog = Arc::new(Catalog::new(CatalogParts {
             providers,
             index: Arc::new(IndexStore::open(IndexSettings::new(dir.path().join("index")))?),
@@ -163,10 +194,16 @@ impl TestServer {
         }));
         catalog.scan().await;
         let reader = Reader::new(Arc::clone(&objects) as _, objects, formats, ReadSettings::default());
+        let reader = reader.on_cold_stores(residency);
         let plugins = plugins.into_iter().map(|plugin| (plugin, PluginStatus::Running)).collect();
         let reader = Arc::new(reader);
         let app = App { plugins, ..App::new(Arc::clone(&catalog), reader, config) };
         Ok(Self { router: router::build(Arc::new(app))?, catalog, dir })
+    }
+
+    /// What answers, for a listener of the test's own.
+    pub fn stack(&self) -> &router::Stack {
+        &self.router
     }
 
     /// The catalog behind the routes.

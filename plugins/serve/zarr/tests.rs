@@ -9,6 +9,8 @@ use thermocline_testkit::{Answer, TestServer, ToyChunk, ToyDataset, toy_variable
 
 use super::*;
 
+mod cold;
+
 const I4: DataType = DataType::Int { size: 4, order: ByteOrder::Little };
 
 fn bytes_of(values: &[i32]) -> Vec<u8> {
