@@ -38,7 +38,6 @@ pub(super) struct Flight<'a> {
     settings: &'a LandingSettings,
     missing: std::iter::Peekable<Box<dyn Iterator<Item = Range<u64>> + Send>>,
     done: Done,
-    n_reading: usize,
     /// Parts that were written, and not yet written down.
     uncommitted: Vec<Part>,
     uncommitted_bytes: u64,
@@ -68,7 +67,6 @@ impl<'a> Flight<'a> {
             settings,
             missing: missing.peekable(),
             done,
-            n_reading: 0,
             uncommitted: Vec::new(),
             uncommitted_bytes: 0,
             is_committing: false,
@@ -109,7 +107,6 @@ impl<'a> Flight<'a> {
     fn took(&mut self, step: Step) -> bool {
         match step {
             Step::Written(part) => {
-                self.n_reading -= 1;
                 self.done.add(&part);
                 self.uncommitted_bytes += part.range.end - part.range.start;
                 self.uncommitted.push(part);
@@ -122,12 +119,11 @@ impl<'a> Flight<'a> {
     }
 
     fn begin_steps(&mut self) {
-        while self.n_reading < self.settings.parts_in_flight.max(1) {
+        while self.reads.len() < self.settings.parts_in_flight.max(1) {
             let Some(range) = self.missing.next() else { break };
-            self.n_reading += 1;
             self.reads.push(Box::pin(fetch(self.source, Arc::clone(&self.file), range)));
         }
-        let is_last = self.n_reading == 0 && self.missing.peek().is_none();
+        let is_last = self.reads.is_empty() && self.missing.peek().is_none();
         if self.uncommitted_bytes >= self.settings.journal_bytes && !self.is_committing && !is_last {
             self.begin_commit();
         }

@@ -22,6 +22,16 @@ impl Reservation {
         Self { space, key, len_bytes, is_allocated: AtomicBool::new(false), is_over: false }
     }
 
+    /// The object that is to land.
+    pub fn key(&self) -> &CacheKey {
+        &self.key
+    }
+
+    /// Its size.
+    pub fn len_bytes(&self) -> u64 {
+        self.len_bytes
+    }
+
     /// Says that the file system has given the space, as the first progress of a landing does: it is not free
     /// there any more. Saying it again changes nothing.
     pub fn allocated(&self) {
@@ -30,7 +40,7 @@ impl Reservation {
         }
     }
 
-    /// Says that the object has landed. It is kept at least as long as the guard lives.
+    /// Says that the object has landed, under the key and with the size for which the space was reserved. It is kept at least as long as the guard lives.
     #[must_use = "the object may be evicted as soon as the guard is dropped, unless it is pinned"]
     pub fn landed(mut self, n_pins: u32, is_safe: bool) -> ReadGuard {
         self.allocated();

@@ -265,6 +265,7 @@ impl Run {
                 drop(eviction);
                 let entry = self.model.entries.iter_mut().find(|entry| entry.number == number).unwrap();
                 entry.is_evicting = false;
+                self.model.touch(number);
             }
             _ => {}
         }
