@@ -1,0 +1,92 @@
+//! One job.
+
+use std::sync::Arc;
+
+use axum::Extension;
+use axum::extract::{Path, State};
+use axum::response::Response;
+use http::header::RETRY_AFTER;
+use http::request::Parts;
+use http::{HeaderValue, StatusCode};
+use serde_json::Map;
+use thermocline_core::jobs::{Job, JobId, Jobs};
+use thermocline_http::jobs::{JobDocument, JobsEngine, retry_seconds};
+use thermocline_http::links::BaseUrl;
+use thermocline_http::live::{self, audit, preferred_wait};
+use thermocline_http::problem::NOT_ALLOWED;
+use thermocline_http::query::Query;
+use thermocline_http::{AppState, MayStage, Problem};
+
+use crate::Api;
+
+/// Longest name of a job that is looked for, in bytes.
+const MAX_ID_BYTES: usize = 128;
+
+/// A job as it stands, or once it has ended if the client waits for that.
+pub(crate) async fn show(
+    Extension(api): Extension<Arc<Api>>,
+    State(app): State<AppState>,
+    JobsEngine(jobs): JobsEngine,
+    Path(id): Path<String>,
+    (base, query): (BaseUrl, Query),
+    parts: Parts,
+) -> Result<Response, Problem> {
+    let mut job = known(&jobs, &id).await?;
+    let wait = preferred_wait(&parts.headers, &query, api.settings.max_wait);
+    if let Some(wait) = wait.filter(|_| !job.state.is_ended())
+        && let Ok(_turn) = api.waiting.try_acquire()
+    {
+        job = jobs.wait(&job.id, wait).await?.unwrap_or(job);
+    }
+    let document = document(&app, &base, &job).await?;
+    let mut response = live::json(&parts, StatusCode::OK, &document)?;
+    if !job.state.is_ended() {
+        response.headers_mut().insert(RETRY_AFTER, HeaderValue::from(retry_seconds(&job)));
+    }
+    Ok(response)
+}
+
+/// Ends a job before its time.
+pub(crate) async fn cancel(
+    State(app): State<AppState>,
+    JobsEngine(jobs): JobsEngine,
+    MayStage(who): MayStage,
+    Path(id): Path<String>,
+    base: BaseUrl,
+    parts: Parts,
+) -> Result<Response, Problem> {
+    let job = known(&jobs, &id).await?;
+    if !who.may_change(&job.owner) {
+        audit(&who, "cancel", &id, "refused with 403 Forbidden");
+        return Err(Problem::new(&NOT_ALLOWED, format!("job '{id}' is not of {}", who.owner)));
+    }
+    let answer = jobs.cancel(&job.id).await;
+    audit(&who, "cancel", &id, if answer.is_ok() { "done" } else { "failed" });
+    live::json(&parts, StatusCode::OK, &document(&app, &base, &answer?).await?)
+}
+
+/// The job of that name.
+///
+/// # Errors
+/// 404 if there is none, or none any more.
+pub(crate) async fn known(jobs: &Jobs, id: &str) -> Result<Job, Problem> {
+    let unknown = || Problem::not_found(format!("Job '{id}' not found"));
+    // Names are words: whatever else was asked for is none, and never part of a path.
+    let is_name = id.len() <= MAX_ID_BYTES && id.bytes().all(|byte| byte.is_ascii_alphanumeric());
+    if !is_name || id.is_empty() {
+        return Err(unknown());
+    }
+    jobs.get(&JobId(id.into())).await?.ok_or_else(unknown)
+}
+
+/// The document of a job, with what plugins add.
+///
+/// # Errors
+/// Those of a plugin.
+pub(crate) async fn document(app: &AppState, base: &BaseUrl, job: &Job) -> Result<JobDocument, Problem> {
+    let mut more = Map::new();
+    for plugin in app.running() {
+        more.extend(plugin.job_members(app, job).await?);
+    }
+    Ok(JobDocument::new(job, base, more))
+}
