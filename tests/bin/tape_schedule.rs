@@ -26,7 +26,8 @@ type Failure = Box<dyn std::error::Error>;
 fn main() -> Result<(), Failure> {
     let arguments = Arguments::parse(std::env::args().skip(1))?;
     if arguments.measure > 0 {
-        return Ok(println!("{}", measure::figures(&arguments.subject, arguments.measure)?));
+        println!("{}", measure::figures(&arguments.subject, arguments.measure)?);
+        return Ok(());
     }
     let trace = read_trace(&std::fs::read(&arguments.subject)?)?;
     let mut library = Library::new(arguments.drives);
