@@ -4,6 +4,8 @@
 //! CF Conventions 1.11, sections 2.5.1 (missing values), 4.4 (time) and 8.1 (packed data); where they leave
 //! the type of decoded values open, xarray's `coding/variables.py`.
 
+mod packed;
+
 use thermocline_codec::{fill_chunk, region::copy_box};
 use thermocline_model::{
     ArrayBytes, Attribute, Attributes, ByteOrder, DataType, Number, NumberType, Place, StringPadding,
@@ -15,6 +17,8 @@ use crate::manifest::Manifest;
 use crate::read::decode_chunk;
 use crate::verify::clip;
 use crate::{Error, ErrorKind, Result};
+
+use packed::{Packing, Stored, missing_numbers, signedness, stored_numbers, unpacked};
 
 /// Most labels of a coordinate that are looked at: as many as the budget for coordinates holds of `f64`.
 const MAX_LABELS: u64 = 1 << 25;
@@ -144,12 +148,6 @@ fn fixed_text(bytes: &[u8], padding: StringPadding) -> String {
     String::from_utf8_lossy(bytes.get(..end).unwrap_or(bytes)).into_owned()
 }
 
-/// Numbers as they are stored.
-enum Stored {
-    Integers { values: Vec<i64>, above: i128 },
-    Floats(Vec<f64>),
-}
-
 /// Numbers as xarray decodes them.
 fn numbers(dtype: &DataType, bytes: &[u8], attrs: &Attributes) -> Result<Labels> {
     let dtype = &signedness(dtype, attrs);
@@ -182,145 +180,6 @@ fn numbers(dtype: &DataType, bytes: &[u8], attrs: &Attributes) -> Result<Labels>
         (stored, None) => {
             Ok(Labels::Floats { values: unpacked(stored, &missing, packing.as_ref(), is_single), is_single })
         }
-    }
-}
-
-/// The type with the sign that the attribute `_Unsigned` gives it.
-///
-/// # Source
-/// NetCDF Users Guide, appendix A, `_Unsigned`.
-fn signedness(dtype: &DataType, attrs: &Attributes) -> DataType {
-    match (dtype, attrs.text("_Unsigned")) {
-        (DataType::Int { size, order }, Some("true")) => DataType::UInt { size: *size, order: *order },
-        (DataType::UInt { size, order }, Some("false")) => DataType::Int { size: *size, order: *order },
-        _ => dtype.clone(),
-    }
-}
-
-/// Added to what is stored of 64-bit integers without sign.
-const HALF: i128 = 1 << 63;
-
-fn stored_numbers(dtype: &DataType, bytes: &[u8]) -> Option<Stored> {
-    let size = dtype.len_bytes().filter(|size| (1..=8).contains(size))?;
-    let is_big = dtype.byte_order() == Some(ByteOrder::Big);
-    let bits = bytes.chunks_exact(size).map(|element| {
-        let fold = |bits: u64, byte: &u8| bits << 8 | u64::from(*byte);
-        if is_big { element.iter().fold(0, fold) } else { element.iter().rev().fold(0, fold) }
-    });
-    Some(match dtype {
-        DataType::Float { size: 2, .. } => Stored::Floats(bits.map(|bits| half(bits as u16)).collect()),
-        DataType::Float { size: 4, .. } => {
-            Stored::Floats(bits.map(|bits| f64::from(f32::from_bits(bits as u32))).collect())
-        }
-        DataType::Float { .. } => Stored::Floats(bits.map(f64::from_bits).collect()),
-        DataType::Int { .. } => {
-            let shift = 64 - 8 * size;
-            let values = bits.map(|bits| (bits << shift).cast_signed() >> shift).collect();
-            Stored::Integers { values, above: 0 }
-        }
-        DataType::UInt { size: 8, .. } => {
-            let values = bits.map(|bits| (bits ^ 1 << 63).cast_signed()).collect();
-            Stored::Integers { values, above: HALF }
-        }
-        DataType::UInt { .. } | DataType::Bool => {
-            Stored::Integers { values: bits.map(u64::cast_signed).collect(), above: 0 }
-        }
-        _ => return None,
-    })
-}
-
-/// The value of an IEEE 754 binary16 number.
-fn half(bits: u16) -> f64 {
-    let sign = if bits >> 15 == 0 { 1.0 } else { -1.0 };
-    let (exponent, fraction) = (i32::from(bits >> 10 & 0x1f), f64::from(bits & 0x3ff));
-    match exponent {
-        0 => sign * fraction * 2_f64.powi(-24),
-        31 if fraction == 0.0 => sign * f64::INFINITY,
-        31 => f64::NAN,
-        _ => sign * (1.0 + fraction / 1024.0) * 2_f64.powi(exponent - 15),
-    }
-}
-
-/// Stored numbers that stand for missing ones.
-struct Missing(Vec<Number>);
-
-impl Missing {
-    fn has(&self, stored: Number) -> bool {
-        self.0.iter().any(|missing| match (missing, stored) {
-            (Number::Integer(a), Number::Integer(b)) => *a == b,
-            (a, b) => a.as_f64() == b.as_f64(),
-        })
-    }
-}
-
-fn missing_numbers(dtype: &DataType, attrs: &Attributes) -> Missing {
-    let listed = ["_FillValue", "missing_value"].into_iter().filter_map(|name| match attrs.get(name) {
-        Some(Attribute::Numbers { values, .. }) => Some(values.clone()),
-        _ => None,
-    });
-    let as_stored = |number: Number| match (number, dtype) {
-        // An attribute has the sign of the file's type, whatever `_Unsigned` says.
-        (Number::Integer(value), DataType::UInt { size, .. }) if value < 0 => {
-            Number::Integer(value & ((1 << (8 * u32::from(*size))) - 1))
-        }
-        (number, _) => number,
-    };
-    Missing(listed.flatten().map(as_stored).collect())
-}
-
-/// How packed numbers become values.
-struct Packing {
-    scale: Option<(f64, NumberType)>,
-    offset: Option<(f64, NumberType)>,
-}
-
-impl Packing {
-    fn of(attrs: &Attributes) -> Option<Self> {
-        let number = |name| match attrs.get(name) {
-            Some(Attribute::Numbers { dtype, values, .. }) => {
-                values.first().map(|value| (value.as_f64(), *dtype))
-            }
-            _ => None,
-        };
-        let packing = Self { scale: number("scale_factor"), offset: number("add_offset") };
-        (packing.scale.is_some() || packing.offset.is_some()).then_some(packing)
-    }
-
-    /// True if values have the precision of `f32`: xarray's `_choose_float_dtype`.
-    fn is_single(&self, dtype: &DataType) -> bool {
-        let is_single = |number: Option<(f64, NumberType)>| matches!(number, Some((_, NumberType::F32)));
-        match (self.scale, self.offset) {
-            (Some(_), Some(_)) => {
-                let is_wide = matches!(dtype, DataType::Int { size: 4, .. } | DataType::UInt { size: 4, .. });
-                is_single(self.scale) && is_single(self.offset) && !is_wide
-            }
-            (_, Some(_)) => false,
-            (_, None) => is_single(self.scale),
-        }
-    }
-}
-
-/// Values with NaN for what is missing.
-fn unpacked(stored: Stored, missing: &Missing, packing: Option<&Packing>, is_single: bool) -> Vec<f64> {
-    let rounded = |value: f64| if is_single { f64::from(value as f32) } else { value };
-    let unpack = |stored: Number| {
-        if missing.has(stored) {
-            return f64::NAN;
-        }
-        let mut value = rounded(stored.as_f64());
-        if let Some((scale, _)) = packing.and_then(|packing| packing.scale) {
-            value = rounded(value * scale);
-        }
-        if let Some((offset, _)) = packing.and_then(|packing| packing.offset) {
-            value = rounded(value + offset);
-        }
-        value
-    };
-    match stored {
-        Stored::Integers { values, above } => {
-            values.into_iter().map(|value| unpack(Number::Integer(i128::from(value) + above))).collect()
-        }
-        Stored::Floats(values) => values.into_iter().map(|value| unpack(Number::Float(value))).collect(),
     }
 }
 
@@ -370,16 +229,6 @@ mod tests {
         };
         assert_eq!(values.first(), Some(&200.0));
         assert!(values.last().is_some_and(|value| value.is_nan()));
-    }
-
-    #[test]
-    fn half_precision_is_read() {
-        for (bits, value) in
-            [(0x3c00, 1.0), (0xc000, -2.0), (0x7bff, 65_504.0), (1, 5.960_464_477_539_063e-8)]
-        {
-            assert_eq!(half(bits), value);
-        }
-        assert!(half(0x7e00).is_nan());
     }
 
     #[test]

@@ -4,6 +4,8 @@
 //! xarray's `Dataset.sel` over pandas' `Index.get_loc` and `Index.get_indexer` (version 3). A partial date names
 //! its period; a range holds the values between its ends also where the coordinate descends or is not sorted.
 
+mod order;
+
 use std::cmp::Ordering;
 use std::ops::Range;
 
@@ -12,8 +14,9 @@ use thermocline_model::Number;
 use super::coordinate::{Coordinate, Labels};
 use super::grammar::{Method, Tolerance, parse_number};
 use super::indices::Indices;
-use super::times::TimeAxis;
 use crate::{Error, Result};
+
+use order::{Distance, Order};
 
 /// Integers beyond are no labels of any coordinate: numbers that are stored have at most 64 bits.
 const MAX_INTEGER: i128 = 1 << 80;
@@ -45,24 +48,6 @@ pub(super) enum UpperEnd {
     Included,
     /// Neither.
     Excluded,
-}
-
-/// How labels lie.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Order {
-    /// Each label is larger than the one before, or equal.
-    Increasing,
-    /// Each label is smaller than the one before, or equal.
-    Decreasing,
-    /// Neither, or some are missing.
-    None,
-}
-
-/// How far two labels are apart.
-#[derive(Debug, Clone, Copy, PartialEq, PartialOrd)]
-enum Distance {
-    Number(f64),
-    Exact(i128),
 }
 
 impl Coordinate {
@@ -160,12 +145,16 @@ impl Coordinate {
         Ok(found)
     }
 
-    /// The positions between two labels.
+    /// The positions between two labels; `what` is the range as it was written.
     ///
     /// # Errors
     /// [`crate::ErrorKind::InvalidInput`] naming the extent when there is none.
-    pub(super) fn between(&self, lo: Option<&Label>, hi: Option<&Label>, end: UpperEnd) -> Result<Indices> {
-        let (mut lo, mut hi) = (lo, hi);
+    pub(super) fn between(
+        &self,
+        what: &str,
+        (mut lo, mut hi): (Option<&Label>, Option<&Label>),
+        end: UpperEnd,
+    ) -> Result<Indices> {
         // On a descending coordinate people write the larger end first, as xarray wants it.
         if let (Some(from), Some(to)) = (lo, hi)
             && end == UpperEnd::Included
@@ -178,21 +167,20 @@ impl Coordinate {
             UpperEnd::Included => order != Ordering::Greater,
             UpperEnd::Excluded => order == Ordering::Less,
         };
-        let start = hi.map(|hi| match (hi, end) {
+        let hi = hi.map(|hi| match (hi, end) {
             (Label::Period(period), UpperEnd::Excluded) => Label::Period(period.start..period.start),
             (label, _) => label.clone(),
         });
-        let found = Indices::matching(self.labels.len(), |position| {
+        let is_between = |position: usize| {
+            let order = |label| self.order(position, label);
             !self.is_missing(position)
-                && lo.is_none_or(|lo| self.order(position, lo).is_some_and(|order| order != Ordering::Less))
-                && start.as_ref().is_none_or(|hi| self.order(position, hi).is_some_and(is_below))
-        });
+                && lo.is_none_or(|lo| order(lo).is_some_and(|order| order != Ordering::Less))
+                && hi.as_ref().is_none_or(|hi| order(hi).is_some_and(is_below))
+        };
+        let found = Indices::matching(self.labels.len(), is_between);
         if found.is_empty() {
-            return Err(Error::invalid_input(format!(
-                "no label of {} lies in the range; {}",
-                self.name,
-                self.extent()
-            )));
+            let (name, extent) = (&self.name, self.extent());
+            return Err(Error::invalid_input(format!("no label of {name} lies in {what}; {extent}")));
         }
         Ok(found)
     }
@@ -309,140 +297,6 @@ impl Coordinate {
         )))
     }
 
-    /// How a label of the coordinate stands to `label`; `None` where it is missing.
-    fn order(&self, position: usize, label: &Label) -> Option<Ordering> {
-        match (&self.labels, label) {
-            (Labels::Floats { values, is_single }, Label::Number(number)) => {
-                // xarray casts what is looked up to the type of the coordinate.
-                let wanted = if *is_single { f64::from(number.as_f64() as f32) } else { number.as_f64() };
-                values.get(position)?.partial_cmp(&wanted)
-            }
-            (Labels::Integers { values, above }, Label::Number(Number::Integer(wanted))) => {
-                Some((i128::from(*values.get(position)?) + above).cmp(wanted))
-            }
-            (Labels::Integers { values, above }, Label::Number(Number::Float(wanted))) => {
-                compare(i128::from(*values.get(position)?) + above, *wanted)
-            }
-            (Labels::Times { ticks, .. }, Label::Period(period)) => {
-                let ticks = ticks.get(position).filter(|ticks| **ticks != TimeAxis::MISSING)?;
-                Some(match ticks {
-                    before if *before < period.start => Ordering::Less,
-                    inside if *inside < period.end => Ordering::Equal,
-                    _ => Ordering::Greater,
-                })
-            }
-            (Labels::Texts(texts), Label::Text(wanted)) => Some(texts.get(position)?.as_str().cmp(wanted)),
-            _ => None,
-        }
-    }
-
-    fn distance(&self, position: usize, label: &Label) -> Option<Distance> {
-        match (&self.labels, label) {
-            (Labels::Floats { values, is_single: true }, Label::Number(number)) => {
-                let distance = (*values.get(position)? as f32 - number.as_f64() as f32).abs();
-                Some(Distance::Number(distance.into()))
-            }
-            (Labels::Floats { values, .. }, Label::Number(number)) => {
-                Some(Distance::Number((values.get(position)? - number.as_f64()).abs()))
-            }
-            (Labels::Integers { values, above }, Label::Number(Number::Integer(wanted))) => {
-                Some(Distance::Exact((i128::from(*values.get(position)?) + above - wanted).abs()))
-            }
-            (Labels::Integers { values, above }, Label::Number(Number::Float(wanted))) => {
-                Some(Distance::Number(((i128::from(*values.get(position)?) + above) as f64 - wanted).abs()))
-            }
-            (Labels::Times { ticks, .. }, Label::Period(period)) => {
-                let ticks = ticks.get(position).filter(|ticks| **ticks != TimeAxis::MISSING)?;
-                Some(Distance::Exact((i128::from(*ticks) - i128::from(period.start)).abs()))
-            }
-            _ => None,
-        }
-    }
-
-    pub(super) fn is_missing(&self, position: usize) -> bool {
-        match &self.labels {
-            Labels::Floats { values, .. } => values.get(position).is_none_or(|value| value.is_nan()),
-            Labels::Integers { .. } | Labels::Texts(_) => false,
-            Labels::Times { ticks, .. } => {
-                ticks.get(position).is_none_or(|ticks| *ticks == TimeAxis::MISSING)
-            }
-        }
-    }
-
-    /// How two labels of the coordinate stand to each other; `None` where one is missing.
-    fn compare(&self, a: usize, b: usize) -> Option<Ordering> {
-        if self.is_missing(a) || self.is_missing(b) {
-            return None;
-        }
-        match &self.labels {
-            Labels::Floats { values, .. } => values.get(a)?.partial_cmp(values.get(b)?),
-            Labels::Integers { values, .. } => Some(values.get(a)?.cmp(values.get(b)?)),
-            Labels::Times { ticks, .. } => Some(ticks.get(a)?.cmp(ticks.get(b)?)),
-            Labels::Texts(texts) => Some(texts.get(a)?.cmp(texts.get(b)?)),
-        }
-    }
-
-    fn sorted(&self) -> Order {
-        let is_sorted = |against: Ordering| {
-            let mut pairs = (1..self.labels.len()).map(|position| self.compare(position - 1, position));
-            !self.is_missing(0) && pairs.all(|order| order.is_some_and(|order| order != against))
-        };
-        if is_sorted(Ordering::Greater) {
-            Order::Increasing
-        } else if is_sorted(Ordering::Less) {
-            Order::Decreasing
-        } else {
-            Order::None
-        }
-    }
-
-    /// True if neighbours are equal; for sorted labels that is any two.
-    fn has_duplicates(&self) -> bool {
-        (1..self.labels.len()).any(|position| self.compare(position - 1, position) == Some(Ordering::Equal))
-    }
-
-    /// How many labels come first for which `holds`, when those come before all others.
-    fn partition_point(&self, holds: impl Fn(usize) -> bool) -> usize {
-        let (mut low, mut high) = (0, self.labels.len());
-        while low < high {
-            let middle = low + (high - low) / 2;
-            if holds(middle) { low = middle + 1 } else { high = middle }
-        }
-        low
-    }
-
-    /// A label as text, for messages.
-    pub(super) fn text(&self, position: usize) -> String {
-        let text = match &self.labels {
-            Labels::Floats { values, is_single: true } => {
-                values.get(position).map(|value| (*value as f32).to_string())
-            }
-            Labels::Floats { values, .. } => values.get(position).map(f64::to_string),
-            Labels::Integers { values, above } => {
-                values.get(position).map(|value| (i128::from(*value) + above).to_string())
-            }
-            Labels::Times { ticks, axis } => ticks.get(position).map(|ticks| axis.text(*ticks)),
-            Labels::Texts(texts) => texts.get(position).map(|text| format!("{text:?}")),
-        };
-        text.unwrap_or_default()
-    }
-
-    /// The smallest and the largest label, in words.
-    pub(super) fn extent(&self) -> String {
-        let mut known = (0..self.labels.len()).filter(|position| !self.is_missing(*position));
-        let Some(first) = known.next() else { return format!("{} has no labels", self.name) };
-        let (mut least, mut most) = (first, first);
-        for position in known {
-            if self.compare(position, least) == Some(Ordering::Less) {
-                least = position;
-            }
-            if self.compare(position, most) == Some(Ordering::Greater) {
-                most = position;
-            }
-        }
-        format!("{} goes from {} to {}", self.name, self.text(least), self.text(most))
-    }
-
     fn absent(&self, text: &str, label: &Label) -> Error {
         let positions =
             (0..self.labels.len()).filter_map(|position| Some((position, self.distance(position, label)?)));
@@ -464,12 +318,4 @@ fn is_after(a: &Label, b: &Label) -> bool {
         (Label::Text(a), Label::Text(b)) => a > b,
         _ => false,
     }
-}
-
-/// How an integer stands to a number, exactly.
-fn compare(integer: i128, number: f64) -> Option<Ordering> {
-    // Labels have at most 65 bits, so that numbers beyond `i128` compare right when they are cut to it.
-    let floor = number.floor();
-    let order = integer.cmp(&(floor as i128));
-    Some(if order == Ordering::Equal && number > floor { Ordering::Less } else { order })
 }

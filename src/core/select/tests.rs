@@ -301,3 +301,76 @@ async fn a_selection_becomes_the_objects_of_its_chunks() {
     let resolved = Arc::new(resolve(&manifest, &selection, &[]).await.unwrap());
     assert_eq!(objects(&manifest, &resolved).await.unwrap(), [2, 3]);
 }
+
+/// Chunks that are not selected, and those that were never written, must cost nothing: there are 10^15 of them here.
+#[test]
+fn the_cost_of_a_selection_is_that_of_its_chunks() {
+    const N: u64 = 100_000;
+    let mut world = World::of(3);
+    let at = |x: u64, y: u64, z: u64| (x * N + y) * N + z;
+    let written = [(at(7, 5, 9), 0), (at(7, 6, 9), 1), (at(8, 5, 9), 2)];
+    world.sparse("v", &[("x", N), ("y", N), ("z", N)], &written);
+    let manifest = world.build();
+    let objects_of = |positions: &[(&str, &str)]| {
+        let mut selection = Selection::new();
+        positions.iter().for_each(|(dim, positions)| selection.positions(dim, positions).unwrap());
+        let resolved = resolve_blocking(&manifest, &selection, &["v".to_owned()]).unwrap();
+        objects_blocking(&manifest, &resolved, &AtomicBool::new(false)).unwrap()
+    };
+    assert_eq!(objects_of(&[("x", "7")]), [0, 1]);
+    assert_eq!(objects_of(&[("y", "5")]), [0, 2]);
+    assert_eq!(objects_of(&[("z", "9"), ("y", "::2")]), [1]);
+    assert!(objects_of(&[("z", ":9")]).is_empty());
+    assert_eq!(objects_of(&[]), [0, 1, 2]);
+}
+
+#[test]
+fn variables_without_the_selected_dimension_are_whole() {
+    let mut world = World::of(4);
+    world.index("x", F8, &[1.0, 2.0], Attributes::new());
+    world.data("a", &[("x", 2)], &[1], |index| Some(Place::Object(index[0] as u32)));
+    world.data("b", &[("k", 2)], &[1], |index| Some(Place::Object(2 + index[0] as u32)));
+    let manifest = world.build();
+    let objects_of = |variables: &[&str]| {
+        let mut selection = Selection::new();
+        selection.query("x", "2").unwrap();
+        let variables: Vec<String> = variables.iter().map(|name| (*name).to_owned()).collect();
+        let resolved = resolve_blocking(&manifest, &selection, &variables)?;
+        objects_blocking(&manifest, &resolved, &AtomicBool::new(false))
+    };
+    assert_eq!(objects_of(&["a", "b"]).unwrap(), [1, 2, 3]);
+    assert!(objects_of(&["b"]).unwrap_err().to_string().contains("dimensions are k"));
+}
+
+#[test]
+fn a_range_of_a_coordinate_over_two_dimensions_is_a_mask() {
+    let mut world = World::of(4);
+    let lat: Vec<f64> = (0..16).map(|cell| f64::from(cell / 4 + cell % 4)).collect();
+    world.coordinate("lat", (&["y", "x"], &[4, 4]), F8, &lat, texts(&[("units", "degrees_north")]));
+    let lon: Vec<f64> = (0..16).map(|cell| f64::from(cell % 4)).collect();
+    world.coordinate("lon", (&["y", "x"], &[4, 4]), F8, &lon, texts(&[("units", "degrees_east")]));
+    let dims = [("y", 4), ("x", 4)];
+    world.data("v", &dims, &[2, 2], |index| Some(Place::Object((index[0] * 2 + index[1]) as u32)));
+    let manifest = world.build();
+    let select = |pairs: &[(&str, &str)]| {
+        let mut selection = Selection::new();
+        pairs.iter().for_each(|(name, value)| selection.query(name, value).unwrap());
+        let resolved = resolve_blocking(&manifest, &selection, &["v".to_owned()])?;
+        let objects = objects_blocking(&manifest, &resolved, &AtomicBool::new(false))?;
+        Ok((resolved.variables[0].masks.iter().map(|mask| mask.n_cells()).collect::<Vec<_>>(), objects))
+    };
+    let found: Result<_> = select(&[("lat", "0:1")]);
+    assert_eq!(found.unwrap(), (vec![3], vec![0]));
+    assert_eq!(select(&[("lat", "5:")]).unwrap(), (vec![3], vec![3]));
+    assert_eq!(select(&[("lat", "2:4"), ("bbox", "0,0,0,9")]).unwrap(), (vec![2], vec![2]));
+    assert_eq!(select(&[("lat", "2:4"), ("isel", "y=0")]).unwrap(), (vec![10], vec![1]));
+    assert!(select(&[("lat", "6"), ("isel", "y=0")]).unwrap_err().to_string().contains("only a range of it"));
+    assert!(select(&[("lat", "6:"), ("isel", "y=0")]).unwrap_err().to_string().contains("in all parts"));
+}
+
+#[test]
+fn a_name_that_no_coordinate_has_names_those_that_there_are() {
+    assert!(refused("height", "2").contains("\"height\"; dimensions are lat, level, lon, member, time"));
+    assert!(refused("isel", "height").contains("write isel=dim=value"));
+    assert!(refused("lat", "linear::2").contains("methods are exact, nearest, pad"));
+}

@@ -118,16 +118,18 @@ pub(super) fn ranged(coordinate: &Coordinate, pick: &Pick) -> Result<Option<Indi
     let label = |text: &String| coordinate.whole_label(text);
     match pick {
         Pick::Range { lo, hi } => {
+            let text = |end: &Option<String>| end.clone().unwrap_or_default();
+            let what = format!("{}:{}", text(lo), text(hi));
             let (lo, hi) = (lo.as_ref().map(label).transpose()?, hi.as_ref().map(label).transpose()?);
-            coordinate.between(lo.as_ref(), hi.as_ref(), UpperEnd::Included).map(Some)
+            coordinate.between(&what, (lo.as_ref(), hi.as_ref()), UpperEnd::Included).map(Some)
         }
         Pick::PathRange { lo, hi } => {
-            let found = coordinate.between(Some(&label(lo)?), Some(&label(hi)?), UpperEnd::Excluded);
-            found.map(Some)
+            let (what, lo, hi) = (format!("{lo}_{hi}"), label(lo)?, label(hi)?);
+            coordinate.between(&what, (Some(&lo), Some(&hi)), UpperEnd::Excluded).map(Some)
         }
         Pick::Text(text) => match coordinate.named(text)? {
             Named::Range(lo, hi) => {
-                coordinate.between(lo.as_ref(), hi.as_ref(), UpperEnd::Included).map(Some)
+                coordinate.between(text, (lo.as_ref(), hi.as_ref()), UpperEnd::Included).map(Some)
             }
             Named::Label(_) => Ok(None),
         },

@@ -242,12 +242,11 @@ impl Expected {
     }
 }
 
-/// Adds a random term for time, and says what it takes.
-fn time(dice: &mut Dice, selection: &mut Selection) -> Vec<bool> {
+/// Adds a random term for time, and says what it takes; `all` are the dates of all steps.
+fn time(dice: &mut Dice, selection: &mut Selection, all: &[String]) -> Vec<bool> {
     let step = dice.below(N_TIMES);
     let far = if dice.is(3) { N_TIMES } else { 60 };
     let end = (step + dice.below(far)).min(N_TIMES - 1);
-    let all: Vec<String> = (0..N_TIMES).map(|step| date(hours(step))).collect();
     let (lo_len, hi_len) = (PRECISIONS[dice.below(6)], PRECISIONS[dice.below(6)]);
     let (lo, hi) = (&all[step][..lo_len], &all[end][..hi_len]);
     let by_date = |lo: &str, hi: &str| {
@@ -276,12 +275,12 @@ fn time(dice: &mut Dice, selection: &mut Selection) -> Vec<bool> {
         4 => {
             let step_by = dice.below(400) + 1;
             selection.query("isel", &format!("time={step}:{}:{step_by}", end + 1)).unwrap();
-            (0..N_TIMES).map(|at| at >= step && at <= end && (at - step) % step_by == 0).collect()
+            (0..N_TIMES).map(|at| at >= step && at <= end && (at - step).is_multiple_of(step_by)).collect()
         }
         5 => {
             let back = dice.below(300) as i64 + 1;
             selection.slice("time", Slice { start: None, stop: Some(step as i64), step: -back }).unwrap();
-            (0..N_TIMES).map(|at| at > step && (N_TIMES - 1 - at) % back as usize == 0).collect()
+            (0..N_TIMES).map(|at| at > step && (N_TIMES - 1 - at).is_multiple_of(back as usize)).collect()
         }
         6 => {
             selection.path(&format!("time/{}_{}", step as i64 - N_TIMES as i64, end as i64)).unwrap();
@@ -334,10 +333,10 @@ fn axis(dice: &mut Dice, selection: &mut Selection, name: &str, labels: &[f64]) 
 }
 
 /// A random selection with what it is expected to take.
-fn random(dice: &mut Dice) -> (Selection, Expected) {
+fn random(dice: &mut Dice, dates: &[String]) -> (Selection, Expected) {
     let (mut selection, mut expected) = (Selection::new(), Expected::default());
     if !dice.is(4) {
-        expected.along.insert("time", time(dice, &mut selection));
+        expected.along.insert("time", time(dice, &mut selection, dates));
     }
     if dice.is(3) {
         let labels: Vec<f64> = (0..N_LATS).map(lat).collect();
@@ -399,10 +398,11 @@ fn is_known(expected: &Expected, variables: &[&Data]) -> bool {
 #[test]
 fn the_objects_of_ten_thousand_selections_are_those_of_brute_force() {
     let manifest = dataset();
+    let dates: Vec<String> = (0..N_TIMES).map(|step| date(hours(step))).collect();
     let mut dice = Dice(7);
     let (mut n_found, mut n_empty) = (0, 0);
     for round in 0..N_SELECTIONS {
-        let (selection, expected) = random(&mut dice);
+        let (selection, expected) = random(&mut dice, &dates);
         let first = dice.below(DATA.len());
         let variables: Vec<&Data> = DATA.iter().skip(first).take(1 + dice.below(2)).collect();
         let names: Vec<String> = variables.iter().map(|data| data.0.to_owned()).collect();

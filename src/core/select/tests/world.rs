@@ -166,6 +166,21 @@ impl World {
         self.add(variable, table.build())
     }
 
+    /// A variable of which only these chunks were ever written, each in the object of its number.
+    pub(in super::super) fn sparse(&mut self, name: &str, dims: &[(&str, u64)], chunks: &[(u64, u32)]) {
+        let (names, shape): (Vec<&str>, Vec<u64>) = dims.iter().copied().unzip();
+        let mut variable = self.variable(name, &names, &shape, I2);
+        variable.storage.chunk_shape = vec![1; shape.len()];
+        variable.storage.served_chunk_shape = vec![1; shape.len()];
+        let mut table = ChunkTableBuilder::new();
+        for (linear, object) in chunks {
+            let place = Place::Object(*object);
+            let part = ChunkPart { place, encoding: 0, filter_mask: 0, is_short: false };
+            table.push(*linear, ChunkRef { part, offset: 0, len_bytes: 1 });
+        }
+        self.add(variable, table.build());
+    }
+
     /// A group of its own below the root.
     pub(in super::super) fn group(&mut self, name: &str, variables: &[&str]) -> &mut Self {
         let (moved, kept) = std::mem::take(&mut self.root.variables)
