@@ -134,7 +134,7 @@ impl Residency for FakeTape {
         Ok(Presence::Online { path: href.into(), guard: None })
     }
 
-    fn is_outdated(&self, _: &str) {}
+    fn doubt(&self, _: &str) {}
 
     fn known_locality(&self, href: &str) -> Locality {
         if self.is_cold(href) { Locality::Nearline } else { Locality::OnlineAndNearline }

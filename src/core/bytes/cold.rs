@@ -155,7 +155,7 @@ impl ColdFiles {
             return Ok(file);
         }
         // The archive has what is wanted, so the copy is of an older state, or damaged.
-        self.residency.is_outdated(&cold.name);
+        self.residency.doubt(&cold.name);
         Err(needs_staging(cold))
     }
 

@@ -28,7 +28,7 @@ pub trait Residency: Send + Sync {
 
     /// Tells that the bytes at [`Presence::Online`] are of another state than the object in the archive: they
     /// are never read again, and the object counts as cold.
-    fn is_outdated(&self, href: &str);
+    fn doubt(&self, href: &str);
 
     /// Where an object is as far as it is known without asking anybody.
     fn known_locality(&self, href: &str) -> Locality;
@@ -78,16 +78,16 @@ impl Staged {
 #[async_trait]
 impl Residency for Staged {
     fn is_bound(&self, href: &str) -> bool {
-        let namespace = self.staging.namespace();
-        namespace.resolve(href).is_ok_and(|object| namespace.store_of(&object).is_some())
+        self.staging.is_bound(href)
     }
 
     fn presence(&self, href: &str) -> Result<Presence> {
         self.staging.presence(href)
     }
 
-    fn is_outdated(&self, href: &str) {
+    fn doubt(&self, href: &str) {
         warn!(object = href, "the copy in the cache is of another state than the archive");
+        self.staging.doubt(href);
     }
 
     fn known_locality(&self, href: &str) -> Locality {

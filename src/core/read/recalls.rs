@@ -139,6 +139,11 @@ impl Recalls {
         joining
     }
 
+    #[cfg(test)]
+    pub(super) fn n_remembered(&self) -> usize {
+        self.joining.lock().len()
+    }
+
     fn forget(&self, joining: &Arc<Joining>) {
         let mut known = self.joining.lock();
         let key = (Arc::clone(&joining.object), joining.owner.clone());

@@ -313,3 +313,5 @@ async fn who_waits_too_long_for_the_work_budget_is_told_to_come_again() {
     let error = reader.chunk(&manifest, &variable, &form, &[0]).await.unwrap_err();
     assert!(matches!(error.kind(), ErrorKind::Unavailable { .. }), "{error}");
 }
+
+mod cold;

@@ -62,7 +62,7 @@ impl Residency for Tape {
         })
     }
 
-    fn is_outdated(&self, href: &str) {
+    fn doubt(&self, href: &str) {
         self.outdated.lock().push(href.to_owned());
     }
 
