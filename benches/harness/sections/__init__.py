@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from types import ModuleType
 
-from . import chunks, cold_start, cost, derived, end_user, indexing, metadata
+from . import chunks, cold_start, cost, derived, end_user, indexing, metadata, staging
 
 SECTIONS: dict[str, ModuleType] = {
     "metadata": metadata,
@@ -18,4 +18,5 @@ SECTIONS: dict[str, ModuleType] = {
     "cold-start": cold_start,
     "indexing": indexing,
     "end-user": end_user,
+    "staging": staging,
 }

@@ -63,7 +63,7 @@ impl Default for ServerConfig {
                 .into_iter()
                 .filter_map(|network| network.parse().ok().map(Network))
                 .collect(),
-            max_connections: NonZeroU32::MIN.saturating_add(9_999),
+            max_connections: NonZeroU32::MIN.saturating_add(14_999),
             max_requests: NonZeroU32::MIN.saturating_add(4_095),
             request_timeout: Span::seconds(300),
             header_timeout: Span::seconds(60),
