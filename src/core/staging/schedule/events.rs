@@ -17,15 +17,27 @@ impl Scheduler {
         }
     }
 
-    /// Adds a recall that the store is making already, as found after a restart.
+    /// Adds a recall that the store is making already, as found after a restart. It takes a slot, that of its
+    /// tape if others of the tape are under way.
     pub fn add_running(&mut self, wanted: Wanted, now_ns: i64) -> BatchId {
-        self.add(wanted.clone());
-        let Some(&number) = self.by_id.get(&wanted.recall) else { return BatchId(0) };
+        self.add_running_in(None, wanted, now_ns)
+    }
+
+    /// Adds a recall that the store is making in the same batch as one that was added before.
+    pub fn add_running_to(&mut self, batch: BatchId, wanted: Wanted, now_ns: i64) -> BatchId {
+        let is_known = self.running.contains_key(&batch.0);
+        self.add_running_in(is_known.then_some(batch.0), wanted, now_ns)
+    }
+
+    fn add_running_in(&mut self, batch: Option<u64>, wanted: Wanted, now_ns: i64) -> BatchId {
+        let id = wanted.recall;
+        self.add(wanted);
+        let Some(&number) = self.by_id.get(&id) else { return BatchId(0) };
         if let Some(Recall { stage: Stage::Active { batch, .. }, .. }) = self.recalls.get(number) {
             return BatchId(*batch);
         }
         let tape = self.recalls.get(number).and_then(|recall| recall.tape);
-        let batch = self.batch_for_running(tape, now_ns);
+        let batch = batch.unwrap_or_else(|| self.batch_for_running(tape, now_ns));
         self.hand_out(number, batch, 0.0);
         BatchId(batch)
     }
@@ -207,7 +219,9 @@ impl Scheduler {
         let took = seconds_between(running.started_ns, now_ns);
         match running.is_tape {
             true => self.pace.tape(took, running.work_seconds),
-            false => self.pace.loose(took, running.n_recalls),
+            // When a batch began that was found after a restart is not known.
+            false if running.work_seconds > 0.0 => self.pace.loose(took, running.n_recalls),
+            false => {}
         }
         let slot = running.slot.and_then(|slot| self.slots.get_mut(slot));
         if let Some(slot) = slot.filter(|slot| slot.batch == Some(batch)) {

@@ -109,7 +109,7 @@ impl Scheduler {
 
     /// The rest of the time of a recall under way.
     fn rest_of(&self, batch: u64, due_seconds: f32, now_ns: i64) -> Option<Estimate> {
-        let running = self.running.get(&batch)?;
+        let running = self.running.get(&batch).filter(|running| running.work_seconds > 0.0)?;
         let passed = seconds_between(running.started_ns, now_ns);
         let (due, basis) = if running.is_tape {
             (f64::from(due_seconds) * self.pace.tape_factor(), Basis::TapeModel)

@@ -100,6 +100,24 @@ fn after_a_restart_what_the_store_is_doing_takes_its_slots() {
 }
 
 #[test]
+fn a_batch_that_is_found_after_a_restart_takes_one_slot_and_measures_nothing() {
+    let mut scheduler = loose(2, 10);
+    let owner = scheduler.owner("ada");
+    let batch = scheduler.add_running(wanted(0, owner), 0);
+    for recall in 1..5 {
+        assert_eq!(scheduler.add_running_to(batch, wanted(recall, owner), 0), batch);
+    }
+    assert_eq!(scheduler.estimate(0, 0), None);
+    scheduler.add(wanted(10, owner).now());
+    assert_eq!(recalls(&scheduler.next(0).unwrap()), [10], "the other slot is free");
+    for recall in 0..5 {
+        assert!(scheduler.finished(recall, GIGABYTE, SECOND));
+    }
+    scheduler.add(wanted(11, owner));
+    assert_eq!(scheduler.estimate(11, SECOND), None);
+}
+
+#[test]
 fn more_that_is_under_way_than_there_are_slots_is_waited_for() {
     let mut scheduler = loose(2, 1);
     let owner = scheduler.owner("ada");
