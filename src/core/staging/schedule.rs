@@ -142,6 +142,25 @@ pub enum Flow {
 }
 
 /// Decides what one cold store recalls next.
+///
+/// ```
+/// use thermocline_core::cold::TapePlace;
+/// use thermocline_core::staging::schedule::{Lane, Limits, Policy, Scheduler, Wanted};
+///
+/// let limits = Limits { n_at_once: 4, batch_objects: 1000, knows_tapes: true };
+/// let mut scheduler = Scheduler::new(Policy::default(), limits);
+/// let owner = scheduler.owner("ada");
+/// for (recall, position) in [(7, 900_000_000_000), (8, 0)] {
+///     let place = Some(TapePlace { tape: "L00001".into(), position });
+///     let lane = Lane::Bulk;
+///     scheduler.add(Wanted { recall, owner, lane, priority: 0, len_bytes: 1_000_000_000, place, at_ns: 0 });
+/// }
+/// assert_eq!(scheduler.next(0), None); // Files are gathered for the mount.
+/// let now_ns = scheduler.next_wake(0).unwrap();
+/// let batch = scheduler.next(now_ns).unwrap();
+/// assert_eq!(batch.recalls, [8, 7]); // In the order that costs least.
+/// assert!(scheduler.finished(8, 1_000_000_000, now_ns + 90_000_000_000));
+/// ```
 #[derive(Debug)]
 pub struct Scheduler {
     policy: Policy,
