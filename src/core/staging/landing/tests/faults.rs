@@ -71,6 +71,13 @@ async fn nothing_has_the_final_name_before_it_is_flushed_and_whole() {
     bench.land(&store, &object("a")).await.unwrap();
 
     let steps = steps.lock();
+    let journal: Vec<&FileStep> =
+        steps.iter().filter(|step| matches!(step, FileStep::Sync | FileStep::Journal)).collect();
+    assert!(journal.len() > 3);
+    for (position, step) in journal.iter().enumerate() {
+        // Bytes are flushed before the journal says that they are there.
+        assert!(**step == FileStep::Sync || *journal[position - 1] == FileStep::Sync);
+    }
     assert_eq!(steps[..2], [FileStep::Open, FileStep::Reserve]);
     assert_eq!(steps[steps.len() - 3..], [FileStep::Sync, FileStep::Rename, FileStep::SyncFolder]);
 }
