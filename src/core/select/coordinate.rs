@@ -7,10 +7,7 @@
 mod packed;
 
 use thermocline_codec::{fill_chunk, region::copy_box};
-use thermocline_model::{
-    ArrayBytes, Attribute, Attributes, ByteOrder, DataType, Number, NumberType, Place, StringPadding,
-    Variable,
-};
+use thermocline_model::{ArrayBytes, Attributes, DataType, Number, Place, StringPadding, Variable};
 
 use super::times::TimeAxis;
 use crate::manifest::Manifest;
@@ -186,6 +183,7 @@ fn numbers(dtype: &DataType, bytes: &[u8], attrs: &Attributes) -> Result<Labels>
 #[cfg(test)]
 mod tests {
     use super::*;
+    use thermocline_model::{Attribute, ByteOrder, NumberType};
 
     const I2: DataType = DataType::Int { size: 2, order: ByteOrder::Big };
 

@@ -14,7 +14,7 @@ use super::mask::Mask;
 use crate::manifest::{Manifest, blocking};
 use crate::{Error, Result};
 
-use group::InGroup;
+use group::{InGroup, Outcome};
 use variables::{Chosen, choose};
 
 /// One for each processor: more at once would only need more memory for the labels of coordinates.
@@ -96,15 +96,10 @@ pub(super) fn resolve_blocking(
             return Err(unknown(term.target.name(), &groups));
         }
     }
-    let mut resolved = Vec::new();
-    let mut left_out = None;
+    let mut outcomes = Vec::new();
     for group in &mut groups {
         for variable in group.variables.clone() {
-            match group.resolved(variable, selection)? {
-                Ok(variable) => resolved.push(variable),
-                Err(empty) if chosen.are_named => return Err(empty),
-                Err(empty) => left_out = left_out.or(Some(empty)),
-            }
+            outcomes.push(group.resolved(variable, selection)?);
         }
     }
     if selection.bounding_box.is_some() && !groups.iter().any(|group| group.has_horizontal) {
@@ -112,10 +107,26 @@ pub(super) fn resolve_blocking(
             "bbox: no selected variable has latitudes and longitudes; select by its dimensions",
         ));
     }
-    match left_out {
-        Some(empty) if resolved.is_empty() => Err(empty),
-        _ => Ok(Resolved { variables: resolved }),
+    gathered(outcomes, chosen.are_named)
+}
+
+/// All variables of which something is selected.
+///
+/// When variables are not named, some may be left out, for they may lie on several grids; but not all of those that the
+/// selection is about the most: what is left would be coordinates, and variables that have nothing to do with it.
+fn gathered(outcomes: Vec<Outcome>, are_named: bool) -> Result<Resolved> {
+    let most = outcomes.iter().map(|outcome| outcome.n_restricted).max();
+    let is_about = |outcome: &&Outcome| Some(outcome.n_restricted) == most;
+    let is_empty = !outcomes.iter().filter(is_about).any(|outcome| outcome.resolved.is_ok());
+    let mut variables = Vec::new();
+    for outcome in outcomes {
+        match outcome.resolved {
+            Ok(variable) => variables.push(variable),
+            Err(empty) if are_named || is_empty => return Err(empty),
+            Err(_) => {}
+        }
     }
+    Ok(Resolved { variables })
 }
 
 fn unknown(name: &str, groups: &[InGroup<'_>]) -> Error {

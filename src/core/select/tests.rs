@@ -374,3 +374,28 @@ fn a_name_that_no_coordinate_has_names_those_that_there_are() {
     assert!(refused("isel", "height").contains("write isel=dim=value"));
     assert!(refused("lat", "linear::2").contains("methods are exact, nearest, pad"));
 }
+
+#[test]
+fn a_box_beside_all_grids_is_empty_though_other_variables_are_not_about_it() {
+    let mut world = World::of(4);
+    for (lat, lon, first) in [("lat", "lon", 0.0), ("lat_2", "lon_2", 50.0)] {
+        world.index(lat, F8, &[first, first + 1.0], texts(&[("units", "degrees_north")]));
+        world.index(lon, F8, &[first, first + 1.0], texts(&[("units", "degrees_east")]));
+    }
+    world.data("a", &[("lat", 2), ("lon", 2)], &[2, 2], |_| Some(Place::Object(0)));
+    world.data("b", &[("lat_2", 2), ("lon_2", 2)], &[2, 2], |_| Some(Place::Object(1)));
+    world.data("mean", &[("k", 1)], &[1], |_| Some(Place::Object(2)));
+    let manifest = world.build();
+    let select = |bounding_box: &str, variables: &[String]| {
+        let mut selection = Selection::new();
+        selection.query("bbox", bounding_box).unwrap();
+        let resolved = resolve_blocking(&manifest, &selection, variables)?;
+        objects_blocking(&manifest, &resolved, &AtomicBool::new(false))
+    };
+    assert_eq!(select("-1,-1,9,9", &[]).unwrap(), [0, 2]);
+    assert_eq!(select("49,49,59,59", &[]).unwrap(), [1, 2]);
+    assert!(
+        select("-1,-1,9,9", &["b".to_owned()]).unwrap_err().to_string().contains("lat_2 goes from 50 to 51")
+    );
+    assert!(select("20,20,30,30", &[]).unwrap_err().to_string().contains("no cell lies in bbox=20,20,30,30"));
+}

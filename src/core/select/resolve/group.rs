@@ -1,6 +1,6 @@
 //! The terms of a selection in one group.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
 use thermocline_model::Variable;
@@ -8,6 +8,7 @@ use thermocline_model::Variable;
 use super::super::coordinate::Coordinate;
 use super::super::grammar::{Pick, Slice};
 use super::super::horizontal::{BoundingBox, Boxed, Horizontal, in_box};
+use super::super::indices::Indices;
 use super::super::mask::Mask;
 use super::super::scope::{Scope, along};
 use super::super::times::TimeAxis;
@@ -27,7 +28,7 @@ pub(super) struct InGroup<'m> {
     masks: Vec<Arc<Mask>>,
     /// Latitudes and longitudes, if a box is selected.
     horizontals: Vec<&'m Variable>,
-    boxed: HashMap<(*const Variable, *const Variable), Option<Boxed>>,
+    boxed: HashMap<(*const Variable, *const Variable), Result<Boxed, String>>,
     /// True if one of the variables has latitudes and longitudes, when a box is selected.
     pub(super) has_horizontal: bool,
 }
@@ -168,68 +169,84 @@ impl<'m> InGroup<'m> {
         Ok(())
     }
 
-    /// What is selected of a variable; the inner error if that is nothing.
-    pub(super) fn resolved(
-        &mut self,
-        chosen: &Chosen<'m>,
-        selection: &Selection,
-    ) -> Result<Result<ResolvedVariable>> {
+    /// What is selected of a variable.
+    pub(super) fn resolved(&mut self, chosen: &Chosen<'m>, selection: &Selection) -> Result<Outcome> {
         let variable = chosen.variable;
         let mut masks = self.masks.clone();
-        let mut boxed = Vec::new();
+        masks.retain(|mask| mask.dims().iter().all(|dim| variable.dims.contains(dim)));
+        let mut touched: HashSet<&str> =
+            masks.iter().flat_map(|mask| mask.dims()).map(String::as_str).collect();
+        touched.extend(
+            self.along.keys().map(String::as_str).filter(|dim| variable.dims.iter().any(|own| own == dim)),
+        );
+        let mut n_restricted = touched.len();
+        let mut within = Vec::new();
         if let Some(bounding_box) = &selection.bounding_box
             && let Some(horizontal) = Horizontal::of(variable, &self.scope, &self.horizontals)
         {
+            touched.extend(
+                along(horizontal.latitude).iter().chain(along(horizontal.longitude)).map(String::as_str),
+            );
+            n_restricted = touched.len();
             self.has_horizontal = true;
             match self.in_box(bounding_box, &horizontal)? {
-                Some(Boxed::Dims(dims)) => boxed = dims,
-                Some(Boxed::Cells(mask)) => masks.push(mask),
-                None => return Ok(Err(self.outside(bounding_box, &horizontal)?)),
+                Ok(Boxed::Dims(dims)) => within = dims,
+                Ok(Boxed::Cells(mask)) => masks.push(mask),
+                Err(outside) => {
+                    return Ok(Outcome { n_restricted, resolved: Err(Error::invalid_input(outside)) });
+                }
             }
         }
-        let mut axes = Vec::new();
-        for (dim, len) in variable.dims.iter().zip(&variable.shape) {
-            let along = self.along.get(dim);
-            let within = boxed.iter().find(|(name, ..)| name == dim);
-            let lens = along.map(|along| along.len).into_iter().chain(within.map(|(_, len, _)| *len));
-            if let Some(other) = lens.into_iter().find(|other| other != len) {
-                return Err(Error::invalid_input(format!(
-                    "{dim} has {len} positions in {:?} and {other} in its coordinate; select by isel=",
-                    variable.name
-                )));
-            }
-            let indices = match (along, within) {
-                (Some(along), Some((_, _, within))) => Some(Arc::new(along.indices.intersection(within))),
-                (Some(along), None) => Some(Arc::clone(&along.indices)),
-                (None, within) => within.map(|(_, _, within)| Arc::clone(within)),
-            };
-            let is_single = along.is_some_and(|along| along.is_single);
-            axes.push(ResolvedAxis { dim: dim.clone(), len: *len, indices, is_single });
-        }
-        masks.retain(|mask| mask.dims().iter().all(|dim| variable.dims.contains(dim)));
-        let masks = merged(masks);
-        let resolved = ResolvedVariable { path: chosen.path.clone(), axes, masks };
-        Ok(if resolved.is_empty_of_cells()? { Err(empty(&resolved)) } else { Ok(resolved) })
+        let axes = variable.dims.iter().zip(&variable.shape).map(|(dim, len)| self.axis(dim, *len, &within));
+        let axes = axes.collect::<Result<_>>()?;
+        let resolved = ResolvedVariable { path: chosen.path.clone(), axes, masks: merged(masks) };
+        let resolved = if resolved.is_empty_of_cells()? { Err(empty(&resolved)) } else { Ok(resolved) };
+        Ok(Outcome { n_restricted, resolved })
     }
 
-    fn in_box(&mut self, bounding_box: &BoundingBox, horizontal: &Horizontal<'m>) -> Result<Option<Boxed>> {
-        let key = (std::ptr::from_ref(horizontal.latitude), std::ptr::from_ref(horizontal.longitude));
+    /// What is selected along an axis, by its dimension and by what a box has `within`.
+    fn axis(&self, dim: &str, len: u64, within: &[(String, u64, Arc<Indices>)]) -> Result<ResolvedAxis> {
+        let along = self.along.get(dim);
+        let within = within.iter().find(|(name, ..)| name == dim);
+        let mut lens = along.map(|along| along.len).into_iter().chain(within.map(|(_, len, _)| *len));
+        if let Some(other) = lens.find(|other| *other != len) {
+            return Err(Error::invalid_input(format!(
+                "{dim} has {len} positions and {other} in its coordinate; select by isel="
+            )));
+        }
+        let indices = match (along, within) {
+            (Some(along), Some((_, _, within))) => Some(Arc::new(along.indices.intersection(within))),
+            (Some(along), None) => Some(Arc::clone(&along.indices)),
+            (None, within) => within.map(|(_, _, within)| Arc::clone(within)),
+        };
+        let is_single = along.is_some_and(|along| along.is_single);
+        Ok(ResolvedAxis { dim: dim.to_owned(), len, indices, is_single })
+    }
+
+    /// What a box selects of a grid; the inner error says where the grid lies, if that is nothing.
+    fn in_box(&mut self, bounding_box: &BoundingBox, grid: &Horizontal<'m>) -> Result<Result<Boxed, String>> {
+        let key = (std::ptr::from_ref(grid.latitude), std::ptr::from_ref(grid.longitude));
         if let Some(found) = self.boxed.get(&key) {
             return Ok(found.clone());
         }
-        let latitude = Coordinate::read(self.manifest, horizontal.latitude)?;
-        let longitude = Coordinate::read(self.manifest, horizontal.longitude)?;
-        let latitude = (&latitude, &horizontal.latitude.attrs);
-        let found = in_box(bounding_box, latitude, (&longitude, &horizontal.longitude.attrs))?;
+        let latitude = Coordinate::read(self.manifest, grid.latitude)?;
+        let longitude = Coordinate::read(self.manifest, grid.longitude)?;
+        let with_attrs = (&longitude, &grid.longitude.attrs);
+        let found = in_box(bounding_box, (&latitude, &grid.latitude.attrs), with_attrs)?;
+        let found = found.ok_or_else(|| {
+            format!("no cell lies in bbox={bounding_box}; {}, {}", latitude.extent(), longitude.extent())
+        });
         self.boxed.insert(key, found.clone());
         Ok(found)
     }
+}
 
-    fn outside(&self, bounding_box: &BoundingBox, horizontal: &Horizontal<'m>) -> Result<Error> {
-        let latitude = Coordinate::read(self.manifest, horizontal.latitude)?.extent();
-        let longitude = Coordinate::read(self.manifest, horizontal.longitude)?.extent();
-        Ok(Error::invalid_input(format!("no cell lies in bbox={bounding_box}; {latitude}, {longitude}")))
-    }
+/// What became of one variable.
+pub(super) struct Outcome {
+    /// How many of its dimensions the selection is about.
+    pub(super) n_restricted: usize,
+    /// What is selected of it; an error if that is nothing.
+    pub(super) resolved: Result<ResolvedVariable>,
 }
 
 /// One mask for each grid.
