@@ -93,13 +93,15 @@ pub(super) struct Flight {
     /// As whom it may concern is told.
     pub(super) state: ObjectState,
     pub(super) since_ns: i64,
-    /// When it began, on the engine's steady time.
+    /// When it began, on the time of watchdogs.
     pub(super) began_ns: i64,
     /// Attempts that were begun at the store or failed before.
     pub(super) attempt: u32,
     /// How often the object was found replaced.
     pub(super) n_changes: u8,
     pub(super) done_bytes: Option<u64>,
+    /// Whether the database knows of it.
+    pub(super) is_written: bool,
     /// Why the last attempt failed.
     pub(super) why: Option<Arc<str>>,
     /// The request of the readers that wait for it.

@@ -148,7 +148,10 @@ impl Driver {
         let written = if ops.is_empty() {
             Written::default()
         } else {
-            self.write(&ops, !events.is_empty(), &mut notes).await
+            match self.write(&ops, !events.is_empty(), &mut notes).await {
+                Some(written) => written,
+                None => return,
+            }
         };
         self.shared.tell(notes);
         self.shared.publish(&ops, events, &written);
@@ -157,21 +160,25 @@ impl Driver {
         }
     }
 
-    /// Writes until it has worked. Who waits for an answer is told at the first failure that nothing was kept.
+    /// Writes until it has worked, or until the end. Who waits for an answer is told at the first failure that
+    /// nothing was kept.
     async fn write(
         &mut self,
         ops: &Arc<Vec<tables::Op>>,
         with_spellings: bool,
         notes: &mut Vec<Note>,
-    ) -> Written {
+    ) -> Option<Written> {
         loop {
             let these = Arc::clone(ops);
             let write = move |tables: &rusqlite::Connection| tables::write(tables, &these, with_spellings);
             match self.shared.database.write(write).await {
-                Ok(written) => return written,
+                Ok(written) => return Some(written),
                 Err(error) => {
                     tracing::error!(%error, n_changes = ops.len(), "changes of requests cannot be written, will retry");
                     refuse_replies(notes, &error);
+                    if self.shared.stop.is_cancelled() {
+                        return None;
+                    }
                     self.refuse_calls(&error).await;
                 }
             }
@@ -185,6 +192,7 @@ impl Driver {
         loop {
             tokio::select! {
                 () = &mut pause => return,
+                () = shared.stop.cancelled() => return,
                 input = self.inputs.recv() => match input {
                     Some(Input::Call(call)) => call(Err(same(error)), shared.now()),
                     Some(input) => self.late.push_back(input),

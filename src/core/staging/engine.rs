@@ -5,8 +5,8 @@
 //! told once that is durable, and what may be begun then. The driver does these in this order, so that nothing
 //! is told and nothing is begun that a crash could make untrue.
 //!
-//! Two kinds of time: that of the wall, which users see and by which pins end, and a steady one, which never goes
-//! back and by which retries and watchdogs are measured.
+//! Three kinds of time: that of the wall, which users see and by which pins end; a steady one, which never goes
+//! back and by which retries are measured; and one for watchdogs, which does not jump ahead either.
 
 mod admit;
 mod batches;
@@ -51,6 +51,8 @@ pub(super) struct Now {
     pub(super) wall_ns: i64,
     /// The same at start; never goes back.
     pub(super) steady_ns: i64,
+    /// Like the steady time, but a jump of the clock counts as a minute: for watchdogs.
+    pub(super) watched_ns: i64,
 }
 
 /// The rules and all they know.
@@ -199,8 +201,8 @@ pub(super) enum Action {
     },
     /// Copy an object no more.
     StopLanding { flight: u64 },
-    /// Remove a copy.
-    Remove { lane: Option<usize>, object: ObjectId, eviction: Eviction, done: Option<Done> },
+    /// Remove a copy, and let the store of its object know.
+    Remove { of: Option<(usize, ObjectId)>, eviction: Eviction, done: Option<Done> },
 }
 
 /// What has happened.

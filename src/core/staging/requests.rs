@@ -4,6 +4,7 @@ use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
+use parking_lot::Mutex;
 use tokio::sync::oneshot;
 
 use super::book::{Place, RequestHead, RequestSlot};
@@ -17,9 +18,8 @@ use crate::cold::ObjectId;
 use crate::manifest::blocking;
 use crate::{Error, ErrorKind, Result};
 
-/// How often a request that was just accepted is looked for in the book, and how long between.
-const LOOKS: u32 = 200;
-const BETWEEN_LOOKS: Duration = Duration::from_millis(10);
+/// How often a request that was just accepted is looked for in the book.
+const LOOKS: u32 = 1000;
 
 /// Most objects of which the wait of a request is estimated.
 const ESTIMATED: usize = 32;
@@ -161,7 +161,7 @@ impl Staging {
     pub async fn extend(&self, id: &RequestId, lifetime: Duration) -> Result<Request> {
         check_lifetime(lifetime, self.shared.parts.settings.max_lifetime)?;
         let number = self.shared.number_of(id).await?;
-        if self.shared.find_stored(number).await?.is_none_or(|stored| !stored.is_live) {
+        if !self.shared.is_live(number).await? {
             return Err(Error::invalid_input(format!("request {id} holds no pins any more")));
         }
         let what = move |engine: &mut Engine, slot, now: Now, reply| {
@@ -178,20 +178,40 @@ impl Staging {
         what: impl FnOnce(&mut Engine, RequestSlot, Now, Reply) + Send + 'static,
     ) -> Result<Request> {
         let number = self.shared.number_of(id).await?;
-        if self.shared.is_in_book(number).await? {
-            let (sender, receiver) = oneshot::channel();
-            let call = move |engine: Result<&mut Engine>, now| {
-                let reply: Reply = Box::new(move |kept| drop(sender.send(kept)));
-                match engine.map(|engine| (engine.book.request_slot(number), engine)) {
-                    Ok((Some(slot), engine)) => what(engine, slot, now, reply),
-                    Ok((None, _)) => reply(Ok(())),
-                    Err(error) => reply(Err(error)),
-                }
-            };
-            self.shared.send_call(Input::Call(Box::new(call)), receiver).await?;
+        let what = Arc::new(Mutex::new(Some(what)));
+        for _ in 0..LOOKS {
+            if self.change_in_book(number, &what).await? || !self.shared.is_live(number).await? {
+                break;
+            }
+            // It was accepted a moment ago, and is on its way to the engine.
+            tokio::task::yield_now().await;
         }
         let found = self.shared.find(number).await?;
         found.ok_or_else(|| Error::not_found(format!("there is no request {id}")))
+    }
+
+    /// Changes a request if it is in the book; false if it is not.
+    async fn change_in_book<F>(&self, number: i64, what: &Arc<Mutex<Option<F>>>) -> Result<bool>
+    where
+        F: FnOnce(&mut Engine, RequestSlot, Now, Reply) + Send + 'static,
+    {
+        let what = Arc::clone(what);
+        let (sender, receiver) = oneshot::channel();
+        let call = move |engine: Result<&mut Engine>, now| {
+            let engine = match engine {
+                Ok(engine) => engine,
+                Err(error) => return drop(sender.send(Err(error))),
+            };
+            let slot = engine.book.request_slot(number);
+            match slot.and_then(|slot| Some((slot, what.lock().take()?))) {
+                Some((slot, what)) => {
+                    let reply: Reply = Box::new(move |kept| drop(sender.send(kept.map(|()| true))));
+                    what(engine, slot, now, reply);
+                }
+                None => drop(sender.send(Ok(false))),
+            }
+        };
+        self.shared.send_call(Input::Call(Box::new(call)), receiver).await
     }
 
     /// Where a request has these spellings, or the objects that they mean.
@@ -293,19 +313,9 @@ impl Shared {
         stored.map(|stored| stored.number).ok_or_else(unknown)
     }
 
-    /// Waits for a request that was accepted a moment ago to be in the book. False if it is over.
-    async fn is_in_book(&self, number: i64) -> Result<bool> {
-        for _ in 0..LOOKS {
-            if self.engine.lock().book.request_slot(number).is_some() {
-                return Ok(true);
-            }
-            if self.find_stored(number).await?.is_none_or(|stored| !stored.is_live) {
-                return Ok(false);
-            }
-            tokio::time::sleep(BETWEEN_LOOKS).await;
-        }
-        let kind = ErrorKind::Unavailable { retry_after: Duration::from_secs(5) };
-        Err(Error::new(kind, "the request is still being taken in"))
+    /// True if a request waits for something or pins something.
+    async fn is_live(&self, number: i64) -> Result<bool> {
+        Ok(self.find_stored(number).await?.is_some_and(|stored| stored.is_live))
     }
 
     /// Sends a call to the engine and waits for its answer.

@@ -7,26 +7,33 @@ use parking_lot::Mutex;
 use super::engine::Now;
 use crate::clock::Clock;
 
-/// The time, twice: as the clock shows it, and as it has passed.
+/// No step of the clock counts for more than this for watchdogs.
+const LONGEST_STEP_NS: i64 = 60_000_000_000;
+
+/// The time as the clock shows it, and as it has passed.
 pub(super) struct Steady {
     clock: Arc<dyn Clock>,
-    /// What the clock showed last, and how much of its steps back is to be made up for.
-    seen: Mutex<(i64, i64)>,
+    last: Mutex<Now>,
 }
 
 impl Steady {
     pub(super) fn new(clock: Arc<dyn Clock>) -> Self {
         let now_ns = clock.now_ns();
-        Self { clock, seen: Mutex::new((now_ns, 0)) }
+        let last = Mutex::new(Now { wall_ns: now_ns, steady_ns: now_ns, watched_ns: now_ns });
+        Self { clock, last }
     }
 
+    /// The time. To be asked at least every minute.
     pub(super) fn now(&self) -> Now {
+        let mut last = self.last.lock();
         let wall_ns = self.clock.now_ns();
-        let mut seen = self.seen.lock();
-        let (last_ns, behind_ns) = *seen;
-        let behind_ns = behind_ns.saturating_add(last_ns.saturating_sub(wall_ns).max(0));
-        *seen = (wall_ns, behind_ns);
-        Now { wall_ns, steady_ns: wall_ns.saturating_add(behind_ns) }
+        let step_ns = wall_ns.saturating_sub(last.wall_ns).max(0);
+        *last = Now {
+            wall_ns,
+            steady_ns: last.steady_ns.saturating_add(step_ns),
+            watched_ns: last.watched_ns.saturating_add(step_ns.min(LONGEST_STEP_NS)),
+        };
+        *last
     }
 }
 
@@ -54,5 +61,13 @@ mod tests {
         let steady = Steady::new(Arc::new(Jumping(Mutex::new(times))));
         let seen: Vec<i64> = (0..5).map(|_| steady.now().steady_ns).collect();
         assert_eq!(seen, [100, 150, 150, 160, 330]);
+    }
+
+    #[test]
+    fn watchdogs_do_not_see_the_clock_jump_ahead() {
+        let times = vec![i64::MAX / 2, 5, 0];
+        let steady = Steady::new(Arc::new(Jumping(Mutex::new(times))));
+        assert_eq!(steady.now().watched_ns, 5);
+        assert_eq!(steady.now().watched_ns, 5 + LONGEST_STEP_NS);
     }
 }

@@ -2,6 +2,7 @@
 
 mod cancel;
 mod durable;
+mod failures;
 mod life;
 mod store;
 mod world;

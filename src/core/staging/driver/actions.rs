@@ -68,9 +68,9 @@ impl Shared {
                     stop.cancel();
                 }
             }
-            Action::Remove { lane, object, eviction, done } => {
+            Action::Remove { of, eviction, done } => {
                 this.tasks.spawn(async move {
-                    shared.remove(lane, object, eviction).await;
+                    shared.remove(of, eviction).await;
                     drop(done);
                 });
             }
@@ -204,20 +204,20 @@ impl Shared {
         self.send(Happening::Landed { lane, slot, flight, outcome }).await;
     }
 
-    /// Removes the file of a copy, then lets its store forget the object.
-    async fn remove(&self, lane: Option<usize>, object: ObjectId, eviction: Eviction) {
+    /// Removes the file of a copy, then lets the store of its object forget it.
+    async fn remove(&self, of: Option<(usize, ObjectId)>, eviction: Eviction) {
         for attempt in 1..=REMOVALS {
             match self.dir.remove(*eviction.key()).await {
                 Ok(()) => break,
-                Err(error) => tracing::warn!(%object, %error, attempt, "copy could not be removed"),
+                Err(error) => {
+                    tracing::warn!(key = %eviction.key(), %error, attempt, "copy could not be removed")
+                }
             }
-            self.clock.sleep(Duration::from_millis(100)).await;
         }
         // What could not be removed is found by the next start, when nobody knows it.
         eviction.removed();
-        if let Some(lane) = lane
-            && let Err(error) = self.release_at(lane, std::slice::from_ref(&object)).await
-        {
+        let Some((lane, object)) = of else { return };
+        if let Err(error) = self.release_at(lane, std::slice::from_ref(&object)).await {
             tracing::warn!(%object, %error, "cold store could not be told that an object is not needed");
         }
     }

@@ -122,10 +122,11 @@ impl Engine {
             stage: Stage::Look,
             state: ObjectState::Queued,
             since_ns: now.wall_ns,
-            began_ns: now.steady_ns,
+            began_ns: now.watched_ns,
             attempt: 0,
             n_changes: 0,
             done_bytes: None,
+            is_written: false,
             why: None,
             reader: None,
         }));

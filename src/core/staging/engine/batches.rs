@@ -17,7 +17,7 @@ impl Engine {
     /// A store has accepted a batch, or not.
     pub(super) fn staged(&mut self, batch: u64, outcome: Result<StageTicket>, now: Now) {
         let Some(given) = self.batches.get_mut(&batch) else { return };
-        given.last_news_ns = now.steady_ns;
+        given.last_news_ns = now.watched_ns;
         let (lane, open): (usize, Vec<_>) =
             (given.lane, given.open.iter().map(|(slot, flight)| (*slot, *flight)).collect());
         match outcome {
@@ -199,12 +199,12 @@ impl Engine {
     fn check_standstill(&mut self, batch: u64, has_news: bool, now: Now) {
         let Some(given) = self.batches.get_mut(&batch) else { return };
         if has_news {
-            given.last_news_ns = now.steady_ns;
+            given.last_news_ns = now.watched_ns;
             given.polls_without_news = 0;
             return;
         }
         given.polls_without_news += 1;
-        let quiet_ns = now.steady_ns.saturating_sub(given.last_news_ns);
+        let quiet_ns = now.watched_ns.saturating_sub(given.last_news_ns);
         if quiet_ns <= nanoseconds(self.settings.stalled_after) || given.polls_without_news < MIN_POLLS {
             return;
         }

@@ -21,17 +21,19 @@ impl Engine {
     /// Forgets a copy, and removes its file when that is durable.
     fn evict_copy(&mut self, eviction: Eviction, done: Option<Done>) {
         let key = *eviction.key();
-        let Some(slot) = self.copies.remove(&key) else {
-            tracing::error!(%key, "a copy in the cache belongs to no object");
+        let slot = self.copies.remove(&key);
+        let lane = slot.and_then(|slot| self.lane_of(slot));
+        let Some((slot, object)) = slot.and_then(|slot| Some((slot, self.book.object_mut(slot)?))) else {
+            // An old state that was being read when a newer one landed.
+            self.out.actions.push(Action::Remove { of: None, eviction, done });
             return;
         };
-        let lane = self.lane_of(slot);
-        let Some(object) = self.book.object_mut(slot) else { return };
         object.online = None;
         let id = object.id.clone();
         self.out.ops.push(Op::Offline(id.clone()));
         self.out.notes.push(Note::Gone { object: id.clone(), key });
-        self.out.actions.push(Action::Remove { lane, object: id, eviction, done });
+        let of = lane.map(|lane| (lane, id));
+        self.out.actions.push(Action::Remove { of, eviction, done });
         self.book.tidy(slot);
     }
 
@@ -46,10 +48,10 @@ impl Engine {
         let Some(object) = self.book.object_mut(slot) else { return };
         object.online = None;
         let id = object.id.clone();
-        self.out.notes.push(Note::Gone { object: id.clone(), key });
-        // A reader may be in the middle of it: then it stays until the next start finds that nobody knows it.
+        self.out.notes.push(Note::Gone { object: id, key });
+        // A reader may be in the middle of it: then it goes when room is made.
         if let Some(eviction) = self.space.evict(&key) {
-            self.out.actions.push(Action::Remove { lane: None, object: id, eviction, done: None });
+            self.out.actions.push(Action::Remove { of: None, eviction, done: None });
         }
     }
 

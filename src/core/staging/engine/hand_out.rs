@@ -119,7 +119,7 @@ impl Engine {
             flight.stage = Stage::HandedOut { batch };
             flight.attempt += 1;
             if flight.attempt == 1 {
-                flight.began_ns = now.steady_ns;
+                flight.began_ns = now.watched_ns;
             }
             let flight_number = flight.number;
             if let Some(batch) = self.batches.get_mut(&batch) {
@@ -133,7 +133,7 @@ impl Engine {
     pub(super) fn new_batch(&mut self, lane: usize, key: Arc<str>, now: Now) -> u64 {
         self.n_batches += 1;
         let batch =
-            Batch { lane, key, open: HashMap::new(), last_news_ns: now.steady_ns, polls_without_news: 0 };
+            Batch { lane, key, open: HashMap::new(), last_news_ns: now.watched_ns, polls_without_news: 0 };
         self.batches.insert(self.n_batches, batch);
         self.n_batches
     }

@@ -43,7 +43,6 @@ impl Engine {
         for object in loaded.objects {
             self.restore_object(slot, object, now);
         }
-        self.out.touched.insert(slot);
     }
 
     fn restore_object(&mut self, request: RequestSlot, loaded: LoadedObject, now: Now) {
@@ -150,6 +149,7 @@ impl Engine {
                 self.out.ops.push(Op::RecallEnded(recall.object));
                 continue;
             };
+            flight.is_written = true;
             flight.attempt = recall.attempt;
             flight.n_changes = recall.n_changes;
             flight.why = recall.why;

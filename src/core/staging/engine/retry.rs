@@ -19,7 +19,7 @@ impl Engine {
         let (attempt, number) = (flight.attempt.max(1), flight.number);
         flight.attempt = attempt;
         flight.why = Some(Arc::from(why));
-        let took_ns = now.steady_ns.saturating_sub(flight.began_ns);
+        let took_ns = now.watched_ns.saturating_sub(flight.began_ns);
         if !is_wanted {
             self.give_up(slot, now);
         } else if attempt >= self.settings.max_attempts {
@@ -74,8 +74,9 @@ impl Engine {
     pub(super) fn write_recall(&mut self, slot: ObjectSlot, batch: Option<Arc<str>>, retry_ns: Option<i64>) {
         let Some(store) = self.lane_of(slot).and_then(|lane| self.lanes.get(lane)) else { return };
         let store = Arc::clone(&store.name);
-        let Some(object) = self.book.object(slot) else { return };
-        let Some(flight) = &object.flight else { return };
+        let Some(object) = self.book.object_mut(slot) else { return };
+        let Some(flight) = object.flight.as_deref_mut() else { return };
+        flight.is_written = true;
         self.out.ops.push(Op::Recall(Box::new(RecallRow {
             object: object.id.clone(),
             store,

@@ -157,7 +157,7 @@ impl Engine {
                 self.lane_of(slot).and_then(|lane| self.lanes.get(lane)).filter(|_| flight.attempt > 0)
             {
                 let took = std::time::Duration::from_nanos(
-                    u64::try_from(now.steady_ns.saturating_sub(flight.began_ns)).unwrap_or_default(),
+                    u64::try_from(now.watched_ns.saturating_sub(flight.began_ns)).unwrap_or_default(),
                 );
                 metrics::histogram!("thermocline_recall_seconds", "store" => lane.name.to_string())
                     .record(took.as_secs_f64());
@@ -165,7 +165,9 @@ impl Engine {
         }
         self.reservations.remove(&flight.number);
         self.to_land.remove(&flight.number);
-        self.out.ops.push(Op::RecallEnded(id.clone()));
+        if flight.is_written {
+            self.out.ops.push(Op::RecallEnded(id.clone()));
+        }
         let signal = self.signals.remove(&flight.number).unwrap_or_default();
         self.ending.insert(id.clone(), Arc::clone(&signal));
         self.out.notes.push(Note::Ended { object: id, outcome, signal });

@@ -55,7 +55,6 @@ struct State {
     is_silent: bool,
     is_held: bool,
     corrupt_reads: usize,
-    n_asked: usize,
     cancelled: Vec<ObjectId>,
     released: Vec<ObjectId>,
 }
@@ -139,10 +138,6 @@ impl FakeStore {
         self.state.lock().batches.clear();
     }
 
-    pub(super) fn n_asked(&self) -> usize {
-        self.state.lock().n_asked
-    }
-
     pub(super) fn batches(&self) -> Vec<StageRequest> {
         self.state.lock().staged_batches.clone()
     }
@@ -200,7 +195,6 @@ impl ColdStore for FakeStore {
     async fn status(&self, objects: &[ColdObject]) -> Vec<Result<ObjectStatus>> {
         let silent = self.check();
         let mut state = self.state.lock();
-        state.n_asked += objects.len();
         let status = |object: &ColdObject| {
             if silent.is_err() {
                 let kind = ErrorKind::Unavailable { retry_after: Duration::from_secs(5) };

@@ -1,0 +1,323 @@
+//! What can go wrong with a recall.
+
+use std::time::Duration;
+
+use super::store::{FakeStore, Turn};
+use super::world::{World, href, id, new_request, owner, settings};
+use crate::cold::{Checksum, FailureCause, Landing, Locality};
+use crate::staging::{Activity, ObjectState, Outcome, Request, RequestState, StagingSettings};
+use crate::{Error, ErrorKind};
+
+const RETRYABLE: Turn = Turn::Fail(FailureCause::Retryable { after: None });
+
+async fn copied() -> World {
+    let world = World::new(FakeStore::new(Landing::Copied)).await;
+    world.put("a");
+    world
+}
+
+async fn in_place() -> World {
+    let world = World::new(FakeStore::new(Landing::InPlace)).await;
+    world.put("a");
+    world
+}
+
+/// The request for `a` at its end, and why `a` failed.
+async fn end(world: &World) -> (Request, Option<String>) {
+    let request = world.request("x", &["a"]).await;
+    let request = world.ended(&request.id).await;
+    let reason = world.objects(&request.id).await.remove(0).reason;
+    (request, reason)
+}
+
+#[tokio::test]
+async fn a_failed_recall_is_tried_again_and_told_as_queued_meanwhile() {
+    let world = copied().await;
+    world.store.script(&id("a"), [Turn::Busy, RETRYABLE]);
+    let request = world.request("x", &["a"]).await;
+    world
+        .until("it failed once", || async { world.store.change(&id("a"), |stored| stored.script.is_empty()) })
+        .await;
+    world.settle().await;
+    let object = world.objects(&request.id).await.remove(0);
+    assert_eq!(object.state, ObjectState::Queued);
+    assert_eq!(object.reason.as_deref(), Some("will be tried again (attempt 2): the drive failed"));
+    assert_eq!(world.ended(&request.id).await.state, RequestState::Succeeded);
+    assert_eq!(world.store.n_recalls(&id("a")), 2);
+}
+
+#[tokio::test]
+async fn attempts_are_bounded_and_the_last_cause_is_told() {
+    let world = copied().await;
+    world.store.script(&id("a"), vec![RETRYABLE; 20]);
+    let (request, reason) = end(&world).await;
+    assert_eq!(request.state, RequestState::Failed);
+    assert_eq!(reason.as_deref(), Some("the drive failed (attempt 5 of 5)"));
+    assert_eq!(request.reason.as_deref(), reason.as_deref());
+    assert_eq!(world.store.n_recalls(&id("a")), 5);
+}
+
+#[tokio::test]
+async fn final_causes_end_a_recall_at_once() {
+    for (cause, state) in [
+        (FailureCause::NotFound, ObjectState::Failed),
+        (FailureCause::Denied, ObjectState::Failed),
+        (FailureCause::Lost, ObjectState::Lost),
+    ] {
+        let world = copied().await;
+        world.store.script(&id("a"), [Turn::Fail(cause)]);
+        let (request, _) = end(&world).await;
+        assert_eq!((request.state, world.states(&request.id).await), (RequestState::Failed, vec![state]));
+        assert_eq!(world.store.n_recalls(&id("a")), 1, "{cause:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_store_is_not_asked_again_before_the_time_that_it_names() {
+    let world = copied().await;
+    let after = Some(Duration::from_secs(1000));
+    world.store.script(&id("a"), [Turn::Fail(FailureCause::Retryable { after })]);
+    let request = world.request("x", &["a"]).await;
+    world.pass(Duration::from_secs(2)).await;
+    world.pass(Duration::from_secs(900)).await;
+    assert_eq!(world.store.n_recalls(&id("a")), 1);
+    assert_eq!(world.ended(&request.id).await.state, RequestState::Succeeded);
+}
+
+#[tokio::test]
+async fn a_store_that_says_done_and_has_nothing_is_found_out() {
+    for world in [copied().await, in_place().await] {
+        world.store.script(&id("a"), vec![Turn::Lie; 20]);
+        let (request, reason) = end(&world).await;
+        assert_eq!(request.state, RequestState::Failed);
+        assert!(reason.unwrap().contains("says that it is staged, but it is not"));
+        assert!(world.read("a").await.is_none());
+    }
+}
+
+#[tokio::test]
+async fn a_store_that_says_online_and_cannot_be_read_is_found_out() {
+    let world = copied().await;
+    world.store.change(&id("a"), |stored| stored.checksum = Some(Checksum::Md5([7; 16])));
+    let (request, reason) = end(&world).await;
+    assert_eq!(request.state, RequestState::Failed);
+    assert!(reason.unwrap().contains("checksum"));
+    assert!(world.read("a").await.is_none());
+    assert_eq!(world.store.n_recalls(&id("a")), 1, "a checksum that is wrong twice is final");
+}
+
+#[tokio::test]
+async fn a_checksum_that_is_wrong_once_is_read_again() {
+    let world = copied().await;
+    world.store.change(&id("a"), |stored| {
+        use sha2::Digest;
+        stored.checksum = Some(Checksum::Sha256(sha2::Sha256::digest(&stored.bytes).into()));
+    });
+    world.store.corrupt(1);
+    assert_eq!(end(&world).await.0.state, RequestState::Succeeded);
+    assert_eq!(world.read("a").await.unwrap(), b"the bytes of a");
+}
+
+#[tokio::test]
+async fn an_object_that_is_replaced_during_its_recall_is_recalled_anew_once() {
+    for world in [copied().await, in_place().await] {
+        world.store.script(&id("a"), [Turn::Busy, Turn::Replaced(b"newer".to_vec())]);
+        assert_eq!(end(&world).await.0.state, RequestState::Succeeded);
+        let bytes = world.read("a").await.unwrap();
+        assert!(bytes.is_empty() || bytes == b"newer", "{bytes:?}");
+    }
+}
+
+#[tokio::test]
+async fn an_object_that_vanishes_during_its_recall_fails() {
+    let world = copied().await;
+    world.store.hold(true);
+    let request = world.request("x", &["a"]).await;
+    world.pass(Duration::from_secs(3)).await;
+    world.store.remove(&id("a"));
+    let request = world.ended(&request.id).await;
+    assert_eq!(request.state, RequestState::Failed);
+    assert!(world.staging.recalls(1).await.is_empty());
+}
+
+#[tokio::test]
+async fn a_busy_store_is_left_alone_for_as_long_as_it_asks_and_that_costs_no_attempt() {
+    let world = copied().await;
+    for _ in 0..10 {
+        let kind = ErrorKind::Unavailable { retry_after: Duration::from_secs(100) };
+        world.store.refuse_next(Error::new(kind, "too many requests"));
+    }
+    let request = world.request("x", &["a"]).await;
+    world.pass(Duration::from_secs(1)).await;
+    let reason = world.objects(&request.id).await.remove(0).reason;
+    assert_eq!(reason.as_deref(), Some("store asked to slow down"));
+    let before_ns = crate::clock::Clock::now_ns(&world.clock);
+    assert_eq!(world.ended(&request.id).await.state, RequestState::Succeeded);
+    let waited = crate::clock::Clock::now_ns(&world.clock) - before_ns;
+    assert!(waited > 990_000_000_000, "{waited} ns");
+    assert_eq!(world.store.n_recalls(&id("a")), 1);
+}
+
+#[tokio::test]
+async fn a_recall_that_its_store_forgets_is_asked_for_again() {
+    let world = copied().await;
+    world.store.script(&id("a"), [Turn::Busy, Turn::Forget]);
+    assert_eq!(end(&world).await.0.state, RequestState::Succeeded);
+    assert_eq!(world.store.n_recalls(&id("a")), 2);
+}
+
+#[tokio::test]
+async fn a_recall_without_progress_is_given_up_and_tried_again() {
+    let settings = StagingSettings { stalled_after: Duration::from_secs(60), ..settings() };
+    let world = World::with(FakeStore::new(Landing::Copied), settings).await;
+    world.put("a");
+    world.store.script(&id("a"), vec![Turn::Busy; 80]);
+    assert_eq!(end(&world).await.0.state, RequestState::Succeeded);
+    assert_eq!(world.store.cancelled(), [id("a")]);
+    assert_eq!(world.store.n_recalls(&id("a")), 2);
+}
+
+#[tokio::test]
+async fn a_recall_that_makes_progress_is_not_given_up_however_long_it_takes() {
+    let settings = StagingSettings { stalled_after: Duration::from_secs(10), ..settings() };
+    let world = World::with(FakeStore::new(Landing::Copied), settings).await;
+    world.put("a");
+    world.store.script(&id("a"), (0..100).flat_map(|n| [Turn::Bytes(n), Turn::Busy, Turn::Busy, Turn::Busy]));
+    assert_eq!(end(&world).await.0.state, RequestState::Succeeded);
+    assert_eq!(world.store.n_recalls(&id("a")), 1);
+}
+
+#[tokio::test]
+async fn a_jump_of_the_clock_is_no_standstill() {
+    let world = copied().await;
+    world.store.script(&id("a"), vec![Turn::Busy; 20]);
+    let request = world.request("x", &["a"]).await;
+    world.pass(Duration::from_secs(3)).await;
+    world.pass(Duration::from_secs(40 * 24 * 3600)).await;
+    assert_eq!(world.ended(&request.id).await.state, RequestState::Succeeded);
+    assert!(world.store.cancelled().is_empty());
+}
+
+#[tokio::test]
+async fn a_store_that_does_not_answer_keeps_requests_waiting_not_failing() {
+    let world = copied().await;
+    world.store.set_silent(true);
+    let request = world.request("x", &["a"]).await;
+    world.pass(Duration::from_secs(2)).await;
+    let object = world.objects(&request.id).await.remove(0);
+    assert_eq!(object.state, ObjectState::Queued);
+    assert!(object.reason.unwrap().contains("the store does not answer"));
+    world.pass(Duration::from_secs(3600)).await;
+    world.store.set_silent(false);
+    assert_eq!(world.ended(&request.id).await.state, RequestState::Succeeded);
+}
+
+#[tokio::test]
+async fn what_is_in_the_cache_is_pinned_while_its_store_does_not_answer() {
+    let world = copied().await;
+    end(&world).await;
+    world.store.set_silent(true);
+    assert_eq!(end(&world).await.0.state, RequestState::Succeeded);
+    assert_eq!(world.store.n_recalls(&id("a")), 1);
+}
+
+#[tokio::test]
+async fn a_copy_of_an_older_state_is_renewed_when_it_is_wanted_again() {
+    let world = copied().await;
+    let (request, _) = end(&world).await;
+    world.staging.release(&request.id, None).await.unwrap();
+    world.store.put(&id("a"), b"another state");
+    world.store.change(&id("a"), |stored| stored.version = "2".to_owned());
+    world.staging.doubt(&href("a"));
+    assert!(world.read("a").await.is_none());
+    let joined = world.staging.join(&href("a"), &owner("x"), None).await.unwrap();
+    world.ended(&joined.request).await;
+    assert_eq!(world.read("a").await.unwrap(), b"another state");
+    assert_eq!(world.staging.cache_use().n_objects, 1);
+}
+
+#[tokio::test]
+async fn a_copy_that_was_doubted_and_is_right_is_read_again_without_a_recall() {
+    let world = copied().await;
+    end(&world).await;
+    world.staging.doubt(&href("a"));
+    world.staging.join(&href("a"), &owner("x"), None).await.unwrap();
+    assert_eq!(world.staging.wait(&href("a")).await, Outcome::Online);
+    assert!(world.read("a").await.is_some());
+    assert_eq!(world.store.n_recalls(&id("a")), 1);
+}
+
+#[tokio::test]
+async fn the_last_copy_is_served_and_never_evicted() {
+    let world = copied().await;
+    let (request, _) = end(&world).await;
+    world.store.change(&id("a"), |stored| stored.locality = Locality::Lost);
+    assert_eq!(end(&world).await.0.state, RequestState::Succeeded);
+    for id in [&request.id] {
+        world.staging.release(id, None).await.unwrap();
+    }
+    world.pass(Duration::from_secs(4000)).await;
+    assert_eq!(world.staging.evict(None).await.unwrap(), 0);
+    assert!(world.read("a").await.is_some());
+}
+
+#[tokio::test]
+async fn what_no_copy_is_left_of_is_lost() {
+    let world = copied().await;
+    world.store.change(&id("a"), |stored| stored.locality = Locality::Lost);
+    let (request, _) = end(&world).await;
+    assert_eq!(world.states(&request.id).await, [ObjectState::Lost]);
+    world.staging.join(&href("a"), &owner("x"), None).await.unwrap();
+    assert!(matches!(world.staging.wait(&href("a")).await, Outcome::Failed { is_lost: true, .. }));
+}
+
+#[tokio::test]
+async fn an_object_larger_than_the_cache_fails_with_both_sizes() {
+    let world =
+        World::with(FakeStore::new(Landing::Copied), StagingSettings { cache_bytes: 10, ..settings() }).await;
+    world.put("a");
+    let (request, reason) = end(&world).await;
+    assert_eq!(request.state, RequestState::Failed);
+    let reason = reason.unwrap();
+    assert!(reason.contains("14 bytes") && reason.contains("10 bytes"), "{reason}");
+}
+
+#[tokio::test]
+async fn without_space_recalls_wait_until_pins_end_and_never_evict_what_is_pinned() {
+    let settings = StagingSettings { cache_bytes: 30, cache_high: 1.0, cache_low: 0.5, ..settings() };
+    let world = World::with(FakeStore::new(Landing::Copied), settings).await;
+    for path in ["a", "b", "c"] {
+        world.put(path);
+    }
+    let first = world.request("x", &["a", "b"]).await;
+    world.ended(&first.id).await;
+    let second = world.request("y", &["c"]).await;
+    world.pass(Duration::from_secs(10)).await;
+    assert_eq!(world.objects(&second.id).await[0].reason.as_deref(), Some("no space"));
+    assert!(world.read("a").await.is_some() && world.read("b").await.is_some());
+    assert_eq!(world.store.n_recalls(&id("c")), 0, "nothing is recalled that has no place");
+    world.staging.release(&first.id, Some(vec![href("a")])).await.unwrap();
+    assert_eq!(world.ended(&second.id).await.state, RequestState::Succeeded);
+    assert!(world.read("a").await.is_none());
+    assert!(world.read("b").await.is_some());
+}
+
+#[tokio::test]
+async fn a_paused_store_begins_nothing_and_a_draining_one_takes_nothing_across_restarts() {
+    let world = copied().await;
+    world.staging.set_activity("tape", Activity::Draining).await.unwrap();
+    let world = world.restart().await;
+    assert_eq!(world.staging.stores()[0].activity, Activity::Draining);
+    let refused = world.staging.request(new_request("x", &["a"])).await.unwrap_err();
+    assert!(matches!(refused.kind(), ErrorKind::Unavailable { .. }));
+    let refused = world.staging.join(&href("a"), &owner("x"), None).await.unwrap_err();
+    assert!(matches!(refused.kind(), ErrorKind::Unavailable { .. }));
+    world.staging.set_activity("tape", Activity::Paused).await.unwrap();
+    let request = world.request("x", &["a"]).await;
+    world.pass(Duration::from_secs(600)).await;
+    assert_eq!(world.store.batches().len(), 0);
+    world.staging.set_activity("tape", Activity::Running).await.unwrap();
+    assert_eq!(world.ended(&request.id).await.state, RequestState::Succeeded);
+    let unknown = world.staging.set_activity("disk", Activity::Paused).await.unwrap_err();
+    assert_eq!(unknown.kind(), ErrorKind::NotFound);
+}
