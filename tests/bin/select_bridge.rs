@@ -1,8 +1,8 @@
-//! Answers which positions selections take of the datasets in a folder, for `select/check_xarray.py` to judge.
+//! Answers what selections take of the datasets in a folder, for the checks in `select/` to judge.
 //!
-//! `select-bridge FOLDER STATE` reads a JSON object a line, `{"dataset": "a.nc", "variables": ["v"], "path": "lat/0_1",
+//! `select-bridge FOLDER STATE ROOT…` reads a JSON object a line, `{"dataset": "a.nc", "variables": ["v"], "path": "lat/0_1",
 //! "query": [["time", "2000"]]}`, and writes a line for each: `{"dims": {"time": [3, 4]}, "single": ["time"], "masks":
-//! [{"dims": ["y", "x"], "cells": [0, 5]}], "objects": [0]}` of the first variable, or `{"error": "…"}`.
+//! [{"dims": ["y", "x"], "cells": [0, 5]}], "objects": ["/archive/a.nc"]}` of the first variable, or `{"error": "…"}`.
 
 use std::io::{BufRead, Write};
 use std::sync::Arc;
@@ -21,12 +21,13 @@ type Failure = Box<dyn std::error::Error>;
 fn main() -> Result<(), Failure> {
     let mut arguments = std::env::args().skip(1);
     let (folder, state) = (arguments.next().ok_or("no folder")?, arguments.next().ok_or("no state")?);
+    let roots: Vec<String> = arguments.collect();
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-    runtime.block_on(answer_all(&folder, &state))
+    runtime.block_on(answer_all(&folder, &state, &roots))
 }
 
-async fn answer_all(folder: &str, state: &str) -> Result<(), Failure> {
-    let catalog = catalog(folder, state)?;
+async fn answer_all(folder: &str, state: &str, roots: &[String]) -> Result<(), Failure> {
+    let catalog = catalog(folder, state, roots)?;
     catalog.scan().await;
     let mut answers = std::io::stdout().lock();
     for line in std::io::stdin().lock().lines() {
@@ -40,11 +41,12 @@ async fn answer_all(folder: &str, state: &str) -> Result<(), Failure> {
     Ok(answers.flush()?)
 }
 
-fn catalog(folder: &str, state: &str) -> Result<Catalog> {
+fn catalog(folder: &str, state: &str, roots: &[String]) -> Result<Catalog> {
     let formats = thermocline::Registry::builtin().formats().to_vec();
     let runtime = tokio::runtime::Handle::current();
-    let opener: Arc<dyn ObjectOpener> =
-        Objects::new(vec![Root::directory(folder)?], ObjectSettings::default(), runtime);
+    let roots = roots.iter().map(String::as_str).chain([folder]).map(Root::directory);
+    let roots = roots.collect::<Result<Vec<_>>>()?;
+    let opener: Arc<dyn ObjectOpener> = Objects::new(roots, ObjectSettings::default(), runtime);
     let provider = DirectoryProvider::new(folder.to_owned(), Arc::clone(&opener), formats.clone());
     Ok(Catalog::new(CatalogParts {
         providers: vec![Arc::new(provider)],
@@ -70,8 +72,10 @@ async fn answer(catalog: &Catalog, question: &Value) -> Result<Value> {
         list("variables").iter().filter_map(Value::as_str).map(str::to_owned).collect();
     let resolved = Arc::new(resolve(&manifest, &selection, &variables).await?);
     let numbers = objects(&manifest, &resolved).await?;
+    let hrefs = numbers.iter().filter_map(|number| manifest.dataset.objects.get(*number as usize));
+    let hrefs: Vec<&str> = hrefs.map(|object| object.href.as_str()).collect();
     let first = resolved.variables.first().ok_or_else(|| Error::not_found("no variable"))?;
-    Ok(json!({ "dims": dims(first), "single": single(first), "masks": masks(first), "objects": numbers }))
+    Ok(json!({ "dims": dims(first), "single": single(first), "masks": masks(first), "objects": hrefs }))
 }
 
 fn dims(variable: &ResolvedVariable) -> Value {
