@@ -8,6 +8,8 @@ mod mutant;
 #[cfg(feature = "server")]
 mod server;
 #[cfg(feature = "server")]
+mod staging;
+#[cfg(feature = "server")]
 mod tape;
 #[cfg(feature = "server")]
 mod toy;
@@ -17,6 +19,8 @@ pub use judge::{Judgement, judge};
 pub use mutant::mutate;
 #[cfg(feature = "server")]
 pub use server::{Answer, TestServer, TestSources};
+#[cfg(feature = "server")]
+pub use staging::{Cold, ColdParts, ToyArchive};
 #[cfg(feature = "server")]
 pub use tape::FakeTape;
 #[cfg(feature = "server")]

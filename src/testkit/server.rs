@@ -1,5 +1,6 @@
 //! The whole stack behind a router, without a socket.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -23,6 +24,7 @@ use thermocline_http::{App, HttpConfig, PluginStatus, ServePlugin, router};
 use thermocline_model::DatasetId;
 use tower::ServiceExt;
 
+use crate::staging::{Cold, ColdParts};
 use crate::tape::FakeTape;
 use crate::toy::{ToyDataset, ToyFormat};
 
@@ -32,6 +34,7 @@ pub struct TestServer {
     catalog: Arc<Catalog>,
     /// Holds the toy files and the index as long as the server lives.
     dir: TempDir,
+    cold: Option<Cold>,
 }
 
 /// Sources that a test serves.
@@ -87,6 +90,14 @@ struct Stack {
     formats: Vec<Arc<dyn Format>>,
     settings: CatalogSettings,
     residency: Option<Arc<dyn Residency>>,
+    cold: Option<Cold>,
+}
+
+/// Where the files of datasets lie.
+enum Kept {
+    Online,
+    OnTape(Arc<FakeTape>),
+    Staged(ColdParts),
 }
 
 /// Objects below `roots`. Must be called within the runtime.
@@ -104,7 +115,31 @@ impl TestServer {
         plugins: Vec<Arc<dyn ServePlugin>>,
         config: HttpConfig,
     ) -> anyhow::Result<Self> {
-        Self::start_with(toys, plugins, config, None).await
+        Self::start_with(toys, plugins, config, Kept::Online).await
+    }
+
+    /// The same with the engines of staging and jobs; all files, those of the datasets too, lie on a cold store.
+    /// Reading is not gated: datasets are read as if they were online.
+    ///
+    /// # Errors
+    /// Those of [`TestServer::start`].
+    pub async fn with_staging(
+        toys: Vec<(&str, ToyDataset)>,
+        plugins: Vec<Arc<dyn ServePlugin>>,
+        cold: ColdParts,
+    ) -> anyhow::Result<Self> {
+        Self::start_with(toys, plugins, HttpConfig::default(), Kept::Staged(cold)).await
+    }
+
+    /// The engines of [`TestServer::with_staging`].
+    pub fn cold(&self) -> Option<&Cold> {
+        self.cold.as_ref()
+    }
+
+    /// The folder of the files.
+    pub fn data(&self) -> PathBuf {
+        let data = self.dir.path().join("data");
+        data.canonicalize().unwrap_or(data)
     }
 
     /// The same with files that lie on a tape archive; they are online at first.
@@ -117,14 +152,14 @@ impl TestServer {
         config: HttpConfig,
         tape: &Arc<FakeTape>,
     ) -> anyhow::Result<Self> {
-        Self::start_with(toys, plugins, config, Some(Arc::clone(tape))).await
+        Self::start_with(toys, plugins, config, Kept::OnTape(Arc::clone(tape))).await
     }
 
     async fn start_with(
         toys: Vec<(&str, ToyDataset)>,
         plugins: Vec<Arc<dyn ServePlugin>>,
         config: HttpConfig,
-        tape: Option<Arc<FakeTape>>,
+        kept: Kept,
     ) -> anyhow::Result<Self> {
         let dir = TempDir::new()?;
         let root = dir.path().join("data");
@@ -139,16 +174,26 @@ impl TestServer {
         }
         let toys = toys.into_iter().map(|(id, toy)| (format!("{id}.toy"), toy)).collect();
         let formats: Vec<Arc<dyn Format>> = vec![Arc::new(ToyFormat(toys))];
+        let (tape, cold) = match kept {
+            Kept::Online => (None, None),
+            Kept::OnTape(tape) => (Some(tape), None),
+            Kept::Staged(cold) => (None, Some(cold)),
+        };
         if let Some(tape) = &tape {
             tape.bind(&root);
         }
+        let cold = match cold {
+            Some(parts) if parts.has_no_engine => None,
+            Some(parts) => Some(Cold::start(&root, &dir, parts).await?),
+            None => None,
+        };
         let residency = tape.map(|tape| tape as Arc<dyn Residency>);
         let runtime = tokio::runtime::Handle::current();
         let roots = vec![Root::directory(&root)?];
         let objects = Objects::on_cold_stores(roots, ObjectSettings::default(), runtime, residency.clone());
         let settings = CatalogSettings { verify: VerifyLevel::Off, ..CatalogSettings::default() };
         let stack =
-            Stack { objects, providers: vec![Arc::new(Declared(specs))], formats, settings, residency };
+            Stack { objects, providers: vec![Arc::new(Declared(specs))], formats, settings, residency, cold };
         Self::with_stack(dir, stack, plugins, config).await
     }
 
@@ -173,7 +218,7 @@ impl TestServer {
             check_remote_every: check_every,
             ..CatalogSettings::default()
         };
-        let stack = Stack { objects, providers, formats, settings, residency: None };
+        let stack = Stack { objects, providers, formats, settings, residency: None, cold: None };
         Self::with_stack(TempDir::new()?, stack, plugins, config).await
     }
 
@@ -183,7 +228,7 @@ impl TestServer {
         plugins: Vec<Arc<dyn ServePlugin>>,
         config: HttpConfig,
     ) -> anyhow::Result<Self> {
-        let Stack { objects, providers, formats, settings, residency } = stack;
+        let Stack { objects, providers, formats, settings, residency, cold } = stack;
         let catalog = Arc::new(Catalog::new(CatalogParts {
             providers,
             index: Arc::new(IndexStore::open(IndexSettings::new(dir.path().join("index")))?),
@@ -197,8 +242,19 @@ impl TestServer {
         let reader = reader.on_cold_stores(residency);
         let plugins = plugins.into_iter().map(|plugin| (plugin, PluginStatus::Running)).collect();
         let reader = Arc::new(reader);
-        let app = App { plugins, ..App::new(Arc::clone(&catalog), reader, config) };
-        Ok(Self { router: router::build(Arc::new(app))?, catalog, dir })
+        let mut app = App { plugins, ..App::new(Arc::clone(&catalog), reader, config) };
+        if let Some(cold) = &cold {
+            app.staging = Some(cold.staging.clone());
+            app.jobs = Some(cold.jobs.clone());
+            app.access = Arc::clone(&cold.access);
+        }
+        let app = Arc::new(app);
+        if cold.is_some() {
+            for plugin in app.running() {
+                plugin.start(&app).await?;
+            }
+        }
+        Ok(Self { router: router::build(app)?, catalog, dir, cold })
     }
 
     /// What answers, for a listener of the test's own.
@@ -221,11 +277,25 @@ impl TestServer {
     /// # Errors
     /// When the request makes no sense or the body breaks off.
     pub async fn send(&self, method: &str, path: &str, headers: &[(&str, &str)]) -> anyhow::Result<Answer> {
+        self.send_body(method, path, headers, Bytes::new()).await
+    }
+
+    /// Sends a request with a body.
+    ///
+    /// # Errors
+    /// Those of [`TestServer::send`].
+    pub async fn send_body(
+        &self,
+        method: &str,
+        path: &str,
+        headers: &[(&str, &str)],
+        body: impl Into<Bytes>,
+    ) -> anyhow::Result<Answer> {
         let mut request = Request::builder().method(method).uri(path).header("host", "test.example");
         for (name, value) in headers {
             request = request.header(*name, *value);
         }
-        let response = self.router.clone().oneshot(request.body(Body::empty())?).await?;
+        let response = self.router.clone().oneshot(request.body(Body::from(body.into()))?).await?;
         let (parts, body) = response.into_parts();
         let body = body.collect().await.map_err(|error| anyhow::anyhow!("the body broke off: {error}"))?;
         Ok(Answer { status: parts.status, headers: parts.headers, body: body.to_bytes() })

@@ -1,6 +1,5 @@
 //! Walks the folders of a root in order, a page at a time. Nothing is opened but folders, links are not followed.
 
-use std::cmp::Ordering;
 use std::fs::{self, DirEntry};
 use std::os::unix::fs::MetadataExt;
 use std::path::PathBuf;
@@ -47,6 +46,10 @@ pub(crate) fn walk(search: &Search, after: Option<&str>, bounds: &Bounds<'_>) ->
     let mut page = Page { paths: Vec::new(), next: None };
     let mut n_entries = 0;
     while let Some(entry) = walker.next_entry() {
+        if entry.is_again {
+            walker.enter(entry)?;
+            continue;
+        }
         n_entries += 1;
         let is_found = entry.kind == Kind::File && walker.is_wanted(&entry);
         let path = entry.path.clone();
@@ -77,6 +80,8 @@ struct Entry {
     path: String,
     /// Whether a folder above it, or it itself, matches.
     is_inside: bool,
+    /// Whether it is a folder that the page before went into: there is no page without progress.
+    is_again: bool,
     /// The rest of the path after which the walk goes on, if this entry lies on it.
     resume: Vec<String>,
 }
@@ -128,16 +133,15 @@ impl<'a> Walker<'a> {
                 self.levels.pop();
                 continue;
             };
-            let resume = match level.resume.split_first() {
-                Some((first, rest)) if first.cmp(&name) == Ordering::Equal => rest.to_vec(),
-                _ => Vec::new(),
-            };
-            let is_seen = level.resume.first() == Some(&name) && resume.is_empty() && kind == Kind::File;
+            let is_on_the_way = level.resume.first() == Some(&name);
+            if is_on_the_way && level.resume.len() == 1 && kind == Kind::File {
+                continue;
+            }
+            let resume = if is_on_the_way { level.resume.split_off(1) } else { Vec::new() };
             let path = format!("{}{name}", level.path);
             let is_inside = level.is_inside || self.search.pattern.is_match(&path);
-            if !is_seen {
-                return Some(Entry { kind, path, is_inside, resume });
-            }
+            let is_again = is_on_the_way && kind == Kind::Folder;
+            return Some(Entry { kind, path, is_inside, is_again, resume });
         }
     }
 

@@ -1,0 +1,115 @@
+//! Who may do what.
+
+use sha2::{Digest, Sha256};
+use thermocline_http::identity::Token;
+
+use super::*;
+
+fn rules() -> AccessRules {
+    let token = |name: &str, may_stage, may_administer| Token {
+        name: name.to_owned(),
+        digest: Sha256::digest(format!("secret of {name}")).into(),
+        owner: None,
+        may_stage,
+        may_administer,
+        expires_ns: (name == "late").then_some(1),
+    };
+    AccessRules {
+        tokens: vec![
+            token("reader", false, false),
+            token("ann", true, false),
+            token("bob", true, false),
+            token("late", true, false),
+            token("root", false, true),
+        ],
+        ..AccessRules::default()
+    }
+}
+
+struct Guarded(World);
+
+impl Guarded {
+    async fn new() -> Self {
+        Self(World::with(StagingApiSettings::default(), rules(), Vec::new()).await)
+    }
+
+    async fn send(&self, who: &str, method: &str, path: &str, body: &str) -> Answer {
+        let bearer = format!("Bearer secret of {who}");
+        let headers = [("authorization", &*bearer), ("content-type", "text/plain")];
+        let headers = if who.is_empty() { &headers[1..] } else { &headers[..] };
+        self.0.server.send_body(method, path, headers, body.to_owned()).await.unwrap()
+    }
+}
+
+#[tokio::test]
+async fn staging_needs_a_token_with_that_right() {
+    let world = Guarded::new().await;
+    let path = world.0.path("a.nc");
+    for (who, status) in
+        [("", 401), ("nobody", 401), ("late", 401), ("reader", 403), ("ann", 202), ("root", 202)]
+    {
+        let answer = world.send(who, "POST", "/requests", &path).await;
+        assert_eq!(answer.status, status, "{who}: {}", answer.text());
+        let has_challenge = answer.headers.get_all("www-authenticate").iter().count() == 2;
+        assert_eq!(has_challenge, status == 401, "{who}");
+    }
+    let basic = [("authorization", "Basic YW5uOnNlY3JldCBvZiBhbm4="), ("content-type", "text/plain")];
+    let answer = world.0.server.send_body("POST", "/requests", &basic, path).await.unwrap();
+    assert_eq!(document(&answer)["owner"], "token:ann");
+}
+
+#[tokio::test]
+async fn where_no_token_would_help_the_answer_is_403() {
+    let world = World::with(StagingApiSettings::default(), AccessRules::default(), Vec::new()).await;
+    let (status, detail) = problem(&world.post_lines("/requests", &world.path("a.nc")).await);
+    assert_eq!(status, 403);
+    assert!(detail.contains("anonymous"), "{detail}");
+}
+
+#[tokio::test]
+async fn only_the_owner_and_administrators_change_a_request_and_whoever_knows_its_name_looks_at_it() {
+    let world = Guarded::new().await;
+    let accepted = world.send("ann", "POST", "/requests", &world.0.path("a.nc")).await;
+    let request = format!("/requests/{}", document(&accepted)["id"].as_str().unwrap());
+    assert_eq!(world.send("", "GET", &request, "").await.status, 200);
+    for (method, path) in [
+        ("DELETE", request.clone()),
+        ("POST", format!("{request}/release")),
+        ("POST", format!("{request}/extend")),
+    ] {
+        assert_eq!(world.send("", method, &path, "").await.status, 401, "{method} {path}");
+        assert_eq!(world.send("bob", method, &path, "").await.status, 403, "{method} {path}");
+    }
+    assert_eq!(world.send("root", "DELETE", &request, "").await.status, 200);
+}
+
+#[tokio::test]
+async fn lists_show_one_s_own_requests() {
+    let world = Guarded::new().await;
+    world.send("ann", "POST", "/requests", &world.0.path("a.nc")).await;
+    let n_listed = async |who: &str, query: &str| {
+        let answer = world.send(who, "GET", &format!("/requests{query}"), "").await;
+        let n_requests = document(&answer)["requests"].as_array().map(Vec::len);
+        n_requests.ok_or(answer.status.as_u16())
+    };
+    assert_eq!(n_listed("ann", "").await, Ok(1));
+    assert_eq!(n_listed("bob", "").await, Ok(0));
+    assert_eq!(n_listed("bob", "?owner=token:ann").await, Err(403));
+    assert_eq!(n_listed("root", "?owner=token:ann").await, Ok(1));
+    assert_eq!(n_listed("root", "?owner=*").await, Ok(1));
+    assert_eq!(n_listed("", "").await, Err(401));
+}
+
+#[tokio::test]
+async fn operators_calls_need_the_right_of_administration() {
+    let world = Guarded::new().await;
+    for path in ["/objects/evict", "/cold/tape/pause"] {
+        assert_eq!(world.send("", "POST", path, "").await.status, 401, "{path}");
+        assert_eq!(world.send("ann", "POST", path, "").await.status, 403, "{path}");
+    }
+    assert_eq!(world.send("root", "POST", "/cold/tape/pause", "").await.status, 200);
+    for path in ["/cold", "/pins", "/recalls", "/objects?path=a"] {
+        assert_eq!(world.send("", "GET", path, "").await.status, 401, "{path}");
+        assert_eq!(world.send("ann", "GET", path, "").await.status, 200, "{path}");
+    }
+}
