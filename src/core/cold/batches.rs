@@ -147,6 +147,11 @@ impl Batches {
         self.shared.batches.lock().get(key).map(|batch| batch.items.clone())
     }
 
+    /// True if there is a batch with this key.
+    pub fn knows(&self, key: &str) -> bool {
+        self.shared.batches.lock().contains_key(key)
+    }
+
     /// The archive's name for a batch.
     pub fn store_id(&self, key: &str) -> Option<String> {
         self.shared.batches.lock().get(key)?.store_id.clone()
