@@ -40,10 +40,11 @@ fn the_name_of_a_plugins_folder_is_its_id() {
     let registry = thermocline::Registry::builtin();
     let config = thermocline::config::Config::default();
     let formats = registry.formats().iter().map(|format| ("format", format.id()));
-    let serving = registry.serve(&config.plugins);
+    let serving = registry.serve(&config);
+    let cold = registry.cold_kinds().map(|kind| ("cold", kind));
     let serve = serving.iter().map(|plugin| ("serve", plugin.id()));
     let mut registered: Vec<(String, String)> =
-        formats.chain(serve).map(|(kind, id)| (kind.to_owned(), id.to_owned())).collect();
+        formats.chain(serve).chain(cold).map(|(kind, id)| (kind.to_owned(), id.to_owned())).collect();
     registered.sort();
     assert_eq!(registered, plugins());
 }

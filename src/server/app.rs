@@ -7,6 +7,7 @@ use futures::FutureExt;
 use thermocline_catalog_files::{CatalogFilesProvider, CatalogRoot};
 use thermocline_core::bytes::{ObjectSettings, Objects, Staged};
 use thermocline_core::catalog::{Catalog, CatalogParts, CatalogSettings, DirectoryProvider, Provider};
+use thermocline_core::clock::SystemClock;
 use thermocline_core::format::{Format, Limits};
 use thermocline_core::index::{IndexSettings, IndexStore};
 use thermocline_core::read::{ReadSettings, Reader};
@@ -22,6 +23,9 @@ use tracing::{error, info};
 use crate::config::{AddressRuleConfig, Config, RootConfig, VerifyConfig};
 use crate::plugins::Registry;
 
+use cold::Beside;
+use lock::StateLock;
+use look::Looked;
 use reload::{Reach, Watch};
 use stores::{NamedStores, NamingProvider};
 use unwatched::{NEVER, Unwatched};
@@ -30,6 +34,9 @@ pub(crate) use reload::Reloads;
 
 mod access;
 mod cold;
+mod jobs;
+mod lock;
+mod look;
 mod reload;
 mod roots;
 mod stores;
@@ -48,23 +55,55 @@ pub(crate) struct Sources {
     pub(crate) is_single: bool,
 }
 
+/// What a command does with cold objects and with what the server keeps of them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Purpose {
+    /// It recalls them; the folder of state is its own.
+    Recall,
+    /// It only looks at them, beside a server that runs: what is cold stays cold.
+    Look,
+}
+
 /// The parts that every command needs.
 pub(crate) struct Parts {
     pub(crate) catalog: Arc<Catalog>,
     pub(crate) reader: Arc<Reader>,
-    /// Brings cold objects online.
-    pub(crate) staging: Staging,
+    /// Brings cold objects online, if the command does.
+    pub(crate) recalls: Option<Recalls>,
+    /// Who may do what.
+    access: Arc<Access>,
     /// What goes wrong when the configuration is read again.
     pub(crate) reloads: Arc<Reloads>,
     /// What declares the datasets of each path, in order.
     of_paths: Vec<Arc<dyn Provider>>,
 }
 
+/// The engine that brings cold objects online, and the folder of state that is its own.
+pub(crate) struct Recalls {
+    pub(crate) staging: Staging,
+    beside: Beside,
+    _lock: StateLock,
+}
+
+impl Recalls {
+    /// Ends the background work and waits for it. Recalls go on in the archives and are found again.
+    pub(crate) async fn shut_down(&self) {
+        self.staging.shut_down().await;
+        self.beside.shut_down().await;
+    }
+}
+
 /// Builds roots, index, catalog and reader. Must be called within the runtime.
 ///
 /// # Errors
-/// A root that cannot be reached, a path that is not there, an index that cannot be written.
-pub(crate) async fn assemble(registry: &Registry, config: &Config, sources: &Sources) -> Result<Parts> {
+/// A root that cannot be reached, a path that is not there, an index that cannot be written; a folder of state that
+/// another server has.
+pub(crate) async fn assemble(
+    registry: &Registry,
+    config: &Config,
+    sources: &Sources,
+    purpose: Purpose,
+) -> Result<Parts> {
     let catalogs = CatalogFilesProvider::new(config.catalogs.dirs.clone(), catalog_roots(config));
     let folders = catalogs.folders();
     let roots = roots::declared(config, &sources.paths, &folders)?;
@@ -80,8 +119,19 @@ pub(crate) async fn assemble(registry: &Registry, config: &Config, sources: &Sou
     let namespace = Arc::new(cold::namespace(config, &sources.paths));
     // Looks at names only: whether something is online is not its business.
     let names = Objects::new(roots.clone(), settings.clone(), tokio::runtime::Handle::current());
-    let staging = cold::staging(registry, config, namespace, names).await?;
-    let residency = Staged::of(&staging, config.staging.prefetch);
+    let (recalls, residency) = match purpose {
+        Purpose::Recall => {
+            let lock = StateLock::take(config.state.dir())?;
+            let beside = Beside::default();
+            let staging = cold::staging(registry, config, namespace, names, &beside).await?;
+            let residency = Staged::of(&staging, config.staging.prefetch);
+            (Some(Recalls { staging, beside, _lock: lock }), residency)
+        }
+        Purpose::Look => {
+            let stores = cold::stores(registry, config, &namespace, &Beside::default(), &|_| None)?;
+            (None, Looked::of(namespace, stores))
+        }
+    };
     let objects = Arc::new(NamedStores::new(roots, settings, Box::new(connect), residency.clone()));
     let formats: Vec<Arc<dyn Format>> =
         registry.formats().iter().filter(|format| config.plugins.is_enabled(format.id())).cloned().collect();
@@ -94,7 +144,9 @@ pub(crate) async fn assemble(registry: &Registry, config: &Config, sources: &Sou
         Arc::new(DirectoryProvider::new(path.clone(), opener(), formats.clone()))
     };
     let of_paths: Vec<Arc<dyn Provider>> = sources.paths.iter().map(directory).collect();
-    let reach = Reach { stores: opener(), paths: sources.paths.clone(), folders };
+    let access = Arc::new(Access::new(access::rules(config), Arc::new(SystemClock)));
+    let reach =
+        Reach { stores: opener(), access: Arc::clone(&access), paths: sources.paths.clone(), folders };
     let reloads = Arc::new(Reloads::new(config.clone(), reach));
     let catalogs = NamingProvider { files: catalogs, stores: opener() };
     // Catalog files first: what they say of a dataset counts more than that a file lies in a folder.
@@ -115,7 +167,8 @@ pub(crate) async fn assemble(registry: &Registry, config: &Config, sources: &Sou
         ..ReadSettings::default()
     };
     let reader = Reader::new(opener(), opener(), formats, read).on_cold_stores(residency);
-    Ok(Parts { catalog: Arc::new(Catalog::new(parts)), reader: Arc::new(reader), staging, reloads, of_paths })
+    let catalog = Arc::new(Catalog::new(parts));
+    Ok(Parts { catalog, reader: Arc::new(reader), recalls, access, reloads, of_paths })
 }
 
 impl Parts {
@@ -178,31 +231,38 @@ fn catalog_settings(config: &Config) -> CatalogSettings {
 
 /// Starts the plugins and gathers what every handler has. `single` is the dataset that is served without
 /// `/datasets/{id}` too.
+///
+/// # Errors
+/// A database of jobs that cannot be used.
 pub(crate) async fn start(
     registry: &Registry,
     config: &Config,
     single: Option<String>,
     parts: &Parts,
-) -> AppState {
+) -> Result<AppState> {
     let http = http_config(config, single);
-    let access = Arc::new(Access::new(access::rules(config), Arc::clone(parts.staging.clock())));
-    let with = |plugins| {
-        Arc::new(App {
-            plugins,
-            versions: versions::versions(registry),
-            staging: Some(parts.staging.clone()),
-            access: Arc::clone(&access),
-            ..App::new(Arc::clone(&parts.catalog), Arc::clone(&parts.reader), http.clone())
-        })
-    };
     let plugins: Vec<_> = registry
-        .serve(&config.plugins)
+        .serve(config)
         .into_iter()
         .map(|plugin| match config.plugins.is_enabled(plugin.id()) {
             true => (plugin, PluginStatus::Running),
             false => (plugin, PluginStatus::Disabled),
         })
         .collect();
+    let staging = parts.recalls.as_ref().map(|recalls| recalls.staging.clone());
+    let enabled = plugins.iter().filter(|(_, status)| *status == PluginStatus::Running);
+    let kinds = enabled.flat_map(|(plugin, _)| plugin.job_kinds()).collect();
+    let jobs = jobs::open(config, kinds, staging.clone()).await?;
+    let with = |plugins| {
+        Arc::new(App {
+            plugins,
+            versions: versions::versions(registry),
+            staging: staging.clone(),
+            jobs: Some(jobs.clone()),
+            access: Arc::clone(&parts.access),
+            ..App::new(Arc::clone(&parts.catalog), Arc::clone(&parts.reader), http.clone())
+        })
+    };
     let app = with(plugins.clone());
     let mut started = Vec::with_capacity(plugins.len());
     for (plugin, status) in plugins {
@@ -212,7 +272,7 @@ pub(crate) async fn start(
         };
         started.push((plugin, status));
     }
-    with(started)
+    Ok(with(started))
 }
 
 /// One plugin that fails to start, by an error or a panic, is left out; the others go on.

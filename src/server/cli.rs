@@ -20,7 +20,7 @@ use clap::{Args, CommandFactory, Parser, Subcommand};
 use thermocline_core::reference::run_worker;
 use toml::Value;
 
-use crate::config::{Flag, Loaded, LogFormat, Surroundings, VerifyConfig, load};
+use crate::config::{Flag, Known, Loaded, LogFormat, Surroundings, VerifyConfig, load};
 use crate::plugins::Registry;
 
 pub(crate) use failure::Failure;
@@ -201,7 +201,9 @@ impl Given {
             let text = if format == LogFormat::Json { "json" } else { "text" };
             flags.push(flag("--log", &["server", "log"], text));
         }
-        Ok(load(&self.surroundings, args.config.as_deref(), &flags, &registry.private_ids())?)
+        let check_store = |kind: &str, keys: &toml::Table| registry.check_store(kind, keys);
+        let known = Known { private_plugins: &registry.private_ids(), check_store: Some(&check_store) };
+        Ok(load(&self.surroundings, args.config.as_deref(), &flags, &known)?)
     }
 }
 

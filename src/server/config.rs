@@ -28,7 +28,7 @@ mod units;
 mod unsupported;
 
 pub use catalogs::CatalogsConfig;
-pub use cold::ColdConfig;
+pub use cold::{CheckStore, ColdConfig, KeyMistake};
 pub use credentials::{CredentialsConfig, CredentialsKind};
 pub use example::example;
 pub use index::{IndexConfig, VerifyConfig};
@@ -36,7 +36,7 @@ pub use jobs::JobsConfig;
 pub use layers::Flag;
 pub(crate) use layers::parse_value;
 pub use limits::LimitsConfig;
-pub use load::{Loaded, Surroundings, load};
+pub use load::{Known, Loaded, Surroundings, load};
 pub use mistake::{Mistake, Mistakes, Origin};
 pub use plugins::{KerchunkConfig, OtherPluginConfig, PluginsConfig, ZarrConfig};
 pub use read::ReadConfig;

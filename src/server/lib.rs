@@ -22,7 +22,7 @@ mod shutdown;
 
 use std::process::ExitCode;
 
-pub use plugins::{ColdKind, Registry, cold_config};
+pub use plugins::{ColdKind, Registry};
 
 /// Runs the command that the process was started with; the `main` of every server.
 ///

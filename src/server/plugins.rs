@@ -2,14 +2,19 @@
 
 use std::sync::Arc;
 
+use serde::de::DeserializeOwned;
+use thermocline_cold_posix::PosixStore;
+use thermocline_cold_simulated::SimulatedStore;
 use thermocline_core::cold::{ColdStore, StoreContext};
 use thermocline_core::format::Format;
 use thermocline_core::{Error, Result};
 use thermocline_http::ServePlugin;
 
-use crate::config::PluginsConfig;
+use crate::config::{Config, KeyMistake};
 
-/// The formats that can be read and the protocols that are served.
+mod faces;
+
+/// The formats that can be read, the protocols that are served, the kinds of cold stores.
 #[derive(Clone, Default)]
 pub struct Registry {
     formats: Vec<Arc<dyn Format>>,
@@ -20,26 +25,65 @@ pub struct Registry {
 }
 
 /// A kind of cold store.
-#[derive(Debug, Clone, Copy)]
+#[derive(Clone)]
 pub struct ColdKind {
-    /// The word by which `[cold.NAME] kind` names it.
-    pub kind: &'static str,
-    /// Makes a store out of its own keys.
-    pub make: fn(&StoreContext, toml::Table) -> Result<Arc<dyn ColdStore>>,
+    kind: &'static str,
+    check: Arc<CheckKeys>,
+    make: Arc<MakeStore>,
 }
 
-/// A store's own keys as its configuration.
-///
-/// # Errors
-/// [`thermocline_core::ErrorKind::InvalidInput`] naming the key that is wrong.
-pub fn cold_config<T: serde::de::DeserializeOwned>(keys: toml::Table) -> Result<T> {
-    serde_path_to_error::deserialize(toml::Value::Table(keys)).map_err(|cause| {
-        Error::invalid_input(format!("{}: {}", cause.path(), cause.inner().message().trim()))
-    })
+type CheckKeys = dyn Fn(toml::Table) -> std::result::Result<(), KeyMistake> + Send + Sync;
+
+type MakeStore = dyn Fn(&StoreContext, toml::Table) -> Result<Arc<dyn ColdStore>> + Send + Sync;
+
+impl ColdKind {
+    /// The kind that `[cold.NAME] kind` calls `kind`: its own keys are read as `C`, and `make` makes a store of them.
+    pub fn new<C, S>(kind: &'static str, make: fn(C, &StoreContext) -> Result<S>) -> Self
+    where
+        C: DeserializeOwned + 'static,
+        S: ColdStore + 'static,
+    {
+        let read = |keys: toml::Table| -> std::result::Result<C, KeyMistake> {
+            serde_path_to_error::deserialize(toml::Value::Table(keys)).map_err(|error| mistake_of(&error))
+        };
+        let check = move |keys: toml::Table| {
+            let config = read(keys)?;
+            // Over no root and without a folder a store does nothing but look at what it was told.
+            let made = make(config, &StoreContext::new(Vec::new()));
+            made.map(drop).map_err(|error| KeyMistake { key: Vec::new(), message: error.to_string() })
+        };
+        let make = move |context: &StoreContext, keys: toml::Table| -> Result<Arc<dyn ColdStore>> {
+            let config = read(keys).map_err(|mistake| Error::invalid_input(mistake.to_string()))?;
+            Ok(Arc::new(make(config, context)?))
+        };
+        Self { kind, check: Arc::new(check), make: Arc::new(make) }
+    }
+
+    /// A store of this kind with its own keys. Blocking.
+    ///
+    /// # Errors
+    /// [`thermocline_core::ErrorKind::InvalidInput`] naming the key that is wrong; what keeps the store from working.
+    pub(crate) fn make(&self, context: &StoreContext, keys: toml::Table) -> Result<Arc<dyn ColdStore>> {
+        (self.make)(context, keys)
+    }
+
+    /// What is wrong with a store's own keys.
+    pub(crate) fn check(&self, keys: toml::Table) -> std::result::Result<(), KeyMistake> {
+        (self.check)(keys)
+    }
+}
+
+/// Where a key is wrong, and how.
+fn mistake_of(error: &serde_path_to_error::Error<toml::de::Error>) -> KeyMistake {
+    let key = error.path().iter().filter_map(|segment| match segment {
+        serde_path_to_error::Segment::Map { key } => Some(key.clone()),
+        _ => None,
+    });
+    KeyMistake { key: key.collect(), message: error.inner().message().trim().to_owned() }
 }
 
 /// A protocol that is made once its configuration is known.
-type Builtin = fn(&PluginsConfig) -> Arc<dyn ServePlugin>;
+type Builtin = fn(&Config) -> Arc<dyn ServePlugin>;
 
 impl Registry {
     /// Every plugin of this repository.
@@ -53,16 +97,16 @@ impl Registry {
         let builtin: Vec<Builtin> = vec![
             |_| Arc::new(thermocline_serve_datasets::DatasetsPlugin),
             |_| Arc::new(thermocline_serve_zarr::ZarrPlugin),
-            |config| Arc::new(thermocline_serve_kerchunk::KerchunkPlugin::new((&config.kerchunk).into())),
+            |config| {
+                Arc::new(thermocline_serve_kerchunk::KerchunkPlugin::new((&config.plugins.kerchunk).into()))
+            },
+            |config| Arc::new(thermocline_serve_staging::StagingPlugin::new(faces::staging(config))),
+            |config| Arc::new(thermocline_serve_jobs::JobsPlugin::new(faces::jobs(config))),
+            |config| Arc::new(thermocline_serve_chiller::ChillerPlugin::new(faces::chiller(config))),
             |_| Arc::new(thermocline_serve_metrics::MetricsPlugin::default()),
         ];
-        let cold = vec![ColdKind {
-            kind: "simulated",
-            make: |context, keys| {
-                let store = thermocline_cold_simulated::SimulatedStore::new(cold_config(keys)?, context)?;
-                Ok(Arc::new(store))
-            },
-        }];
+        let cold =
+            vec![ColdKind::new("simulated", SimulatedStore::new), ColdKind::new("posix", PosixStore::new)];
         Self { n_builtin_formats: formats.len(), formats, cold, builtin, private: Vec::new() }
     }
 
@@ -91,11 +135,30 @@ impl Registry {
     ///
     /// # Errors
     /// [`thermocline_core::ErrorKind::InvalidInput`] naming the kinds that there are.
-    pub fn cold(&self, kind: &str) -> Result<ColdKind> {
-        self.cold.iter().find(|known| known.kind == kind).copied().ok_or_else(|| {
-            let known: Vec<&str> = self.cold.iter().map(|known| known.kind).collect();
-            Error::invalid_input(format!("no cold store of kind \"{kind}\" is built in; there are: {}", known.join(", ")))
+    pub(crate) fn cold(&self, kind: &str) -> Result<&ColdKind> {
+        self.cold.iter().find(|known| known.kind == kind).ok_or_else(|| {
+            let known: Vec<&str> = self.cold_kinds().collect();
+            Error::invalid_input(format!(
+                "no cold store of kind \"{kind}\" is built in; there are: {}",
+                known.join(", ")
+            ))
         })
+    }
+
+    /// What is wrong with the own keys of a store of a kind.
+    ///
+    /// # Errors
+    /// The first mistake.
+    pub(crate) fn check_store(&self, kind: &str, keys: &toml::Table) -> std::result::Result<(), KeyMistake> {
+        match self.cold(kind) {
+            Ok(known) => known.check(keys.clone()),
+            Err(error) => Err(KeyMistake { key: vec!["kind".to_owned()], message: error.to_string() }),
+        }
+    }
+
+    /// The kinds of cold stores.
+    pub fn cold_kinds(&self) -> impl Iterator<Item = &'static str> {
+        self.cold.iter().map(|known| known.kind)
     }
 
     /// The formats, in the order in which they are asked.
@@ -104,7 +167,7 @@ impl Registry {
     }
 
     /// The protocols as configured, in the order in which they are shown.
-    pub fn serve(&self, config: &PluginsConfig) -> Vec<Arc<dyn ServePlugin>> {
+    pub fn serve(&self, config: &Config) -> Vec<Arc<dyn ServePlugin>> {
         self.builtin.iter().map(|make| make(config)).chain(self.private.iter().cloned()).collect()
     }
 

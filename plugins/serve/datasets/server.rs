@@ -81,6 +81,10 @@ pub(crate) async fn health(State(app): State<AppState>, parts: Parts) -> Respons
     let problems = app.catalog.problems();
     let catalog = if problems.is_empty() { "pass" } else { "warn" };
     checks.insert("catalog".to_owned(), check(catalog, (!problems.is_empty()).then(|| problems.join("; "))));
+    for store in app.staging.iter().flat_map(thermocline_core::staging::Staging::stores) {
+        let status = if store.trouble.is_some() { "warn" } else { "pass" };
+        checks.insert(format!("cold:{}", store.name), check(status, store.trouble));
+    }
     let is_well = checks.values().all(|checks| checks.pointer("/0/status") == Some(&Value::from("pass")));
     let document = json!({
         "status": if is_well { "pass" } else { "warn" },

@@ -1,5 +1,6 @@
 //! Cold stores, the names of their objects, and the engine that brings them online.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use thermocline_core::bytes::ObjectOpener;
@@ -9,6 +10,9 @@ use thermocline_core::staging::{NamedStore, Owner, Staging, StagingParts, Stagin
 use thermocline_core::state::{Database, DatabaseSettings};
 use thermocline_core::{Error, Result};
 
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
 use crate::config::{Config, RootConfig};
 use crate::plugins::Registry;
 
@@ -17,7 +21,8 @@ const DATABASE: &str = "state.db";
 
 /// Every declared root under its name: those of the configuration, then the folders of the command line.
 pub(super) fn namespace(config: &Config, paths: &[String]) -> Namespace {
-    let mut roots: Vec<NamespaceRoot> = config.roots.iter().map(|(name, root)| named(config, name, root)).collect();
+    let mut roots: Vec<NamespaceRoot> =
+        config.roots.iter().map(|(name, root)| named(config, name, root)).collect();
     for path in paths {
         let Some(base) = folder_of(path) else { continue };
         if roots.iter().any(|root| is_at_or_below(&base, &root.base)) {
@@ -66,6 +71,22 @@ fn free_name(roots: &[NamespaceRoot], base: &str) -> String {
     std::iter::once(last.clone()).chain(numbered).find(|name| is_free(name)).unwrap_or(last)
 }
 
+/// What stores do in the background.
+#[derive(Default)]
+pub(super) struct Beside {
+    tasks: TaskTracker,
+    shutdown: CancellationToken,
+}
+
+impl Beside {
+    /// Ends it and waits for it. Recalls go on in the archives.
+    pub(super) async fn shut_down(&self) {
+        self.shutdown.cancel();
+        self.tasks.close();
+        self.tasks.wait().await;
+    }
+}
+
 /// The engine over the configured stores.
 ///
 /// # Errors
@@ -75,32 +96,41 @@ pub(super) async fn staging(
     config: &Config,
     namespace: Arc<Namespace>,
     opener: Arc<dyn ObjectOpener>,
+    beside: &Beside,
 ) -> Result<Staging> {
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let settings = DatabaseSettings::new(config.state.dir().join(DATABASE));
     let database = blocking(move || Database::open(settings, Staging::MIGRATIONS)).await?;
-    let stores = stores(registry, config, &namespace, &clock)?;
-    let parts = StagingParts { namespace, stores, opener, database, clock, settings: staging_settings(config) };
+    let keeps = |name: &str| Some(config.state.dir().join("cold").join(name));
+    let stores = stores(registry, config, &namespace, beside, &keeps)?;
+    let parts =
+        StagingParts { namespace, stores, opener, database, clock, settings: staging_settings(config) };
     Staging::open(parts).await
 }
 
-fn stores(
+/// The configured stores, each over its roots and with the folder that `keeps` says.
+///
+/// # Errors
+/// A store of no known kind, with keys that make no sense, or that does not work.
+pub(super) fn stores(
     registry: &Registry,
     config: &Config,
     namespace: &Namespace,
-    clock: &Arc<dyn Clock>,
+    beside: &Beside,
+    keeps: &dyn Fn(&str) -> Option<PathBuf>,
 ) -> Result<Vec<NamedStore>> {
     let make = |(name, cold): (&String, &crate::config::ColdConfig)| {
         let bound = |root: &&NamespaceRoot| root.store.as_deref() == Some(name);
         let roots: Vec<NamespaceRoot> = namespace.roots().iter().filter(bound).cloned().collect();
         let context = StoreContext {
-            state: Some(config.state.dir().join("cold").join(name)),
-            clock: Arc::clone(clock),
+            state: keeps(name),
+            tasks: beside.tasks.clone(),
+            shutdown: beside.shutdown.clone(),
             ..StoreContext::new(roots)
         };
-        let kind = registry.cold(&cold.kind)?;
-        let store = (kind.make)(&context, cold.keys.clone())
-            .map_err(|cause| Error::new(cause.kind(), format!("[cold.{name}]")).with_source(cause))?;
+        let store = registry.cold(&cold.kind)?.make(&context, cold.keys.clone());
+        let store =
+            store.map_err(|cause| Error::new(cause.kind(), format!("[cold.{name}]")).with_source(cause))?;
         Ok(NamedStore { name: name.as_str().into(), store })
     };
     config.cold.iter().map(make).collect()
@@ -109,7 +139,7 @@ fn stores(
 fn staging_settings(config: &Config) -> StagingSettings {
     let (staging, state) = (&config.staging, &config.state);
     StagingSettings {
-        cache_dir: state.cache_dir().to_owned(),
+        cache_dir: state.cache_dir(),
         cache_bytes: state.cache_size.0,
         cache_high: state.cache_high,
         cache_low: state.cache_low,
@@ -121,13 +151,19 @@ fn staging_settings(config: &Config) -> StagingSettings {
         max_attempts: staging.max_attempts,
         stalled_after: staging.stalled_after.0,
         recall_timeout: staging.recall_timeout.0,
-        shares: staging.owners.iter().map(|(name, owner)| (Owner(name.as_str().into()), owner.share)).collect(),
+        shares: staging
+            .owners
+            .iter()
+            .map(|(name, owner)| (Owner(name.as_str().into()), owner.share))
+            .collect(),
         prefetch_objects: staging.prefetch,
         ..StagingSettings::default()
     }
 }
 
-async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T> + Send + 'static) -> Result<T> {
+pub(super) async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T> + Send + 'static,
+) -> Result<T> {
     let done = tokio::task::spawn_blocking(work).await;
     done.map_err(|cause| Error::internal("opening the database was broken off").with_source(cause))?
 }

@@ -1,7 +1,7 @@
 //! Reading the configuration and secrets again while the server runs.
 //!
-//! What can change while running is taken over: the level of the log, credentials, and what the catalog files
-//! say. The other keys that differ are named in the log as needing a restart. Files with secrets are looked at
+//! What can change while running is taken over: the level of the log, credentials, tokens, who may stage, and what the
+//! catalog files say. The other keys that differ are named in the log as needing a restart. Files with secrets are looked at
 //! whenever the catalogs are. What has mistakes changes nothing, and shows on `/health` until it is mended.
 
 use std::os::unix::fs::MetadataExt;
@@ -12,9 +12,11 @@ use async_trait::async_trait;
 use parking_lot::Mutex;
 use thermocline_core::catalog::{DatasetSpec, Provider};
 use thermocline_core::{Error, Result};
+use thermocline_http::identity::Access;
 use toml::Value;
 use tracing::{error, info, warn};
 
+use super::access::rules;
 use super::roots::{declared, secret_files};
 use super::stores::NamedStores;
 use crate::config::Config;
@@ -32,6 +34,8 @@ pub(crate) struct Reloads {
 /// What the configuration lets the server reach.
 pub(super) struct Reach {
     pub(super) stores: Arc<NamedStores>,
+    /// Who may do what.
+    pub(super) access: Arc<Access>,
     /// Paths and addresses of the command line.
     pub(super) paths: Vec<String>,
     /// Folders of catalog files.
@@ -72,6 +76,11 @@ impl Reloads {
         let changed = changed_keys(&running, &config);
         let is_log_level = |key: &String| key == "server.log_level";
         let is_credentials = |key: &String| key.starts_with("credentials.");
+        let is_access = |key: &String| {
+            key == "tokens"
+                || key.starts_with("tokens.")
+                || matches!(key.as_str(), "staging.networks" | "staging.anonymous")
+        };
         if changed.iter().any(is_log_level) {
             set_log_level(&config.server.log_level);
             info!(log_level = config.server.log_level, "level of the log taken over");
@@ -81,8 +90,15 @@ impl Reloads {
             running.credentials = config.credentials;
             self.redeclare(&running);
         }
-        let fixed: Vec<String> =
-            changed.into_iter().filter(|key| !is_log_level(key) && !is_credentials(key)).collect();
+        if changed.iter().any(is_access) {
+            running.tokens = config.tokens;
+            running.staging.networks = config.staging.networks;
+            running.staging.anonymous = config.staging.anonymous;
+            self.reach.access.replace(rules(&running));
+            info!("tokens and networks taken over");
+        }
+        let is_taken = |key: &String| is_log_level(key) || is_credentials(key) || is_access(key);
+        let fixed: Vec<String> = changed.into_iter().filter(|key| !is_taken(key)).collect();
         if !fixed.is_empty() {
             warn!(keys = fixed.join(", "), "configuration changed, these keys count after a restart");
         }
@@ -100,7 +116,7 @@ impl Reloads {
 
     /// Connects to the stores again, with the credentials as they are now.
     fn redeclare(&self, config: &Config) {
-        let Reach { stores, paths, folders } = &self.reach;
+        let Reach { stores, paths, folders, .. } = &self.reach;
         self.problems.lock().secrets = match declared(config, paths, folders) {
             Ok(roots) => {
                 stores.redeclare(roots);

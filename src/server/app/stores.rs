@@ -112,7 +112,10 @@ impl Declared {
             Root::Store { prefix, .. } => Some(prefix.clone()),
             Root::Directory(_) => None,
         };
-        Self { prefixes: roots.iter().filter_map(prefix).collect(), objects: objects(roots, settings, residency) }
+        Self {
+            prefixes: roots.iter().filter_map(prefix).collect(),
+            objects: objects(roots, settings, residency),
+        }
     }
 
     fn holds(&self, url: &str) -> bool {
@@ -121,7 +124,11 @@ impl Declared {
 }
 
 /// Must be called within the runtime.
-fn objects(roots: Vec<Root>, settings: &ObjectSettings, residency: Option<Arc<dyn Residency>>) -> Arc<Objects> {
+fn objects(
+    roots: Vec<Root>,
+    settings: &ObjectSettings,
+    residency: Option<Arc<dyn Residency>>,
+) -> Arc<Objects> {
     Objects::on_cold_stores(roots, settings.clone(), tokio::runtime::Handle::current(), residency)
 }
 

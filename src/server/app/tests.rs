@@ -45,7 +45,7 @@ fn config(state: &tempfile::TempDir) -> Config {
 
 async fn parts_of(path: &std::path::Path, state: &tempfile::TempDir, registry: &Registry) -> Parts {
     let sources = Sources { paths: vec![path.to_string_lossy().into_owned()], is_single: true };
-    assemble(registry, &config(state), &sources).await.unwrap()
+    assemble(registry, &config(state), &sources, Purpose::Recall).await.unwrap()
 }
 
 fn demo() -> std::path::PathBuf {
@@ -56,7 +56,7 @@ fn demo() -> std::path::PathBuf {
 async fn d15_nothing_is_a_redirect_whose_scheme_could_be_wrong_behind_a_proxy() {
     let (state, registry) = (tempfile::tempdir().unwrap(), Registry::builtin());
     let parts = parts_of(&demo(), &state, &registry).await;
-    let app = start(&registry, &config(&state), None, &parts).await;
+    let app = start(&registry, &config(&state), None, &parts).await.unwrap();
     let router = thermocline_http::router::build(app).unwrap();
     parts.catalog.scan().await;
     let paths = ["", "datasets", "datasets/winds", "datasets/winds/zarr", "datasets/winds/kerchunk", "docs"];
@@ -73,7 +73,7 @@ async fn d9_plugins_that_do_not_start_are_shown_and_the_others_go_on() {
     let state = tempfile::tempdir().unwrap();
     let registry = Registry::builtin().with(Erring).with(Panicking);
     let parts = parts_of(&demo(), &state, &registry).await;
-    let app = start(&registry, &config(&state), None, &parts).await;
+    let app = start(&registry, &config(&state), None, &parts).await.unwrap();
     let router = thermocline_http::router::build(app).unwrap();
     parts.catalog.scan().await;
     let get = async |path: &str| {
@@ -140,7 +140,7 @@ async fn a_changed_secret_is_used_and_a_wrong_one_is_reported() {
         CredentialsConfig { kind: CredentialsKind::Bearer, token_file: token, ..Default::default() };
     config.credentials.insert("c".to_owned(), credentials);
     let sources = Sources { paths: vec![format!("{host}/a.nc")], is_single: false };
-    let parts = assemble(&Registry::builtin(), &config, &sources).await.unwrap();
+    let parts = assemble(&Registry::builtin(), &config, &sources, Purpose::Recall).await.unwrap();
 
     let last_seen = async || {
         parts.catalog.scan().await;

@@ -83,7 +83,8 @@ impl Client {
         if bytes.is_empty() {
             return Ok(Value::Null);
         }
-        serde_json::from_slice(&bytes).map_err(|cause| Failure::because(format_args!("{url} sent no JSON"), cause))
+        serde_json::from_slice(&bytes)
+            .map_err(|cause| Failure::because(format_args!("{url} sent no JSON"), cause))
     }
 
     /// Opens a stream of events, from the one after `last_id` on. `Ok(None)` if none will come any more.

@@ -9,7 +9,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 use thermocline_core::ErrorKind;
 
 use super::{Failure, Given, SourceArgs};
-use crate::app::{self, Parts, Sources};
+use crate::app::{self, Parts, Purpose, Sources};
 use crate::config::VerifyConfig;
 use crate::plugins::Registry;
 
@@ -38,7 +38,7 @@ pub(crate) fn run(registry: &Registry, given: &Given, args: IndexArgs) -> Result
     };
     runtime.block_on(async {
         let sources = Sources { paths: args.source.paths, is_single: false };
-        let parts = app::assemble(registry, &config, &sources).await?;
+        let parts = app::assemble(registry, &config, &sources, Purpose::Look).await?;
         parts.catalog.scan().await;
         for problem in parts.catalog.problems() {
             eprintln!("{problem}");

@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use clap::Args;
 
 use super::{Failure, Given, SourceArgs};
-use crate::app::{self, Sources};
+use crate::app::{self, Purpose, Sources};
 use crate::plugins::Registry;
 
 mod repr;
@@ -33,7 +33,7 @@ pub(crate) fn run(registry: &Registry, given: &Given, args: &InspectArgs) -> Res
     let sources = Sources { paths: vec![args.file.clone()], is_single: false };
     let runtime = super::runtime()?;
     runtime.block_on(async {
-        let parts = app::assemble(registry, &config, &sources).await?;
+        let parts = app::assemble(registry, &config, &sources, Purpose::Look).await?;
         parts.catalog.scan().await;
         let ids = parts.catalog.ids();
         if ids.is_empty() {

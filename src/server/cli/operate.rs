@@ -105,7 +105,12 @@ fn stores(args: &ListArgs) -> Result<ExitCode, Failure> {
     }
     if let Some(cache) = answer.get("cache") {
         let bytes = |key: &str| ByteSize(cache.get(key).and_then(Value::as_u64).unwrap_or(0)).display().iec();
-        println!("cache: {} of {}, {} pinned", bytes("used_bytes"), bytes("capacity_bytes"), bytes("pinned_bytes"));
+        println!(
+            "cache: {} of {}, {} pinned",
+            bytes("used_bytes"),
+            bytes("capacity_bytes"),
+            bytes("pinned_bytes")
+        );
     }
     Ok(ExitCode::SUCCESS)
 }

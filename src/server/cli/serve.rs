@@ -11,7 +11,7 @@ use tokio_util::task::TaskTracker;
 use tracing::{error, info, warn};
 
 use super::{Failure, Given, SourceArgs, flag};
-use crate::app::{self, Parts, Sources};
+use crate::app::{self, Parts, Purpose, Sources};
 use crate::config::{Config, Flag};
 use crate::listener;
 use crate::logs::start_logs;
@@ -94,13 +94,19 @@ async fn live(
         .await
         .map_err(|cause| Failure::because(format_args!("cannot listen on {listen}"), cause))?;
     let address = format!("http://{}", socket.local_addr().unwrap_or(listen));
-    let parts = app::assemble(registry, config, sources).await?;
+    let parts = app::assemble(registry, config, sources, Purpose::Recall).await.map_err(usage)?;
     let single = match sources.is_single {
         true => Some(parts.only_dataset().await.map_err(usage)?),
         false => None,
     };
-    let app = app::start(registry, config, single, &parts).await;
-    parts.staging.start().await;
+    let app = app::start(registry, config, single, &parts).await?;
+    let jobs = app.jobs.clone();
+    if let Some(recalls) = &parts.recalls {
+        recalls.staging.start().await;
+    }
+    if let Some(jobs) = &jobs {
+        jobs.start().await?;
+    }
     let stack = thermocline_http::router::build(app)?;
     let answer = move |request| {
         let stack = stack.clone();
@@ -116,7 +122,13 @@ async fn live(
     (life.greet)(&address);
     let is_complete = listener::serve(socket, answer, &config.server, &tasks, shutdown).await;
     parts.catalog.shut_down().await;
-    parts.staging.shut_down().await;
+    // Jobs go on after the next start.
+    if let Some(jobs) = &jobs {
+        jobs.shut_down().await;
+    }
+    if let Some(recalls) = &parts.recalls {
+        recalls.shut_down().await;
+    }
     tasks.close();
     if is_complete {
         info!("every request was answered");

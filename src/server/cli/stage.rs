@@ -80,14 +80,24 @@ impl Order {
             }
             (paths, list) => {
                 if args.selects() {
-                    return Err(Failure::Usage("--var, --sel, --isel, --bbox and --time select from one dataset".to_owned()));
+                    return Err(Failure::Usage(
+                        "--var, --sel, --isel, --bbox and --time select from one dataset".to_owned(),
+                    ));
                 }
                 let mut objects: Vec<Value> = paths.iter().map(|path| json!(path)).collect();
                 if let Some(list) = list {
-                    objects.extend(lines(list)?.lines().map(str::trim).filter(|line| !line.is_empty()).map(|line| json!(line)));
+                    objects.extend(
+                        lines(list)?
+                            .lines()
+                            .map(str::trim)
+                            .filter(|line| !line.is_empty())
+                            .map(|line| json!(line)),
+                    );
                 }
                 if objects.is_empty() {
-                    return Err(Failure::Usage("nothing to stage: name a dataset's URL, paths, or a --list".to_owned()));
+                    return Err(Failure::Usage(
+                        "nothing to stage: name a dataset's URL, paths, or a --list".to_owned(),
+                    ));
                 }
                 body.insert("objects".to_owned(), Value::Array(objects));
                 format!("{}/requests", args.server.server.trim_end_matches('/'))
@@ -104,7 +114,11 @@ impl Order {
 
 impl StageArgs {
     fn selects(&self) -> bool {
-        !self.var.is_empty() || !self.sel.is_empty() || !self.isel.is_empty() || self.bbox.is_some() || self.time.is_some()
+        !self.var.is_empty()
+            || !self.sel.is_empty()
+            || !self.isel.is_empty()
+            || self.bbox.is_some()
+            || self.time.is_some()
     }
 }
 
@@ -114,7 +128,8 @@ fn is_url(text: &str) -> bool {
 
 fn lines(list: &str) -> Result<String, Failure> {
     if list != "-" {
-        return std::fs::read_to_string(list).map_err(|cause| Failure::because(format_args!("cannot read {list}"), cause));
+        return std::fs::read_to_string(list)
+            .map_err(|cause| Failure::because(format_args!("cannot read {list}"), cause));
     }
     let mut text = String::new();
     let read = std::io::stdin().read_to_string(&mut text);
@@ -133,7 +148,9 @@ fn selection(args: &StageArgs) -> Result<Map<String, Value>, Failure> {
         let mut dims = Map::new();
         for pair in pairs {
             let (dim, value) = pair.split_once('=').ok_or_else(|| {
-                Failure::Usage(format!("--{key} {pair} is not a dimension and what to take of it, as DIM=VALUE"))
+                Failure::Usage(format!(
+                    "--{key} {pair} is not a dimension and what to take of it, as DIM=VALUE"
+                ))
             })?;
             dims.insert(dim.to_owned(), json!(value));
         }
@@ -142,7 +159,8 @@ fn selection(args: &StageArgs) -> Result<Map<String, Value>, Failure> {
         }
     }
     if let Some(bbox) = &args.bbox {
-        let numbers: Result<Vec<f64>, _> = bbox.split(',').map(|number| number.trim().parse::<f64>()).collect();
+        let numbers: Result<Vec<f64>, _> =
+            bbox.split(',').map(|number| number.trim().parse::<f64>()).collect();
         match numbers {
             Ok(numbers) if numbers.len() == 4 => body.insert("bbox".to_owned(), json!(numbers)),
             _ => return Err(Failure::Usage(format!("--bbox {bbox} is not W,S,E,N in degrees"))),
@@ -230,7 +248,8 @@ mod tests {
 
     #[test]
     fn paths_are_a_list_of_objects() {
-        let order = order(&["/archive/a.nc", "/archive/b.nc", "--server=http://host:9/", "--lifetime=P2D"]).unwrap();
+        let order =
+            order(&["/archive/a.nc", "/archive/b.nc", "--server=http://host:9/", "--lifetime=P2D"]).unwrap();
         let body = json!({"objects": ["/archive/a.nc", "/archive/b.nc"], "lifetime": "P2D"});
         assert_eq!(order, Order { url: "http://host:9/requests".to_owned(), body });
     }

@@ -25,7 +25,8 @@ const TOKEN_BYTES: usize = 32;
 
 pub(crate) fn run(command: &TokenCommand) -> Result<ExitCode, Failure> {
     let TokenCommand::New { name, scopes } = command;
-    let is_plain = !name.is_empty() && name.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_'));
+    let is_plain =
+        !name.is_empty() && name.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_'));
     if !is_plain {
         return Err(Failure::Usage(format!("\"{name}\" is no name: use letters, digits, - and _")));
     }

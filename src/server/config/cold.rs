@@ -1,6 +1,7 @@
 //! Section `[cold.NAME]`.
 
 use std::collections::BTreeMap;
+use std::fmt;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -26,16 +27,40 @@ pub struct ColdConfig {
     pub keys: toml::Table,
 }
 
-/// Reports stores without a kind, and roots that are unknown or lie on two stores.
+/// What is wrong with a store's own keys.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct KeyMistake {
+    /// The levels of the key; none for what several keys together make.
+    pub key: Vec<String>,
+    /// What is wrong with it.
+    pub message: String,
+}
+
+impl fmt::Display for KeyMistake {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.key.is_empty() {
+            true => f.write_str(&self.message),
+            false => write!(f, "{}: {}", self.key.join("."), self.message),
+        }
+    }
+}
+
+/// Says what is wrong with the own keys of a store of a kind.
+pub type CheckStore<'a> = dyn Fn(&str, &toml::Table) -> Result<(), KeyMistake> + 'a;
+
+/// Reports stores without a kind or with wrong keys, and roots that are unknown or lie on two stores.
 pub(super) fn complete(
     stores: &BTreeMap<String, ColdConfig>,
     roots: &BTreeMap<String, RootConfig>,
+    check_store: Option<&CheckStore<'_>>,
     check: &mut Check<'_>,
 ) {
     let mut bound: BTreeMap<&str, &str> = BTreeMap::new();
     for (name, store) in stores {
-        if store.kind.is_empty() {
-            check.mistake(&["cold", name], "names no `kind`");
+        match check_store {
+            _ if store.kind.is_empty() => check.mistake(&["cold", name], "names no `kind`"),
+            Some(check_store) => own_keys(name, store, check_store, check),
+            None => {}
         }
         if store.roots.is_empty() {
             check.mistake(&["cold", name, "roots"], "names no root that lies on the store");
@@ -48,6 +73,75 @@ pub(super) fn complete(
                 let message = format!("[roots.{root}] lies on [cold.{other}] already");
                 check.mistake(&["cold", name, "roots"], message);
             }
+        }
+    }
+}
+
+/// Reports every own key of a store that is wrong.
+fn own_keys(name: &str, store: &ColdConfig, check_store: &CheckStore<'_>, check: &mut Check<'_>) {
+    let mut keys = store.keys.clone();
+    while let Err(mistake) = check_store(&store.kind, &keys) {
+        let key: Vec<&str> =
+            ["cold", name].into_iter().chain(mistake.key.iter().map(String::as_str)).collect();
+        check.mistake(&key, &mistake.message);
+        if !mistake.key.first().is_some_and(|first| keys.remove(first).is_some()) {
+            return;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::Registry;
+    use crate::config::{Known, Surroundings, load};
+
+    #[test]
+    fn every_mistake_of_a_store_is_told_with_its_line() {
+        let dir = tempfile::tempdir().unwrap();
+        let (file, root) = (dir.path().join("thermocline.toml"), dir.path().display());
+        let surroundings =
+            Surroundings { variables: [("HOME".into(), "/h".into())].into(), working_dir: dir.path().into() };
+        let registry = Registry::builtin();
+        let check = |kind: &str, keys: &toml::Table| registry.check_store(kind, keys);
+        let known = Known { check_store: Some(&check), ..Known::default() };
+        for (store, mistakes) in [
+            ("kind = \"simulated\"\nspeed = 60", &[][..]),
+            (
+                "kind = \"simulated\"\nspede = 60\ndrives = \"two\"",
+                &["toml:6: cold.tape.spede", "toml:7: cold.tape.drives"],
+            ),
+            ("kind = \"simulated\"\ndrives = 0", &["cold.tape: drives: 0 is not within 1"]),
+            ("kind = \"floppy\"", &["no cold store of kind \"floppy\""]),
+            ("speed = 60", &["names no `kind`"]),
+        ] {
+            let text = format!("[roots.a]\npath = \"{root}\"\n[cold.tape]\nroots = [\"a\"]\n{store}\n");
+            std::fs::write(&file, text).unwrap();
+            let found =
+                load(&surroundings, Some(&file), &[], &known).err().map(|mistakes| mistakes.to_string());
+            let found = found.unwrap_or_default();
+            assert!(mistakes.iter().all(|mistake| found.contains(mistake)), "{store}: {found}");
+            assert_eq!(
+                found.lines().filter(|line| line.contains("cold.tape")).count(),
+                mistakes.len(),
+                "{found}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_root_lies_on_one_store_that_knows_it() {
+        let dir = tempfile::tempdir().unwrap();
+        let (file, root) = (dir.path().join("thermocline.toml"), dir.path().display());
+        let surroundings =
+            Surroundings { variables: [("HOME".into(), "/h".into())].into(), working_dir: dir.path().into() };
+        let text = format!(
+            "[roots.a]\npath = \"{root}\"\n[cold.x]\nkind = \"posix\"\nroots = [\"a\"]\n\
+             [cold.y]\nkind = \"posix\"\nroots = [\"a\", \"b\"]\n[cold.z]\nkind = \"posix\"\n"
+        );
+        std::fs::write(&file, text).unwrap();
+        let found = load(&surroundings, Some(&file), &[], &Known::default()).unwrap_err().to_string();
+        for mistake in ["[roots.a] lies on [cold.x] already", "no [roots.b] is configured", "names no root"] {
+            assert!(found.contains(mistake), "{found}");
         }
     }
 }

@@ -8,7 +8,7 @@ use toml::Value;
 
 use super::layers::{Flag, KeyPath, Layers};
 use super::mistake::{Mistake, Mistakes, Origin};
-use super::{Config, cold, unsupported};
+use super::{CheckStore, Config, cold, unsupported};
 
 /// What a configuration depends on besides its file, so that tests can make it up.
 #[derive(Debug, Clone, Default)]
@@ -57,9 +57,16 @@ impl Loaded {
     }
 }
 
-/// Reads the configuration.
-///
-/// `file` is what `--config` names; `private_plugins` are ids of plugins beyond the built-in ones.
+/// What the program has beyond what the configuration itself knows.
+#[derive(Clone, Copy, Default)]
+pub struct Known<'a> {
+    /// Ids of plugins beyond the built-in ones.
+    pub private_plugins: &'a [&'a str],
+    /// Says what is wrong with the keys of a cold store; without it they are not looked at.
+    pub check_store: Option<&'a CheckStore<'a>>,
+}
+
+/// Reads the configuration. `file` is what `--config` names.
 ///
 /// # Errors
 /// All mistakes at once.
@@ -67,7 +74,7 @@ pub fn load(
     surroundings: &Surroundings,
     file: Option<&Path>,
     flags: &[Flag],
-    private_plugins: &[&str],
+    known: &Known<'_>,
 ) -> Result<Loaded, Mistakes> {
     let mut mistakes = Vec::new();
     let mut layers = Layers::default();
@@ -93,12 +100,12 @@ pub fn load(
     layers.merge_flags(flags);
     layers.place_paths(&dirs, &surroundings.working_dir);
     unsupported::reject(&mut layers, &mut mistakes);
-    let others = super::plugins::take_private(&mut layers, private_plugins);
+    let others = super::plugins::take_private(&mut layers, known.private_plugins);
     let mut config = read(&mut layers, &mut mistakes);
     config.plugins.private = others;
     let file = file.map(|(path, _)| path);
     let mut check = Check { layers: &layers, surroundings, file: file.as_deref(), mistakes: &mut mistakes };
-    config.complete(&mut check);
+    config.complete(known, &mut check);
     if mistakes.is_empty() { Ok(Loaded { config, file, layers }) } else { Err(Mistakes(mistakes)) }
 }
 
@@ -195,19 +202,19 @@ impl Check<'_> {
 
 impl Config {
     /// Makes paths absolute and reports what only several keys together tell.
-    fn complete(&mut self, check: &mut Check<'_>) {
+    fn complete(&mut self, known: &Known<'_>, check: &mut Check<'_>) {
         self.server.complete(check);
         self.state.complete(check);
         self.catalogs.complete(check);
         for (name, credentials) in &mut self.credentials {
             credentials.complete(name, check);
         }
-        let known: Vec<String> = self.credentials.keys().cloned().collect();
+        let credentials: Vec<String> = self.credentials.keys().cloned().collect();
         for (name, root) in &mut self.roots {
-            root.complete(name, &known, check);
+            root.complete(name, &credentials, check);
         }
-        cold::complete(&self.cold, &self.roots, check);
-        self.staging.complete(check);
+        cold::complete(&self.cold, &self.roots, known.check_store, check);
+        self.staging.complete(self.state.dir.as_deref(), check);
         for (name, token) in &mut self.tokens {
             token.complete(name, check);
         }

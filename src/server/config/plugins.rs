@@ -26,6 +26,12 @@ pub struct PluginsConfig {
     pub zarr: ZarrConfig,
     /// Kerchunk references.
     pub kerchunk: KerchunkConfig,
+    /// Staging of cold objects: requests, selections, pins, evicting. Settings are in `[staging]`.
+    pub staging: OtherPluginConfig,
+    /// Long work in one document. Settings are in `[jobs]`.
+    pub jobs: OtherPluginConfig,
+    /// Recalls by lists of files, as EODC's Chiller does. Settings are in `[staging]`.
+    pub chiller: OtherPluginConfig,
     /// Measurements for Prometheus.
     pub metrics: OtherPluginConfig,
     /// HDF5 and NetCDF-4 files.
@@ -154,6 +160,9 @@ impl PluginsConfig {
             "datasets" => self.datasets.enabled,
             "zarr" => self.zarr.enabled,
             "kerchunk" => self.kerchunk.enabled,
+            "staging" => self.staging.enabled,
+            "jobs" => self.jobs.enabled,
+            "chiller" => self.chiller.enabled,
             "metrics" => self.metrics.enabled,
             "hdf5" => self.hdf5.enabled,
             "netcdf" => self.netcdf.enabled,
@@ -178,7 +187,7 @@ pub(super) fn take_private(layers: &mut Layers, ids: &[&str]) -> BTreeMap<String
 
 #[cfg(test)]
 mod tests {
-    use crate::config::{Surroundings, load};
+    use crate::config::{Known, Surroundings, load};
 
     #[test]
     fn numbers_out_of_their_range_are_mistakes() {
@@ -192,7 +201,8 @@ mod tests {
             ("ZARR__MAX_LISTED_CHUNKS", "0", false),
         ] {
             let variables = [home.clone(), variable(key, value)].into();
-            let loaded = load(&Surroundings { variables, ..Surroundings::default() }, None, &[], &[]);
+            let loaded =
+                load(&Surroundings { variables, ..Surroundings::default() }, None, &[], &Known::default());
             assert_eq!(loaded.is_ok(), is_good, "{key} = {value}");
         }
     }

@@ -103,7 +103,7 @@ impl RootConfig {
 
 #[cfg(test)]
 mod tests {
-    use crate::config::{Surroundings, load};
+    use crate::config::{Known, Surroundings, load};
 
     #[test]
     fn a_rule_maps_what_users_write_to_a_place_below_the_root() {
@@ -119,8 +119,9 @@ mod tests {
         ] {
             let rule = format!("[{{from = \"{from}\", to = \"{to}\"}}]");
             std::fs::write(&file, format!("[roots.a]\npath = \"{root}\"\nmap = {rule}\n")).unwrap();
-            let mistakes =
-                load(&surroundings, Some(&file), &[], &[]).err().map(|mistakes| mistakes.to_string());
+            let mistakes = load(&surroundings, Some(&file), &[], &Known::default())
+                .err()
+                .map(|mistakes| mistakes.to_string());
             match mistake {
                 None => assert_eq!(mistakes, None),
                 Some(mistake) => assert!(mistakes.is_some_and(|found| found.contains(mistake)), "{rule}"),

@@ -69,7 +69,7 @@ fn masked(value: &Value) -> Value {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::{Flag, Surroundings, load};
+    use crate::config::{Flag, Known, Surroundings, load};
 
     fn loaded(url: &str) -> Loaded {
         let surroundings =
@@ -80,7 +80,7 @@ mod tests {
             value: Value::String(url.into()),
             appends: false,
         };
-        load(&surroundings, None, &[flag], &[]).unwrap()
+        load(&surroundings, None, &[flag], &Known::default()).unwrap()
     }
 
     #[test]
@@ -94,7 +94,7 @@ mod tests {
     fn every_key_can_tell_its_origin() {
         let text = show(&loaded("https://host/data"), Annotation::Origin);
         assert!(text.contains("url = \"https://host/data\"  # --root"), "{text}");
-        assert!(text.contains("max_connections = 10000  # default"), "{text}");
+        assert!(text.contains("max_requests = 4096  # default"), "{text}");
     }
 
     #[test]

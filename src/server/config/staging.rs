@@ -1,7 +1,7 @@
 //! Section `[staging]`.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use schemars::JsonSchema;
@@ -109,10 +109,16 @@ impl Default for StagingConfig {
 }
 
 impl StagingConfig {
-    pub(super) fn complete(&mut self, check: &mut Check<'_>) {
-        if let Some(dir) = &self.staged_files_dir {
-            self.staged_files_dir = Some(check.absolute(&["staging", "staged_files_dir"], dir));
-        }
+    /// The folder of the lists of staged files.
+    pub fn staged_files_dir(&self) -> &Path {
+        self.staged_files_dir.as_deref().unwrap_or(Path::new("/"))
+    }
+
+    pub(super) fn complete(&mut self, state: Option<&Path>, check: &mut Check<'_>) {
+        self.staged_files_dir = match &self.staged_files_dir {
+            Some(dir) => Some(check.absolute(&["staging", "staged_files_dir"], dir)),
+            None => state.map(|state| state.join("staged")),
+        };
         let most: [(&str, u64); 4] = [
             ("max_objects", self.max_objects as u64),
             ("max_active_per_owner", self.max_active_per_owner as u64),

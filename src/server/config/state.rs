@@ -60,8 +60,8 @@ impl StateConfig {
     }
 
     /// The folder of objects that were copied out of cold stores.
-    pub fn cache_dir(&self) -> &Path {
-        self.cache_dir.as_deref().unwrap_or(Path::new("/"))
+    pub fn cache_dir(&self) -> PathBuf {
+        self.cache_dir.clone().unwrap_or_else(|| self.dir().join("cache"))
     }
 
     /// The folder for everything that the server writes.

@@ -60,7 +60,8 @@ impl TokenConfig {
 
     pub(super) fn complete(&mut self, name: &str, check: &mut Check<'_>) {
         if self.digest().is_none() {
-            let message = "is not \"sha256:\" and 64 hexadecimal digits, as `thermocline token new` prints them";
+            let message =
+                "is not \"sha256:\" and 64 hexadecimal digits, as `thermocline token new` prints them";
             check.mistake(&["tokens", name, "hash"], message);
         }
         if let (Some(text), None) = (&self.expires, self.expiry()) {

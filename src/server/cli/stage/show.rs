@@ -25,7 +25,9 @@ impl Bar {
 
     /// Shows a request as it stands.
     pub(super) fn show(&self, request: &Value) {
-        let tally = |state: &str| request.pointer(&format!("/objects/{state}/n")).and_then(Value::as_u64).unwrap_or(0);
+        let tally = |state: &str| {
+            request.pointer(&format!("/objects/{state}/n")).and_then(Value::as_u64).unwrap_or(0)
+        };
         let settled = ["hot", "released", "failed", "lost", "cancelled"].into_iter().map(tally).sum();
         self.bar.set_length(number(request, "n_objects"));
         self.bar.set_position(settled);
@@ -67,7 +69,8 @@ pub(super) fn cost(answer: &Value) -> String {
 
 /// What came of a request: a line, and one for each file that is not there.
 pub(super) fn outcome(request: &Value, failed: &[Value]) -> String {
-    let tally = |state: &str| request.pointer(&format!("/objects/{state}/n")).and_then(Value::as_u64).unwrap_or(0);
+    let tally =
+        |state: &str| request.pointer(&format!("/objects/{state}/n")).and_then(Value::as_u64).unwrap_or(0);
     let state = request.get("state").and_then(Value::as_str).unwrap_or_default();
     let mut text = String::new();
     let n_failed = tally("failed") + tally("lost");
@@ -95,7 +98,7 @@ mod tests {
 
     #[test]
     fn the_cost_of_a_request_is_told_in_plain_words() {
-        let answer = json!({"n_objects": 12, "bytes": 3 << 30, "nearline_objects": 10, "nearline_bytes": 2 << 30,
+        let answer = json!({"n_objects": 12, "bytes": 3_u64 << 30, "nearline_objects": 10, "nearline_bytes": 2_u64 << 30,
             "tapes": 3, "estimate_seconds": 90, "basis": "tape model"});
         let lines = "files      12 (3.0 GiB)\nto recall  10 (2.0 GiB)\ntapes      3\n\
             time       about 1m 30s (tape model)\n";

@@ -23,7 +23,7 @@ fn messages(result: Result<Loaded, Mistakes>) -> Vec<String> {
 
 #[test]
 fn without_anything_the_defaults_are_a_configuration() {
-    let loaded = load(&surroundings(&[]), None, &[], &[]).unwrap();
+    let loaded = load(&surroundings(&[]), None, &[], &Known::default()).unwrap();
     assert_eq!(loaded.config.server.listen.to_string(), "127.0.0.1:9000");
     assert_eq!(loaded.config.state.index_dir(), Path::new("/home/someone/.local/state/thermocline/index"));
     assert_eq!(loaded.file, None);
@@ -41,7 +41,8 @@ fn the_environment_wins_over_the_file_and_a_flag_over_both() {
         value: Value::String("3 KiB".into()),
         appends: false,
     };
-    let server = load(&surroundings(&variables), Some(&path), &[flag], &[]).unwrap().config.server;
+    let server =
+        load(&surroundings(&variables), Some(&path), &[flag], &Known::default()).unwrap().config.server;
     assert_eq!(server.max_body, Size(3 << 10));
     assert_eq!(server.request_timeout, Span::seconds(2));
     assert_eq!(server.max_header, Size(9 << 10));
@@ -55,7 +56,7 @@ fn every_mistake_is_reported_with_its_place() {
         "[access.a]\nread = [\"anyone\"]\n",
     ));
     let variables = [("THERMOCLINE__STATE__MEMORY", "lots")];
-    let found = messages(load(&surroundings(&variables), Some(&path), &[], &[]));
+    let found = messages(load(&surroundings(&variables), Some(&path), &[], &Known::default()));
     let file = path.display();
     let begins = [
         format!("{file}:9: access: is not supported by this version"),
@@ -76,7 +77,7 @@ fn every_mistake_is_reported_with_its_place() {
 fn a_text_that_looks_like_a_number_stays_a_text() {
     let variables =
         [("THERMOCLINE__CREDENTIALS__C__KIND", "aws"), ("THERMOCLINE__CREDENTIALS__C__PROFILE", "123")];
-    let loaded = load(&surroundings(&variables), None, &[], &[]).unwrap();
+    let loaded = load(&surroundings(&variables), None, &[], &Known::default()).unwrap();
     assert_eq!(loaded.config.credentials["c"].profile.as_deref(), Some("123"));
 }
 
@@ -84,13 +85,13 @@ fn a_text_that_looks_like_a_number_stays_a_text() {
 fn relative_paths_begin_at_the_file_that_names_them() {
     let (dir, path) = written("[roots.archive]\npath = \"data\"\n");
     std::fs::create_dir(dir.path().join("data")).unwrap();
-    let loaded = load(&surroundings(&[]), Some(&path), &[], &[]).unwrap();
+    let loaded = load(&surroundings(&[]), Some(&path), &[], &Known::default()).unwrap();
     assert_eq!(loaded.config.roots["archive"].path.as_deref(), Some(dir.path().join("data").as_path()));
 }
 
 #[test]
 fn a_file_that_was_named_must_exist() {
-    let found = messages(load(&surroundings(&[]), Some(Path::new("missing.toml")), &[], &[]));
+    let found = messages(load(&surroundings(&[]), Some(Path::new("missing.toml")), &[], &Known::default()));
     assert_eq!(found.len(), 1);
     assert!(found[0].starts_with("--config missing.toml: cannot read /nowhere/missing.toml"), "{found:?}");
 }
@@ -98,9 +99,11 @@ fn a_file_that_was_named_must_exist() {
 #[test]
 fn a_private_plugin_may_be_switched_off() {
     let (_dir, path) = written("[plugins.mine]\nenabled = false\n");
-    let loaded = load(&surroundings(&[]), Some(&path), &[], &["mine"]).unwrap();
+    let loaded =
+        load(&surroundings(&[]), Some(&path), &[], &Known { private_plugins: &["mine"], ..Known::default() })
+            .unwrap();
     assert!(!loaded.config.plugins.is_enabled("mine"));
-    assert!(load(&surroundings(&[]), Some(&path), &[], &[]).is_err());
+    assert!(load(&surroundings(&[]), Some(&path), &[], &Known::default()).is_err());
 }
 
 fn catalog_flag(path: &str) -> Flag {
@@ -119,7 +122,7 @@ fn a_catalog_of_the_command_line_adds_to_those_of_the_file() {
     std::fs::create_dir(dir.path().join("mine")).unwrap();
     std::fs::create_dir(elsewhere.path().join("more")).unwrap();
     let surroundings = Surroundings { working_dir: elsewhere.path().to_owned(), ..surroundings(&[]) };
-    let loaded = load(&surroundings, Some(&path), &[catalog_flag("more")], &[]).unwrap();
+    let loaded = load(&surroundings, Some(&path), &[catalog_flag("more")], &Known::default()).unwrap();
     assert_eq!(loaded.config.catalogs.dirs, [dir.path().join("mine"), elsewhere.path().join("more")]);
 }
 
@@ -129,7 +132,7 @@ fn a_catalog_of_the_command_line_adds_to_the_folder_beside_the_file() {
     let elsewhere = tempfile::tempdir().unwrap();
     std::fs::create_dir(dir.path().join("catalogs")).unwrap();
     let more = elsewhere.path().to_str().unwrap();
-    let loaded = load(&surroundings(&[]), Some(&path), &[catalog_flag(more)], &[]).unwrap();
+    let loaded = load(&surroundings(&[]), Some(&path), &[catalog_flag(more)], &Known::default()).unwrap();
     assert_eq!(loaded.config.catalogs.dirs, [dir.path().join("catalogs"), elsewhere.path().to_owned()]);
 }
 
@@ -138,5 +141,5 @@ fn without_a_file_no_folder_is_a_catalog_by_itself() {
     let elsewhere = tempfile::tempdir().unwrap();
     std::fs::create_dir(elsewhere.path().join("catalogs")).unwrap();
     let surroundings = Surroundings { working_dir: elsewhere.path().to_owned(), ..surroundings(&[]) };
-    assert!(load(&surroundings, None, &[], &[]).unwrap().config.catalogs.dirs.is_empty());
+    assert!(load(&surroundings, None, &[], &Known::default()).unwrap().config.catalogs.dirs.is_empty());
 }

@@ -1,0 +1,82 @@
+//! Cold objects for commands that only look: nothing is recalled, and what a running server keeps is left alone.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use thermocline_core::bytes::Residency;
+use thermocline_core::cold::{ColdObject, Landing, Locality, Namespace, ObjectId};
+use thermocline_core::staging::{Joined, NamedStore, Outcome, Owner, Presence};
+use thermocline_core::{Error, ErrorKind, Result};
+use thermocline_model::DatasetId;
+use tokio::runtime::Handle;
+
+/// Where objects are, as their stores say. Copies in the cache are the running server's, so what is copied out of
+/// its store counts as cold.
+pub(super) struct Looked {
+    namespace: Arc<Namespace>,
+    stores: Vec<NamedStore>,
+    runtime: Handle,
+}
+
+impl Looked {
+    /// Objects of these stores; `None` if there is none. Must be called within the runtime.
+    pub(super) fn of(namespace: Arc<Namespace>, stores: Vec<NamedStore>) -> Option<Arc<dyn Residency>> {
+        let is_used = !stores.is_empty();
+        is_used.then(|| Arc::new(Self { namespace, stores, runtime: Handle::current() }) as _)
+    }
+
+    fn bound(&self, href: &str) -> Option<(ObjectId, &NamedStore)> {
+        let id = self.namespace.resolve(href).ok()?;
+        let name = self.namespace.store_of(&id)?;
+        let store = self.stores.iter().find(|store| store.name == *name)?;
+        Some((id, store))
+    }
+}
+
+#[async_trait]
+impl Residency for Looked {
+    fn is_bound(&self, href: &str) -> bool {
+        self.bound(href).is_some()
+    }
+
+    fn presence(&self, href: &str) -> Result<Presence> {
+        let Some((id, store)) = self.bound(href) else { return Ok(Presence::Unbound) };
+        if store.store.capabilities().landing == Landing::Copied {
+            return Ok(Presence::Cold);
+        }
+        let object = ColdObject { id, href: href.into() };
+        let mut answers = self.runtime.block_on(store.store.status(std::slice::from_ref(&object)));
+        let status = answers.pop().unwrap_or_else(|| Err(Error::internal("no status was given")))?;
+        match status.locality {
+            Locality::Online | Locality::OnlineAndNearline => {
+                Ok(Presence::Online { path: PathBuf::from(href), guard: None })
+            }
+            Locality::Nearline => Ok(Presence::Cold),
+            Locality::Lost => Err(Error::new(ErrorKind::Lost, format!("no copy of {href} is left"))),
+            Locality::Unavailable => {
+                let kind = ErrorKind::Unavailable { retry_after: Duration::from_secs(10) };
+                Err(Error::new(kind, format!("[cold.{}] cannot tell where {href} is", store.name)))
+            }
+        }
+    }
+
+    fn doubt(&self, _: &str) {}
+
+    fn known_locality(&self, href: &str) -> Locality {
+        match self.is_bound(href) {
+            true => Locality::Nearline,
+            false => Locality::Online,
+        }
+    }
+
+    async fn join(&self, href: &str, _: &Owner, _: Option<&DatasetId>) -> Result<Joined> {
+        Err(Error::needs_staging(vec![href.into()]))
+    }
+
+    async fn wait(&self, href: &str) -> Outcome {
+        let reason = format!("{href} is cold, and this command recalls nothing");
+        Outcome::Failed { reason, is_lost: false }
+    }
+}

@@ -1,0 +1,40 @@
+//! Settings of the plugins by which cold data are staged and long work is watched, from the configuration.
+
+use thermocline_serve_chiller::ChillerSettings;
+use thermocline_serve_jobs::JobsApiSettings;
+use thermocline_serve_staging::StagingApiSettings;
+
+use crate::config::Config;
+
+pub(super) fn staging(config: &Config) -> StagingApiSettings {
+    let staging = &config.staging;
+    StagingApiSettings {
+        max_body_bytes: staging.max_body.as_usize(),
+        default_lifetime: staging.lifetime.0,
+        max_objects: staging.max_objects,
+        max_lifetime: staging.max_lifetime.0,
+        webhook_hosts: config.limits.webhook_hosts.clone(),
+        ..StagingApiSettings::default()
+    }
+}
+
+pub(super) fn jobs(config: &Config) -> JobsApiSettings {
+    let staging = &config.staging;
+    JobsApiSettings {
+        max_wait: staging.max_hold.0,
+        max_waiting: staging.max_held,
+        ..JobsApiSettings::default()
+    }
+}
+
+pub(super) fn chiller(config: &Config) -> ChillerSettings {
+    let staging = &config.staging;
+    ChillerSettings {
+        staged_files_dir: staging.staged_files_dir().to_owned(),
+        max_body_bytes: staging.max_body.as_usize(),
+        max_objects: staging.max_objects,
+        lifetime: staging.lifetime.0,
+        // A list has to be there as long as its request can be asked about, which is after its end.
+        keep_lists: staging.keep_requests.0 + staging.max_lifetime.0,
+    }
+}
