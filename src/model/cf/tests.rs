@@ -103,7 +103,7 @@ fn calendars_without_dates_are_told_from_unknown_ones() {
 fn reference_dates_are_read_in_every_usual_form() {
     let cases = [
         ("days since 1850-1-1", "1850-01-01T00:00:00"),
-        ("  HOURS\tSince  1900-01-01 00:00:0.0 ", "1900-01-01T00:00:00"),
+        ("  HOURS\tsince  1900-01-01 00:00:0.0 ", "1900-01-01T00:00:00"),
         ("h since 2000-01-01T06:30:15.250000", "2000-01-01T06:30:15.250000"),
         ("d since 2000-01-01 06:30 +01:00", "2000-01-01T05:30:00"),
         ("s since 2000-01-01 06:30:00-0130", "2000-01-01T08:00:00"),
@@ -190,6 +190,15 @@ fn reference_dates_that_clients_take_for_other_times_are_refused() {
     ];
     for text in texts {
         let error = TimeUnits::parse(&format!("days since {text}"), Calendar::Standard).unwrap_err();
+        assert!(matches!(error, TimeError::UnclearUnits { .. }), "{text}: {error}");
+    }
+}
+
+/// xarray looks for the very word and leaves other numbers numbers, cftime and UDUNITS read it in any case.
+#[test]
+fn a_since_in_capitals_is_not_read_alike() {
+    for text in ["days Since 2000-01-01", "days SINCE 2000-01-01"] {
+        let error = TimeUnits::parse(text, Calendar::Standard).unwrap_err();
         assert!(matches!(error, TimeError::UnclearUnits { .. }), "{text}: {error}");
     }
 }

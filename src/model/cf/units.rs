@@ -135,6 +135,9 @@ impl TimeUnits {
         let reference =
             reference.and_then(|_| rest.get(5..)).filter(|date| date.starts_with(char::is_whitespace));
         let reference = reference.ok_or_else(|| wrong("not of the form `unit since date`"))?;
+        if !rest.starts_with("since") {
+            return Err(TimeError::unclear(units, "readers disagree about a `since` in capitals".to_owned()));
+        }
         let unit = Unit::parse(name).ok_or_else(|| wrong(unknown_unit(name)))?;
         if let Some(reason) = unit.refusal(calendar) {
             return Err(wrong(reason));
