@@ -24,6 +24,7 @@
 //! ended.
 
 mod members;
+mod spellings;
 mod staged_files;
 mod upload;
 
@@ -122,7 +123,7 @@ impl ServePlugin for ChillerPlugin {
     }
 
     async fn job_members(&self, app: &AppState, job: &Job) -> Result<Map<String, Value>> {
-        members::of(&self.api, app, job).await
+        members::of_job(&self.api, app.staging.as_ref(), job).await
     }
 
     async fn start(&self, app: &AppState) -> Result<()> {

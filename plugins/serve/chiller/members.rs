@@ -5,7 +5,6 @@ use serde_json::{Map, Value};
 use thermocline_core::jobs::Job;
 use thermocline_core::staging::{Face, ObjectFilter, ObjectState, Request, RequestId, RequestState, Staging};
 use thermocline_core::{Error, Result};
-use thermocline_http::AppState;
 
 use crate::Api;
 
@@ -36,9 +35,9 @@ struct Failed {
 }
 
 /// The members of a job that came through this face; none of others.
-pub(crate) async fn of(api: &Api, app: &AppState, job: &Job) -> Result<Map<String, Value>> {
+pub(crate) async fn of_job(api: &Api, staging: Option<&Staging>, job: &Job) -> Result<Map<String, Value>> {
     let is_numbered = job.id.0.bytes().all(|byte| byte.is_ascii_digit());
-    let (Some(staging), true) = (&app.staging, is_numbered) else { return Ok(Map::new()) };
+    let (Some(staging), true) = (staging, is_numbered) else { return Ok(Map::new()) };
     let request = staging.get(&RequestId(job.id.0.clone())).await?;
     let Some(request) = request.filter(|request| request.face == Face::Chiller) else {
         return Ok(Map::new());

@@ -17,6 +17,8 @@ use thermocline_core::staging::{ObjectFilter, ObjectState, Request, RequestId, S
 use thermocline_core::{Error, ErrorKind, Result};
 use tokio::sync::Mutex;
 
+use crate::spellings::{self, OtherSpellings};
+
 /// Files that are read of a request at a time.
 const FILES_AT_A_TIME: usize = 10_000;
 
@@ -34,7 +36,11 @@ const LEFT_OVER_AFTER: Duration = Duration::from_secs(3600);
 
 const SUFFIX: &str = ".txt";
 
-const PREFIX: &str = ".staged-";
+/// How a list is called until it is whole.
+pub(crate) const PREFIX: &str = ".staged-";
+
+/// How the other spellings of a request's files are called.
+const SPELLINGS_PREFIX: &str = ".spellings-";
 
 /// The folder of the lists.
 #[derive(Clone)]
@@ -75,8 +81,10 @@ impl StagedFiles {
         for entry in fs::read_dir(folder).map_err(|cause| failed(folder, cause))?.flatten() {
             let modified = entry.metadata().and_then(|metadata| metadata.modified()).ok();
             let age = modified.and_then(|modified| now.duration_since(modified).ok());
-            let too_old = if is_left_over(&entry.path()) { LEFT_OVER_AFTER } else { keep };
-            let is_ours = is_left_over(&entry.path()) || is_list(&entry.path());
+            let is_left_over = begins_with(&entry.path(), PREFIX);
+            let too_old = if is_left_over { LEFT_OVER_AFTER } else { keep };
+            let is_ours =
+                is_left_over || is_list(&entry.path()) || begins_with(&entry.path(), SPELLINGS_PREFIX);
             if is_ours && age.is_some_and(|age| age > too_old) {
                 // It is looked at again at the next start.
                 let _ = fs::remove_file(entry.path());
@@ -100,16 +108,41 @@ impl StagedFiles {
             return Ok(path);
         }
         let _turn = self.turn(&request.id).lock().await;
-        if self.is_newer(request) || self.was_finished(&path, request).await {
+        let is_there = tokio::fs::try_exists(&path).await.unwrap_or(false);
+        if is_there && (self.is_newer(request) || self.was_finished(&path, request).await) {
             return Ok(path);
         }
         let staged = staged(staging, request).await?;
         let (folder, target) = (self.shared.folder.clone(), path.clone());
+        let spellings = self.spellings_path(&request.id);
         let is_last = request.state.is_ended();
-        let done = tokio::task::spawn_blocking(move || replace(&folder, &target, &staged, is_last)).await;
+        let done = tokio::task::spawn_blocking(move || {
+            let staged = with_spellings(staged, spellings::read(&spellings)?);
+            replace(&folder, &target, &staged, is_last)
+        });
+        let done = done.await;
         done.map_err(|_| Error::internal("writing a list of staged files stopped by a mistake"))??;
         self.remember(request, now_ns);
         Ok(path)
+    }
+
+    fn spellings_path(&self, id: &RequestId) -> PathBuf {
+        self.shared.folder.join(format!("{SPELLINGS_PREFIX}{id}"))
+    }
+
+    /// Keeps other spellings of a request's files, so that its list has all of them.
+    ///
+    /// # Errors
+    /// A folder that cannot be written.
+    pub(crate) async fn keep_spellings(&self, id: &RequestId, others: OtherSpellings) -> Result<()> {
+        if others.is_empty() {
+            return Ok(());
+        }
+        let (folder, path) = (self.shared.folder.clone(), self.spellings_path(id));
+        let done = tokio::task::spawn_blocking(move || {
+            spellings::write(&folder, &path, &others).map_err(|cause| failed(&folder, cause))
+        });
+        done.await.map_err(|_| Error::internal("writing spellings of files stopped by a mistake"))?
     }
 
     fn turn(&self, id: &RequestId) -> &Mutex<()> {
@@ -199,9 +232,20 @@ fn replace(folder: &Path, target: &Path, staged: &[Arc<str>], is_last: bool) -> 
     written().map_err(|cause| failed(folder, cause))
 }
 
-/// True for what a list is called until it is whole.
-fn is_left_over(path: &Path) -> bool {
-    path.file_name().and_then(|name| name.to_str()).is_some_and(|name| name.starts_with(PREFIX))
+/// Every spelling of the files, each beside the first one of its file.
+fn with_spellings(staged: Vec<Arc<str>>, mut others: OtherSpellings) -> Vec<Arc<str>> {
+    if others.is_empty() {
+        return staged;
+    }
+    let all = staged.into_iter().flat_map(|spelling| {
+        let others = others.remove(&spelling).unwrap_or_default();
+        std::iter::once(spelling).chain(others).collect::<Vec<_>>()
+    });
+    all.collect()
+}
+
+fn begins_with(path: &Path, prefix: &str) -> bool {
+    path.file_name().and_then(|name| name.to_str()).is_some_and(|name| name.starts_with(prefix))
 }
 
 fn is_list(path: &Path) -> bool {

@@ -9,7 +9,7 @@ use axum::response::Response;
 use http::StatusCode;
 use http::request::Parts;
 use thermocline_core::Error;
-use thermocline_core::staging::{Face, NewRequest, Staging, Wanted};
+use thermocline_core::staging::{Face, NewRequest, Request, Staging, Wanted};
 use thermocline_http::links::BaseUrl;
 use thermocline_http::lists::lines;
 use thermocline_http::live::{self, Engine, audit};
@@ -17,6 +17,7 @@ use thermocline_http::problem::TOO_LARGE;
 use thermocline_http::{AppState, MayStage, Problem};
 
 use crate::Api;
+use crate::spellings::others;
 
 /// Priority of these requests: their users cannot say one.
 const PRIORITY: u8 = 5;
@@ -45,7 +46,7 @@ pub(crate) async fn upload(
                 idempotency: None,
                 notify: None,
             };
-            staging.request(new).await.map_err(Problem::from)
+            take(&api, &staging, new).await
         }
         Err(problem) => Err(problem),
     };
@@ -55,6 +56,14 @@ pub(crate) async fn upload(
     };
     audit(&who, "upload", &format!("{n_objects} objects"), &outcome);
     Ok(live::text(&parts, StatusCode::OK, format!("{}/jobs/{}\n", base.0, answer?.id)))
+}
+
+/// Makes the request; its spellings are on the disk before anyone is told.
+async fn take(api: &Api, staging: &Staging, new: NewRequest) -> Result<Request, Problem> {
+    let others = others(&new.objects);
+    let request = staging.request(new).await?;
+    api.lists.keep_spellings(&request.id, others).await?;
+    Ok(request)
 }
 
 async fn read(api: &Api, staging: &Staging, body: Body) -> Result<Vec<Wanted>, Problem> {

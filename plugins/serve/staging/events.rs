@@ -135,8 +135,9 @@ impl Watch {
         // What happens from here on wakes this stream again.
         self.changes = self.changes.resubscribe();
         let request = self.staging.get(&self.id).await.ok()??;
-        let is_first = self.shown.is_none();
-        if is_first {
+        let is_ended = request.state.is_ended();
+        // One that has ended is shown last, so that whoever has seen it has seen everything.
+        if self.shown.is_none() && !is_ended {
             self.show(request.clone());
         }
         let filter =
@@ -154,7 +155,6 @@ impl Watch {
             return Some(());
         }
         self.seen = self.seen.max(request.change);
-        let is_ended = request.state.is_ended();
         self.show(request);
         self.next = if is_ended { Next::End } else { Next::Wait };
         Some(())

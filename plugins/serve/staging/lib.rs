@@ -29,7 +29,7 @@
 //! | `POST /cold/{store}/{action}` | `pause`, `drain`, `resume` (administrators) |
 //!
 //! # Limits
-//! `notify` is refused unless hosts of webhooks are configured. Patterns are looked for in roots that are directories
+//! `notify` is refused: nothing is called yet. Patterns are looked for in roots that are directories
 //! of the server; links in them are not followed, and names that begin with a dot are found only by patterns that name
 //! one. Whoever knows the name of a request may look at it; only its owner and administrators may change it.
 

@@ -25,7 +25,7 @@ async fn events_tell_each_object_and_end_with_the_request() {
     let world = World::new().await;
     world.pause().await;
     let id = world.stage(&["a.nc", "missing.nc"]).await;
-    let path = format!("/requests/{id}/events");
+    let path = format!("/requests/{id}/events?since=0");
     let request = Request::get(&path).header("host", "test.example").body(Body::empty()).unwrap();
     let answer = world.server.stack().answer(request).await;
     assert_eq!(answer.headers()["content-type"], "text/event-stream");
@@ -33,7 +33,7 @@ async fn events_tell_each_object_and_end_with_the_request() {
     let mut stream = answer.into_body().into_data_stream();
     let first = String::from_utf8(stream.next().await.unwrap().unwrap().to_vec()).unwrap();
     let first = events(&first);
-    assert_eq!((&*first[0].0, &first[0].2["state"]), ("request", &json!("queued")));
+    assert_eq!((&*first[0].0, &first[0].2["finished"]), ("request", &json!(null)));
 
     world.resume().await;
     let mut text = String::new();
