@@ -11,8 +11,8 @@ use std::time::Duration;
 use axum::extract::{ConnectInfo, Request};
 use axum::response::Response;
 use hyper::body::Incoming;
+use hyper::server::conn::{http1, http2};
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
-use hyper_util::server::conn::auto::Builder;
 use hyper_util::server::graceful::GracefulShutdown;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
@@ -26,6 +26,12 @@ use stall::Unstalled;
 
 /// Streams that one HTTP/2 connection may have open.
 const MAX_STREAMS: u32 = 64;
+
+/// What no request of HTTP/1 begins with, and every connection of HTTP/2 (RFC 9113, section 3.4).
+const HTTP2_MARK: &[u8] = b"PRI";
+
+/// How long to wait for the second byte of a connection.
+const PEEK_PAUSE: Duration = Duration::from_millis(10);
 
 /// How long to wait when the system has no file descriptor left.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
@@ -58,9 +64,8 @@ pub(crate) async fn serve<A: Answer>(
 ) -> bool {
     let n_connections = usize::try_from(config.max_connections.get()).unwrap_or(Semaphore::MAX_PERMITS);
     let connections = Arc::new(Semaphore::new(n_connections.min(Semaphore::MAX_PERMITS)));
-    let protocol = Arc::new(protocol(config));
+    let protocol = Arc::new(Protocol::new(config));
     let graceful = GracefulShutdown::new();
-    let write_timeout = config.write_timeout.0;
     loop {
         let accepted = tokio::select! {
             accepted = accept(&listener, &connections) => accepted,
@@ -75,8 +80,16 @@ pub(crate) async fn serve<A: Answer>(
         };
         let watcher = graceful.watcher();
         let (protocol, answer) = (Arc::clone(&protocol), answer.clone());
+        let shutdown = shutdown.clone();
         tasks.spawn(async move {
-            connection(stream, peer, &protocol, answer, write_timeout, watcher).await;
+            let version = tokio::select! {
+                version = protocol.version(&stream) => version,
+                // It has not asked for anything.
+                () = shutdown.cancelled() => return,
+            };
+            if let Ok(version) = version {
+                connection((stream, peer), version, &protocol, answer, watcher).await;
+            }
             drop(permit);
         });
     }
@@ -94,29 +107,68 @@ async fn accept(
     Ok((stream, peer, permit))
 }
 
-fn protocol(config: &ServerConfig) -> Builder<TokioExecutor> {
-    let mut builder = Builder::new(TokioExecutor::new());
-    builder
-        .http1()
-        .timer(TokioTimer::new())
-        .header_read_timeout(config.header_timeout.0)
-        .max_buf_size(config.max_header.as_usize());
-    builder
-        .http2()
-        .timer(TokioTimer::new())
-        .max_concurrent_streams(MAX_STREAMS)
-        .max_header_list_size(u32::try_from(config.max_header.0).unwrap_or(u32::MAX))
-        .keep_alive_interval(config.header_timeout.0)
-        .keep_alive_timeout(config.header_timeout.0);
-    builder
+/// How HTTP is spoken on connections.
+struct Protocol {
+    http1: http1::Builder,
+    http2: http2::Builder<TokioExecutor>,
+    header_timeout: Duration,
+    write_timeout: Duration,
+}
+
+/// Versions of HTTP that a client may begin with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Version {
+    Http1,
+    Http2,
+}
+
+impl Protocol {
+    fn new(config: &ServerConfig) -> Self {
+        let mut http1 = http1::Builder::new();
+        http1
+            .timer(TokioTimer::new())
+            .header_read_timeout(config.header_timeout.0)
+            .max_buf_size(config.max_header.as_usize());
+        let mut http2 = http2::Builder::new(TokioExecutor::new());
+        http2
+            .timer(TokioTimer::new())
+            .max_concurrent_streams(MAX_STREAMS)
+            .max_header_list_size(u32::try_from(config.max_header.0).unwrap_or(u32::MAX))
+            .keep_alive_interval(config.header_timeout.0)
+            .keep_alive_timeout(config.header_timeout.0);
+        let (header_timeout, write_timeout) = (config.header_timeout.0, config.write_timeout.0);
+        Self { http1, http2, header_timeout, write_timeout }
+    }
+
+    /// Which version a client speaks, by its first bytes, which stay to be read: what reads them first would need
+    /// a buffer of twice the size, and clients that wait for cold data keep theirs for long.
+    ///
+    /// # Errors
+    /// A connection that ends, or sends nothing in time.
+    async fn version(&self, stream: &TcpStream) -> io::Result<Version> {
+        let looked = tokio::time::timeout(self.header_timeout, async {
+            let mut first = [0; HTTP2_MARK.len()];
+            loop {
+                let n_bytes = stream.peek(&mut first).await?;
+                match first.get(..n_bytes) {
+                    None | Some([]) => return Err(io::ErrorKind::UnexpectedEof.into()),
+                    Some(HTTP2_MARK) => return Ok(Version::Http2),
+                    Some(beginning) if HTTP2_MARK.starts_with(beginning) => {
+                        tokio::time::sleep(PEEK_PAUSE).await;
+                    }
+                    Some(_) => return Ok(Version::Http1),
+                }
+            }
+        });
+        looked.await.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()))
+    }
 }
 
 async fn connection<A: Answer>(
-    stream: TcpStream,
-    peer: SocketAddr,
-    protocol: &Builder<TokioExecutor>,
+    (stream, peer): (TcpStream, SocketAddr),
+    version: Version,
+    protocol: &Protocol,
     answer: A,
-    write_timeout: Duration,
     watcher: hyper_util::server::graceful::Watcher,
 ) {
     // Answers are written whole: waiting for more would only delay the last packet.
@@ -126,9 +178,12 @@ async fn connection<A: Answer>(
         let answer = answer.clone().answer(request.map(axum::body::Body::new));
         async move { Ok::<_, Infallible>(answer.await) }
     });
-    let stream = Unstalled::new(stream, write_timeout);
-    let served = protocol.serve_connection(TokioIo::new(stream), service).into_owned();
-    if let Err(error) = watcher.watch(served).await {
+    let stream = TokioIo::new(Unstalled::new(stream, protocol.write_timeout));
+    let served = match version {
+        Version::Http1 => watcher.watch(protocol.http1.serve_connection(stream, service)).await,
+        Version::Http2 => watcher.watch(protocol.http2.serve_connection(stream, service)).await,
+    };
+    if let Err(error) = served {
         debug!(%peer, %error, "connection ended");
     }
 }

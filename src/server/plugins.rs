@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use serde::de::DeserializeOwned;
+use thermocline_cold_command::CommandStore;
 use thermocline_cold_posix::PosixStore;
 use thermocline_cold_simulated::SimulatedStore;
 use thermocline_core::cold::{ColdStore, StoreContext};
@@ -105,8 +106,11 @@ impl Registry {
             |config| Arc::new(thermocline_serve_chiller::ChillerPlugin::new(faces::chiller(config))),
             |_| Arc::new(thermocline_serve_metrics::MetricsPlugin::default()),
         ];
-        let cold =
-            vec![ColdKind::new("simulated", SimulatedStore::new), ColdKind::new("posix", PosixStore::new)];
+        let cold = vec![
+            ColdKind::new("simulated", SimulatedStore::new),
+            ColdKind::new("posix", PosixStore::new),
+            ColdKind::new("command", CommandStore::new),
+        ];
         Self { n_builtin_formats: formats.len(), formats, cold, builtin, private: Vec::new() }
     }
 
