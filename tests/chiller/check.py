@@ -26,6 +26,8 @@ CONFIG = """
 listen = "127.0.0.1:{port}"
 [state]
 dir = "{dir}/state"
+[catalogs]
+dirs = ["{dir}/catalogs"]
 [roots.archive]
 path = "{dir}/archive"
 map = [{{from = "/eodc/products", to = "{dir}/archive"}}]
@@ -70,6 +72,7 @@ def main() -> int:
     with tempfile.TemporaryDirectory(prefix="chiller-") as folder:
         archive = Path(folder) / "archive"
         archive.mkdir()
+        (Path(folder) / "catalogs").mkdir()
         names = ["f0.nc", "f1.nc", "f2.nc", "a=b&c+d.nc"]
         for number, name in enumerate(names):
             (archive / name).write_bytes(bytes([number]) * 10_000)
