@@ -152,7 +152,7 @@ fn numbers(dtype: &DataType, bytes: &[u8], attrs: &Attributes) -> Result<Labels>
     let stored = stored.ok_or_else(|| Error::invalid_input("records have no labels that can be named"))?;
     let missing = missing_numbers(dtype, attrs);
     let packing = Packing::of(attrs);
-    let has_time = TimeAxis::of(attrs);
+    let has_time = TimeAxis::of(attrs)?;
     let is_single = match (&packing, &stored) {
         (Some(packing), _) => packing.is_single(dtype),
         // Times keep the integers and have no precision of `f32` to be rounded to.

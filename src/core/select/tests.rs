@@ -220,6 +220,24 @@ fn the_time_is_found_by_its_units() {
 }
 
 #[test]
+fn times_that_clients_read_differently_are_selected_by_position_only() {
+    let selected = |name: &str, value: &str| {
+        let mut world = World::of(1);
+        world.index("T", F8, &[0.0, 6.0], texts(&[("units", "hours since 2000-01-01 06:00 CET")]));
+        world.data("t", &[("T", 2)], &[1], |_| Some(Place::Object(0)));
+        let mut selection = Selection::new();
+        selection.query(name, value).unwrap();
+        resolve_blocking(&world.build(), &selection, &["t".to_owned()])
+    };
+    for value in ["6", "6.0", "2000-01-01T06", "0:6", "nearest::6"] {
+        let error = selected("T", value).expect_err(value);
+        assert_eq!(error.kind(), ErrorKind::InvalidInput);
+        assert!(error.to_string().contains("isel="), "{value}: {error}");
+    }
+    assert_eq!(along(&selected("isel", "T=1").unwrap(), "T"), [1]);
+}
+
+#[test]
 fn packed_and_missing_labels_are_decoded() {
     let mut attrs = texts(&[("units", "m")]);
     attrs.set("scale_factor", number(0.5));

@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use thermocline_model::cf::{DateTime, Period, TimeUnits};
+use thermocline_model::cf::{DateTime, Period, TimeError, TimeUnits};
 use thermocline_model::{Attributes, Number};
 
 use super::grammar::parse_number;
@@ -19,8 +19,23 @@ impl TimeAxis {
     pub(super) const MISSING: i64 = i64::MIN;
 
     /// The axis of a coordinate with these attributes; `None` where xarray leaves numbers numbers.
-    pub(super) fn of(attrs: &Attributes) -> Option<Self> {
-        Some(Self { units: TimeUnits::of(attrs)?.ok()? })
+    ///
+    /// # Errors
+    /// [`crate::ErrorKind::InvalidInput`] for units that clients do not read alike: a label would select another step
+    /// here than the one that the client shows under it.
+    pub(super) fn of(attrs: &Attributes) -> Result<Option<Self>> {
+        match TimeUnits::of(attrs) {
+            Some(Ok(units)) => Ok(Some(Self { units })),
+            Some(Err(unclear @ TimeError::UnclearUnits { .. })) => {
+                Err(Error::invalid_input(format!("{unclear}; select by position: isel=")))
+            }
+            Some(Err(_)) | None => Ok(None),
+        }
+    }
+
+    /// True for a coordinate of times, also where clients do not agree which ones.
+    pub(super) fn is_time(attrs: &Attributes) -> bool {
+        !matches!(Self::of(attrs), Ok(None))
     }
 
     /// The instant of a stored number, in microseconds; missing for NaN.

@@ -112,7 +112,7 @@ impl<'m> InGroup<'m> {
             return Ok(found);
         }
         if let Pick::PathRange { lo, hi } = pick
-            && (name == "time" || TimeAxis::of(&index.attrs).is_some())
+            && (name == "time" || TimeAxis::is_time(&index.attrs))
             && let (Ok(start), Ok(stop)) = (lo.parse(), hi.parse())
         {
             return sliced(name, len, &Slice { start: Some(start), stop: Some(stop), step: 1 });
@@ -263,7 +263,7 @@ fn merged(masks: Vec<Arc<Mask>>) -> Vec<Arc<Mask>> {
 }
 
 fn is_time(variable: &Variable) -> bool {
-    TimeAxis::of(&variable.attrs).is_some()
+    TimeAxis::is_time(&variable.attrs)
         || variable.attrs.text("standard_name") == Some("time")
         || variable.attrs.text("axis") == Some("T")
 }
