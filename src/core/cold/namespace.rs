@@ -58,31 +58,45 @@ impl Namespace {
     /// # Errors
     /// [`crate::ErrorKind::InvalidInput`] for what is relative, malformed, or below no declared root.
     pub fn resolve(&self, spelling: &str) -> Result<ObjectId> {
-        let clean = clean(spelling)?;
-        for root in &self.roots {
-            if let Some(rest) = below(&clean, &root.base) {
-                return ObjectId::new(Arc::clone(&root.name), rest);
-            }
+        let address = clean(spelling)?;
+        if let Some(id) = self.object_at(&address) {
+            return id;
         }
-        for root in &self.roots {
-            for rule in &root.map {
-                let Some(rest) = below(&clean, rule.from.trim_end_matches('/')) else { continue };
-                let inner = below(&rule.to, &root.base).unwrap_or_default();
-                return ObjectId::new(Arc::clone(&root.name), &format!("{inner}/{rest}"));
-            }
+        if let Some(mapped) = self.mapped(&address)
+            && let Some(id) = self.object_at(&mapped?)
+        {
+            return id;
         }
-        if let Some((name, path)) = clean.split_once(':').filter(|(name, _)| !name.contains('/'))
+        if let Some((name, path)) = address.split_once(':').filter(|(name, _)| !name.contains('/'))
             && let Some(root) = self.root(name)
             && !path.starts_with("//")
         {
-            return ObjectId::new(Arc::clone(&root.name), path);
+            // By its address, for another root may lie below that one.
+            let id = self.object_at(&clean(&format!("{}/{path}", root.base))?);
+            return id.unwrap_or_else(|| ObjectId::new(Arc::clone(&root.name), path));
         }
-        let what = if clean.starts_with('/') || clean.contains("://") {
+        let what = if address.starts_with('/') || address.contains("://") {
             "lies outside the declared roots"
         } else {
             "is neither an absolute path nor a URL"
         };
         Err(Error::invalid_input(format!("{spelling:?} {what}")))
+    }
+
+    /// The object at an address, by the longest root that holds it; `None` if none does.
+    fn object_at(&self, address: &str) -> Option<Result<ObjectId>> {
+        let found = self.roots.iter().find_map(|root| Some((root, below(address, &root.base)?)));
+        found.map(|(root, rest)| ObjectId::new(Arc::clone(&root.name), rest))
+    }
+
+    /// What the longest rule that fits makes of an address as users write it; `None` if none fits.
+    fn mapped(&self, address: &str) -> Option<Result<String>> {
+        let fitting = self.roots.iter().flat_map(|root| &root.map).filter_map(|rule| {
+            let from = rule.from.trim_end_matches('/');
+            below(address, from).map(|rest| (std::cmp::Reverse(from.len()), &rule.to, rest))
+        });
+        let (_, to, rest) = fitting.min_by_key(|(len, ..)| *len)?;
+        Some(clean(&format!("{to}/{rest}")))
     }
 
     /// The same for a spelling that may be percent-encoded: as it stands, then decoded.
@@ -175,10 +189,45 @@ mod tests {
     }
 
     #[test]
+    fn an_id_below_the_outer_of_two_roots_is_that_of_the_inner_one() {
+        assert_eq!(namespace().resolve("archive:deep/c.nc").unwrap().to_string(), "deep:c.nc");
+    }
+
+    #[test]
+    fn of_several_rules_the_longest_counts_whichever_root_has_it() {
+        let root = |name: &str, base: &str, from: &str, to: &str| NamespaceRoot {
+            name: name.into(),
+            base: base.to_owned(),
+            map: vec![PathRule { from: from.to_owned(), to: to.to_owned() }],
+            store: None,
+        };
+        let namespace = Namespace::new(vec![
+            root("everything", "/mnt/everything/else", "/eodc", "/mnt/everything/else"),
+            root("hot", "/mnt/hot", "/eodc/hot", "/mnt/hot/eodc"),
+            root("inner", "/mnt/hot/eodc/inner", "/nowhere", "/mnt/elsewhere"),
+        ]);
+        for (spelling, name) in [
+            ("/eodc/hot/a.nc", "hot:eodc/a.nc"),
+            ("/eodc/hot/inner/b.nc", "inner:b.nc"),
+            ("/eodc/hotter/c.nc", "everything:hotter/c.nc"),
+        ] {
+            assert_eq!(namespace.resolve(spelling).unwrap().to_string(), name, "{spelling}");
+        }
+        assert!(namespace.resolve("/nowhere/d.nc").is_err(), "the rule leads out of all roots");
+    }
+
+    #[test]
     fn what_lies_below_no_root_names_no_object() {
-        for spelling in
-            ["", "/", "/archive", "relative.nc", "/etc/passwd", "/archive/../etc/passwd", "/archives/a", "/archive/\0"]
-        {
+        for spelling in [
+            "",
+            "/",
+            "/archive",
+            "relative.nc",
+            "/etc/passwd",
+            "/archive/../etc/passwd",
+            "/archives/a",
+            "/archive/\0",
+        ] {
             assert!(namespace().resolve(spelling).is_err(), "{spelling:?}");
         }
     }
