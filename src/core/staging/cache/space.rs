@@ -2,7 +2,7 @@
 //!
 //! Pure accounting; no file is touched here. Space is reserved before an object lands. Admission stops when the
 //! high watermark is reached, and what is evicted then is what was used longest ago, down to the low watermark.
-//! What is pinned, is being read, has come only just, or may be the only copy there is, stays.
+//! What is pinned, is being read or landing once more, has come only just, or may be the only copy there is, stays.
 //!
 //! An eviction has two ends: [`Space::victims`] takes objects out of reach, so that no reader gets them any more;
 //! the caller makes that durable, removes the files, and says so with [`Eviction::removed`].
@@ -89,7 +89,8 @@ impl Space {
         self.shared.ledger.lock().restore(key, kept, self.now_ns());
     }
 
-    /// Reserves space for an object that is to land. Dropping the reservation gives it back.
+    /// Reserves space for an object that is to land. Dropping the reservation gives it back. A copy of the same
+    /// state that is there already is not evicted meanwhile: both have the same file.
     ///
     /// # Errors
     /// [`NoSpace`]: whether it can never fit, or what has to be evicted first.
@@ -163,7 +164,8 @@ impl Space {
         self.shared.ledger.lock().usage()
     }
 
-    /// Waits until a reservation that failed may succeed: something was given back, evicted, unpinned or read.
+    /// Waits until a reservation that failed may succeed: something was given back, evicted (or kept after all),
+    /// unpinned or read.
     /// To be called before the reservation is tried, and awaited after it failed.
     pub fn changed(&self) -> impl Future<Output = ()> + Send + '_ {
         self.shared.changed.notified()

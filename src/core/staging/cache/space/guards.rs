@@ -40,7 +40,8 @@ impl Reservation {
         }
     }
 
-    /// Says that the object has landed, under the key and with the size for which the space was reserved. It is kept at least as long as the guard lives.
+    /// Says that the object has landed, under the key and with the size for which the space was reserved. It is
+    /// kept at least as long as the guard lives.
     #[must_use = "the object may be evicted as soon as the guard is dropped, unless it is pinned"]
     pub fn landed(mut self, n_pins: u32, is_safe: bool) -> ReadGuard {
         self.allocated();
@@ -55,7 +56,7 @@ impl Drop for Reservation {
     fn drop(&mut self) {
         if !self.is_over {
             let is_allocated = *self.is_allocated.get_mut();
-            self.space.shared.ledger.lock().give_back(self.len_bytes, is_allocated);
+            self.space.shared.ledger.lock().give_back(&self.key, self.len_bytes, is_allocated);
             self.space.shared.changed.notify_waiters();
         }
     }
@@ -122,6 +123,7 @@ impl Drop for Eviction {
     fn drop(&mut self) {
         if !self.is_over {
             self.space.shared.ledger.lock().keep_after_all(&self.key);
+            self.space.shared.changed.notify_waiters();
         }
     }
 }

@@ -86,6 +86,55 @@ fn a_dropped_reservation_gives_its_space_back() {
 }
 
 #[test]
+fn a_copy_that_lands_again_is_not_evicted_meanwhile() {
+    let (space, _) = space(&settings());
+    land(&space, &[300]);
+    let reservation = space.reserve(key(0), 300).unwrap();
+    // Its file and that of the landing have the same name.
+    assert!(space.evict(&key(0)).is_none());
+    assert!(space.victims(300).is_empty());
+
+    drop(reservation);
+
+    assert_eq!(numbers(&space.victims(300)), [0]);
+}
+
+#[test]
+fn a_copy_stays_until_the_second_of_two_landings_has_ended() {
+    let (space, _) = space(&settings());
+    let (first, second) = (space.reserve(key(0), 300).unwrap(), space.reserve(key(0), 300).unwrap());
+    drop(first.landed(0, true));
+    assert!(space.victims(300).is_empty());
+
+    drop(second.landed(0, true));
+
+    assert_eq!(space.usage().used_bytes, 300);
+    assert_eq!(space.usage().held_bytes, 0);
+    assert_eq!(numbers(&space.victims(300)), [0]);
+}
+
+#[test]
+fn sizes_near_the_end_of_u64_do_not_overflow() {
+    let (space, _) = space(&SpaceSettings { capacity_bytes: u64::MAX, ..settings() });
+    let _all = space.reserve(key(0), u64::MAX).unwrap();
+    assert!(matches!(space.reserve(key(1), u64::MAX), Err(NoSpace::Full { .. })));
+}
+
+#[test]
+fn who_waits_for_the_end_of_an_eviction_learns_that_it_did_not_take_place() {
+    use futures::FutureExt;
+    let (space, _) = space(&settings());
+    land(&space, &[300]);
+    let eviction = space.evict(&key(0));
+    let changed = space.changed();
+    assert!(matches!(space.reserve(key(0), 300), Err(NoSpace::BeingEvicted)));
+
+    drop(eviction);
+
+    assert!(changed.now_or_never().is_some());
+}
+
+#[test]
 fn what_was_used_longest_ago_goes_first() {
     let (space, _) = space(&settings());
     land(&space, &[100, 100, 100, 100]);
