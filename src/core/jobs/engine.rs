@@ -173,7 +173,10 @@ pub(super) async fn start(shared: &Arc<Shared>) -> Result<()> {
             continue;
         };
         match task.job.state {
-            JobState::Waiting => park::park(shared, id, task.wake_ns, task.wake_job),
+            JobState::Waiting => {
+                let cancelled = shared.activity(&id).cancelled;
+                park::park(shared, id, (task.wake_ns, task.wake_job), cancelled);
+            }
             _ => shared.push(id),
         }
     }
@@ -270,13 +273,15 @@ async fn work(shared: &Arc<Shared>, id: &JobId) {
         Ok(turn) => turn,
         Err(error) => return postpone(shared, id, &error),
     };
-    let (wake_ns, wake_job) = (turn.wake_ns, turn.wake_job.clone());
+    let wake = (turn.wake_ns, turn.wake_job.clone());
+    // Taken before others see that it waits: who cancels it then wakes it.
+    let cancelled = shared.activity(id).cancelled;
     let key = id.clone();
     match shared.database.write(move |connection| table::turn(connection, &key, &turn)).await {
         Ok(Some(job)) if job.state.is_ended() => ended(shared, &job),
         Ok(Some(job)) if job.state == JobState::Waiting => {
             shared.tell(id);
-            park::park(shared, job.id, wake_ns, wake_job);
+            park::park(shared, job.id, wake, cancelled);
         }
         Ok(Some(job)) => shared.push(job.id),
         Ok(None) => shared.forget_activity(id),
@@ -294,7 +299,7 @@ fn ended(shared: &Shared, job: &Job) {
 fn postpone(shared: &Arc<Shared>, id: &JobId, error: &Error) {
     warn!(job = %id, %error, "job cannot be kept, will retry");
     let wake_ns = shared.clock.now_ns().saturating_add(nanoseconds(FIRST_BACK_OFF));
-    park::park(shared, id.clone(), Some(wake_ns), None);
+    park::park(shared, id.clone(), (Some(wake_ns), None), shared.activity(id).cancelled);
 }
 
 /// Does the step of a job, and says what is to be written of it.
@@ -468,24 +473,32 @@ async fn forget_expired(shared: &Arc<Shared>) {
             Ok(ids) => ids,
             Err(error) => return warn!(%error, "ended jobs cannot be listed, will retry"),
         };
-        let folders: Vec<PathBuf> = ids.iter().map(|id| shared.folder(id)).collect();
-        let deleted = crate::manifest::blocking(move || {
-            for folder in folders {
-                match std::fs::remove_dir_all(&folder) {
-                    Ok(()) => {}
-                    Err(cause) if cause.kind() == std::io::ErrorKind::NotFound => {}
-                    Err(cause) => {
-                        return Err(Error::internal("a result cannot be deleted").with_source(cause));
-                    }
-                }
-            }
-            Ok(())
-        });
-        if let Err(error) = deleted.await {
-            return warn!(%error, "results of ended jobs cannot be deleted, will retry");
-        }
+        let n_found = ids.len();
+        let folders: Vec<(JobId, PathBuf)> =
+            ids.into_iter().map(|id| (id.clone(), shared.folder(&id))).collect();
+        let deleted = crate::manifest::blocking(move || Ok(delete_folders(folders))).await;
+        let ids = match deleted {
+            Ok(ids) => ids,
+            Err(error) => return warn!(%error, "results of ended jobs cannot be deleted, will retry"),
+        };
+        let are_some_left = ids.len() < n_found;
         if let Err(error) = shared.database.write(move |connection| table::forget(connection, &ids)).await {
             return warn!(%error, "ended jobs cannot be forgotten, will retry");
         }
+        if are_some_left {
+            return;
+        }
     }
+}
+
+/// Deletes folders of results, and says whose are gone: one that cannot be deleted keeps no other from it. Blocking.
+fn delete_folders(folders: Vec<(JobId, PathBuf)>) -> Vec<JobId> {
+    let is_gone = |(job, folder): &(JobId, PathBuf)| match std::fs::remove_dir_all(folder) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+            warn!(%job, %error, "result of an ended job cannot be deleted, will retry");
+            false
+        }
+        _ => true,
+    };
+    folders.into_iter().filter(is_gone).map(|(job, _)| job).collect()
 }

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::broadcast::error::RecvError;
+use tokio_util::sync::CancellationToken;
 
 use super::engine::{Shared, spawn};
 use super::{Job, JobId};
@@ -15,11 +16,15 @@ const ASK_AGAIN: Duration = Duration::from_secs(5);
 /// Shortest time from one look at a job to the next.
 const PACE: Duration = Duration::from_millis(100);
 
-/// Lets a job go on at a time, or when another job has ended; at once if neither is named.
-pub(super) fn park(shared: &Arc<Shared>, id: JobId, wake_ns: Option<i64>, wake_job: Option<JobId>) {
+/// Lets a job go on at a time, or when another job has ended; at once if neither is named, or when it is cancelled.
+pub(super) fn park(
+    shared: &Arc<Shared>,
+    id: JobId,
+    (wake_ns, wake_job): (Option<i64>, Option<JobId>),
+    cancelled: CancellationToken,
+) {
     let parked = Arc::clone(shared);
     spawn(shared, async move {
-        let cancelled = parked.activity(&id).cancelled;
         let woken = async {
             if let Some(wake_ns) = wake_ns {
                 let left_ns = wake_ns.saturating_sub(parked.clock.now_ns());

@@ -281,6 +281,32 @@ async fn ended_jobs_are_forgotten_with_their_files_when_their_time_has_come() {
 }
 
 #[tokio::test]
+async fn a_result_that_cannot_be_deleted_keeps_no_other_job_from_being_forgotten() {
+    let world = World::new();
+    let jobs = world.jobs().await;
+    let stuck = jobs.submit(toy("step")).await.unwrap();
+    let other = jobs.submit(toy("step")).await.unwrap();
+    for job in [&stuck, &other] {
+        ends(&world, &jobs, &job.id).await;
+    }
+    // A file where the folder should be is no folder to delete.
+    let folder = world.dir.path().join("results").join(&*stuck.id.0);
+    std::fs::remove_dir_all(&folder).unwrap();
+    std::fs::write(&folder, "").unwrap();
+
+    world.clock.advance(Duration::from_secs(8 * 24 * 3600));
+    for _ in 0..10_000 {
+        if jobs.get(&other.id).await.unwrap().is_none() {
+            break;
+        }
+        world.clock.advance(Duration::from_secs(600));
+        tokio::task::yield_now().await;
+    }
+    assert!(jobs.get(&other.id).await.unwrap().is_none());
+    assert!(jobs.get(&stuck.id).await.unwrap().is_some(), "its result is there still");
+}
+
+#[tokio::test]
 async fn jobs_are_listed_newest_first_and_by_pages() {
     let world = World::new();
     let jobs = world.jobs().await;
