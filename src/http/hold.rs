@@ -158,6 +158,32 @@ pub fn with_locality(mut response: Response, locality: Option<Locality>) -> Resp
     response
 }
 
+/// Headers that share no memory with the connection that they came from.
+///
+/// All of them are slices of one buffer of 8 KiB, which would be kept for each request that waits.
+pub fn headers_copy(headers: &HeaderMap) -> HeaderMap {
+    let copied = headers.iter().filter_map(|(name, value)| {
+        let name = HeaderName::from_bytes(name.as_str().as_bytes()).ok()?;
+        Some((name, copy_of(value)))
+    });
+    // Several values of one name stay.
+    copied.fold(HeaderMap::with_capacity(headers.keys_len()), |mut headers, (name, value)| {
+        headers.append(name, value);
+        headers
+    })
+}
+
+/// A value that shares no memory with the connection that it came from.
+pub(crate) fn copy_of(value: &HeaderValue) -> HeaderValue {
+    let copied = HeaderValue::from_bytes(value.as_bytes());
+    copied.unwrap_or_else(|_| HeaderValue::from_static(""))
+}
+
+/// A target that shares no memory with the connection that it came from.
+pub fn uri_copy(uri: &Uri) -> Uri {
+    uri.to_string().parse().unwrap_or_default()
+}
+
 /// Makes the answer once everything is online.
 pub type Again = Box<dyn FnOnce() -> BoxFuture<'static, Response> + Send>;
 

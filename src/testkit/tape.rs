@@ -82,6 +82,11 @@ impl FakeTape {
         self.joined.lock().clone()
     }
 
+    /// Begins to count joined recalls anew; how many there were.
+    pub fn forget_joined(&self) -> usize {
+        std::mem::take(&mut *self.joined.lock()).len()
+    }
+
     /// What was asked for ahead of readers.
     pub fn ahead(&self) -> Vec<PathBuf> {
         self.ahead.lock().clone()

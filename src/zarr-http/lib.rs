@@ -96,6 +96,7 @@ impl Store {
     fn held(self, error: Error, request: StoreRequest, ahead: Vec<Arc<str>>) -> Response {
         let mut wait = Wait::of(&request.app, &request.asked(), &request.manifest.id);
         wait.ahead = ahead;
+        let request = request.detached();
         hold::held(error, wait, Box::new(move || self.answer_boxed(request)))
     }
 

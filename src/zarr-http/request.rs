@@ -7,7 +7,7 @@ use axum::extract::FromRequestParts;
 use http::request::Parts;
 use http::{HeaderMap, Method, Uri};
 use thermocline_core::manifest::Manifest;
-use thermocline_http::hold::Asked;
+use thermocline_http::hold::{Asked, headers_copy, uri_copy};
 use thermocline_http::links::{BaseUrl, peer};
 use thermocline_http::{AppState, DatasetPath, KeyRequest, OpenDataset, Problem};
 
@@ -45,6 +45,11 @@ impl StoreRequest {
     /// What it says of itself, for waiting.
     pub(crate) fn asked(&self) -> Asked<'_> {
         Asked { headers: &self.headers, uri: &self.uri, peer: self.peer }
+    }
+
+    /// The same request without memory of the connection that it came from: it may have to wait for long.
+    pub(crate) fn detached(self) -> Self {
+        Self { headers: headers_copy(&self.headers), uri: uri_copy(&self.uri), ..self }
     }
 
     /// Path by which the client reached the key, percent-encoded, without a trailing slash.

@@ -11,7 +11,10 @@ use thermocline_testkit::{TestServer, ToyChunk, ToyDataset, toy_variable};
 
 use super::*;
 
+mod cold;
+
 const I4: DataType = DataType::Int { size: 4, order: ByteOrder::Little };
+const I1: DataType = DataType::Int { size: 1, order: ByteOrder::Little };
 const BASE: &str = "http://test.example/datasets/toy";
 
 fn bytes_of(values: &[i32]) -> Vec<u8> {

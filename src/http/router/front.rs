@@ -28,7 +28,7 @@ use super::finish::{self, Asked};
 use super::metrics::RouteMetrics;
 use super::panic_text;
 use super::table::Entry;
-use crate::hold::{Held, Holds};
+use crate::hold::{Held, Holds, copy_of, uri_copy};
 use crate::keys::KeyNames;
 use crate::problem::TIMEOUT;
 use crate::{AppState, KeyHandler, KeyRequest, Problem};
@@ -117,19 +117,25 @@ impl Front {
         let request_id = self.ids.of(request.headers());
         let allowed_origin = self.cors.allowed_origin(request.headers());
         let (method, uri) = (request.method().clone(), request.uri().clone());
+        let span = debug_span!("request", %method, path = uri.path(), ?request_id);
+        without_trailing_slash(&mut request);
+        let (mut response, metrics) = {
+            let path = request.uri().clone();
+            let matched = self.routes.at(path.path()).ok();
+            let metrics = matched.as_ref().map_or(&self.elsewhere, |matched| &matched.value.metrics);
+            (self.pass(request, matched.as_ref()).instrument(span.clone()).await, metrics)
+        };
+        let mut known = (request_id, allowed_origin, uri);
+        if let Some(held) = Held::take(&mut response) {
+            let (request_id, allowed_origin, uri) = known;
+            // Of what was read from the connection nothing is kept while the request waits.
+            known = (copy_of(&request_id), allowed_origin.as_ref().map(copy_of), uri_copy(&uri));
+            drop((response, request_id, allowed_origin, uri));
+            response = Box::pin(self.once_online(held)).instrument(span).await;
+        }
+        let (request_id, allowed_origin, uri) = known;
         let asked =
             Asked { method: &method, path: uri.path(), request_id: request_id.to_str().unwrap_or_default() };
-        without_trailing_slash(&mut request);
-        let path = request.uri().clone();
-        let matched = self.routes.at(path.path()).ok();
-        let metrics = matched.as_ref().map_or(&self.elsewhere, |matched| &matched.value.metrics);
-
-        let span = debug_span!("request", %method, path = asked.path, request_id = asked.request_id);
-        let answered = async {
-            let response = self.pass(request, matched.as_ref()).await;
-            self.once_online(response).await
-        };
-        let response = answered.instrument(span).await;
         let response = finish::problems(response, &asked).await;
         let response = self.compressor.compress(response, path_and_query(&uri)).await;
         let mut response = finish::bodies(response, &method);
@@ -165,19 +171,19 @@ impl Front {
             DefaultBodyLimit::max(max_body_bytes).apply(&mut request);
         }
         let mut router = self.router.clone();
-        self.limited(async move {
+        // Boxed: what axum needs would be kept for each request, also for one of a key that waits.
+        let work = Box::pin(async move {
             match router.call(request).await {
                 Ok(response) => response,
                 Err(never) => match never {},
             }
-        })
-        .await
+        });
+        self.limited(work).await
     }
 
     /// The answer, once what it needs is online: a request that waits for that is none of those that are
     /// worked on.
-    async fn once_online(&self, mut response: Response) -> Response {
-        let Some(mut held) = Held::take(&mut response) else { return response };
+    async fn once_online(&self, mut held: Held) -> Response {
         let deadline = held.deadline();
         let mut pause = Duration::ZERO;
         loop {
@@ -185,12 +191,13 @@ impl Front {
                 Ok(again) => again,
                 Err(problem) => return problem.into_response(),
             };
-            response = self.limited(again()).await;
+            let mut response = self.limited(again()).await;
             // What was made cold again at once, or other objects that only now are found to be needed.
             match Held::take(&mut response) {
                 Some(next) if tokio::time::Instant::now() < deadline => held = next,
                 _ => return response,
             }
+            drop(response);
             tokio::time::sleep(pause).await;
             pause = (pause * 2).clamp(MIN_PAUSE, MAX_PAUSE);
         }
