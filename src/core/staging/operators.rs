@@ -99,9 +99,9 @@ impl Staging {
         };
         let (done, mut all_done) = mpsc::channel(1);
         let (n_copies, by_lane) = self
-            .call(move |engine, _| {
+            .call(move |engine, now| {
                 let done: Done = done;
-                Ok((engine.evict(objects.as_deref(), &done), engine.evict_in_place(&in_place)))
+                Ok((engine.evict(objects.as_deref(), &done, now), engine.evict_in_place(&in_place, now)))
             })
             .await?;
         // Nothing is ever sent: it ends when all removals have.

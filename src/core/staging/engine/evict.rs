@@ -2,7 +2,8 @@
 
 use super::{Action, Done, Engine, Note, Now};
 use crate::cold::{Landing, ObjectId};
-use crate::staging::book::ObjectSlot;
+use crate::staging::Face;
+use crate::staging::book::{Hold, Interest, ObjectSlot};
 use crate::staging::cache::Eviction;
 use crate::staging::tables::Op;
 
@@ -57,13 +58,14 @@ impl Engine {
 
     /// Makes unpinned, unread objects cold again: these, or all copies. How many will be; `done` is dropped when
     /// they are.
-    pub(in crate::staging) fn evict(&mut self, ids: Option<&[ObjectId]>, done: &Done) -> u64 {
+    pub(in crate::staging) fn evict(&mut self, ids: Option<&[ObjectId]>, done: &Done, now: Now) -> u64 {
         let slots: Vec<ObjectSlot> = match ids {
             Some(ids) => ids.iter().filter_map(|id| self.book.slot(id)).collect(),
             None => self.copies.values().copied().collect(),
         };
         let mut n_evicted = 0;
         for slot in slots {
+            self.end_courtesies(slot, now);
             if self.book.object(slot).is_none_or(|object| object.is_pinned()) {
                 continue;
             }
@@ -75,9 +77,41 @@ impl Engine {
         n_evicted
     }
 
+    /// An object in place is not online, whatever was known of it.
+    pub(super) fn forget_in_place(&mut self, slot: ObjectSlot) {
+        let is_in_place = self.lane_of(slot).is_some_and(|lane| !self.is_copied(lane));
+        if let Some(object) = self.book.object_mut(slot).filter(|_| is_in_place) {
+            object.online = None;
+            self.out.ops.push(Op::Offline(object.id.clone()));
+        }
+    }
+
+    /// Ends the pins that readers caused if nobody else wants the object. They only see to it that an object is not
+    /// gone before those who waited have read it; an operator's word counts more.
+    fn end_courtesies(&mut self, slot: ObjectSlot, now: Now) {
+        let Some(object) = self.book.object(slot) else { return };
+        let interests: Vec<Interest> = object.interests.iter().copied().collect();
+        let is_courtesy = |interest: &Interest| {
+            let face = self.book.request(interest.request).map(|request| request.face);
+            interest.hold != Hold::Waiting && matches!(face, Some(Face::Reader | Face::Prefetch))
+        };
+        if interests.iter().all(is_courtesy) {
+            for interest in interests {
+                self.end_pin(slot, interest, now);
+            }
+        }
+    }
+
     /// Those of some objects that lie in place, that nobody pins or waits for, and that their store can make cold:
     /// by number of the store. They count as cold from now on.
-    pub(in crate::staging) fn evict_in_place(&mut self, ids: &[ObjectId]) -> Vec<(usize, Vec<ObjectId>)> {
+    pub(in crate::staging) fn evict_in_place(
+        &mut self,
+        ids: &[ObjectId],
+        now: Now,
+    ) -> Vec<(usize, Vec<ObjectId>)> {
+        for slot in ids.iter().filter_map(|id| self.book.slot(id)).collect::<Vec<_>>() {
+            self.end_courtesies(slot, now);
+        }
         let mut by_lane = Vec::new();
         for (number, lane) in self.lanes.iter().enumerate() {
             let capabilities = &lane.capabilities;

@@ -107,6 +107,22 @@ async fn readers_of_what_fails_are_told_so_and_no_second_recall_is_made_at_once(
 }
 
 #[tokio::test]
+async fn what_only_readers_have_caused_is_made_cold_when_an_operator_says_so() {
+    let world = World::new(FakeStore::new(Landing::Copied)).await;
+    world.put("a");
+    world.put("b");
+    for name in ["a", "b"] {
+        let joined = world.staging.join(&href(name), &owner("x"), None).await.unwrap();
+        world.ended(&joined.request).await;
+    }
+    let request = world.request("x", &["b"]).await;
+    world.ended(&request.id).await;
+    assert_eq!(world.staging.evict(None).await.unwrap(), 1);
+    assert!(world.read("a").await.is_none());
+    assert!(world.read("b").await.is_some(), "somebody has asked for it");
+}
+
+#[tokio::test]
 async fn pins_end_with_their_lifetime_and_the_object_stays_until_its_room_is_needed() {
     let world = World::new(FakeStore::new(Landing::Copied)).await;
     world.put("a");
