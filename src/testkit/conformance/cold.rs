@@ -1,6 +1,8 @@
 //! What every cold store must do.
 
 mod claims;
+#[cfg(test)]
+mod tests;
 
 use std::collections::HashMap;
 use std::sync::Arc;
