@@ -120,8 +120,6 @@ struct Shared {
     watched: Mutex<HashMap<Arc<str>, CancellationToken>>,
     /// Ends the copying of an object, by the number of its recall.
     landing: Mutex<HashMap<u64, CancellationToken>>,
-    /// Where bound roots lie.
-    bound_bases: Vec<String>,
     /// How objects of each store become readable.
     landings: Vec<Landing>,
     runtime: tokio::runtime::Handle,
@@ -139,9 +137,7 @@ impl Staging {
         let restored = restart::restore(&parts).await?;
         let (events, _) = broadcast::channel(MAX_EVENTS);
         let (inputs, waiting_inputs) = mpsc::channel(MAX_INPUTS);
-        let bound = parts.namespace.roots().iter().filter(|root| root.store.is_some());
         let shared = Shared {
-            bound_bases: bound.map(|root| root.base.clone()).collect(),
             landings: parts.stores.iter().map(|store| store.store.capabilities().landing).collect(),
             database: parts.database.clone(),
             clock: Arc::clone(&parts.clock),

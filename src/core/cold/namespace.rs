@@ -1,5 +1,6 @@
 //! From what users write to objects: declared roots, and the paths by which users know them.
 
+use std::path::Path;
 use std::sync::Arc;
 
 use percent_encoding::percent_decode_str;
@@ -38,6 +39,11 @@ pub struct Namespace {
 impl Namespace {
     /// The namespace of `roots`. Of several roots that hold a path, the longest counts.
     pub fn new(mut roots: Vec<NamespaceRoot>) -> Self {
+        for root in &mut roots {
+            if let Ok(base) = clean(&root.base) {
+                root.base = base;
+            }
+        }
         roots.sort_by_key(|root| std::cmp::Reverse(root.base.len()));
         Self { roots }
     }
@@ -127,6 +133,27 @@ impl Namespace {
     /// Name of the cold store that an object lies on.
     pub fn store_of(&self, id: &ObjectId) -> Option<&Arc<str>> {
         self.root(id.root())?.store.as_ref()
+    }
+
+    /// The object at an address, and the cold store that it lies on; `None` for what lies on none.
+    ///
+    /// # Errors
+    /// [`crate::ErrorKind::InvalidInput`] for an address below a root of a cold store that names no object. Nobody can
+    /// tell whether its bytes are there, so that it must not be read as if it lay on no store: a stub reads as zeros.
+    pub fn bound(&self, href: &str) -> Result<Option<(ObjectId, &Arc<str>)>> {
+        match self.resolve(href) {
+            Ok(id) => Ok(self.store_of(&id).map(|store| (id, store))),
+            Err(error) if self.is_below_bound(href) => Err(error),
+            Err(_) => Ok(None),
+        }
+    }
+
+    fn is_below_bound(&self, href: &str) -> bool {
+        let is_below = |root: &NamespaceRoot| {
+            let rest = Path::new(href).strip_prefix(&root.base);
+            root.store.is_some() && rest.is_ok_and(|rest| rest.components().next().is_some())
+        };
+        self.roots.iter().any(is_below)
     }
 }
 
@@ -229,6 +256,30 @@ mod tests {
             "/archive/\0",
         ] {
             assert!(namespace().resolve(spelling).is_err(), "{spelling:?}");
+        }
+    }
+
+    #[test]
+    fn what_lies_on_a_cold_store_does_so_however_it_is_spelt_and_whether_it_can_be_named_or_not() {
+        let root = |name: &str, base: &str, store: Option<&str>| NamespaceRoot {
+            name: name.into(),
+            base: base.to_owned(),
+            map: Vec::new(),
+            store: store.map(Into::into),
+        };
+        let namespace = Namespace::new(vec![
+            root("tape", "//mnt/./tape", Some("library")),
+            root("warm", "/mnt/tape/warm", None),
+        ]);
+        for href in ["/mnt/tape/a.nc", "//mnt/./tape//a.nc", "/mnt//tape/a.nc"] {
+            let (id, store) = namespace.bound(href).unwrap().unwrap();
+            assert_eq!((id.to_string().as_str(), &**store), ("tape:a.nc", "library"), "{href}");
+        }
+        for href in ["/mnt/tape/warm/a.nc", "/mnt/tape", "/mnt/tapes/a.nc", "/elsewhere/a\nb", "relative"] {
+            assert_eq!(namespace.bound(href).unwrap(), None, "{href}");
+        }
+        for href in ["/mnt/tape/a\nb.nc", "/mnt//tape/a\rb.nc", "/mnt/tape/../tape/a.nc"] {
+            assert!(namespace.bound(href).is_err(), "{href:?}");
         }
     }
 

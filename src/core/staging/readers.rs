@@ -27,9 +27,14 @@ impl Staging {
     }
 
     /// Where an object's bytes can be read at this moment, if that can be told without asking anybody: `None` for
-    /// objects that lie in place on a cold store.
+    /// objects that lie in place on a cold store, and for what lies below its roots and names no object.
     pub fn presence_in_memory(&self, href: &str) -> Option<Presence> {
-        let Some((id, lane)) = self.shared.bound(href) else { return Some(Presence::Unbound) };
+        let (id, lane) = match self.shared.bound(href) {
+            Ok(Some(bound)) => bound,
+            Ok(None) => return Some(Presence::Unbound),
+            // Why it cannot be told is said by who asks its store.
+            Err(_) => return None,
+        };
         if self.shared.landing_of(lane) == Landing::InPlace {
             return None;
         }
@@ -44,7 +49,7 @@ impl Staging {
         if let Some(presence) = self.presence_in_memory(href) {
             return Ok(presence);
         }
-        let Some((id, lane)) = self.shared.bound(href) else { return Ok(Presence::Unbound) };
+        let Some((id, lane)) = self.shared.bound(href)? else { return Ok(Presence::Unbound) };
         let object =
             self.namespace().object(&id).ok_or_else(|| Error::internal(format!("{id} has no root")))?;
         let path = PathBuf::from(&*object.href);
@@ -72,7 +77,7 @@ impl Staging {
     pub async fn join(&self, href: &str, owner: &Owner, dataset: Option<&DatasetId>) -> Result<Joined> {
         let (id, _) = self
             .shared
-            .bound(href)
+            .bound(href)?
             .ok_or_else(|| Error::invalid_input(format!("{href} lies on no cold store")))?;
         let spelling: Arc<str> = href.into();
         let (owner, dataset) = (owner.clone(), dataset.cloned());
@@ -95,7 +100,11 @@ impl Staging {
     /// Waits until the recall of an object has ended: at once if none is under way. Cheap enough for thousands
     /// of waiters on one object. Dropping it is all that it takes to stop waiting.
     pub async fn wait(&self, href: &str) -> Outcome {
-        let Some((id, _)) = self.shared.bound(href) else { return Outcome::Online };
+        let id = match self.shared.bound(href) {
+            Ok(Some((id, _))) => id,
+            Ok(None) => return Outcome::Online,
+            Err(error) => return Outcome::Failed { reason: error.to_string(), is_lost: false },
+        };
         let signal = {
             let now = self.shared.now();
             let mut engine = self.shared.engine.lock();
@@ -118,7 +127,7 @@ impl Staging {
     /// Says that the copy of an object in the cache is not in the state that a reader expects: it is not read any
     /// more, until [`Staging::join`] has compared it with what its store has.
     pub fn doubt(&self, href: &str) {
-        if let Some((id, _)) = self.shared.bound(href)
+        if let Ok(Some((id, _))) = self.shared.bound(href)
             && let Some(key) = self.shared.shelf.get(&id)
         {
             self.shared.shelf.take(&id, &key);
@@ -127,12 +136,16 @@ impl Staging {
 
     /// True for what lies below a root that is bound to a cold store.
     pub fn is_bound(&self, href: &str) -> bool {
-        self.shared.bound(href).is_some()
+        !matches!(self.shared.bound(href), Ok(None))
     }
 
     /// What an object's locality is as far as it is known without asking its store: for documents that name many.
     pub fn known_locality(&self, href: &str) -> Locality {
-        let Some((id, _)) = self.shared.bound(href) else { return Locality::Online };
+        let id = match self.shared.bound(href) {
+            Ok(Some((id, _))) => id,
+            Ok(None) => return Locality::Online,
+            Err(_) => return Locality::Unavailable,
+        };
         if self.shared.shelf.get(&id).is_some() {
             return Locality::OnlineAndNearline;
         }
@@ -146,14 +159,18 @@ impl Staging {
 
 impl Shared {
     /// The object that an address means and the store on which it lies; `None` for what lies on none.
-    pub(super) fn bound(&self, href: &str) -> Option<(ObjectId, usize)> {
-        if !self.bound_bases.iter().any(|base| href.starts_with(&**base)) {
-            return None;
-        }
-        let id = self.parts.namespace.resolve(href).ok()?;
-        let store = self.parts.namespace.store_of(&id)?;
-        let lane = self.parts.stores.iter().position(|known| known.name == *store)?;
-        Some((id, lane))
+    ///
+    /// # Errors
+    /// Those of [`crate::cold::Namespace::bound`]; a store that is not there.
+    pub(super) fn bound(&self, href: &str) -> Result<Option<(ObjectId, usize)>> {
+        let Some((id, store)) = self.parts.namespace.bound(href)? else { return Ok(None) };
+        let lane = self.parts.stores.iter().position(|known| known.name == *store);
+        let missing = || {
+            let kind = ErrorKind::Unavailable { retry_after: std::time::Duration::from_secs(60) };
+            Error::new(kind, format!("the cold store {store:?} of {id} is not there"))
+        };
+        let lane = lane.ok_or_else(missing)?;
+        Ok(Some((id, lane)))
     }
 
     pub(super) fn landing_of(&self, lane: usize) -> Landing {

@@ -1,5 +1,6 @@
 //! Claims of the engine as a whole: over a fake store, a database and a cache on the disk, on a clock that tests move.
 
+mod bound;
 mod cancel;
 mod durable;
 mod failures;

@@ -1,0 +1,33 @@
+//! What lies on a cold store is never read as if it lay on none.
+
+use super::store::FakeStore;
+use super::world::{World, href, owner};
+use crate::ErrorKind;
+use crate::cold::{Landing, Locality};
+use crate::staging::{Outcome, Presence};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_file_below_a_bound_root_that_names_no_object_is_refused_and_never_unbound() {
+    for landing in [Landing::Copied, Landing::InPlace] {
+        let world = World::new(FakeStore::new(landing)).await;
+        let staging = world.staging.clone();
+        let broken = href("a\nb.nc");
+
+        assert!(staging.is_bound(&broken));
+        assert_eq!(staging.known_locality(&broken), Locality::Unavailable);
+        let presence = tokio::task::block_in_place(|| staging.presence(&broken));
+        assert_eq!(presence.err().map(|error| error.kind()), Some(ErrorKind::InvalidInput));
+        let joined = staging.join(&broken, &owner("x"), None).await;
+        assert_eq!(joined.err().map(|error| error.kind()), Some(ErrorKind::InvalidInput));
+        assert!(matches!(staging.wait(&broken).await, Outcome::Failed { is_lost: false, .. }));
+    }
+}
+
+#[tokio::test]
+async fn another_spelling_of_a_bound_root_is_bound() {
+    let world = World::new(FakeStore::new(Landing::Copied)).await;
+    world.put("a");
+    for spelling in ["//archive/a", "/archive//./a"] {
+        assert!(matches!(world.staging.presence_in_memory(spelling), Some(Presence::Cold)), "{spelling}");
+    }
+}
