@@ -100,6 +100,10 @@ pub(super) struct Flight {
     /// How often the object was found replaced.
     pub(super) n_changes: u8,
     pub(super) done_bytes: Option<u64>,
+    /// Its store has accepted it and not begun.
+    pub(super) is_queued_at_store: bool,
+    /// Whether parts of the object may lie in the cache.
+    pub(super) has_parts: bool,
     /// Whether the database knows of it.
     pub(super) is_written: bool,
     /// Why the last attempt failed.

@@ -26,13 +26,13 @@ mod withdraw;
 #[cfg(test)]
 mod tests;
 
-use std::collections::{BTreeSet, HashMap, VecDeque};
+use std::collections::{BTreeSet, HashMap, HashSet, VecDeque};
 use std::sync::Arc;
 
 use super::book::{Book, ObjectSlot, Place, RequestSlot};
 use super::cache::{CacheKey, Eviction, Reservation, Space};
 use super::landing::{LandFailure, Landed};
-use super::schedule::{Flow, Limits, Scheduler};
+use super::schedule::{BatchId, Flow, Limits, Scheduler};
 use super::tables::Op;
 use super::waiting::Signal;
 use super::{Activity, NamedStore, Outcome, Request, RequestId, StagingSettings};
@@ -81,6 +81,8 @@ pub(super) struct Engine {
     pub(super) failures: super::waiting::Failures,
     /// The object of each copy in the cache.
     copies: HashMap<CacheKey, ObjectSlot>,
+    /// Keys of which leftovers are being removed: nothing lands under them meanwhile.
+    discarding: HashSet<CacheKey>,
     /// Bytes that are to be evicted for what waits for space.
     needed_bytes: u64,
     /// Whether anybody listens to events.
@@ -98,6 +100,8 @@ pub(super) struct StoreLane {
     looks: Looks,
     /// Objects that are online at the store and wait to be copied.
     landings: VecDeque<(ObjectSlot, u64)>,
+    /// Those of them that have no space yet: they must not keep the others from ending, or space never comes.
+    landings_without_space: VecDeque<(ObjectSlot, u64)>,
     n_landing: usize,
     /// Nothing is handed out before this time: there was no space.
     no_space_until_ns: Option<i64>,
@@ -115,6 +119,8 @@ struct Looks {
 struct Batch {
     lane: usize,
     key: Arc<str>,
+    /// Its name in the queue of its store.
+    scheduled: BatchId,
     /// Its recalls that have not ended, by object.
     open: HashMap<ObjectSlot, u64>,
     last_news_ns: i64,
@@ -201,6 +207,8 @@ pub(super) enum Action {
     },
     /// Copy an object no more.
     StopLanding { flight: u64 },
+    /// Remove what landings left behind.
+    Discard { key: CacheKey },
     /// Remove a copy, and let the store of its object know.
     Remove { of: Option<(usize, ObjectId)>, eviction: Eviction, done: Option<Done> },
 }
@@ -215,8 +223,17 @@ pub(super) enum Happening {
     Progress { batch: u64, answer: Result<Vec<(ObjectId, StageState)>> },
     /// How far the copying of an object is.
     LandedSoFar { slot: ObjectSlot, flight: u64, done_bytes: u64 },
+    /// What landings left behind was removed.
+    Discarded { key: CacheKey },
     /// An object was copied, or not.
-    Landed { lane: usize, slot: ObjectSlot, flight: u64, outcome: Result<(Landed, Reservation), LandFailure> },
+    Landed {
+        lane: usize,
+        slot: ObjectSlot,
+        flight: u64,
+        object: ObjectId,
+        key: CacheKey,
+        outcome: Result<(Landed, Reservation), LandFailure>,
+    },
 }
 
 impl Engine {
@@ -247,6 +264,7 @@ impl Engine {
             ending: HashMap::new(),
             failures: super::waiting::Failures::default(),
             copies: HashMap::new(),
+            discarding: HashSet::new(),
             needed_bytes: 0,
             has_listeners: false,
             numbers,
@@ -262,8 +280,14 @@ impl Engine {
             Happening::LandedSoFar { slot, flight, done_bytes } => {
                 self.landed_so_far(slot, flight, done_bytes, now);
             }
-            Happening::Landed { lane, slot, flight, outcome } => {
-                self.landed(lane, slot, flight, outcome, now)
+            Happening::Discarded { key } => drop(self.discarding.remove(&key)),
+            Happening::Landed { lane, slot, flight, object, key, outcome } => {
+                if let Some(lane) = self.lanes.get_mut(lane) {
+                    lane.n_landing = lane.n_landing.saturating_sub(1);
+                }
+                if !self.landed(slot, flight, outcome, now) {
+                    self.discard(&object, key);
+                }
             }
         }
     }
@@ -275,8 +299,9 @@ impl Engine {
         self.work_on_chores(now);
         self.begin_looks();
         for lane in 0..self.lanes.len() {
-            self.hand_out(lane, now);
             self.begin_landings(lane, now);
+            self.hand_out(lane, now);
+            self.make_way(lane, now);
         }
         self.make_room(now);
         self.settle_touched(now);
@@ -350,9 +375,15 @@ impl StoreLane {
             activity: Activity::Running,
             looks: Looks::default(),
             landings: VecDeque::new(),
+            landings_without_space: VecDeque::new(),
             n_landing: 0,
             no_space_until_ns: None,
         }
+    }
+
+    /// Objects that wait to be copied.
+    fn n_to_land(&self) -> usize {
+        self.landings.len() + self.landings_without_space.len()
     }
 
     pub(super) fn set_activity(&mut self, activity: Activity) {

@@ -1,11 +1,12 @@
 //! At start: what the database says is under way, what lies in the cache, and an engine that knows both.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::path::Path;
+use std::sync::Arc;
 
 use super::StagingParts;
 use super::cache::{CacheDir, CacheKey, Kept, Known, Space, SpaceSettings, Unknown};
-use super::engine::Engine;
+use super::engine::{Engine, Now};
 use super::numbers::Numbers;
 use super::shelf::Shelf;
 use super::steady::Steady;
@@ -25,7 +26,7 @@ pub(super) struct Restored {
 
 /// Reads the database, compares the cache with it, and takes everything up.
 pub(super) async fn restore(parts: &StagingParts) -> Result<Restored> {
-    let steady = Steady::new(std::sync::Arc::clone(&parts.clock));
+    let steady = Steady::new(Arc::clone(&parts.clock));
     let now = steady.now();
     let settings = &parts.settings;
     let (loaded, last_number) =
@@ -38,15 +39,25 @@ pub(super) async fn restore(parts: &StagingParts) -> Result<Restored> {
         keep_free_bytes: settings.keep_free_bytes,
         min_residency: settings.min_residency,
     };
-    let space = Space::new(&space_settings, std::sync::Arc::clone(&parts.clock))?;
+    let space = Space::new(&space_settings, Arc::clone(&parts.clock))?;
     let (dir, missing, loaded) = recover(parts, loaded).await?;
     let mut engine = Engine::new(
-        std::sync::Arc::clone(&parts.namespace),
+        Arc::clone(&parts.namespace),
         &parts.stores,
         settings.clone(),
         space.clone(),
         numbers.clone(),
     );
+    let n_requests = loaded.requests.len();
+    let shelf = take_up(&mut engine, loaded, &missing, now);
+    if n_requests > 0 {
+        tracing::info!(n_requests, n_missing = missing.len(), "staging goes on");
+    }
+    Ok(Restored { engine, space, dir, shelf, numbers, steady })
+}
+
+/// Gives an engine all that was under way. What lies in the cache, for readers.
+pub(super) fn take_up(engine: &mut Engine, loaded: Loaded, missing: &HashSet<CacheKey>, now: Now) -> Shelf {
     let shelf = Shelf::default();
     let Loaded { requests, recalls, online, activities } = loaded;
     for (store, activity) in activities {
@@ -55,7 +66,7 @@ pub(super) async fn restore(parts: &StagingParts) -> Result<Restored> {
         }
     }
     for row in online {
-        if missing.contains_key(&key_of(&row)) {
+        if missing.contains(&key_of(&row)) {
             engine.out.ops.push(Op::Offline(row.object));
             continue;
         }
@@ -67,25 +78,21 @@ pub(super) async fn restore(parts: &StagingParts) -> Result<Restored> {
         };
         let object = row.object.clone();
         let key = engine.restore_copy(row);
-        space.restore(key, kept);
+        engine.space.restore(key, kept);
         shelf.put(object, key);
     }
-    let n_requests = requests.len();
     for request in requests {
         engine.restore_request(request, now);
     }
     engine.restore_pins(now);
     engine.restore_recalls(recalls, now);
     engine.restore_states(now);
-    if n_requests > 0 {
-        tracing::info!(n_requests, n_missing = missing.len(), "staging goes on");
-    }
-    Ok(Restored { engine, space, dir, shelf, numbers, steady })
+    shelf
 }
 
 /// Opens the cache and compares it with the database. The keys of copies that are missing.
-async fn recover(parts: &StagingParts, loaded: Loaded) -> Result<(CacheDir, HashMap<CacheKey, ()>, Loaded)> {
-    let (folder, clock) = (parts.settings.cache_dir.clone(), std::sync::Arc::clone(&parts.clock));
+async fn recover(parts: &StagingParts, loaded: Loaded) -> Result<(CacheDir, HashSet<CacheKey>, Loaded)> {
+    let (folder, clock) = (parts.settings.cache_dir.clone(), Arc::clone(&parts.clock));
     blocking(move || {
         let dir = CacheDir::open(Path::new(&folder), clock)?;
         let mut known: HashMap<CacheKey, Known> =
@@ -100,7 +107,7 @@ async fn recover(parts: &StagingParts, loaded: Loaded) -> Result<(CacheDir, Hash
         }
         drop(sizes);
         let recovered = dir.recover(known, Unknown::Remove)?;
-        let missing = recovered.missing.into_iter().map(|key| (key, ())).collect();
+        let missing = recovered.missing.into_iter().collect();
         Ok((dir, missing, loaded))
     })
     .await

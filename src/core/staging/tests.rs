@@ -5,5 +5,6 @@ mod cancel;
 mod durable;
 mod failures;
 mod life;
+mod room;
 mod store;
 mod world;

@@ -10,7 +10,7 @@ use super::Input;
 use crate::cold::{ColdObject, ColdStore, Locality, ObjectId, ObjectStatus, StageTicket};
 use crate::staging::Shared;
 use crate::staging::book::{ObjectSlot, Place};
-use crate::staging::cache::{Eviction, Reservation};
+use crate::staging::cache::{CacheKey, Eviction, Reservation};
 use crate::staging::engine::{Action, Happening};
 use crate::staging::landing::{Source, land};
 use crate::{Error, ErrorKind, Result};
@@ -67,6 +67,14 @@ impl Shared {
                 if let Some(stop) = this.landing.lock().remove(&flight) {
                     stop.cancel();
                 }
+            }
+            Action::Discard { key } => {
+                this.tasks.spawn(async move {
+                    if let Err(error) = shared.dir.remove(key).await {
+                        tracing::warn!(%key, %error, "what a landing left behind could not be removed");
+                    }
+                    shared.send(Happening::Discarded { key }).await;
+                });
             }
             Action::Remove { of, eviction, done } => {
                 this.tasks.spawn(async move {
@@ -201,7 +209,8 @@ impl Shared {
         let landed = land(source, &self.dir, settings, &progress, &stop).await;
         self.landing.lock().remove(&flight);
         let outcome = landed.map(|landed| (landed, reservation));
-        self.send(Happening::Landed { lane, slot, flight, outcome }).await;
+        let key = CacheKey::of(&object, &status);
+        self.send(Happening::Landed { lane, slot, flight, object: object.id, key, outcome }).await;
     }
 
     /// Removes the file of a copy, then lets the store of its object forget it.

@@ -126,6 +126,8 @@ impl Engine {
             attempt: 0,
             n_changes: 0,
             done_bytes: None,
+            is_queued_at_store: false,
+            has_parts: false,
             is_written: false,
             why: None,
             reader: None,

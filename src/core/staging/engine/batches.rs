@@ -78,6 +78,7 @@ impl Engine {
         let Some(flight) = object.flight_of(number) else { return };
         flight.stage = Stage::Waiting;
         flight.attempt = flight.attempt.saturating_sub(1);
+        flight.is_queued_at_store = false;
         self.reservations.remove(&number);
         if let Some(lane) = self.lanes.get_mut(lane) {
             lane.scheduler.returned(u64::from(slot), now.steady_ns);
@@ -86,6 +87,7 @@ impl Engine {
             self.give_up(slot, now);
             return;
         }
+        self.set_state(slot, ObjectState::Queued, now);
         self.write_recall(slot, None, None);
     }
 
@@ -114,6 +116,9 @@ impl Engine {
 
     /// How far one object is. True if that is news.
     fn object_progressed(&mut self, slot: ObjectSlot, batch: u64, state: StageState, now: Now) -> bool {
+        if let Some(flight) = self.book.object_mut(slot).and_then(|object| object.flight.as_deref_mut()) {
+            flight.is_queued_at_store = state == StageState::Queued;
+        }
         match state {
             // A store may have a long queue of its own.
             StageState::Queued => true,
@@ -215,6 +220,35 @@ impl Engine {
         for slot in open {
             self.leave_batch(slot, batch, now);
             self.retry(slot, &format!("the store told of no progress for {limit}"), None, now);
+        }
+    }
+
+    /// Takes back from a store what it has not begun, if somebody waits for something else and every slot is taken.
+    pub(super) fn make_way(&mut self, lane: usize, now: Now) {
+        let Some(store) = self.lanes.get(lane).filter(|lane| lane.capabilities.can_cancel) else { return };
+        let Some(scheduled) = store.scheduler.preempt(now.steady_ns) else { return };
+        let found = self.batches.iter().find(|(_, batch)| batch.lane == lane && batch.scheduled == scheduled);
+        let Some((batch, given)) = found else { return };
+        let (batch, key) = (*batch, Arc::clone(&given.key));
+        let is_queued = |slot: &ObjectSlot| {
+            let flight = self.book.object(*slot).and_then(|object| object.flight.as_ref());
+            flight.is_some_and(|flight| flight.is_queued_at_store && flight.stage == Stage::Active { batch })
+        };
+        let queued: Vec<(ObjectSlot, u64)> = given
+            .open
+            .iter()
+            .filter(|(slot, _)| is_queued(slot))
+            .map(|(slot, flight)| (*slot, *flight))
+            .collect();
+        if queued.is_empty() {
+            return;
+        }
+        let slots: Vec<ObjectSlot> = queued.iter().map(|(slot, _)| *slot).collect();
+        tracing::info!(batch = %key, n_objects = slots.len(), "recalls give way to what a reader waits for");
+        self.cancel_at_store(lane, &key, &slots);
+        for (slot, flight) in queued {
+            self.close_in_batch(slot, batch);
+            self.take_back(slot, flight, now);
         }
     }
 

@@ -9,7 +9,7 @@ use crate::cold::StageRequest;
 use crate::staging::ObjectState;
 use crate::staging::book::{ObjectSlot, Stage};
 use crate::staging::cache::{CacheKey, NoSpace};
-use crate::staging::schedule;
+use crate::staging::schedule::{self, BatchId};
 
 /// Space is looked for again after this time even if nothing is heard of the cache.
 pub(super) const LOOK_FOR_SPACE_NS: i64 = 1_000_000_000;
@@ -50,7 +50,7 @@ impl Engine {
             }
         }
         if !accepted.is_empty() {
-            self.give_to_store(lane, &accepted, batch.lane == schedule::Lane::Interactive, now);
+            self.give_to_store(lane, &accepted, batch, now);
         }
     }
 
@@ -99,14 +99,15 @@ impl Engine {
     }
 
     /// Gives recalls to their store, under a key that is durable before.
-    fn give_to_store(&mut self, lane: usize, slots: &[ObjectSlot], is_interactive: bool, now: Now) {
+    fn give_to_store(&mut self, lane: usize, slots: &[ObjectSlot], scheduled: &schedule::Batch, now: Now) {
         let key: Arc<str> = format!("thermocline-{}", self.numbers.next(now.wall_ns)).into();
-        let batch = self.new_batch(lane, Arc::clone(&key), now);
+        let batch = self.new_batch(lane, Arc::clone(&key), scheduled.id, now);
         let mut request = StageRequest {
             key: key.to_string(),
             objects: Vec::with_capacity(slots.len()),
-            lifetime: self.settings.min_residency,
-            is_interactive,
+            // However shortly it is wanted: the bytes have to be there until they are copied.
+            lifetime: self.settings.min_residency.max(self.settings.stalled_after),
+            is_interactive: scheduled.lane == schedule::Lane::Interactive,
         };
         for slot in slots {
             let Some(cold_object) = self.cold_object(*slot) else { continue };
@@ -130,10 +131,16 @@ impl Engine {
         self.out.actions.push(Action::Stage { batch, lane, request });
     }
 
-    pub(super) fn new_batch(&mut self, lane: usize, key: Arc<str>, now: Now) -> u64 {
+    pub(super) fn new_batch(&mut self, lane: usize, key: Arc<str>, scheduled: BatchId, now: Now) -> u64 {
         self.n_batches += 1;
-        let batch =
-            Batch { lane, key, open: HashMap::new(), last_news_ns: now.watched_ns, polls_without_news: 0 };
+        let batch = Batch {
+            lane,
+            key,
+            scheduled,
+            open: HashMap::new(),
+            last_news_ns: now.watched_ns,
+            polls_without_news: 0,
+        };
         self.batches.insert(self.n_batches, batch);
         self.n_batches
     }

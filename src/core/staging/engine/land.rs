@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::hand_out::LOOK_FOR_SPACE_NS;
 use super::{Action, Engine, Note, Now};
-use crate::cold::ObjectStatus;
+use crate::cold::{ObjectId, ObjectStatus};
 use crate::staging::ObjectState;
 use crate::staging::book::{ObjectSlot, Online, Stage};
 use crate::staging::cache::{CacheKey, Reservation};
@@ -21,10 +21,12 @@ impl Engine {
         let number = flight.number;
         let is_urgent = flight.reader.is_some();
         self.to_land.insert(number, status);
+        let has_space = self.reservations.contains_key(&number);
         let Some(lane) = self.lanes.get_mut(lane) else { return };
+        let queue = if has_space { &mut lane.landings } else { &mut lane.landings_without_space };
         match is_urgent {
-            true => lane.landings.push_front((slot, number)),
-            false => lane.landings.push_back((slot, number)),
+            true => queue.push_front((slot, number)),
+            false => queue.push_back((slot, number)),
         }
     }
 
@@ -34,10 +36,11 @@ impl Engine {
             if store.n_landing >= self.settings.landings_at_once.max(1) {
                 return;
             }
-            let Some((slot, number)) = store.landings.pop_front() else { return };
+            let next = store.landings.pop_front().or_else(|| store.landings_without_space.pop_front());
+            let Some((slot, number)) = next else { return };
             if !self.begin_landing(lane, slot, number, now) {
                 if let Some(store) = self.lanes.get_mut(lane) {
-                    store.landings.push_front((slot, number));
+                    store.landings_without_space.push_front((slot, number));
                     store.no_space_until_ns = Some(now.steady_ns.saturating_add(LOOK_FOR_SPACE_NS));
                 }
                 return;
@@ -54,6 +57,10 @@ impl Engine {
         }
         let Some(status) = self.to_land.get(&number).cloned() else { return true };
         let key = CacheKey::of(&object, &status);
+        if self.discarding.contains(&key) {
+            self.reservations.remove(&number);
+            return false;
+        }
         let reservation = match self.reservations.remove(&number) {
             Some(reservation) => reservation,
             None => match self.space.reserve(key, status.len_bytes) {
@@ -68,6 +75,7 @@ impl Engine {
         self.to_land.remove(&number);
         if let Some(flight) = self.book.object_mut(slot).and_then(|object| object.flight_of(number)) {
             flight.stage = Stage::Landing;
+            flight.has_parts = true;
             flight.done_bytes = Some(0);
         }
         if let Some(lane) = self.lanes.get_mut(lane) {
@@ -91,28 +99,23 @@ impl Engine {
         }
     }
 
-    /// An object was copied, or not.
+    /// An object was copied, or not. False if nobody wants it any more.
     pub(super) fn landed(
         &mut self,
-        lane: usize,
         slot: ObjectSlot,
         number: u64,
         outcome: Result<(Landed, Reservation), LandFailure>,
         now: Now,
-    ) {
-        if let Some(lane) = self.lanes.get_mut(lane) {
-            lane.n_landing = lane.n_landing.saturating_sub(1);
-        }
-        let Some(object) = self.book.object_mut(slot) else { return };
-        // What was copied although nobody wanted it any more lies there for the next landing to find.
-        if object.flight_of(number).is_none_or(|flight| flight.stage != Stage::Landing) {
-            return;
+    ) -> bool {
+        let flight = self.book.object_mut(slot).and_then(|object| object.flight_of(number));
+        if flight.is_none_or(|flight| flight.stage != Stage::Landing) {
+            return false;
         }
         match outcome {
             Ok((landed, reservation)) => {
                 self.drop_old_copy(slot);
                 self.note_online(slot, true, now);
-                let Some(object) = self.book.object(slot) else { return };
+                let Some(object) = self.book.object(slot) else { return false };
                 let (id, key) = (object.id.clone(), landed.key);
                 self.copies.insert(key, slot);
                 self.out.notes.push(Note::Landed { slot, object: id, key, reservation });
@@ -120,6 +123,7 @@ impl Engine {
             }
             Err(failure) => self.not_landed(slot, &failure, now),
         }
+        true
     }
 
     fn not_landed(&mut self, slot: ObjectSlot, failure: &LandFailure, now: Now) {
@@ -145,6 +149,22 @@ impl Engine {
                 self.rest(slot, Duration::from_secs(5), now);
             }
             LandCause::Cancelled => self.rest(slot, Duration::from_secs(1), now),
+        }
+    }
+
+    /// Removes what landings left behind of an object that is not wanted any more.
+    pub(super) fn discard_parts(&mut self, slot: ObjectSlot) {
+        let Some(object) = self.book.object(slot) else { return };
+        let (Some(version), Some(len_bytes)) = (object.version.as_deref(), object.len_bytes) else { return };
+        let (id, key) = (object.id.clone(), CacheKey::new(&object.id, version, len_bytes));
+        self.discard(&id, key);
+    }
+
+    /// Removes what landings left behind, unless the object is wanted: then it is of use.
+    pub(super) fn discard(&mut self, object: &ObjectId, key: CacheKey) {
+        let is_wanted = self.book.find(object).is_some_and(|object| object.flight.is_some());
+        if !is_wanted && !self.copies.contains_key(&key) && self.discarding.insert(key) {
+            self.out.actions.push(Action::Discard { key });
         }
     }
 

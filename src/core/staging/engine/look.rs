@@ -187,6 +187,7 @@ impl Engine {
         if let Some(flight) = object.flight.as_deref_mut() {
             flight.stage = Stage::Waiting;
         }
+        self.forget_in_place(slot);
         self.set_state(slot, ObjectState::Queued, now);
         for interest in waiting {
             self.schedule(slot, interest, status.place.clone(), now);

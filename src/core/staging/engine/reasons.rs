@@ -103,7 +103,7 @@ impl Engine {
             activity: lane.activity,
             n_waiting: (lane.scheduler.n_waiting(Lane::Interactive) + lane.scheduler.n_waiting(Lane::Bulk))
                 as u64,
-            n_active: (lane.scheduler.n_active() + lane.n_landing + lane.landings.len()) as u64,
+            n_active: (lane.scheduler.n_active() + lane.n_landing + lane.n_to_land()) as u64,
             trouble: lane.store.trouble(),
         };
         self.lanes.iter().map(state).collect()

@@ -9,7 +9,7 @@ use crate::staging::Face;
 use crate::staging::ObjectState;
 use crate::staging::book::{Hold, Interest, ObjectSlot, RequestSlot, Stage};
 use crate::staging::cache::CacheKey;
-use crate::staging::schedule;
+use crate::staging::schedule::{self, BatchId};
 use crate::staging::tables::{LoadedObject, LoadedRequest, OnlineRow, Op, RecallRow};
 
 impl Engine {
@@ -72,22 +72,32 @@ impl Engine {
         object.len_bytes = object.len_bytes.or(loaded.len_bytes);
         object.interests.push(interest);
         if interest.hold == Hold::Waiting {
-            self.restore_flight(slot, request, loaded.state, now);
+            self.restore_flight(slot, interest, loaded.state, now);
         }
     }
 
-    fn restore_flight(&mut self, slot: ObjectSlot, request: RequestSlot, state: ObjectState, now: Now) {
-        let is_reader = self.book.request(request).is_some_and(|request| request.face == Face::Reader);
-        if self.book.object(slot).is_some_and(|object| object.flight.is_none()) {
+    fn restore_flight(&mut self, slot: ObjectSlot, interest: Interest, state: ObjectState, now: Now) {
+        let is_reader =
+            self.book.request(interest.request).is_some_and(|request| request.face == Face::Reader);
+        let is_first = self.book.object(slot).is_some_and(|object| object.flight.is_none());
+        if is_first {
             self.begin_flight(slot, is_reader, now);
         }
         let Some(flight) = self.book.object_mut(slot).and_then(|object| object.flight.as_deref_mut()) else {
             return;
         };
-        // All who wait have been told the same.
-        flight.state = state;
         if is_reader {
-            flight.reader = flight.reader.or(Some(request));
+            flight.reader = flight.reader.or(Some(interest.request));
+        }
+        if is_first {
+            flight.state = state;
+            return;
+        }
+        let told = flight.state;
+        if told != state {
+            // A request that was accepted and not yet admitted when the process ended has been told less than
+            // those before it.
+            self.tell_object(slot, interest, (Some(state), told), None, now);
         }
     }
 
@@ -171,8 +181,9 @@ impl Engine {
 
     /// Takes a batch up: its store is asked how far it is.
     fn restore_batch(&mut self, lane: usize, key: Arc<str>, slots: &[ObjectSlot], now: Now) {
-        let batch = self.new_batch(lane, Arc::clone(&key), now);
+        let batch = self.new_batch(lane, Arc::clone(&key), BatchId(0), now);
         let objects: Vec<_> = slots.iter().filter_map(|slot| self.cold_object(*slot)).collect();
+        let mut running = None;
         for slot in slots {
             let Some(object) = self.book.object_mut(*slot) else { continue };
             let (len_bytes, interests) = (object.len_bytes.unwrap_or_default(), object.interests.clone());
@@ -183,25 +194,29 @@ impl Engine {
                 batch.open.insert(*slot, number);
             }
             for interest in interests.iter().filter(|interest| interest.hold == Hold::Waiting) {
-                self.restore_in_queue(lane, *slot, *interest, len_bytes, now);
+                running = self.restore_in_queue(lane, (*slot, len_bytes), *interest, running, now);
             }
             self.set_state(*slot, ObjectState::Active, now);
+        }
+        if let (Some(batch), Some(running)) = (self.batches.get_mut(&batch), running) {
+            batch.scheduled = running;
         }
         let ticket = StageTicket { key: key.to_string(), objects, store_id: None };
         self.out.actions.push(Action::Watch { batch, lane, ticket });
     }
 
+    /// Tells the queue of a store of a recall that the store is making, in the same batch as those before.
     fn restore_in_queue(
         &mut self,
         lane: usize,
-        slot: ObjectSlot,
+        (slot, len_bytes): (ObjectSlot, u64),
         interest: Interest,
-        len_bytes: u64,
+        running: Option<BatchId>,
         now: Now,
-    ) {
-        let Some(request) = self.book.request(interest.request) else { return };
+    ) -> Option<BatchId> {
+        let request = self.book.request(interest.request)?;
         let is_reader = request.face == Face::Reader;
-        let Some(lane) = self.lanes.get_mut(lane) else { return };
+        let lane = self.lanes.get_mut(lane)?;
         let owner = lane.scheduler.owner(&request.owner.0);
         let wanted = schedule::Wanted {
             recall: u64::from(slot),
@@ -212,7 +227,10 @@ impl Engine {
             place: None,
             at_ns: now.steady_ns,
         };
-        lane.scheduler.add_running(wanted, now.steady_ns);
+        Some(match running {
+            Some(batch) => lane.scheduler.add_running_to(batch, wanted, now.steady_ns),
+            None => lane.scheduler.add_running(wanted, now.steady_ns),
+        })
     }
 
     /// Says in which state recalls are that go on from the beginning.

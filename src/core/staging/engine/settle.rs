@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::{Engine, Note, Now, Telling};
 use crate::clock::nanoseconds;
-use crate::staging::book::{Hold, Interest, LiveRequest, ObjectSlot, RequestSlot};
+use crate::staging::book::{Hold, Interest, LiveRequest, ObjectSlot, RequestSlot, Stage};
 use crate::staging::tables::{ObjectRow, Op, RequestRow};
 use crate::staging::{ObjectState, Outcome, Request};
 
@@ -162,6 +162,9 @@ impl Engine {
                 metrics::histogram!("thermocline_recall_seconds", "store" => lane.name.to_string())
                     .record(took.as_secs_f64());
             }
+        }
+        if outcome != Outcome::Online && flight.has_parts && flight.stage != Stage::Landing {
+            self.discard_parts(slot);
         }
         self.reservations.remove(&flight.number);
         self.to_land.remove(&flight.number);

@@ -182,7 +182,7 @@ async fn a_recall_that_makes_progress_is_not_given_up_however_long_it_takes() {
     let settings = StagingSettings { stalled_after: Duration::from_secs(10), ..settings() };
     let world = World::with(FakeStore::new(Landing::Copied), settings).await;
     world.put("a");
-    world.store.script(&id("a"), (0..100).flat_map(|n| [Turn::Bytes(n), Turn::Busy, Turn::Busy, Turn::Busy]));
+    world.store.script(&id("a"), (0..40).flat_map(|n| [Turn::Bytes(n), Turn::Busy, Turn::Busy, Turn::Busy]));
     assert_eq!(end(&world).await.0.state, RequestState::Succeeded);
     assert_eq!(world.store.n_recalls(&id("a")), 1);
 }

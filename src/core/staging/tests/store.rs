@@ -194,7 +194,7 @@ impl ColdStore for FakeStore {
 
     async fn status(&self, objects: &[ColdObject]) -> Vec<Result<ObjectStatus>> {
         let silent = self.check();
-        let mut state = self.state.lock();
+        let state = self.state.lock();
         let status = |object: &ColdObject| {
             if silent.is_err() {
                 let kind = ErrorKind::Unavailable { retry_after: Duration::from_secs(5) };

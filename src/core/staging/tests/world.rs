@@ -151,10 +151,20 @@ impl World {
         self.settle().await;
     }
 
-    /// Lets happen what happens by itself: until the engine has had nothing to do for a moment.
+    /// Lets happen what happens by itself: until nothing is under way but what waits for the clock.
     pub(super) async fn settle(&self) {
-        for _ in 0..20 {
-            tokio::time::sleep(Duration::from_millis(1)).await;
+        let shared = &self.staging.shared;
+        let mut n_quiet = 0;
+        for _ in 0..5000 {
+            tokio::time::sleep(Duration::from_micros(500)).await;
+            // The driver and the one who tidies up; who watches a batch waits for the clock.
+            let n_waiting = 2 + shared.watched.lock().len();
+            let is_quiet =
+                shared.tasks.len() <= n_waiting && shared.inputs.capacity() == shared.inputs.max_capacity();
+            n_quiet = if is_quiet { n_quiet + 1 } else { 0 };
+            if n_quiet == 4 {
+                return;
+            }
         }
     }
 
