@@ -20,6 +20,7 @@ mod table;
 #[cfg(test)]
 mod tests;
 
+use std::cmp::Reverse;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -143,7 +144,7 @@ impl Jobs {
         for source in &self.shared.sources {
             found.extend(source.jobs(filter).await?);
         }
-        found.sort_by(|one, other| other.place().cmp(&one.place()));
+        found.sort_by_cached_key(|job| Reverse(job.place()));
         found.truncate(filter.limit);
         Ok(found)
     }

@@ -22,6 +22,9 @@ const JSON: &str = "application/json";
 
 const TEXT: &str = "text/plain; charset=utf-8";
 
+/// Target of the audit log, which is written whatever else is.
+pub const AUDIT: &str = "audit";
+
 const PREFER: HeaderName = HeaderName::from_static("prefer");
 
 /// The engine that brings objects online.
@@ -93,7 +96,7 @@ pub fn iso8601(time_ns: i64) -> String {
 pub fn audit(who: &Identity, what: &str, subject: &str, outcome: &str) {
     let from = who.from.map(|from| from.to_string());
     let from = from.as_deref().unwrap_or("unknown");
-    tracing::info!(target: "audit", owner = %who.owner, from, what, subject, outcome, "call");
+    tracing::info!(target: AUDIT, owner = %who.owner, from, what, subject, outcome, "audit");
 }
 
 #[cfg(test)]

@@ -3,7 +3,8 @@
 use std::io::IsTerminal;
 use std::sync::OnceLock;
 
-use tracing_subscriber::filter::Targets;
+use thermocline_http::live::AUDIT;
+use tracing_subscriber::filter::{LevelFilter, Targets};
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::registry::Registry;
 use tracing_subscriber::reload;
@@ -39,6 +40,26 @@ pub(crate) fn set_log_level(level: &str) {
     }
 }
 
+/// What `level` says, and the audit log unless it says otherwise of that.
 fn filter(level: &str) -> Targets {
-    level.parse().unwrap_or_default()
+    let filter: Targets = level.parse().unwrap_or_default();
+    if filter.iter().any(|(target, _)| target == AUDIT) {
+        return filter;
+    }
+    filter.with_target(AUDIT, LevelFilter::INFO)
+}
+
+#[cfg(test)]
+mod tests {
+    use tracing::Level;
+
+    use super::*;
+
+    #[test]
+    fn the_audit_log_is_written_at_any_level_unless_it_is_named() {
+        for (level, is_written) in [("info", true), ("error", true), ("off", true), ("info,audit=off", false)] {
+            assert_eq!(filter(level).would_enable(AUDIT, &Level::INFO), is_written, "{level}");
+        }
+        assert!(!filter("warn").would_enable("thermocline_core", &Level::INFO));
+    }
 }

@@ -4,6 +4,7 @@ mod access;
 mod events;
 mod find;
 mod operators;
+mod promises;
 mod requests;
 mod selection;
 

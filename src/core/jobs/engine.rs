@@ -250,9 +250,8 @@ pub(super) async fn cancel(shared: &Arc<Shared>, id: &JobId) -> Result<Option<Jo
     let (key, end) = (id.clone(), shared.cancelled());
     let job = shared.database.write(move |connection| table::cancel(connection, &key, &end)).await?;
     let Some(job) = job else { return Ok(None) };
-    if let Some(active) = shared.active.lock().get(id) {
-        active.cancelled.cancel();
-    }
+    // Its step may begin at this moment: it finds what is left here.
+    shared.activity(id).cancelled.cancel();
     if job.state.is_ended() {
         shared.forget_activity(id);
     }

@@ -105,7 +105,7 @@ fn next_change(connection: &Connection) -> Result<i64> {
 /// A job of that name.
 pub(super) fn get(connection: &Connection, id: &JobId) -> Result<Option<Job>> {
     let sql = format!("SELECT {COLUMNS} FROM jobs WHERE id = ?1");
-    Ok(connection.prepare_cached(&sql)?.query_row([&*id.0], |row| job(row)).optional()?)
+    Ok(connection.prepare_cached(&sql)?.query_row([&*id.0], job).optional()?)
 }
 
 /// Jobs, newest first.

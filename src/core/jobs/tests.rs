@@ -223,6 +223,20 @@ async fn a_job_can_be_cancelled_while_it_is_queued_waits_or_runs() {
 }
 
 #[tokio::test]
+async fn a_job_that_is_cancelled_while_it_begins_ends_all_the_same() {
+    let world = World::new();
+    let jobs = world.jobs().await;
+    for n_turns in 0..60 {
+        let job = jobs.submit(toy("hang")).await.unwrap();
+        for _ in 0..n_turns {
+            tokio::task::yield_now().await;
+        }
+        jobs.cancel(&job.id).await.unwrap();
+        assert_eq!(ends(&world, &jobs, &job.id).await.state, JobState::Cancelled, "after {n_turns} turns");
+    }
+}
+
+#[tokio::test]
 async fn a_cancelled_job_stays_cancelled_over_a_restart() {
     let world = World::new();
     let jobs = world.jobs().await;
