@@ -49,6 +49,8 @@ class Archive:
     """Command that prints the number of recalls so far."""
     evict: str | None = None
     """Command that makes every file cold; None to ask the server."""
+    make_cold: str = "true"
+    """Command that makes every file cold at first."""
     process: subprocess.Popen | None = None
 
     def close(self) -> None:
@@ -65,14 +67,14 @@ def simulated(folder: Path) -> Archive:
 
 
 def stubs(folder: Path) -> Archive:
-    """Files are online at first; `release` makes stubs of them once they are indexed."""
+    """Files are online at first, and stubs once they are indexed; then the server has to release what it recalled."""
     log, backing, files = folder / "recalls.log", folder / "files", folder / "archive"
     shutil.copytree(backing, files, copy_function=shutil.copy2)
     tool = shlex.join([sys.executable, str(HSM / "stubs.py")])
     store = (f'kind = "posix"\nattributes = []\ntrust_blocks = true\nassume_archived = true\npoll_every = "200ms"\n'
              f'recall = """{tool} recall {backing} {files} {{path}} --delay 1 --fail fails.nc --log {log}"""\n'
              f'release = """{tool} release {backing} {files} {{path}}"""\nexit_codes = {{ "2" = "not-found" }}\n')
-    return Archive(files, store, f"{tool} count {log}")
+    return Archive(files, store, f"{tool} count {log}", make_cold=f"{tool} make {backing} {files}")
 
 
 def fuse(folder: Path) -> Archive:
@@ -184,6 +186,7 @@ def over(name: str, folder: Path, args: argparse.Namespace) -> tuple[int, int]:
     try:
         (folder / "hot" / "joined.json").write_text(json.dumps(references(folder / "files", str(archive.files))))
         server.index()
+        subprocess.run(shlex.split(archive.make_cold), check=True, timeout=60)
         if not server.start():
             return 0, 1
         evict = server.evict_command()
