@@ -56,8 +56,8 @@ impl Engine {
         let rests =
             self.timers.rests.peek().map(|Reverse((until_ns, ..))| until_ns.saturating_sub(now.steady_ns));
         let lanes = self.lanes.iter().filter_map(|lane| {
-            let wake = lane.scheduler.next_wake(now.steady_ns);
-            [wake, lane.no_space_until_ns].into_iter().flatten().min()
+            // While there is no room nothing is handed out, whatever the queue has.
+            lane.no_space_until_ns.or_else(|| lane.scheduler.next_wake(now.steady_ns))
         });
         let lanes = lanes.min().map(|wake_ns| wake_ns.saturating_sub(now.steady_ns));
         [pins, rests, lanes].into_iter().flatten().min().map(|wait_ns| wait_ns.max(0))

@@ -154,9 +154,11 @@ fn recalls(tables: &Connection) -> Result<Vec<RecallRow>> {
     Ok(recalls)
 }
 
+/// Copies, the one that landed first before all others: when each was used last is not written down.
 fn online(tables: &Connection) -> Result<Vec<OnlineRow>> {
     let mut find = tables.prepare(
-        "SELECT root, path, version, len_bytes, since_ns, is_copied FROM staging_online WHERE is_copied = 1",
+        "SELECT root, path, version, len_bytes, since_ns, is_copied FROM staging_online WHERE is_copied = 1
+         ORDER BY since_ns",
     )?;
     let mut rows = find.query([])?;
     let (mut online, mut names) = (Vec::new(), Names::default());
