@@ -42,6 +42,10 @@ pub struct Config {
     #[serde(with = "span")]
     #[schemars(with = "String")]
     pub command_time_limit: Duration,
+    /// How long a release or cancel command may take.
+    #[serde(with = "span")]
+    #[schemars(with = "String")]
+    pub release_time_limit: Duration,
     /// What exit codes of the commands mean: `ok`, `not-found`, `denied`, `lost`, `retry`, `busy`. 0 is success, any
     /// other may be tried again.
     #[schemars(with = "BTreeMap<String, String>")]
@@ -87,6 +91,7 @@ impl Default for Config {
             files_per_command: 100,
             commands_at_once: 4,
             command_time_limit: Duration::from_secs(12 * 3600),
+            release_time_limit: Duration::from_secs(300),
             exit_codes: ExitCodes::default(),
             busy_after: Duration::from_secs(60),
             online_within: Duration::from_secs(24 * 3600),
@@ -213,6 +218,7 @@ impl Config {
         ];
         let spans = [
             ("command_time_limit", self.command_time_limit),
+            ("release_time_limit", self.release_time_limit),
             ("online_within", self.online_within),
             ("poll_every", self.poll_every),
             ("look_time_limit", self.look_time_limit),

@@ -105,6 +105,7 @@ struct Shared {
     batches: Batches,
     recall_runner: CommandRunner,
     look_runner: CommandRunner,
+    release_runner: CommandRunner,
     clock: Arc<dyn Clock>,
     tasks: TaskTracker,
     /// In which state files were seen offline.
@@ -136,6 +137,7 @@ impl PosixStore {
             batches: Batches::new(batch_limits, Arc::clone(&clock)),
             recall_runner: runner(config.commands_at_once, config.command_time_limit)?,
             look_runner: runner(config.looks_at_once, config.look_time_limit)?,
+            release_runner: runner(config.commands_at_once, config.release_time_limit)?,
             clock,
             tasks: context.tasks.clone(),
             seen_offline: Mutex::default(),
@@ -218,7 +220,11 @@ impl ColdStore for PosixStore {
 
     fn trouble(&self) -> Option<String> {
         let shared = &self.shared;
-        let commands = || shared.recall_runner.trouble().or_else(|| shared.look_runner.trouble());
+        let commands = || {
+            [&shared.recall_runner, &shared.look_runner, &shared.release_runner]
+                .into_iter()
+                .find_map(CommandRunner::trouble)
+        };
         shared.files.trouble().or_else(commands).or_else(|| shared.suspicion())
     }
 }
@@ -283,7 +289,7 @@ impl Shared {
         let size = if template.takes("paths") { self.config.files_per_command } else { 1 };
         let mut first_failure = None;
         for group in objects.chunks(size) {
-            let slot = self.look_runner.enter().await?;
+            let slot = self.release_runner.enter().await?;
             if let Err(failure) = self.run(slot, template, group, RecallInput::None).await {
                 first_failure = first_failure.or(Some(failure));
             }

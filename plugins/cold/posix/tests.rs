@@ -240,7 +240,7 @@ async fn advice_leaves_a_file_as_it_is() {
     let folder = Folder::new();
     let object = folder.stub("f", 10_000);
     let store = folder.store(Config { trigger: Trigger::Fadvise, recall: None, ..config("") });
-    let ticket = stage(&store, "1", &[object.clone()]).await;
+    let ticket = stage(&store, "1", std::slice::from_ref(&object)).await;
     let began = Instant::now();
     while store.progress(&ticket).await.unwrap()[0].1 == StageState::Queued {
         assert!(began.elapsed() < PATIENCE);
@@ -296,7 +296,7 @@ async fn a_state_that_cannot_be_told_is_no_state() {
         let kind = status.unwrap_err().kind();
         assert!(matches!(kind, ErrorKind::Unavailable { .. }), "{run}: {kind:?}");
         // Nothing is asked for on that basis either.
-        let states = outcome(&store, &stage(&store, "1", &[object.clone()]).await).await;
+        let states = outcome(&store, &stage(&store, "1", std::slice::from_ref(&object)).await).await;
         assert!(!failure(&states[0]).cause.is_final(), "{run}");
     }
 }
@@ -309,7 +309,7 @@ async fn sparse_files_without_a_state_are_suspicious_until_one_comes_online() {
     let store = folder.store(config(&recall));
     assert_eq!(locality(&store, &object).await, Locality::Nearline);
     assert!(store.trouble().unwrap().contains("compresses"));
-    outcome(&store, &stage(&store, "1", &[object.clone()]).await).await;
+    outcome(&store, &stage(&store, "1", std::slice::from_ref(&object)).await).await;
     // It was seen offline in this very state: there is a copy on tape.
     assert_eq!(locality(&store, &object).await, Locality::OnlineAndNearline);
     assert_eq!(store.trouble(), None);

@@ -92,14 +92,15 @@ impl Layout {
         if let Some((tape, position)) = self.known.get(id) {
             return TapePlace { tape: Arc::clone(tape), position: *position };
         }
-        let (tape, position) = self.from_table(id, len_bytes).unwrap_or_else(|| self.next_free(len_bytes));
+        let (tape, position) =
+            self.place_in_table(id, len_bytes).unwrap_or_else(|| self.next_free(len_bytes));
         let end = self.ends.entry(Arc::clone(&tape)).or_default();
         *end = (*end).max(position.saturating_add(len_bytes));
         self.known.insert(id.clone(), (Arc::clone(&tape), position));
         TapePlace { tape, position }
     }
 
-    fn from_table(&mut self, id: &ObjectId, len_bytes: u64) -> Option<(Arc<str>, u64)> {
+    fn place_in_table(&mut self, id: &ObjectId, len_bytes: u64) -> Option<(Arc<str>, u64)> {
         let row = match self.exact.get_mut(id.path()) {
             Some(row) => row,
             None => self.globs.iter_mut().find(|row| row.matcher.is_match(id.path()))?,

@@ -62,7 +62,7 @@ fn a_recall_that_somebody_else_still_wants_goes_on() {
     library.accept(&rules, batch("1", &[("a", "T", 0), ("b", "T", 1 << 30)]));
     library.accept(&rules, batch("2", &[("b", "T", 1 << 30)]));
     let b = Key("a".to_owned(), "b".to_owned());
-    library.cancel(&rules, "1", &[b.clone()]);
+    library.cancel(&rules, "1", std::slice::from_ref(&b));
     library.advance(&rules, 1000 * SECOND);
     assert_eq!(
         library.progress("1").unwrap(),

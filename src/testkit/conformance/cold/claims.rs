@@ -163,7 +163,7 @@ impl Checks<'_> {
             };
         }
         released.context("the first time")?;
-        self.store.release(&[file.object.clone()]).await.context("the second time")?;
+        self.store.release(std::slice::from_ref(&file.object)).await.context("the second time")?;
         let status = self.status(&file.object).await?;
         ensure!(status.locality == Locality::Nearline, "it is {:?}", status.locality);
         self.store.progress(&ticket).await.context("progress of an old batch")?;
