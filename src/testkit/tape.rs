@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, SystemTime};
 
@@ -28,6 +28,7 @@ pub struct FakeTape {
     joined: Mutex<Vec<(PathBuf, Owner)>>,
     ahead: Mutex<Vec<PathBuf>>,
     n_waiting: AtomicUsize,
+    is_releasing: AtomicBool,
     changed: Notify,
     /// How long the tape says that a recall takes.
     estimate: Mutex<Option<Duration>>,
@@ -64,6 +65,11 @@ impl FakeTape {
         self.cold.lock().remove(path);
         self.changed.notify_waiters();
         Ok(())
+    }
+
+    /// The file that comes online next is a stub again before anybody reads it.
+    pub fn release_once_online(&self) {
+        self.is_releasing.store(true, Ordering::SeqCst);
     }
 
     /// Ends every recall with this outcome.
@@ -163,6 +169,11 @@ impl Residency for FakeTape {
                 return failure;
             }
             if !self.is_cold(href) {
+                if self.is_releasing.swap(false, Ordering::SeqCst)
+                    && let Err(error) = self.release(Path::new(href))
+                {
+                    return Outcome::Failed { reason: error.to_string(), is_lost: false };
+                }
                 return Outcome::Online;
             }
             changed.await;
