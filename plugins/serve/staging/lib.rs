@@ -217,10 +217,11 @@ const OPTIONS: [Parameter; 4] = [
 
 const LIMIT: [Parameter; 1] = [Parameter { name: "limit", description: "Most entries of the answer" }];
 
-const LIST: [Parameter; 7] = [
+const LIST: [Parameter; 8] = [
     Parameter { name: "state", description: "queued, active, succeeded, partial, failed or cancelled" },
     Parameter { name: "dataset", description: "Only of this dataset" },
     Parameter { name: "owner", description: "Of another owner, or * for everybody's (administrators)" },
+    Parameter { name: "readers", description: "Also those that readers of cold chunks caused" },
     Parameter { name: "since", description: "Only those created at this time or later" },
     Parameter { name: "until", description: "Only those created before this time" },
     Parameter { name: "cursor", description: "Goes on after a page" },
