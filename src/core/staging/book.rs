@@ -65,6 +65,8 @@ pub(super) struct Online {
     pub(super) since_ns: i64,
     /// It was copied into the cache; else it is where it always was.
     pub(super) is_copied: bool,
+    /// Its store has a copy too, as far as is known: else it must not be evicted.
+    pub(super) is_safe: bool,
 }
 
 /// What a request wants of an object.

@@ -74,7 +74,7 @@ pub(super) fn take_up(engine: &mut Engine, loaded: Loaded, missing: &HashSet<Cac
             len_bytes: row.online.len_bytes,
             landed_ns: row.online.since_ns,
             n_pins: 0,
-            is_safe: true,
+            is_safe: row.online.is_safe,
         };
         let object = row.object.clone();
         let key = engine.restore_copy(row);

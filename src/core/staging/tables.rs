@@ -106,6 +106,8 @@ CREATE TABLE staging_keys (
 CREATE INDEX staging_keys_created ON staging_keys (created_ns);
 
 CREATE TABLE staging_stores (name TEXT PRIMARY KEY, activity INTEGER NOT NULL) WITHOUT ROWID;
+", "
+ALTER TABLE staging_online ADD COLUMN is_safe INTEGER NOT NULL DEFAULT 1;
 "];
 
 /// Something to be written. Writing it twice is writing it once.

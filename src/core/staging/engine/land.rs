@@ -13,7 +13,7 @@ use crate::staging::tables::{OnlineRow, Op};
 
 impl Engine {
     /// An object is online at its store: it is to be copied.
-    pub(super) fn to_land(&mut self, slot: ObjectSlot, lane: usize, status: ObjectStatus) {
+    pub(super) fn queue_landing(&mut self, slot: ObjectSlot, lane: usize, status: ObjectStatus) {
         let Some(flight) = self.book.object_mut(slot).and_then(|object| object.flight.as_deref_mut()) else {
             return;
         };
@@ -176,6 +176,7 @@ impl Engine {
             len_bytes: object.len_bytes.unwrap_or_default(),
             since_ns: now.wall_ns,
             is_copied,
+            is_safe: true,
         };
         object.online = Some(Box::new(online.clone()));
         self.out.ops.push(Op::Online(Box::new(OnlineRow { object: object.id.clone(), online })));

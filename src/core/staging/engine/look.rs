@@ -6,6 +6,7 @@ use std::time::Duration;
 use super::{Action, Engine, Looks, Note, Now};
 use crate::cold::{Landing, Locality, ObjectStatus};
 use crate::staging::book::{Interest, ObjectSlot, Place, Stage};
+use crate::staging::tables::{OnlineRow, Op};
 use crate::staging::{ObjectState, cache::CacheKey};
 use crate::{Error, ErrorKind, Result};
 
@@ -93,7 +94,9 @@ impl Engine {
         if self.has_copy_of(slot, &status) {
             if let Some(key) = self.copy_key(slot) {
                 // The last copy there is must not be evicted.
-                self.space.set_safe(&key, status.locality != Locality::Lost);
+                let is_safe = status.locality != Locality::Lost;
+                self.space.set_safe(&key, is_safe);
+                self.keep_whether_safe(slot, is_safe);
                 self.out.notes.extend(
                     self.book.object(slot).map(|object| Note::Shelved { object: object.id.clone(), key }),
                 );
@@ -115,7 +118,7 @@ impl Engine {
                 self.look_again(slot, Duration::from_secs(10), "its store cannot tell where it is", now);
             }
             (Locality::Online | Locality::OnlineAndNearline, Some(lane)) if self.is_copied(lane) => {
-                self.to_land(slot, lane, status);
+                self.queue_landing(slot, lane, status);
             }
             (Locality::Online | Locality::OnlineAndNearline, _) => self.online_in_place(slot, is_check, now),
             (Locality::Nearline, Some(_)) if is_check => {
@@ -124,6 +127,17 @@ impl Engine {
             (Locality::Nearline, Some(_)) => self.wait_for_turn(slot, &status, now),
             (Locality::Nearline, None) => self.hot(slot, now),
         }
+    }
+
+    /// Notes whether the store of a copy has the object still: after a restart nobody asks it before room is made.
+    fn keep_whether_safe(&mut self, slot: ObjectSlot, is_safe: bool) {
+        let Some(object) = self.book.object_mut(slot) else { return };
+        let Some(online) = object.online.as_deref_mut().filter(|online| online.is_safe != is_safe) else {
+            return;
+        };
+        online.is_safe = is_safe;
+        let row = OnlineRow { object: object.id.clone(), online: online.clone() };
+        self.out.ops.push(Op::Online(Box::new(row)));
     }
 
     /// True if the cache has this very state of an object.

@@ -157,7 +157,8 @@ fn recalls(tables: &Connection) -> Result<Vec<RecallRow>> {
 /// Copies, the one that landed first before all others: when each was used last is not written down.
 fn online(tables: &Connection) -> Result<Vec<OnlineRow>> {
     let mut find = tables.prepare(
-        "SELECT root, path, version, len_bytes, since_ns, is_copied FROM staging_online WHERE is_copied = 1
+        "SELECT root, path, version, len_bytes, since_ns, is_copied, is_safe FROM staging_online
+         WHERE is_copied = 1
          ORDER BY since_ns",
     )?;
     let mut rows = find.query([])?;
@@ -169,6 +170,7 @@ fn online(tables: &Connection) -> Result<Vec<OnlineRow>> {
             len_bytes: as_u64(row.get(3)?),
             since_ns: row.get(4)?,
             is_copied: row.get(5)?,
+            is_safe: row.get(6)?,
         };
         online.push(OnlineRow { object: ObjectId::new(names.shared(&root), &path)?, online: state });
     }

@@ -166,7 +166,7 @@ fn upsert_recall(tables: &Connection, recall: &RecallRow) -> Result<()> {
 
 fn upsert_online(tables: &Connection, row: &OnlineRow) -> Result<()> {
     let mut upsert =
-        tables.prepare_cached("INSERT OR REPLACE INTO staging_online VALUES (?1, ?2, ?3, ?4, ?5, ?6)")?;
+        tables.prepare_cached("INSERT OR REPLACE INTO staging_online VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)")?;
     upsert.execute(params![
         row.object.root(),
         row.object.path(),
@@ -174,6 +174,7 @@ fn upsert_online(tables: &Connection, row: &OnlineRow) -> Result<()> {
         as_i64(row.online.len_bytes),
         row.online.since_ns,
         row.online.is_copied,
+        row.online.is_safe,
     ])?;
     Ok(())
 }

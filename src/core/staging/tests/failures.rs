@@ -258,6 +258,8 @@ async fn the_last_copy_is_served_and_never_evicted() {
     }
     world.pass(Duration::from_secs(4000)).await;
     assert_eq!(world.staging.evict(None).await.unwrap(), 0);
+    let world = world.restart().await;
+    assert_eq!(world.staging.evict(None).await.unwrap(), 0, "after a restart");
     assert!(world.read("a").await.is_some());
 }
 
