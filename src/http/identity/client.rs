@@ -15,7 +15,9 @@ const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 const MAX_HOPS: usize = 32;
 
 /// The address of the client: the peer, or, if that is a trusted proxy, the last address in what it forwards that
-/// is not one. `None` if a proxy does not say, or says nonsense: nobody is then taken for a neighbour.
+/// is not one. `None` if a proxy does not say, says nonsense, or forwards two headers that contradict each other:
+/// nobody is then taken for a neighbour. A proxy that writes one of the two headers passes the other on as the client
+/// sent it.
 pub fn client_address(app: &App, headers: &HeaderMap, peer: Option<SocketAddr>) -> Option<IpAddr> {
     let peer = peer?.ip().to_canonical();
     let proxies: Vec<IpNet> =
@@ -28,11 +30,17 @@ fn behind(proxies: &[IpNet], headers: &HeaderMap, peer: IpAddr) -> Option<IpAddr
     if !is_proxy(&peer) {
         return Some(peer);
     }
-    let is_forwarded = headers.contains_key(FORWARDED) || headers.contains_key(X_FORWARDED_FOR);
-    if !is_forwarded {
-        return Some(peer);
+    let standard = headers.contains_key(FORWARDED).then(|| last_hop(is_proxy, forwarded(headers)));
+    let usual = headers.contains_key(X_FORWARDED_FOR).then(|| last_hop(is_proxy, x_forwarded_for(headers)));
+    match (standard, usual) {
+        (Some(standard), Some(usual)) => standard.filter(|_| standard == usual),
+        (Some(only), None) | (None, Some(only)) => only,
+        (None, None) => Some(peer),
     }
-    let hops = if headers.contains_key(FORWARDED) { forwarded(headers) } else { x_forwarded_for(headers) };
+}
+
+/// The last of the addresses that is no proxy, or the first if all are.
+fn last_hop(is_proxy: impl Fn(&IpAddr) -> bool, hops: Vec<Option<IpAddr>>) -> Option<IpAddr> {
     let mut last = None;
     for hop in hops.into_iter().rev().take(MAX_HOPS) {
         let address = hop?;
@@ -107,6 +115,23 @@ mod tests {
             )]);
             let found = behind(&proxies, &headers, peer.parse().unwrap());
             assert_eq!(found, client.map(|client| client.parse().unwrap()), "{peer} {name}: {value}");
+        }
+    }
+    #[test]
+    fn a_header_that_the_proxy_only_passes_on_makes_nobody_a_neighbour() {
+        let proxies = [parse_network("127.0.0.0/8").unwrap()];
+        for (standard, usual, client) in [
+            ("for=10.0.0.1", "203.0.113.9", None),
+            ("for=203.0.113.9", "10.0.0.1, 198.51.100.4", None),
+            ("proto=https", "10.0.0.1", None),
+            ("for=10.0.0.1", "unknown", None),
+            ("for=203.0.113.9", "10.0.0.1, 203.0.113.9", Some("203.0.113.9")),
+        ] {
+            let mut headers = HeaderMap::new();
+            headers.insert(FORWARDED, http::HeaderValue::from_static(standard));
+            headers.insert(X_FORWARDED_FOR, http::HeaderValue::from_static(usual));
+            let found = behind(&proxies, &headers, "127.0.0.1".parse().unwrap());
+            assert_eq!(found, client.map(|client| client.parse().unwrap()), "{standard} {usual}");
         }
     }
 }
