@@ -193,10 +193,15 @@ impl Front {
             };
             let mut response = self.limited(again()).await;
             // What was made cold again at once, or other objects that only now are found to be needed.
-            match Held::take(&mut response) {
-                Some(next) if tokio::time::Instant::now() < deadline => held = next,
-                _ => return response,
+            let Some(next) = Held::take(&mut response) else { return response };
+            if tokio::time::Instant::now() >= deadline {
+                // They are asked for all the same, and the answer says where that can be watched.
+                return match self.holds.wait(next, deadline).await {
+                    Ok(_) => response,
+                    Err(problem) => problem.into_response(),
+                };
             }
+            held = next;
             drop(response);
             tokio::time::sleep(pause).await;
             pause = (pause * 2).clamp(MIN_PAUSE, MAX_PAUSE);

@@ -133,6 +133,20 @@ async fn what_is_made_cold_again_before_it_was_read_is_recalled_and_told_again()
 }
 
 #[tokio::test(start_paused = true)]
+async fn what_is_made_cold_again_as_the_time_ends_is_503_with_where_it_can_be_watched() {
+    let archive = Archive::cold().await;
+    let (answer, ()) = tokio::join!(archive.send("GET", "zarr/tas/0.1?wait=5", &[]), async {
+        archive.until_waiting(1).await;
+        archive.tape.release_once_online();
+        archive.tape.recall(&archive.file).unwrap();
+        tokio::time::advance(Duration::from_secs(5)).await;
+    });
+    assert_eq!(answer.status, 503, "{}", answer.text());
+    assert_eq!(answer.header("link"), Some("<http://test.example/requests/r2>; rel=\"monitor\""));
+    assert_eq!(archive.tape.joined().len(), 2);
+}
+
+#[tokio::test(start_paused = true)]
 async fn each_kind_of_client_waits_for_as_long_as_it_bears() {
     for (header, query, seconds) in [
         (None, "", 20),
