@@ -37,7 +37,8 @@ use tokio::sync::Semaphore;
 pub struct JobsApiSettings {
     /// Longest time that a client may be kept waiting for the end of a job.
     pub max_wait: Duration,
-    /// Most clients that are kept waiting at the same time; others are answered at once.
+    /// Most clients that are kept waiting at the same time, never more than a quarter of the requests that the server
+    /// works on; others are answered at once.
     pub max_waiting: usize,
     /// Most event streams at the same time.
     pub max_streams: usize,

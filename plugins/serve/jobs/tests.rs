@@ -4,10 +4,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use futures::StreamExt;
+use futures::stream::FuturesUnordered;
 use serde_json::{Value, json};
 use thermocline_core::jobs::{JobContext, JobKind, JobResult, NewJob, Outcome, Step, Wake};
 use thermocline_core::staging::{Face, NewRequest, Owner};
 use thermocline_core::{Error, ErrorKind, Result};
+use thermocline_http::HttpConfig;
 use thermocline_http::identity::AccessRules;
 use thermocline_http::lists::wanted;
 use thermocline_testkit::{Answer, ColdParts, TestServer};
@@ -126,6 +129,24 @@ async fn a_client_may_wait_for_the_end_of_a_job() {
         job["links"].as_array().unwrap().iter().map(|link| link["rel"].as_str().unwrap()).collect();
     assert_eq!(rels, ["self", "events", "result"]);
     assert_eq!(world.get(&path).await, job, "asking again gives the same");
+}
+
+#[tokio::test]
+async fn clients_that_wait_for_jobs_leave_most_places_to_others() {
+    let world = World::new().await;
+    let path = format!("/jobs/{}?wait=3600", world.submit("hang").await);
+    let n_clients = HttpConfig::default().max_concurrent_requests + 1;
+    let waiting = (0..n_clients).map(|_| world.answer(&path)).collect::<FuturesUnordered<_>>();
+    let mut waiting = std::pin::pin!(waiting);
+    let mut n_answered = 0;
+    let others = async {
+        let n_sent_off = n_clients * 3 / 4;
+        while n_answered < n_sent_off {
+            n_answered += usize::from(waiting.next().await.is_some_and(|answer| answer.status == 200));
+        }
+        world.get("/jobs").await
+    };
+    tokio::time::timeout(Duration::from_secs(60), others).await.expect("they are answered at once");
 }
 
 #[tokio::test]
