@@ -5,6 +5,7 @@ mod cancel;
 mod durable;
 mod failures;
 mod life;
+mod scale;
 mod room;
 mod store;
 mod world;

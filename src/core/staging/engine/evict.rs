@@ -90,7 +90,7 @@ impl Engine {
     /// gone before those who waited have read it; an operator's word counts more.
     fn end_courtesies(&mut self, slot: ObjectSlot, now: Now) {
         let Some(object) = self.book.object(slot) else { return };
-        let interests: Vec<Interest> = object.interests.iter().copied().collect();
+        let interests: Vec<Interest> = object.interests.to_vec();
         let is_courtesy = |interest: &Interest| {
             let face = self.book.request(interest.request).map(|request| request.face);
             interest.hold != Hold::Waiting && matches!(face, Some(Face::Reader | Face::Prefetch))

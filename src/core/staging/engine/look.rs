@@ -216,14 +216,18 @@ impl Engine {
                 self.fail_if_wanted(slot, ObjectState::Failed, reason, now);
             }
             ErrorKind::Lost => self.fail(slot, ObjectState::Lost, reason, now),
-            ErrorKind::Unavailable { .. } | ErrorKind::Changed { .. } if self.copy_key(slot).is_some() => {
-                // What is in the cache can be read while its store does not answer.
-                self.hot(slot, now);
+            ErrorKind::Refused | ErrorKind::InvalidInput | ErrorKind::Unsupported | ErrorKind::TooLarge => {
+                self.fail(slot, ObjectState::Failed, reason, now);
             }
+            // What is in the cache can be read while its store does not answer.
+            _ if self.copy_key(slot).is_some() => self.hot(slot, now),
             ErrorKind::Unavailable { retry_after } | ErrorKind::Changed { retry_after } => {
                 self.look_again(slot, retry_after, &reason, now);
             }
-            _ => self.fail(slot, ObjectState::Failed, reason, now),
+            // A mistake of the store says nothing of the object.
+            ErrorKind::NotStaged | ErrorKind::Corrupt | ErrorKind::Internal => {
+                self.retry(slot, &reason, None, now);
+            }
         }
     }
 
