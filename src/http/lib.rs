@@ -10,8 +10,8 @@ mod extract;
 pub mod hold;
 pub mod html;
 pub mod identity;
-mod keys;
 pub mod jobs;
+mod keys;
 pub mod links;
 pub mod lists;
 pub mod live;
@@ -24,8 +24,8 @@ pub mod router;
 pub mod sse;
 
 pub use app::{AddressRule, App, AppState, HttpConfig};
-pub use identity::{Identity, MayAdminister, MayStage};
 pub use extract::{DatasetName, DatasetPath, OpenDataset, find_group, find_variable};
+pub use identity::{Identity, MayAdminister, MayStage};
 pub use keys::{KeyHandler, KeyRequest, KeyRoute};
 pub use plugin::{
     AccessMethod, Health, Operation, Parameter, PluginStatus, Route, ServePlugin, with_propfind,

@@ -146,7 +146,12 @@ impl Problem {
                 headers.insert(RETRY_AFTER, whole_seconds(retry_after));
             }
             ErrorKind::NotStaged => {
-                headers.insert(RETRY_AFTER, whole_seconds(self.more.as_deref().and_then(|more| more.retry_after).unwrap_or(RECALL_RETRY)));
+                headers.insert(
+                    RETRY_AFTER,
+                    whole_seconds(
+                        self.more.as_deref().and_then(|more| more.retry_after).unwrap_or(RECALL_RETRY),
+                    ),
+                );
             }
             _ => {}
         }

@@ -367,7 +367,10 @@ async fn preflights_are_answered() {
     assert_eq!(response.status(), 204);
     assert_eq!(header(&response, "access-control-allow-origin"), "*");
     assert_eq!(header(&response, "access-control-allow-headers"), "range, authorization");
-    assert_eq!(header(&response, "access-control-allow-methods"), "GET, HEAD, POST, DELETE, OPTIONS, PROPFIND");
+    assert_eq!(
+        header(&response, "access-control-allow-methods"),
+        "GET, HEAD, POST, DELETE, OPTIONS, PROPFIND"
+    );
 }
 
 #[tokio::test]
