@@ -139,6 +139,15 @@ fn the_reference_libraries_are_linked_by_formats_only() {
 }
 
 #[test]
+fn cold_stores_use_the_libraries_only() {
+    let found = crates();
+    for folder in found.keys().filter(|folder| folder.starts_with("plugins/cold/")) {
+        let others = beyond(&found, folder, &LIBRARIES);
+        assert!(others.is_empty(), "{folder} depends on {others:?}");
+    }
+}
+
+#[test]
 fn serving_plugins_use_the_libraries_and_http_only() {
     let found = crates();
     let allowed: Vec<&str> = LIBRARIES.iter().chain(&HTTP).copied().collect();

@@ -2,6 +2,7 @@
 
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
+use std::time::Duration;
 
 use futures::FutureExt;
 use thermocline_catalog_files::{CatalogFilesProvider, CatalogRoot};
@@ -81,6 +82,8 @@ pub(crate) struct Parts {
 /// The engine that brings cold objects online, and the folder of state that is its own.
 pub(crate) struct Recalls {
     pub(crate) staging: Staging,
+    /// How long objects stay online for a request that does not say.
+    pub(crate) lifetime: Duration,
     beside: Beside,
     _lock: StateLock,
 }
@@ -125,7 +128,7 @@ pub(crate) async fn assemble(
             let beside = Beside::default();
             let staging = cold::staging(registry, config, namespace, names, &beside).await?;
             let residency = Staged::of(&staging, config.staging.prefetch);
-            (Some(Recalls { staging, beside, _lock: lock }), residency)
+            (Some(Recalls { staging, lifetime: config.staging.lifetime.0, beside, _lock: lock }), residency)
         }
         Purpose::Look => {
             let stores = cold::stores(registry, config, &namespace, &Beside::default(), &|_| None)?;

@@ -57,7 +57,8 @@ mod tests {
 
     #[test]
     fn the_audit_log_is_written_at_any_level_unless_it_is_named() {
-        for (level, is_written) in [("info", true), ("error", true), ("off", true), ("info,audit=off", false)] {
+        for (level, is_written) in [("info", true), ("error", true), ("off", true), ("info,audit=off", false)]
+        {
             assert_eq!(filter(level).would_enable(AUDIT, &Level::INFO), is_written, "{level}");
         }
         assert!(!filter("warn").would_enable("thermocline_core", &Level::INFO));

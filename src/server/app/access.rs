@@ -12,7 +12,7 @@ pub(super) fn rules(config: &Config) -> AccessRules {
         tokens: config.tokens.iter().filter_map(|(name, token)| named(name, token)).collect(),
         networks: config.staging.networks.iter().map(|network| network.0).collect(),
         anonymous_stages: config.staging.anonymous,
-        anonymous_administers: false,
+        anonymous_administers: config.staging.anonymous_administers,
     }
 }
 

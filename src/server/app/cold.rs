@@ -6,6 +6,7 @@ use std::sync::Arc;
 use thermocline_core::bytes::ObjectOpener;
 use thermocline_core::clock::{Clock, SystemClock};
 use thermocline_core::cold::{Namespace, NamespaceRoot, PathRule, StoreContext};
+use thermocline_core::staging::schedule::{MountPolicy, Policy};
 use thermocline_core::staging::{NamedStore, Owner, Staging, StagingParts, StagingSettings};
 use thermocline_core::state::{Database, DatabaseSettings};
 use thermocline_core::{Error, Result};
@@ -157,6 +158,14 @@ fn staging_settings(config: &Config) -> StagingSettings {
             .map(|(name, owner)| (Owner(name.as_str().into()), owner.share))
             .collect(),
         prefetch_objects: staging.prefetch,
+        policy: Policy {
+            mount: MountPolicy {
+                len_bytes: staging.mount_bytes.0,
+                n_files: staging.mount_files,
+                age: staging.mount_after.0,
+            },
+            ..Policy::default()
+        },
         ..StagingSettings::default()
     }
 }

@@ -13,11 +13,17 @@ use crate::app::{self, Parts, Purpose, Sources};
 use crate::config::VerifyConfig;
 use crate::plugins::Registry;
 
+mod recall;
+
 /// What to index.
 #[derive(Debug, Clone, Args)]
 pub(crate) struct IndexArgs {
     #[command(flatten)]
     source: SourceArgs,
+    /// Recalls what is cold and not indexed, indexes it, and makes it cold again. No server may run on the same
+    /// folder of state.
+    #[arg(long)]
+    recall: bool,
 }
 
 /// How long to wait for a source that is being written or does not answer, each time.
@@ -26,6 +32,9 @@ const PATIENCE: Duration = Duration::from_millis(500);
 /// How often such a source is tried.
 const ATTEMPTS: u32 = 5;
 
+/// How many datasets wait for recalls at the same time: what is asked for together is read in the order of its tapes.
+const WAITING_AT_ONCE: usize = 256;
+
 pub(crate) fn run(registry: &Registry, given: &Given, args: IndexArgs) -> Result<ExitCode, Failure> {
     let config = given.load(registry, args.source.flags())?.config;
     if args.source.paths.is_empty() && config.catalogs.dirs.is_empty() {
@@ -33,12 +42,17 @@ pub(crate) fn run(registry: &Registry, given: &Given, args: IndexArgs) -> Result
     }
     let runtime = super::runtime()?;
     let n_workers = match usize::try_from(config.index.workers) {
+        _ if args.recall => WAITING_AT_ONCE,
         Ok(n) if n > 0 => n,
         _ => std::thread::available_parallelism().map_or(2, usize::from),
     };
     runtime.block_on(async {
         let sources = Sources { paths: args.source.paths, is_single: false };
-        let parts = app::assemble(registry, &config, &sources, Purpose::Look).await?;
+        let purpose = if args.recall { Purpose::Recall } else { Purpose::Look };
+        let parts = app::assemble(registry, &config, &sources, purpose).await?;
+        if let Some(recalls) = &parts.recalls {
+            recalls.staging.start().await;
+        }
         parts.catalog.scan().await;
         for problem in parts.catalog.problems() {
             eprintln!("{problem}");
@@ -47,6 +61,9 @@ pub(crate) fn run(registry: &Registry, given: &Given, args: IndexArgs) -> Result
         let outcome = index_all(&parts, n_workers).await;
         let took_ms = began.elapsed().as_secs_f64() * 1e3;
         parts.catalog.shut_down().await;
+        if let Some(recalls) = &parts.recalls {
+            recalls.shut_down().await;
+        }
         let (n_indexed, n_refused, n_failed) =
             (outcome.n_indexed, outcome.refused.len(), outcome.failed.len());
         for (id, reason) in outcome.refused.iter().chain(&outcome.failed) {
@@ -105,17 +122,24 @@ async fn index_all(parts: &Parts, n_workers: usize) -> Outcome {
 }
 
 async fn index_one(parts: &Parts, id: &str) -> Result<(), (ErrorKind, String)> {
-    let mut attempt = 1;
-    loop {
+    let (mut attempt, mut lent) = (1, recall::Lent::default());
+    let outcome = loop {
         match parts.catalog.refresh(id).await {
-            Ok(_) => return Ok(()),
+            Ok(_) => break Ok(()),
+            Err(error) if error.kind() == ErrorKind::NotStaged => {
+                if let Err(error) = lent.bring(parts.recalls.as_ref(), &error).await {
+                    break Err((error.kind(), error.to_string()));
+                }
+            }
             Err(error) if attempt < ATTEMPTS && is_passing(error.kind()) => {
                 attempt += 1;
                 tokio::time::sleep(PATIENCE).await;
             }
-            Err(error) => return Err((error.kind(), error.to_string())),
+            Err(error) => break Err((error.kind(), error.to_string())),
         }
-    }
+    };
+    lent.give_back().await;
+    outcome
 }
 
 fn is_passing(kind: ErrorKind) -> bool {

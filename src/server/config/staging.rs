@@ -31,6 +31,9 @@ pub struct StagingConfig {
     pub prefetch: usize,
     /// Whether anyone may use the staging calls (`/requests`, `/upload`, `/datasets/{id}/stage`) without a token.
     pub anonymous: bool,
+    /// Whether anyone may evict and pause stores: only where nobody but the user can reach the server.
+    #[serde(skip)]
+    pub anonymous_administers: bool,
     /// Networks whose clients may use the staging calls without a token, as Chiller's users do.
     pub networks: Vec<Network>,
     /// Folder, shared with users, for the lists of staged files that Chiller's `/jobs/{id}` names; by default
@@ -48,6 +51,13 @@ pub struct StagingConfig {
     pub max_lifetime: Span,
     /// How long a finished request can be asked about, as a duration.
     pub keep_requests: Span,
+    /// How long files of a tape are gathered, as a duration, before it is mounted for them. Whatever somebody waits
+    /// for at this moment is not gathered for.
+    pub mount_after: Span,
+    /// So many files of a tape make it worth mounting at once.
+    pub mount_files: usize,
+    /// So many bytes of a tape make it worth mounting at once, as a size: some minutes of reading.
+    pub mount_bytes: Size,
     /// Most recalls of one owner under way at once: one of many must not have every drive.
     pub max_active_per_owner: usize,
     /// Most attempts to recall an object before it has failed.
@@ -91,6 +101,7 @@ impl Default for StagingConfig {
             recall_on_read: RecallOnRead::Anyone,
             prefetch: 0,
             anonymous: false,
+            anonymous_administers: false,
             networks: Vec::new(),
             staged_files_dir: None,
             max_objects: 2_000_000,
@@ -98,6 +109,9 @@ impl Default for StagingConfig {
             lifetime: Span::seconds(2 * DAY),
             max_lifetime: Span::seconds(30 * DAY),
             keep_requests: Span::seconds(7 * DAY),
+            mount_after: Span::seconds(30),
+            mount_files: 100,
+            mount_bytes: Size(100_000_000_000),
             max_active_per_owner: 1000,
             max_attempts: 5,
             stalled_after: Span::seconds(30 * 60),
