@@ -85,3 +85,60 @@ impl OpenOther for WatchedOthers<'_> {
         self.notes.note(self.others.list_objects(prefix))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use thermocline_model::ObjectIdentity;
+
+    use super::*;
+    use crate::ErrorKind;
+
+    struct Cold(Object);
+
+    impl ReadAt for Cold {
+        fn object(&self) -> &Object {
+            &self.0
+        }
+        fn read_at(&self, _: u64, _: usize) -> Result<Bytes> {
+            Err(Error::needs_staging(vec![self.0.href.as_str().into()]))
+        }
+        fn local_path(&self) -> Option<&Path> {
+            None
+        }
+    }
+
+    struct Near;
+
+    impl OpenOther for Near {
+        fn open(&self, name: &str) -> Result<Option<Arc<dyn ReadAt>>> {
+            let identity = ObjectIdentity::ETag("1".to_owned());
+            Ok(Some(Arc::new(Cold(Object { href: name.to_owned(), len_bytes: 1, identity }))))
+        }
+        fn list(&self, _: &str) -> Result<Vec<(String, u64)>> {
+            Ok(Vec::new())
+        }
+    }
+
+    #[test]
+    fn what_a_format_makes_of_cold_objects_is_worth_nothing() {
+        let notes = ColdNotes::default();
+        let others = notes.on_others(Box::new(Near));
+        // As a format does that leaves out what it cannot read.
+        for name in ["b", "a", "b"] {
+            let object = others.open(name).unwrap().unwrap();
+            assert!(object.read_at(0, 1).map_err(|error| Error::corrupt(error.to_string())).is_err());
+        }
+        for made in [Ok("values"), Err(Error::refused("it cannot be read"))] {
+            let error = notes.judge(made).unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::NotStaged);
+            assert_eq!(error.not_staged().iter().map(AsRef::as_ref).collect::<Vec<&str>>(), ["a", "b"]);
+        }
+    }
+
+    #[test]
+    fn without_cold_objects_the_outcome_stands() {
+        let notes = ColdNotes::default();
+        assert_eq!(notes.judge(Ok(1)).unwrap(), 1);
+        assert_eq!(notes.judge::<()>(Err(Error::refused("x"))).unwrap_err().kind(), ErrorKind::Refused);
+    }
+}

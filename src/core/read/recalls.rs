@@ -51,10 +51,13 @@ pub enum NotOnline {
     NotJoined(Error),
 }
 
+/// Readers of one owner join the recall of an object together.
+type JoinKey = (Arc<str>, Owner);
+
 /// The recalls that readers wait for.
 pub struct Recalls {
     residency: Arc<dyn Residency>,
-    joining: Mutex<HashMap<(Arc<str>, Owner), Weak<Joining>>>,
+    joining: Mutex<HashMap<JoinKey, Weak<Joining>>>,
     ahead: Cache<Arc<str>, Instant>,
 }
 

@@ -21,7 +21,7 @@ const BYTES: &[u8] = b"0123456789";
 #[derive(Clone)]
 enum Place {
     Cold,
-    InPlace,
+    Online,
     Copy(PathBuf),
 }
 
@@ -51,11 +51,11 @@ impl Residency for Tape {
         let place = self.places.lock().get(href).cloned().unwrap_or(Place::Cold);
         Ok(match place {
             Place::Cold => Presence::Cold,
-            Place::InPlace => Presence::Online { path: href.into(), guard: None },
+            Place::Online => Presence::Online { path: href.into(), guard: None },
             Place::Copy(path) => {
                 let key = CacheKey::new(&ObjectId::new("tape", href)?, "1", 10);
                 if !self.space.has(&key) {
-                    drop(self.space.reserve(key.clone(), 10).unwrap().landed(0, true));
+                    drop(self.space.reserve(key, 10).unwrap().landed(0, true));
                 }
                 Presence::Online { path, guard: self.space.read(&key) }
             }
@@ -185,7 +185,7 @@ async fn what_is_online_in_place_is_read_and_asked_for_before_and_after() {
     let world = World::new();
     world.write("tape/a", BYTES, 1);
     let object = world.object("tape/a");
-    world.put("tape/a", Place::InPlace);
+    world.put("tape/a", Place::Online);
 
     assert_eq!(world.read(&object).await.unwrap(), BYTES);
     assert_eq!(world.tape.asked.lock().len(), 2);
@@ -200,7 +200,7 @@ async fn bytes_are_dropped_if_the_file_was_made_cold_while_they_were_read() {
     let world = World::new();
     world.write("tape/a", BYTES, 1);
     let object = world.object("tape/a");
-    world.put("tape/a", Place::InPlace);
+    world.put("tape/a", Place::Online);
     let (tape, href) = (Arc::clone(&world.tape), object.href.clone());
     world.meanwhile(|| ());
     world.meanwhile(move || drop(tape.places.lock().insert(href, Place::Cold)));
@@ -213,7 +213,7 @@ async fn a_file_exchanged_by_a_recall_while_it_is_read_is_read_again() {
     let world = World::new();
     let path = world.write("tape/a", &[0; 10], 1);
     let object = world.object("tape/a");
-    world.put("tape/a", Place::InPlace);
+    world.put("tape/a", Place::Online);
     let recalled = world.write("disk/recalled", BYTES, 1);
     world.meanwhile(|| ());
     // Online again when it is asked for after the read: only the file itself shows that it was a stub.
@@ -227,7 +227,7 @@ async fn a_stub_filled_while_it_is_read_is_read_again() {
     let world = World::new();
     let path = world.write("tape/a", &[0; 10], 1);
     let object = world.object("tape/a");
-    world.put("tape/a", Place::InPlace);
+    world.put("tape/a", Place::Online);
     world.meanwhile(|| ());
     world.meanwhile(move || {
         fs::write(&path, BYTES).unwrap();
@@ -243,7 +243,7 @@ async fn a_released_file_is_asked_for_at_the_next_read() {
     let world = World::new();
     world.write("tape/a", BYTES, 1);
     let object = world.object("tape/a");
-    world.put("tape/a", Place::InPlace);
+    world.put("tape/a", Place::Online);
     world.read(&object).await.unwrap();
     let opened = world.objects.open(&object.href).unwrap();
     opened.read_at(0, 1).unwrap();
@@ -372,7 +372,7 @@ async fn an_index_from_before_a_root_was_bound_stays_valid_and_after_it_too() {
     assert_ne!(plain, cold);
     assert!(is_same_object(&plain, &cold) && is_same_object(&cold, &plain));
 
-    world.put("tape/a", Place::InPlace);
+    world.put("tape/a", Place::Online);
     assert_eq!(world.read(&plain).await.unwrap(), BYTES);
     assert_eq!(unbound.read(&cold, 0..10).await.unwrap(), BYTES);
     assert_eq!(unbound.read(&cold, 0..10).await.unwrap(), BYTES, "from the open file too");

@@ -14,7 +14,7 @@ use thermocline_model::{
 };
 
 use super::super::*;
-use crate::bytes::{ObjectSettings, Objects, Root};
+use crate::bytes::{ObjectSettings, Objects, Residency, Root};
 use crate::clock::ManualClock;
 use crate::format::{Indexed, ReferenceError, ReferenceReader, Region, Source, missing_object};
 use crate::index::IndexSettings;
@@ -241,9 +241,20 @@ pub(super) fn catalog(
     others: Vec<Arc<dyn Provider>>,
     change: impl FnOnce(&mut CatalogSettings),
 ) -> (Catalog, Arc<FakeFormat>) {
+    catalog_on((dir, None), clock, others, change)
+}
+
+/// A catalog of an archive that may lie on a cold store.
+pub(super) fn catalog_on(
+    (dir, residency): (&TempDir, Option<Arc<dyn Residency>>),
+    clock: &ManualClock,
+    others: Vec<Arc<dyn Provider>>,
+    change: impl FnOnce(&mut CatalogSettings),
+) -> (Catalog, Arc<FakeFormat>) {
     let archive = dir.path().join("archive");
     let roots = vec![Root::directory(&archive).unwrap()];
-    let opener = Objects::new(roots, ObjectSettings::default(), tokio::runtime::Handle::current());
+    let runtime = tokio::runtime::Handle::current();
+    let opener = Objects::on_cold_stores(roots, ObjectSettings::default(), runtime, residency);
     let format = Arc::new(FakeFormat::default());
     let formats: Vec<Arc<dyn Format>> = vec![Arc::<FakeFormat>::clone(&format)];
     let source = archive.to_str().unwrap().to_owned();

@@ -2,6 +2,8 @@
 //!
 //! A process of its own, so that its memory is that of the waiting clients.
 
+#![expect(clippy::unwrap_used, reason = "helpers of tests fail as tests do")]
+
 use std::convert::Infallible;
 use std::fs;
 use std::sync::Arc;
