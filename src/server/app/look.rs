@@ -27,22 +27,26 @@ impl Looked {
         is_used.then(|| Arc::new(Self { namespace, stores, runtime: Handle::current() }) as _)
     }
 
-    fn bound(&self, href: &str) -> Option<(ObjectId, &NamedStore)> {
-        let id = self.namespace.resolve(href).ok()?;
-        let name = self.namespace.store_of(&id)?;
-        let store = self.stores.iter().find(|store| store.name == *name)?;
-        Some((id, store))
+    /// The object of a store that an address means; `Ok(None)` for what lies on none.
+    ///
+    /// # Errors
+    /// An address below a bound root that names no object: it must not be read as if it lay on no store.
+    fn bound(&self, href: &str) -> Result<Option<(ObjectId, &NamedStore)>> {
+        let Some((id, name)) = self.namespace.bound(href)? else { return Ok(None) };
+        let store = self.stores.iter().find(|store| store.name == *name);
+        let store = store.ok_or_else(|| Error::internal(format!("there is no [cold.{name}]")))?;
+        Ok(Some((id, store)))
     }
 }
 
 #[async_trait]
 impl Residency for Looked {
     fn is_bound(&self, href: &str) -> bool {
-        self.bound(href).is_some()
+        !matches!(self.bound(href), Ok(None))
     }
 
     fn presence(&self, href: &str) -> Result<Presence> {
-        let Some((id, store)) = self.bound(href) else { return Ok(Presence::Unbound) };
+        let Some((id, store)) = self.bound(href)? else { return Ok(Presence::Unbound) };
         if store.store.capabilities().landing == Landing::Copied {
             return Ok(Presence::Cold);
         }
