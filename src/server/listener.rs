@@ -293,4 +293,29 @@ mod tests {
         stream.write_all(b"GET /slow HTTP/1.1\r\nHost:").await.unwrap();
         assert!(!answer(stream).await.contains("200 OK"));
     }
+
+    #[tokio::test]
+    async fn a_request_that_comes_byte_by_byte_is_understood_whatever_it_begins_with() {
+        for method in ["GET", "P", "PR", "PRO", "PROPFIND"] {
+            let asked = Arc::new(Notify::new());
+            let (address, ..) = server(ServerConfig::default(), &asked).await;
+            let mut stream = TcpStream::connect(address).await.unwrap();
+            for byte in format!("{method} /slow HTTP/1.1\r\nHost: test\r\nConnection: close\r\n\r\n").bytes()
+            {
+                stream.write_all(&[byte]).await.unwrap();
+                tokio::task::yield_now().await;
+            }
+            assert!(answer(stream).await.starts_with("HTTP/1.1 200"), "{method}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_client_that_says_nothing_does_not_keep_the_server_from_stopping() {
+        let asked = Arc::new(Notify::new());
+        let (address, shutdown, running) = server(ServerConfig::default(), &asked).await;
+        let _silent = TcpStream::connect(address).await.unwrap();
+        tokio::task::yield_now().await;
+        shutdown.cancel();
+        assert!(running.await.unwrap());
+    }
 }
