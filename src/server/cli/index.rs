@@ -1,15 +1,18 @@
 //! `thermocline index`: builds or refreshes the index of sources.
 
+use std::collections::HashSet;
 use std::process::ExitCode;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use clap::Args;
 use futures::{StreamExt, stream};
 use indicatif::{ProgressBar, ProgressStyle};
 use thermocline_core::ErrorKind;
+use thermocline_model::DatasetId;
 
 use super::{Failure, Given, SourceArgs};
-use crate::app::{self, Parts, Purpose, Sources};
+use crate::app::{self, Parts, Purpose, Recalls, Sources};
 use crate::config::VerifyConfig;
 use crate::plugins::Registry;
 
@@ -42,7 +45,6 @@ pub(crate) fn run(registry: &Registry, given: &Given, args: IndexArgs) -> Result
     }
     let runtime = super::runtime()?;
     let n_workers = match usize::try_from(config.index.workers) {
-        _ if args.recall => WAITING_AT_ONCE,
         Ok(n) if n > 0 => n,
         _ => std::thread::available_parallelism().map_or(2, usize::from),
     };
@@ -58,7 +60,16 @@ pub(crate) fn run(registry: &Registry, given: &Given, args: IndexArgs) -> Result
             eprintln!("{problem}");
         }
         let began = Instant::now();
-        let outcome = index_all(&parts, n_workers).await;
+        let mut outcome = index_all(&parts, n_workers).await;
+        let cold = parts.catalog.not_indexed();
+        match &parts.recalls {
+            Some(recalls) => recall_and_index(&parts, recalls, cold, &mut outcome).await,
+            None if cold.is_empty() => {}
+            None => eprintln!(
+                "{} are cold: `thermocline index --recall` recalls, indexes and releases them",
+                cold.len()
+            ),
+        }
         let took_ms = began.elapsed().as_secs_f64() * 1e3;
         parts.catalog.shut_down().await;
         if let Some(recalls) = &parts.recalls {
@@ -95,9 +106,7 @@ struct Outcome {
 
 async fn index_all(parts: &Parts, n_workers: usize) -> Outcome {
     let ids = parts.catalog.ids();
-    let bar = ProgressBar::new(ids.len() as u64);
-    let style = ProgressStyle::with_template("{bar:40} {pos}/{len} {elapsed_precise} {msg}");
-    bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
+    let bar = progress_bar(ids.len());
     let mut outcome = Outcome::default();
     let mut answers = stream::iter(ids)
         .map(|id| async move {
@@ -108,38 +117,95 @@ async fn index_all(parts: &Parts, n_workers: usize) -> Outcome {
     while let Some((id, answer)) = answers.next().await {
         bar.inc(1);
         bar.set_message(id.clone());
-        match answer {
-            Ok(()) => outcome.n_indexed += 1,
-            Err((ErrorKind::Refused, reason)) => outcome.refused.push((id, reason)),
-            Err((_, reason)) => outcome.failed.push((id, reason)),
-        }
+        outcome.add(id, answer);
     }
     drop(answers);
     bar.finish_and_clear();
-    outcome.refused.sort();
-    outcome.failed.sort();
+    outcome.sort();
     outcome
 }
 
-async fn index_one(parts: &Parts, id: &str) -> Result<(), (ErrorKind, String)> {
-    let (mut attempt, mut lent) = (1, recall::Lent::default());
-    let outcome = loop {
+/// The same for datasets that could not be indexed because objects of theirs are cold.
+async fn recall_and_index(
+    parts: &Parts,
+    recalls: &Recalls,
+    cold: Vec<(DatasetId, Arc<[Arc<str>]>)>,
+    outcome: &mut Outcome,
+) {
+    let names: HashSet<&str> = cold.iter().map(|(id, _)| id.as_str()).collect();
+    outcome.refused.retain(|(id, _)| !names.contains(id.as_str()));
+    let bar = progress_bar(cold.len());
+    bar.set_message("recalling");
+    bar.enable_steady_tick(Duration::from_secs(1));
+    let mut answers = stream::iter(&cold)
+        .map(|(id, objects)| async move {
+            let mut lent = recall::Lent::new(recalls);
+            let answer = recall_one(parts, id.as_str(), objects, &mut lent).await;
+            lent.give_back().await;
+            (id.to_string(), answer)
+        })
+        .buffer_unordered(WAITING_AT_ONCE);
+    while let Some((id, answer)) = answers.next().await {
+        bar.inc(1);
+        bar.set_message(id.clone());
+        outcome.add(id, answer);
+    }
+    drop(answers);
+    bar.finish_and_clear();
+    outcome.sort();
+}
+
+/// Recalls and indexes until nothing more is found to be cold: what a file refers to shows once it is read.
+async fn recall_one(parts: &Parts, id: &str, objects: &[Arc<str>], lent: &mut recall::Lent<'_>) -> Answer {
+    let mut objects: Arc<[Arc<str>]> = objects.into();
+    loop {
+        lent.bring(&objects).await.map_err(|error| (error.kind(), error.to_string()))?;
+        let answer = index_one(parts, id).await;
+        let cold = parts.catalog.not_indexed().into_iter().find(|(other, _)| other.as_str() == id);
+        match (answer, cold) {
+            (Err(_), Some((_, more))) if more.iter().any(|object| !lent.has(object)) => objects = more,
+            (answer, _) => return answer,
+        }
+    }
+}
+
+fn progress_bar(n: usize) -> ProgressBar {
+    let bar = ProgressBar::new(n as u64);
+    let style = ProgressStyle::with_template("{bar:40} {pos}/{len} {elapsed_precise} {msg}");
+    bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
+    bar
+}
+
+impl Outcome {
+    fn add(&mut self, id: String, answer: Answer) {
+        match answer {
+            Ok(()) => self.n_indexed += 1,
+            Err((ErrorKind::Refused, reason)) => self.refused.push((id, reason)),
+            Err((_, reason)) => self.failed.push((id, reason)),
+        }
+    }
+
+    fn sort(&mut self) {
+        self.refused.sort();
+        self.failed.sort();
+    }
+}
+
+/// Nothing if a dataset was indexed, or what kept it from it.
+type Answer = Result<(), (ErrorKind, String)>;
+
+async fn index_one(parts: &Parts, id: &str) -> Answer {
+    let mut attempt = 1;
+    loop {
         match parts.catalog.refresh(id).await {
-            Ok(_) => break Ok(()),
-            Err(error) if error.kind() == ErrorKind::NotStaged => {
-                if let Err(error) = lent.bring(parts.recalls.as_ref(), &error).await {
-                    break Err((error.kind(), error.to_string()));
-                }
-            }
+            Ok(_) => return Ok(()),
             Err(error) if attempt < ATTEMPTS && is_passing(error.kind()) => {
                 attempt += 1;
                 tokio::time::sleep(PATIENCE).await;
             }
-            Err(error) => break Err((error.kind(), error.to_string())),
+            Err(error) => return Err((error.kind(), error.to_string())),
         }
-    };
-    lent.give_back().await;
-    outcome
+    }
 }
 
 fn is_passing(kind: ErrorKind) -> bool {

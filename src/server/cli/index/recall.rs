@@ -3,7 +3,6 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use thermocline_core::cold::ObjectId;
 use thermocline_core::staging::{
     Event, Face, NewRequest, ObjectFilter, ObjectState, Owner, Request, RequestId, RequestState, Staging,
     Wanted,
@@ -20,37 +19,33 @@ const LOOK_AGAIN: Duration = Duration::from_secs(5);
 const OWNER: &str = "index";
 
 /// What was recalled for one dataset.
-#[derive(Default)]
-pub(super) struct Lent {
-    staging: Option<Staging>,
+pub(super) struct Lent<'a> {
+    recalls: &'a Recalls,
     requests: Vec<RequestId>,
-    objects: Vec<ObjectId>,
+    objects: Vec<Arc<str>>,
 }
 
-impl Lent {
-    /// Recalls what an error says is cold, and waits for it.
+impl<'a> Lent<'a> {
+    /// Nothing yet.
+    pub(super) fn new(recalls: &'a Recalls) -> Self {
+        Self { recalls, requests: Vec::new(), objects: Vec::new() }
+    }
+
+    /// True for what was recalled already.
+    pub(super) fn has(&self, object: &Arc<str>) -> bool {
+        self.objects.contains(object)
+    }
+
+    /// Recalls objects and waits for them.
     ///
     /// # Errors
-    /// The error again if nothing is recalled here, or if what it names was recalled already; what keeps an object from
-    /// coming online.
-    pub(super) async fn bring(&mut self, recalls: Option<&Recalls>, error: &Error) -> Result<()> {
-        let Some(recalls) = recalls else {
-            let advice = "it is cold; `thermocline index --recall` recalls, indexes and releases it";
-            return Err(Error::new(ErrorKind::NotStaged, format!("{error}: {advice}")));
-        };
-        let staging = &recalls.staging;
-        let named =
-            error.not_staged().iter().map(|href| Ok((Arc::clone(href), staging.namespace().resolve(href)?)));
-        let mut named = named.collect::<Result<Vec<(Arc<str>, ObjectId)>>>()?;
-        named.retain(|(_, object)| !self.objects.contains(object));
-        if named.is_empty() {
-            return Err(error.shared());
-        }
-        self.staging = Some(staging.clone());
-        self.objects.extend(named.iter().map(|(_, object)| object.clone()));
+    /// What keeps one of them from coming online.
+    pub(super) async fn bring(&mut self, objects: &[Arc<str>]) -> Result<()> {
+        let staging = &self.recalls.staging;
         let mut events = staging.events();
-        let request = staging.request(order(&named, recalls.lifetime)).await?;
+        let request = staging.request(self.order(objects)).await?;
         self.requests.push(request.id.clone());
+        self.objects.extend(objects.iter().cloned());
         let ended = wait(staging, &mut events, request).await?;
         match ended.state {
             RequestState::Succeeded => Ok(()),
@@ -58,15 +53,34 @@ impl Lent {
         }
     }
 
+    fn order(&self, objects: &[Arc<str>]) -> NewRequest {
+        let namespace = self.recalls.staging.namespace();
+        let wanted = |href: &Arc<str>| {
+            let object = namespace.resolve(href).map(|object| vec![object]);
+            Wanted { spelling: Arc::clone(href), object: object.map_err(|error| error.to_string()) }
+        };
+        NewRequest {
+            owner: Owner(OWNER.into()),
+            face: Face::Native,
+            objects: objects.iter().map(wanted).collect(),
+            priority: 0,
+            lifetime: self.recalls.lifetime,
+            dataset: None,
+            idempotency: None,
+            notify: None,
+        }
+    }
+
     /// Makes everything cold again that nobody else wants.
     pub(super) async fn give_back(self) {
-        let Some(staging) = self.staging else { return };
+        let staging = &self.recalls.staging;
         for request in &self.requests {
-            // Pins that are left end with their lifetime.
-            let _ = staging.cancel(request).await;
-            let _ = staging.release(request, None).await;
+            if let Err(error) = staging.cancel(request).await {
+                tracing::warn!(%request, %error, "pins of the indexing end with their lifetime");
+            }
         }
-        if let Err(error) = staging.evict(Some(self.objects)).await {
+        let objects = self.objects.iter().filter_map(|href| staging.namespace().resolve(href).ok());
+        if let Err(error) = staging.evict(Some(objects.collect())).await {
             tracing::warn!(%error, "objects that were recalled for their index stay online");
         }
     }
@@ -103,20 +117,4 @@ async fn failure(staging: &Staging, request: &Request) -> Result<Error> {
         }
     }
     Ok(Error::internal(format!("request {} ended as {}", request.id, request.state.as_str())))
-}
-
-fn order(named: &[(Arc<str>, ObjectId)], lifetime: Duration) -> NewRequest {
-    let wanted = named
-        .iter()
-        .map(|(href, object)| Wanted { spelling: Arc::clone(href), object: Ok(vec![object.clone()]) });
-    NewRequest {
-        owner: Owner(OWNER.into()),
-        face: Face::Native,
-        objects: wanted.collect(),
-        priority: 0,
-        lifetime,
-        dataset: None,
-        idempotency: None,
-        notify: None,
-    }
 }
