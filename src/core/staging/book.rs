@@ -308,6 +308,14 @@ impl Object {
         self.interests.iter().filter(|interest| interest.hold != Hold::Waiting).count() as u32
     }
 
+    /// Adds an interest. Mostly there is one: a vector that grows by itself would make room for four.
+    pub(super) fn add_interest(&mut self, interest: Interest) {
+        if self.interests.is_empty() {
+            self.interests.reserve_exact(1);
+        }
+        self.interests.push(interest);
+    }
+
     /// The flight, if it is the one of that number.
     pub(super) fn flight_of(&mut self, number: u64) -> Option<&mut Flight> {
         self.flight.as_deref_mut().filter(|flight| flight.number == number)

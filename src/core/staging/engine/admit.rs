@@ -89,7 +89,7 @@ impl Engine {
         request.set_object(interest.position, Some(slot));
         let is_reader = request.face == Face::Reader;
         let Some(object) = self.book.object_mut(slot) else { return };
-        object.interests.push(interest);
+        object.add_interest(interest);
         // The size is counted for requests that are new as for those that were there when it was learnt.
         let len_bytes = object.len_bytes.unwrap_or_default();
         let flight = object.flight.as_deref().map(|flight| (flight.stage, flight.state));

@@ -70,7 +70,7 @@ impl Engine {
         }
         let Some(object) = self.book.object_mut(slot) else { return };
         object.len_bytes = object.len_bytes.or(loaded.len_bytes);
-        object.interests.push(interest);
+        object.add_interest(interest);
         if interest.hold == Hold::Waiting {
             self.restore_flight(slot, interest, loaded.state, now);
         }

@@ -157,6 +157,8 @@ impl World {
         let mut n_quiet = 0;
         for _ in 0..5000 {
             tokio::time::sleep(Duration::from_micros(500)).await;
+            // What is being written has been written then.
+            self.database.write(|_| Ok(())).await.unwrap();
             // The driver and the one who tidies up; who watches a batch waits for the clock.
             let n_waiting = 2 + shared.watched.lock().len();
             let is_quiet =

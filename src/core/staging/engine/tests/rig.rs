@@ -491,6 +491,10 @@ impl Rig {
                     StageState::Staged
                 }
             };
+            let is_over = !matches!(state, StageState::Queued | StageState::Active { .. });
+            if is_over && let Some(batch) = self.batches.get_mut(&ticket.key) {
+                batch.retain(|other| *other != object);
+            }
             states.push((object, state));
         }
         Ok(states)
