@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use axum::Extension;
 use axum::body::Body;
-use axum::extract::Path;
+use axum::extract::{Path, State};
 use axum::response::Response;
 use http::StatusCode;
 use http::request::Parts;
@@ -15,7 +15,7 @@ use thermocline_core::staging::{Activity, Wanted};
 use thermocline_http::lists::{lines, wanted};
 use thermocline_http::live::{self, Engine, audit};
 use thermocline_http::query::Query;
-use thermocline_http::{MayAdminister, MayStage, Problem};
+use thermocline_http::{AppState, MayAdminister, MayStage, Problem};
 
 use crate::Api;
 use crate::body::{self, Written};
@@ -36,6 +36,7 @@ struct WrittenEviction {
 
 /// Makes unpinned objects cold again.
 pub(crate) async fn evict(
+    State(app): State<AppState>,
     Extension(api): Extension<Arc<Api>>,
     MayAdminister(who): MayAdminister,
     Engine(staging): Engine,
@@ -50,6 +51,8 @@ pub(crate) async fn evict(
     let subject = named.as_ref().map_or("all".to_owned(), |named| format!("{} objects", named.objects.len()));
     let unknown = named.as_ref().map(|named| named.unknown.clone()).unwrap_or_default();
     let answer = staging.evict(named.map(|named| named.objects)).await;
+    // Otherwise chunks in memory would go on being served without a recall.
+    app.reader.forget_chunks();
     let outcome = match &answer {
         Ok(n_evicted) => format!("{n_evicted} evicted"),
         Err(_) => "failed".to_owned(),
