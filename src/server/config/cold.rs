@@ -84,7 +84,7 @@ fn own_keys(name: &str, store: &ColdConfig, check_store: &CheckStore<'_>, check:
         let key: Vec<&str> =
             ["cold", name].into_iter().chain(mistake.key.iter().map(String::as_str)).collect();
         check.mistake(&key, &mistake.message);
-        if !mistake.key.first().is_some_and(|first| keys.remove(first).is_some()) {
+        if mistake.key.first().is_none_or(|first| keys.remove(first).is_none()) {
             return;
         }
     }

@@ -2,6 +2,9 @@
 
 #![cfg(test)]
 
+#[path = "process/cold.rs"]
+mod cold;
+
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
 use std::path::Path;

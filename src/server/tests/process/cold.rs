@@ -1,0 +1,82 @@
+//! Cold data through the server as a process.
+
+use std::path::Path;
+
+use rustix::process::Signal;
+
+use super::{Server, demo_files, path_of, run};
+
+/// A configuration of the files in `folder` on a simulated library, besides whatever `more` says.
+fn on_tape(folder: &Path, more: &str) -> String {
+    let text = format!(
+        "[roots.archive]\npath = \"{}\"\n[cold.tape]\nkind = \"simulated\"\nroots = [\"archive\"]\nspeed = 600\n\
+         poll_every = \"50ms\"\n[staging]\nmount_after = \"0s\"\n{more}",
+        folder.display()
+    );
+    let file = folder.join("thermocline.toml");
+    std::fs::write(&file, text).expect("a configuration file");
+    file.to_string_lossy().into_owned()
+}
+
+#[test]
+fn the_demonstration_opens_cold_data_at_once_and_recalls_what_is_read() {
+    let server = Server::start(&["demo"]);
+    server.wait_for("/datasets", |_, body| body.contains("\"tape.winds\""));
+    let (key, hot) = ("/datasets/tape.winds/zarr-v2/U/0.0.0", "/datasets/winds/zarr-v2/U/0.0.0");
+
+    assert_eq!(server.get("/datasets/tape.winds/zarr-v2/.zmetadata").0, 200);
+    let (status, problem) = server.get(&format!("{key}?wait=0"));
+    assert_eq!(status, 503, "{problem}");
+    assert!(problem.contains("not-staged") && problem.contains("/requests/"), "{problem}");
+
+    let (status, recalled) = server.get(key);
+    assert_eq!(status, 200);
+    assert!(recalled == server.get(hot).1, "what came from tape differs from what is on disk");
+}
+
+#[test]
+fn a_second_server_on_one_folder_of_state_is_refused() {
+    let folder = demo_files();
+    let server = Server::start(&["serve", path_of(&folder)]);
+    let state = server._state.path().to_str().expect("UTF-8");
+
+    let (code, _, said) = run(&["serve", path_of(&folder), "--state", state, "--listen", "127.0.0.1:0"]);
+
+    assert_eq!(code, Some(2), "{said}");
+    assert!(said.contains("another server runs on"), "{said}");
+}
+
+#[test]
+fn who_may_stage_changes_while_the_server_runs() {
+    let folder = demo_files();
+    let file = on_tape(folder.path(), "");
+    let server = Server::start(&["serve", "--config", &file, path_of(&folder)]);
+    server.wait_for("/ready", |status, _| status == 200);
+    assert_eq!(server.get("/requests").0, 403);
+
+    on_tape(folder.path(), "anonymous = true\n");
+    server.signal(Signal::HUP);
+
+    server.wait_for("/requests", |status, _| status == 200);
+}
+
+#[test]
+fn files_that_went_cold_without_an_index_are_indexed_when_the_operator_says_so() {
+    let (folder, state) = (demo_files(), tempfile::tempdir().expect("a temporary folder"));
+    let file = on_tape(folder.path(), "");
+    let index = |more: &[&str]| {
+        let arguments = ["index", "--config", &file, "--state", path_of(&state), "--verify", "off"];
+        run(&[&arguments[..], more, &[path_of(&folder)]].concat())
+    };
+
+    let (_, said, advice) = index(&[]);
+    assert!(said.contains("0 indexed, 2 refused"), "{said}");
+    assert!(advice.contains("index --recall"), "{advice}");
+
+    let (code, said, error) = index(&["--recall"]);
+    assert!(code == Some(0) && said.contains("2 indexed, 0 refused, 0 failed"), "{said} {error}");
+    let cached = walkdir::WalkDir::new(state.path().join("cache/objects"));
+    let n_files = cached.into_iter().flatten().filter(|entry| entry.file_type().is_file()).count();
+    assert_eq!(n_files, 0, "files that were recalled for their index are cold again");
+    assert!(index(&[]).1.contains("2 indexed"), "the index is there");
+}
