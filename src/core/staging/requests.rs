@@ -12,7 +12,8 @@ use super::driver::{Admission, Input};
 use super::engine::{AdmittedRow, Engine, Note, Now, Reply, Withdrawn};
 use super::tables::{self, Acceptance, Accepted, AcceptedRow, StoredRequest, request_id, request_number};
 use super::{
-    NewRequest, ObjectFilter, Request, RequestFilter, RequestId, RequestObject, Shared, Staging, Wanted,
+    NewRequest, ObjectFilter, ObjectState, Request, RequestFilter, RequestId, RequestObject, Shared, Staging,
+    Wanted,
 };
 use crate::cold::ObjectId;
 use crate::manifest::blocking;
@@ -161,14 +162,18 @@ impl Staging {
     pub async fn extend(&self, id: &RequestId, lifetime: Duration) -> Result<Request> {
         check_lifetime(lifetime, self.shared.parts.settings.max_lifetime)?;
         let number = self.shared.number_of(id).await?;
+        let is_over = || Error::invalid_input(format!("request {id} holds no pins any more"));
         if !self.shared.is_live(number).await? {
-            return Err(Error::invalid_input(format!("request {id} holds no pins any more")));
+            return Err(is_over());
         }
         let what = move |engine: &mut Engine, slot, now: Now, reply| {
             engine.extend(slot, lifetime, now);
             engine.out.notes.push(Note::Reply(reply));
         };
-        self.change(id, what).await
+        let request = self.change(id, what).await?;
+        // The last pin may have ended in between.
+        let holds_pins = !request.state.is_ended() || request.tally(ObjectState::Hot).n > 0;
+        if holds_pins { Ok(request) } else { Err(is_over()) }
     }
 
     /// Changes a request in the book, durably. One that is over already is given as it is.
