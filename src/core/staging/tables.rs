@@ -28,7 +28,8 @@ pub(super) use query::{StoredRequest, objects, request, requests};
 pub(super) use write::{Written, write};
 
 /// Makes the tables.
-pub(super) const MIGRATIONS: &[&str] = &["
+pub(super) const MIGRATIONS: &[&str] = &[
+    "
 CREATE TABLE staging_meta (name TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID;
 INSERT INTO staging_meta VALUES ('change', 0);
 
@@ -106,9 +107,11 @@ CREATE TABLE staging_keys (
 CREATE INDEX staging_keys_created ON staging_keys (created_ns);
 
 CREATE TABLE staging_stores (name TEXT PRIMARY KEY, activity INTEGER NOT NULL) WITHOUT ROWID;
-", "
+",
+    "
 ALTER TABLE staging_online ADD COLUMN is_safe INTEGER NOT NULL DEFAULT 1;
-"];
+",
+];
 
 /// Something to be written. Writing it twice is writing it once.
 #[derive(Debug, Clone)]

@@ -5,7 +5,7 @@ mod cancel;
 mod durable;
 mod failures;
 mod life;
-mod scale;
 mod room;
+mod scale;
 mod store;
 mod world;

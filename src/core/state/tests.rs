@@ -9,11 +9,15 @@ fn open(folder: &Path) -> Database {
 }
 
 async fn insert(database: &Database, n: i64) -> Result<()> {
-    database.write(move |tables| Ok(tables.execute("INSERT INTO numbers VALUES (?1)", [n]).map(|_| ())?)).await
+    database
+        .write(move |tables| Ok(tables.execute("INSERT INTO numbers VALUES (?1)", [n]).map(|_| ())?))
+        .await
 }
 
 async fn sum(database: &Database) -> i64 {
-    let total = |tables: &Connection| Ok(tables.query_row("SELECT total(n) FROM numbers", [], |row| row.get::<_, f64>(0))?);
+    let total = |tables: &Connection| {
+        Ok(tables.query_row("SELECT total(n) FROM numbers", [], |row| row.get::<_, f64>(0))?)
+    };
     database.read(total).await.unwrap() as i64
 }
 
