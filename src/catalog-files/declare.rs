@@ -22,6 +22,8 @@ pub(crate) struct Declared {
     pub(crate) attributes: Vec<AttributeOverride>,
     pub(crate) is_hidden: bool,
     pub(crate) invalidate_after: Duration,
+    /// The cold store on which its files are said to lie.
+    pub(crate) store: Option<String>,
 }
 
 /// Where the bytes are, as a file says it.
@@ -96,6 +98,7 @@ fn dataset(merged: &Merged<'_>, feature: Option<&str>) -> Option<Declared> {
             .or_else(|| merged.defaults.bool_of("hidden"))
             .unwrap_or(false),
         invalidate_after: invalidate_after.unwrap_or_default(),
+        store: merged.text("cold"),
     })
 }
 
@@ -108,9 +111,6 @@ fn not_built(feature: &str) -> String {
 fn unbuilt_key(merged: &Merged<'_>) -> Option<String> {
     if merged.get("aggregate").is_some() {
         return Some(format!("{}: many files cannot be one dataset", not_built("aggregate")));
-    }
-    if merged.get("cold").is_some() {
-        return Some(not_built("cold"));
     }
     if merged.text("access").is_some_and(|access| access != "public") {
         return Some(format!("{}: only public datasets are served", not_built("access")));
@@ -241,7 +241,6 @@ datasets:
             ("source: {paths: [a.nc]}, aggregate: {join: time}", "`aggregate`"),
             ("source: {paths: [a.nc, b.nc]}", "`aggregate`"),
             ("source: {urls: ['s3://a/b', 's3://a/c']}", "`aggregate`"),
-            ("source: {paths: [a.nc]}, cold: hsm", "`cold`"),
             ("source: {paths: [a.nc]}, access: staff", "`access`"),
             ("source: {prefix: 's3://a/b/'}", "`source.prefix`"),
             ("source: {list: files.txt}", "`source.list`"),

@@ -13,6 +13,17 @@ pub struct CatalogRoot {
     pub name: Option<String>,
     /// An absolute path, or a URL without a trailing slash.
     pub base: String,
+    /// Name of the cold store on which it lies; `None` for a root whose files are always online.
+    pub store: Option<String>,
+}
+
+/// Name of the cold store on which a path or URL lies.
+pub(crate) fn store_of<'a>(href: &str, roots: &'a [CatalogRoot]) -> Option<&'a str> {
+    let holds = |root: &&CatalogRoot| {
+        let rest = href.strip_prefix(root.base.trim_end_matches('/'));
+        rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+    };
+    roots.iter().filter(holds).max_by_key(|root| root.base.len())?.store.as_deref()
 }
 
 /// Most files that a pattern is said to match.
@@ -25,7 +36,7 @@ pub(crate) fn source(path: &str, root: Option<&str>, roots: &[CatalogRoot], fold
     if let (Some(name), true) = (root, named.is_empty()) {
         return SourceSpec::Refused(format!("no root {name:?} is configured"));
     }
-    let own_folder = CatalogRoot { name: None, base: folder.to_string_lossy().into_owned() };
+    let own_folder = CatalogRoot { name: None, base: folder.to_string_lossy().into_owned(), store: None };
     let bases = named.into_iter().chain(root.is_none().then_some(&own_folder)).collect::<Vec<_>>();
     let found = bases.iter().find_map(|base| below(path, &base.base));
     found.unwrap_or_else(|| nothing(path, &bases))
@@ -146,8 +157,12 @@ mod tests {
     fn a_named_root_is_the_only_one_looked_at() {
         let dir = tree();
         let roots = [
-            CatalogRoot { name: Some("archive".to_owned()), base: format!("{}/a", dir.path().display()) },
-            CatalogRoot { name: Some("cloud".to_owned()), base: "s3://bucket/x".to_owned() },
+            CatalogRoot {
+                name: Some("archive".to_owned()),
+                base: format!("{}/a", dir.path().display()),
+                store: None,
+            },
+            CatalogRoot { name: Some("cloud".to_owned()), base: "s3://bucket/x".to_owned(), store: None },
         ];
         let expected = SourceSpec::Object(format!("{}/a/t_1.nc", dir.path().display()));
         assert_eq!(source("t_1.nc", Some("archive"), &roots, dir.path()), expected);

@@ -5,7 +5,7 @@
 //! `catalogs/catalog.schema.json`, explained in `catalogs/README.md`.
 //!
 //! # Limits
-//! What is not built yet (aggregation, families, harvest, cold tiers, access rules, prefixes, lists, STAC and
+//! What is not built yet (aggregation, families, harvest, access rules, prefixes, lists, STAC and
 //! CMR searches, credentials, time ranges) makes a dataset that is listed and refused, naming the key.
 //! Keys that only describe a dataset (licence, keywords, providers, extents, plot defaults …) are checked
 //! and have no effect yet. A file may have 16 MiB.

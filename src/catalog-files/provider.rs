@@ -211,6 +211,11 @@ fn spec(declared: &Declared, file: &Path, folder: &Path, roots: &[CatalogRoot]) 
         DeclaredSource::StoreUrl(url) => SourceSpec::Directory(url.clone()),
         DeclaredSource::Refused(reason) => SourceSpec::Refused(reason.clone()),
     };
+    let source = match declared.store.as_deref().and_then(|store| elsewhere(store, &source, declared, roots))
+    {
+        Some(reason) => SourceSpec::Refused(reason),
+        None => source,
+    };
     // A family's id is a template, which may hold a slash between braces only by mistake.
     let id = DatasetId::new(declared.id.as_str()).ok()?;
     let origin = format!("{}:{}", file.display(), declared.line);
@@ -226,6 +231,28 @@ fn spec(declared: &Declared, file: &Path, folder: &Path, roots: &[CatalogRoot]) 
         invalidate_after: declared.invalidate_after,
         ..DatasetSpec::new(id, source, origin)
     })
+}
+
+/// Why a dataset's files do not lie on the cold store that it names; `None` if they do. Which root lies on which store
+/// is said by the configuration: what is not bound there would be read as if it were online.
+fn elsewhere(store: &str, source: &SourceSpec, declared: &Declared, roots: &[CatalogRoot]) -> Option<String> {
+    if !roots.iter().any(|root| root.store.as_deref() == Some(store)) {
+        return Some(format!("`cold` is {store:?}, and no root lies on a cold store of that name"));
+    }
+    let href = match source {
+        SourceSpec::Object(href) | SourceSpec::Directory(href) => href,
+        _ => return None,
+    };
+    // References lie on disk; each object that they point at is looked up by itself.
+    let is_references = declared.format.as_deref() == Some("kerchunk");
+    match find::store_of(href, roots) {
+        Some(found) if found == store => None,
+        None if is_references => None,
+        Some(found) => Some(format!("`cold` is {store:?}, and {href} lies on [cold.{found}]")),
+        None => Some(format!(
+            "`cold` is {store:?}, and the root of {href} is not bound to it: name it in [cold.{store}] roots"
+        )),
+    }
 }
 
 fn absolute(path: &Path) -> PathBuf {

@@ -212,3 +212,34 @@ async fn catalog_files_conform_with_mistakes_and_without() {
     assert_eq!(files.specs().await.unwrap().len(), 2);
     assert_eq!(files.problems().len(), 1);
 }
+
+#[tokio::test]
+async fn what_is_said_to_be_cold_is_refused_where_its_root_is_bound_to_no_such_store() {
+    let dir = TempDir::new().unwrap();
+    for file in ["tape/a.nc", "disk/a.nc", "disk/a.json"] {
+        write(&dir, file, "x");
+    }
+    let root = |name: &str, store: Option<&str>| CatalogRoot {
+        name: Some(name.to_owned()),
+        base: dir.path().join(name).to_string_lossy().into_owned(),
+        store: store.map(str::to_owned),
+    };
+    let roots = vec![root("tape", Some("library")), root("disk", None)];
+    for (source, cold, refused) in [
+        ("{paths: [a.nc], root: tape}", "library", None),
+        ("{paths: [a.nc], root: tape}", "glacier", Some("no root lies on a cold store")),
+        ("{paths: [a.nc], root: disk}", "library", Some("is not bound to it")),
+        // Where references point is looked up object by object.
+        ("{references: a.json, root: disk}", "library", None),
+    ] {
+        let text = format!("version: 1\ndatasets:\n  - {{id: a, cold: {cold}, source: {source}}}\n");
+        let file = write(&dir, "catalog.yaml", &text);
+        let specs = CatalogFilesProvider::new(vec![file], roots.clone()).specs().await.unwrap();
+        let reason = specs.first().and_then(|spec| match &spec.source {
+            SourceSpec::Refused(reason) => Some(reason.as_str()),
+            _ => None,
+        });
+        assert_eq!(reason.is_some(), refused.is_some(), "{source} on {cold}: {reason:?}");
+        assert!(reason.unwrap_or_default().contains(refused.unwrap_or_default()), "{reason:?}");
+    }
+}

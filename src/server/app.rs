@@ -204,7 +204,11 @@ fn catalog_roots(config: &Config) -> Vec<CatalogRoot> {
     config
         .roots
         .iter()
-        .map(|(name, root)| CatalogRoot { name: Some(name.clone()), base: base(root) })
+        .map(|(name, root)| CatalogRoot {
+            name: Some(name.clone()),
+            base: base(root),
+            store: cold::store_of(config, name).map(str::to_owned),
+        })
         .collect()
 }
 

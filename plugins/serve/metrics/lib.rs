@@ -14,7 +14,9 @@
 //! | `thermocline_http_requests_total` | `plugin`, `route`, `status_class` |
 //! | `thermocline_http_response_bytes_total`, `thermocline_http_request_seconds` | `plugin`, `route` |
 //! | `thermocline_datasets` | `state`: indexed, indexing, refused, lost |
-//! | `thermocline_cache_bytes` | `cache`: chunks, or the plugin whose finished answers are kept |
+//! | `thermocline_cache_bytes` | `cache`: chunks, objects (copies of cold objects, on disk), or the plugin whose finished answers are kept |
+//! | `thermocline_recalls_total`, `thermocline_recall_retries_total`, `thermocline_recall_seconds` | `store`: name of the cold store |
+//! | `thermocline_held_requests`, `thermocline_pins` | |
 //! | `thermocline_index_manifests_bytes`, `thermocline_index_tables_bytes` | |
 //! | `process_resident_memory_bytes`, `process_cpu_seconds_total` and others of the process | |
 //!
@@ -31,7 +33,7 @@ use axum::extract::State;
 use axum::http::header::CONTENT_TYPE;
 use axum::response::IntoResponse;
 use axum::routing::get;
-use metrics::{describe_gauge, gauge};
+use metrics::{describe_counter, describe_gauge, describe_histogram, gauge};
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
 use metrics_process::Collector;
 use parking_lot::Mutex;
@@ -40,6 +42,10 @@ use thermocline_core::catalog::Catalog;
 use thermocline_core::clock::SystemClock;
 use thermocline_http::{App, AppState, Operation, Route, ServePlugin};
 use tokio::task::JoinSet;
+
+/// Upper bounds of the buckets of recalls, in seconds: from a disk behind a command to a library that is busy all day.
+const RECALL_SECONDS_BUCKETS: [f64; 12] =
+    [1.0, 5.0, 15.0, 60.0, 120.0, 300.0, 600.0, 1800.0, 3600.0, 14_400.0, 43_200.0, 172_800.0];
 
 /// Upper bounds of the buckets of times, in seconds: from a chunk out of memory to a slow archive.
 const SECONDS_BUCKETS: [f64; 12] =
@@ -74,7 +80,10 @@ impl MetricsPlugin {
 impl Measuring {
     fn start() -> Self {
         let seconds = Matcher::Suffix("_seconds".to_owned());
-        let builder = PrometheusBuilder::new().set_buckets_for_metric(seconds, &SECONDS_BUCKETS);
+        let recalls = Matcher::Full("thermocline_recall_seconds".to_owned());
+        let builder = PrometheusBuilder::new()
+            .set_buckets_for_metric(seconds, &SECONDS_BUCKETS)
+            .and_then(|builder| builder.set_buckets_for_metric(recalls, &RECALL_SECONDS_BUCKETS));
         let recorder = builder.unwrap_or_default().build_recorder();
         let handle = recorder.handle();
         // An error means that there is a recorder already, which then has the metrics.
@@ -82,7 +91,13 @@ impl Measuring {
         let process = Collector::default();
         process.describe();
         describe_gauge!("thermocline_datasets", "Listed datasets by state");
-        describe_gauge!("thermocline_cache_bytes", "Memory of what is kept to be sent again");
+        describe_gauge!("thermocline_cache_bytes", "Bytes of what is kept to be sent again");
+        describe_counter!("thermocline_recalls_total", "Recalls that cold stores were asked for");
+        describe_histogram!(
+            "thermocline_recall_seconds",
+            "Time from the wish for an object until it is online"
+        );
+        describe_gauge!("thermocline_pins", "Pins of objects that requests keep online");
         describe_gauge!("thermocline_index_manifests_bytes", "Memory of manifests, estimated");
         describe_gauge!("thermocline_index_tables_bytes", "Memory of chunk tables");
         Self { handle, process }

@@ -328,7 +328,7 @@ impl Shared {
             Err(error) => tracing::warn!(%error, "disk of the cache cannot be asked for its space"),
         }
         let usage = self.space.usage();
-        metrics::gauge!("thermocline_cache_bytes").set(usage.used_bytes as f64);
+        metrics::gauge!("thermocline_cache_bytes", "cache" => "objects").set(usage.used_bytes as f64);
         let n_pins: usize = self.engine.lock().n_pins();
         metrics::gauge!("thermocline_pins").set(n_pins as f64);
     }

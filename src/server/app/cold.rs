@@ -14,7 +14,7 @@ use thermocline_core::{Error, Result};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use crate::config::{Config, RootConfig};
+use crate::config::{ColdConfig, Config, RootConfig};
 use crate::plugins::Registry;
 
 /// Name of the database below state.dir.
@@ -35,18 +35,23 @@ pub(super) fn namespace(config: &Config, paths: &[String]) -> Namespace {
     Namespace::new(roots)
 }
 
+/// Name of the cold store on which a root lies.
+pub(super) fn store_of<'a>(config: &'a Config, root: &str) -> Option<&'a str> {
+    let lies_on = |store: &&ColdConfig| store.roots.iter().any(|bound| bound == root);
+    config.cold.iter().find(|(_, store)| lies_on(store)).map(|(name, _)| name.as_str())
+}
+
 fn named(config: &Config, name: &str, root: &RootConfig) -> NamespaceRoot {
     let base = match (&root.path, &root.url) {
         (Some(path), _) => path.to_string_lossy().into_owned(),
         (None, url) => url.clone().unwrap_or_default(),
     };
-    let store = config.cold.iter().find(|(_, store)| store.roots.iter().any(|bound| bound == name));
     let rules = root.map.iter().map(|rule| PathRule { from: rule.from.clone(), to: rule.to.clone() });
     NamespaceRoot {
         name: name.into(),
         base: base.trim_end_matches('/').to_owned(),
         map: rules.collect(),
-        store: store.map(|(store, _)| store.as_str().into()),
+        store: store_of(config, name).map(Into::into),
     }
 }
 
@@ -120,7 +125,7 @@ pub(super) fn stores(
     beside: &Beside,
     keeps: &dyn Fn(&str) -> Option<PathBuf>,
 ) -> Result<Vec<NamedStore>> {
-    let make = |(name, cold): (&String, &crate::config::ColdConfig)| {
+    let make = |(name, cold): (&String, &ColdConfig)| {
         let bound = |root: &&NamespaceRoot| root.store.as_deref() == Some(name);
         let roots: Vec<NamespaceRoot> = namespace.roots().iter().filter(bound).cloned().collect();
         let context = StoreContext {
