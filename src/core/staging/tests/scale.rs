@@ -114,7 +114,7 @@ async fn who_listens_hears_every_object_and_the_end_with_rising_numbers() {
     world.settle().await;
     world.staging.set_activity("tape", Activity::Running).await.unwrap();
     world.ended(&request.id).await;
-    let (mut last, mut states, mut ends) = (request.change, Vec::new(), Vec::new());
+    let (mut last, mut states, mut ends) = (0, Vec::new(), Vec::new());
     while let Ok(event) = events.try_recv() {
         let change = match event {
             Event::Object { request: of, object } => {
