@@ -1,6 +1,7 @@
 """Proves that what the server acknowledged survives, and that no wrong byte is served, whatever fails.
 
     python faults.py --binary target/debug/thermocline [--rounds 60] [--seed 1] [--dir DIR] [--at-least 1000]
+        [--active 100000]
 
 The server recalls files of a simulated tape library that fails, lies, stalls, is busy, forgets and damages what it
 sends (faults.toml), onto a cache that is too small, on a disk that fails, writes halves and is full (faulty_disk.c, and
@@ -12,6 +13,7 @@ random system call. After each start, and at the end when everything has been re
   * no answer to a reader is anything but the right bytes or an error that no client takes for data;
   * no file of the cache that has its final name differs from the file in the archive;
   * the same idempotency key gives the same request, also if its first answer was never seen;
+  * a request of `--active` files is whole and the server up again within 5 s of kill -9;
   * in the end every object has the state that it must have, the counts of requests are those of their objects, and
     what the server says of its cache is what is in it.
 The last line is "N passed, N failed", each thing that was checked counting once; the line before says how many faults
@@ -341,12 +343,38 @@ def mount(folder: Path) -> bool:
     return True
 
 
+def check_restart(claims: Claims, binary: str, folder: Path, n_files: int) -> None:
+    """A request of many files that are wanted and not there yet: answered, killed, and taken up again."""
+    paths = [folder / "archive" / f"{n // 1000:03d}" / f"m{n:06d}.bin" for n in range(n_files)]
+    for path in paths:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(b"x")
+    make_references(folder / "references" / "all.json", {str(paths[0]): b"x"})
+    server = Server(binary, folder, {})
+    server.start(forgets_batches=False)
+    began = time.monotonic()
+    status, _, body = server.post_request([str(path) for path in paths], "P1D", "many")
+    answered, rid = time.monotonic() - began, json.loads(body).get("id")
+    claims.hold("a request of many files is accepted", status == 202, (status, body[:200]))
+    time.sleep(3)
+    server.kill()
+    restarted = server.start(forgets_batches=False)
+    status, _, body = server.call("GET", f"/requests/{rid}")
+    request = json.loads(body)
+    claims.hold("a request of many files is whole after kill -9", status == 200 and request["n_objects"] == n_files, (status, body[:300]))
+    claims.hold("a restart with many active files takes less than 5 s", restarted < 5, restarted)
+    n_hot = request["objects"]["hot"]["n"]
+    print(f"      {n_files} files, {n_hot} of them hot: answered after {answered:.2f} s, up again {restarted:.2f} s after kill -9", flush=True)
+    server.kill()
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--binary", required=True)
     parser.add_argument("--rounds", type=int, default=60)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--at-least", type=int, default=0, help="faults that there must be")
+    parser.add_argument("--active", type=int, default=0, help="files of a request over which the server is killed once more")
     parser.add_argument("--dir", help="folder to work in, kept afterwards")
     args = parser.parse_args()
     folder = Path(args.dir or tempfile.mkdtemp(prefix="faults-")).resolve()
@@ -358,6 +386,8 @@ def main() -> int:
             trial.run_round(n)
             print(f"      round {n + 1}: {len(trial.truth.requests)} requests answered, {trial.n_faults().total()} faults, {trial.claims.failed} failed", flush=True)
         trial.check_end(180)
+        if args.active:
+            check_restart(trial.claims, args.binary, folder / "many", args.active)
         faults = trial.n_faults()
         (folder / "acknowledged.json").write_text(json.dumps(trial.truth.requests, indent=1))
         trial.claims.hold(f"at least {args.at_least} faults", faults.total() >= args.at_least, faults)
