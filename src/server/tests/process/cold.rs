@@ -80,3 +80,36 @@ fn files_that_went_cold_without_an_index_are_indexed_when_the_operator_says_so()
     assert_eq!(n_files, 0, "files that were recalled for their index are cold again");
     assert!(index(&[]).1.contains("2 indexed"), "the index is there");
 }
+
+#[test]
+fn commands_stage_list_and_evict_and_say_by_their_exit_code_what_came_of_it() {
+    let folder = demo_files();
+    let state = tempfile::tempdir().expect("a temporary folder");
+    let file = on_tape(folder.path(), "anonymous = true\n");
+    let index = ["index", "--config", &file, "--state", path_of(&state), "--recall", path_of(&folder)];
+    assert_eq!(run(&index).0, Some(0));
+    let index_dir = format!("state.index_dir={}", state.path().join("index").display());
+    let server = Server::start(&["serve", "--config", &file, "--set", &index_dir, path_of(&folder)]);
+    server.wait_for("/datasets", |_, body| body.contains("\"winds\""));
+    let (base, at) =
+        (format!("http://{}", server.address), |name: &str| format!("{}/{name}", path_of(&folder)));
+    let winds = format!("{base}/datasets/winds");
+
+    let (code, said, error) = run(&["stage", &winds, "--var", "U", "--isel", "time=0", "--dry-run"]);
+    assert!(code == Some(0) && said.contains("to recall  1 ("), "{said} {error}");
+    let (code, said, _) = run(&["stage", &winds, "--lifetime", "PT1H"]);
+    assert_eq!((code, said.as_str()), (Some(0), "succeeded: 1 online, 0 failed\n"));
+    let (code, said, _) = run(&["pins", "--server", &base]);
+    assert!(code == Some(0) && said.contains("winds.nc"), "{said}");
+
+    let (code, said, _) = run(&["stage", &at("winds.nc"), &at("none.nc"), "--server", &base]);
+    assert!(code == Some(1) && said.starts_with("partial: 1 online, 1 failed\n"), "{said}");
+    assert!(said.contains("none.nc: no file"), "{said}");
+    assert_eq!(run(&["stage", &format!("{base}/datasets/none")]).0, Some(2));
+    assert_eq!(run(&["stage", "/etc/passwd", "--server", &base]).0, Some(2));
+
+    // Nobody may administer here without a token that says so.
+    let (code, _, error) = run(&["evict", "--all", "--server", &base]);
+    assert!(code == Some(2) && error.contains("administration"), "{error}");
+    assert_eq!(run(&["recalls", "--server", "http://127.0.0.1:9"]).0, Some(1));
+}
