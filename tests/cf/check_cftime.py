@@ -148,7 +148,7 @@ def decoding(rng: np.random.Generator, tally: collections.Counter) -> Iterator[C
         combinations = itertools.product(spellings(calendar), references(calendar))
         for i, ((unit, factor), reference) in enumerate(combinations):
             name = ALIASES.get(calendar, calendar.upper()) if i % 7 == 0 else calendar
-            units = f"{unit} {'since' if i % 3 else 'SINCE'} {reference}"
+            units = f"{unit} since {reference}"
             span = int(3_000 * 365.25 * 86_400e6 / factor)
             integers = within(np.concatenate([small, rng.integers(-span, span + 1, 12), [span, -span]]), factor)
             for value, date in zip(integers, dates(integers, units, calendar)):
@@ -265,7 +265,14 @@ def agrees(expected: str | None, must_read: bool) -> Callable[[list[str]], str |
     return judge
 
 
+def unclear(found: list[str]) -> str | None:
+    return None if found[0] == "unclear" else "expected unclear"
+
+
 def refusals() -> Iterator[Check]:
+    # xarray decodes only what has a `since` in small letters, cftime and UDUNITS read any.
+    for calendar, since in itertools.product(CALENDARS, ("SINCE", "Since", "sincE")):
+        yield Check("capitals", f"reference\t{calendar}\tdays {since} 2000-01-01", unclear)
     for calendar in ("none", "tai", "", "gregorian ", "360day", "noleap_"):
         yield Check("refuse", f"reference\t{calendar}\tdays since 2000-01-01", refused)
     texts = ["days", "since 2000-01-01", "day as %Y%m%d", "days after 2000-01-01", "years since 2000-01-01", "weeks since 2000-01-01",

@@ -20,8 +20,8 @@ key= fast=
 while :; do case "$1" in --key) key=$2; shift 2;; --fast) fast=1; shift;; *) break;; esac; done
 [ ! -e "$home/down" ] || { echo "the archive is down" >&2; exit 1; }
 recall() { # NAME: one recall, however many ask
-    [ ! -e "$home/disk/$1" ] || return 0
     mkdir "$home/pending/$1" 2>/dev/null || { while [ -e "$home/pending/$1" ]; do sleep 0.02; done; return 0; }
+    [ ! -e "$home/disk/$1" ] || { rmdir "$home/pending/$1"; return 0; }
     echo "$1" >> "$home/recalls"
     [ -n "$fast" ] || sleep 0.1
     case "$1" in
@@ -52,6 +52,7 @@ progress)
         n=${p##*/}
         if [ -e "$home/disk/$n" ]; then printf '{"path": "%s", "state": "staged"}\n' "$p"
         elif [ -e "$home/pending/$n" ]; then printf 'active\t%s\n' "$p"
+        elif [ -e "$home/disk/$n" ]; then printf 'staged\t%s\n' "$p" # It came between the two looks.
         elif grep -qxF "$n" "$home/recalls"; then printf 'failed\t%s\tthe drive is broken\n' "$p"
         else printf 'queued\t%s\n' "$p"; fi
     done < "$home/batches/$key" ;;
