@@ -24,6 +24,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 
 use crate::Result;
+use crate::staging::tape::Media;
 
 pub use context::StoreContext;
 pub use namespace::{Namespace, NamespaceRoot, PathRule};
@@ -247,6 +248,11 @@ pub trait ColdStore: Send + Sync {
     /// [`crate::ErrorKind::Unsupported`] for other stores; [`crate::ErrorKind::Changed`] if the object is not in
     /// the state `version` any more; whatever keeps the bytes from being exactly those.
     async fn read(&self, object: &ColdObject, version: &str, range: Range<u64>) -> Result<Bytes>;
+
+    /// The cartridges and drives behind it, from which times are foretold; `None` for the usual ones. Never changes.
+    fn media(&self) -> Option<Media> {
+        None
+    }
 
     /// What is wrong with the store at present, for `/health`; `None` if nothing is known to be. Never waits.
     fn trouble(&self) -> Option<String> {

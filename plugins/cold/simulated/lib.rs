@@ -57,6 +57,7 @@ use thermocline_core::cold::{
     Capabilities, Checksum, ColdObject, ColdStore, Landing, Locality, ObjectId, ObjectStatus, StageFailure,
     StageRequest, StageState, StageTicket, StoreContext,
 };
+use thermocline_core::staging::tape::Media;
 use thermocline_core::{Error, ErrorKind, Result};
 use tracing::warn;
 
@@ -198,6 +199,11 @@ impl ColdStore for SimulatedStore {
             batch_objects: self.shared.config.batch_objects,
             poll_every: self.shared.config.poll_every,
         }
+    }
+
+    fn media(&self) -> Option<Media> {
+        let rules = &self.shared.rules;
+        Some(rules.media.clone().sped_up(rules.speed))
     }
 
     async fn status(&self, objects: &[ColdObject]) -> Vec<Result<ObjectStatus>> {

@@ -168,6 +168,16 @@ async fn speed_makes_an_hour_a_second() {
     assert_eq!(site.state(&ticket).await, StageState::Staged);
 }
 
+#[test]
+fn what_is_foretold_is_as_fast_as_the_library() {
+    let site = Site::new(&["a"], Config { speed: 20.0, ..Config::default() });
+    let media = site.store.media().unwrap();
+    assert_eq!(media.mount_seconds(true), 6.0);
+    assert_eq!(media.read_seconds(7_200_000_000), 1.0);
+    // By hand: 120 s of mounting, 62 s of locating, 20 s of reading, all twenty times as fast.
+    assert!((media.session_seconds(1, 7_200_000_000) - 10.1).abs() < 1e-9);
+}
+
 #[tokio::test]
 async fn drives_read_all_that_waits_on_a_tape_before_they_change_it() {
     let config = Config { drives: 1, tape_capacity: 20_100, tape_fill: 20_100, ..Config::default() };

@@ -361,6 +361,7 @@ impl StoreLane {
         let cap = u32::try_from(settings.max_active_per_owner).unwrap_or(u32::MAX).max(1);
         let mut policy = settings.policy.clone();
         policy.owner_cap = policy.owner_cap.or(Some(cap));
+        policy.media = store.store.media().unwrap_or(policy.media);
         let mut scheduler = Scheduler::new(policy, limits);
         for (owner, share) in &settings.shares {
             let owner = scheduler.owner(&owner.0);

@@ -82,6 +82,20 @@ impl Media {
         }
     }
 
+    /// The same media where everything happens `speed` times as fast.
+    #[must_use]
+    pub fn sped_up(self, speed: f64) -> Self {
+        let shorter =
+            |span: Duration| Duration::try_from_secs_f64(span.as_secs_f64() / speed).unwrap_or(span);
+        Self {
+            bytes_per_second: self.bytes_per_second * speed,
+            mount: shorter(self.mount),
+            unmount: shorter(self.unmount),
+            locate: self.locate.sped_up(speed),
+            ..self
+        }
+    }
+
     /// Where on the tape a byte lies that was written `position` bytes after its start.
     ///
     /// Positions beyond the capacity (a store may be wrong, data may have been compressed) lie at its end.
@@ -164,6 +178,20 @@ struct Differences {
 }
 
 impl LocateCost {
+    /// The same costs where everything happens `speed` times as fast.
+    fn sped_up(self, speed: f64) -> Self {
+        Self {
+            base: self.base / speed,
+            wrap_change: self.wrap_change / speed,
+            band_change: self.band_change / speed,
+            landing_zone_change: self.landing_zone_change / speed,
+            direction_change: self.direction_change / speed,
+            step_back: self.step_back / speed,
+            per_position: self.per_position / speed,
+            at_least: self.at_least / speed,
+        }
+    }
+
     /// Seconds between places that are `apart` longitudinal positions from each other.
     fn seconds(&self, differ: Differences, apart: f64) -> f64 {
         let terms = [
