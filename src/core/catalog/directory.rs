@@ -1,7 +1,8 @@
 //! Declares what lies in files, folders and buckets that were named on the command line.
 //!
 //! A file is a dataset, whatever it holds. Of a folder or prefix every file below it is one that a
-//! format recognises or whose extension promises it; a directory that is a store is one dataset.
+//! format recognises or whose extension promises it; a directory that is a store is one dataset. Cold files without such
+//! an extension are left out until they are online; those that were indexed before stay.
 
 mod changes;
 
@@ -14,6 +15,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use parking_lot::Mutex;
 use thermocline_model::{DatasetId, Object, ObjectIdentity};
+use tracing::info;
 use walkdir::{DirEntry, WalkDir};
 
 use super::ids::{id_of_path, is_ignored, is_promising};
@@ -22,6 +24,7 @@ use super::{DatasetSpec, Provider, SourceSpec};
 use crate::bytes::{ObjectOpener, plain};
 use crate::clock::{Clock, SystemClock, nanoseconds};
 use crate::format::Format;
+use crate::index::IndexStore;
 use crate::manifest::blocking;
 use crate::{Error, ErrorKind, Result};
 
@@ -52,6 +55,8 @@ struct State {
     walked: Option<Vec<DatasetSpec>>,
     /// Complaints of this round.
     problems: Vec<String>,
+    /// Whether the log says that cold files are left out.
+    has_told_left_out: bool,
 }
 
 impl DirectoryProvider {
@@ -69,10 +74,23 @@ impl DirectoryProvider {
         clock: Arc<dyn Clock>,
     ) -> Self {
         let sniffer = Sniffer::new(Arc::clone(&opener), formats);
-        let state = Mutex::new(State { sniffer, listed: None, walked: None, problems: Vec::new() });
+        let state = Mutex::new(State {
+            sniffer,
+            listed: None,
+            walked: None,
+            problems: Vec::new(),
+            has_told_left_out: false,
+        });
         let remote_every = Duration::from_secs(60);
         let shared = Shared { source, opener, clock, remote_every, state, problems: Mutex::default() };
         Self { shared: Arc::new(shared) }
+    }
+
+    /// The same with an index that knows of cold files whether they are datasets.
+    #[must_use]
+    pub fn with_index(self, index: Arc<IndexStore>) -> Self {
+        self.shared.state.lock().sniffer.index = Some(index);
+        self
     }
 }
 
@@ -108,14 +126,28 @@ impl Shared {
             return Ok(specs.clone());
         }
         state.problems.clear();
+        state.sniffer.begin_round();
         let specs = if is_url(&self.source) { self.remote(state) } else { local(state, &self.source) };
         if let Ok(specs) = &specs {
-            state.sniffer.end_round();
+            let n_left_out = state.sniffer.end_round();
+            self.tell_left_out(state, n_left_out);
             let is_folder = !is_url(&self.source) && Path::new(&self.source).is_dir();
             state.walked = is_folder.then(|| specs.clone());
         }
         *self.problems.lock() = std::mem::take(&mut state.problems);
         specs
+    }
+
+    /// Once in the life of the server: they are as many at the next round.
+    fn tell_left_out(&self, state: &mut State, n_files: usize) {
+        if n_files == 0 || state.has_told_left_out {
+            return;
+        }
+        state.has_told_left_out = true;
+        info!(
+            folder = self.source,
+            n_files, "cold files are left out, nobody knows whether they are datasets"
+        );
     }
 
     fn specs_after(&self, changed: &[PathBuf]) -> Option<Vec<DatasetSpec>> {

@@ -36,12 +36,20 @@ pub(super) struct Outcome {
 
 /// What names a source in the index: datasets that share it share the entry.
 pub(super) fn source_key(spec: &DatasetSpec) -> String {
-    let format = spec.format.as_deref().unwrap_or("auto");
     match &spec.source {
-        SourceSpec::Object(href) => format!("object {format} {href}"),
-        SourceSpec::Directory(href) => format!("directory {format} {href}"),
+        SourceSpec::Object(href) => key_of_object(spec.format.as_deref(), href),
+        SourceSpec::Directory(href) => format!("directory {} {href}", named_or_any(spec.format.as_deref())),
         SourceSpec::Refused(_) => String::new(),
     }
+}
+
+/// The same for an object that is read as `format`, or as whichever recognises it.
+pub(super) fn key_of_object(format: Option<&str>, href: &str) -> String {
+    format!("object {} {href}", named_or_any(format))
+}
+
+fn named_or_any(format: Option<&str>) -> &str {
+    format.unwrap_or("auto")
 }
 
 impl Indexer {

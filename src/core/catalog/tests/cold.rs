@@ -105,6 +105,18 @@ async fn neighbours_that_are_only_named_need_no_recall() {
 }
 
 #[tokio::test]
+async fn a_cold_file_without_a_promising_name_is_listed_if_it_was_indexed_before() {
+    let world = World::new().await;
+    world.add("unnamed", "FAKE one").await;
+    world.text("unnamed").await.unwrap();
+    world.write("unknown", "FAKE two");
+    let (world, _) = restarted_on_tape(world, &["unnamed", "unknown"], |_| {}).await;
+    assert_eq!(world.ids(), ["unnamed"]);
+    assert_eq!(world.text("unnamed").await.unwrap(), "FAKE one");
+    assert_eq!(world.n_indexed(), 0);
+}
+
+#[tokio::test]
 async fn what_a_listing_shows_is_not_read_to_be_recognised_while_it_is_cold() {
     let world = World::new().await;
     world.write("unnamed", "FAKE one");

@@ -258,8 +258,9 @@ pub(super) fn catalog_on(
     let format = Arc::new(FakeFormat::default());
     let formats: Vec<Arc<dyn Format>> = vec![Arc::<FakeFormat>::clone(&format)];
     let source = archive.to_str().unwrap().to_owned();
+    let index = Arc::new(IndexStore::open(IndexSettings::new(dir.path().join("index"))).unwrap());
     let folder = DirectoryProvider::new(source, Arc::<Objects>::clone(&opener), formats.clone());
-    let folder: Arc<dyn Provider> = Arc::new(folder);
+    let folder: Arc<dyn Provider> = Arc::new(folder.with_index(Arc::clone(&index)));
     let mut settings = CatalogSettings {
         clock: Arc::new(clock.clone()),
         verify: VerifyLevel::Off,
@@ -269,7 +270,7 @@ pub(super) fn catalog_on(
     change(&mut settings);
     let catalog = Catalog::new(CatalogParts {
         providers: std::iter::once(folder).chain(others).collect(),
-        index: Arc::new(IndexStore::open(IndexSettings::new(dir.path().join("index"))).unwrap()),
+        index,
         opener,
         formats,
         references: Arc::new(InProcess),
