@@ -43,7 +43,8 @@ impl CommandTemplate {
     /// Splits a command line. `places` are the names that may stand in braces.
     ///
     /// # Errors
-    /// [`crate::ErrorKind::InvalidInput`] for an empty command, an open quote, an unknown place, `{paths}` inside
+    /// [`crate::ErrorKind::InvalidInput`] for an empty command, a program by a relative path (commands run in the
+    /// root folder), an open quote, an unknown place, `{paths}` inside
     /// a word, and for characters that would mean something to a shell and stand outside quotes.
     ///
     /// ```
@@ -60,8 +61,14 @@ impl CommandTemplate {
             words.iter().map(|word| parse_word(word, places)).collect::<Result<_, _>>().map_err(mistake)?;
         match words.first() {
             None => Err(mistake("is empty".to_owned())),
-            Some(Word::Parts(parts)) if matches!(parts.as_slice(), [Part::Text(_)]) => Ok(Self { words }),
-            Some(_) => Err(mistake("the program cannot be a place".to_owned())),
+            Some(Word::Parts(parts)) => match parts.as_slice() {
+                [Part::Text(program)] if program.contains('/') && !program.starts_with('/') => Err(mistake(
+                    "the program is neither an absolute path nor a name to be found on PATH".to_owned(),
+                )),
+                [Part::Text(_)] => Ok(Self { words }),
+                _ => Err(mistake("the program cannot be a place".to_owned())),
+            },
+            Some(Word::Paths) => Err(mistake("the program cannot be a place".to_owned())),
         }
     }
 
@@ -260,6 +267,8 @@ mod tests {
             "a $HOME",
             "a `b`",
             "a && b",
+            "bin/a {path}",
+            "./a {path}",
         ] {
             assert!(CommandTemplate::parse(text, &["path", "paths"]).is_err(), "{text:?}");
         }
