@@ -7,7 +7,7 @@
 //! again once everything is online.
 //!
 //! # Specification
-//! RFC 7240, section 4.3 (`Prefer: wait`); RFC 9457 (problems).
+//! RFC 7240, section 4.3 (`Prefer: wait`, read by [`crate::prefer`]); RFC 9457 (problems).
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -31,9 +31,7 @@ use tokio::time::Instant;
 use crate::links::{BaseUrl, segment};
 use crate::problem::{RECALL_FAILED, STAGING_NOT_ALLOWED};
 use crate::query::Query;
-use crate::{App, Identity, Problem};
-
-const PREFER: HeaderName = HeaderName::from_static("prefer");
+use crate::{App, Identity, Problem, prefer};
 
 const X_LOCALITY: HeaderName = HeaderName::from_static("x-locality");
 
@@ -122,31 +120,21 @@ impl Wait {
         }
     }
 
-    /// True if objects may be brought online ahead of this reader.
-    fn may_read_ahead(&self) -> bool {
+    /// True if objects may be brought online ahead of this reader: for others `ahead` is of no use.
+    pub fn may_read_ahead(&self) -> bool {
         self.may_recall && self.reader.owner != Owner::anonymous()
     }
 }
 
 /// How long a client waits: what it asks for, else what its kind was measured to bear.
 fn time(config: &HoldConfig, headers: &HeaderMap, query: Option<&str>) -> Duration {
-    let asked = query.and_then(|query| Query::parse(query).value("wait")).or_else(|| preferred(headers));
-    if let Some(seconds) = asked.and_then(|text| text.trim().parse().ok()) {
-        return Duration::from_secs(seconds).min(config.max_hold);
+    let query = Query::parse(query.unwrap_or_default());
+    if let Some(asked) = prefer::wait(headers, &query, config.max_hold) {
+        return asked;
     }
     let agent = headers.get(USER_AGENT).and_then(|agent| agent.to_str().ok()).unwrap_or_default();
     let known = CLIENTS.iter().find(|(name, _)| agent.contains(name));
     known.map_or(config.hold, |(_, time)| *time).min(config.max_hold)
-}
-
-/// The value of `wait` in `Prefer`.
-fn preferred(headers: &HeaderMap) -> Option<String> {
-    let values = headers.get_all(PREFER).into_iter().filter_map(|value| value.to_str().ok());
-    let mut preferences = values.flat_map(|value| value.split([',', ';'])).map(str::trim);
-    preferences.find_map(|preference| {
-        let (name, value) = preference.split_once('=')?;
-        name.trim().eq_ignore_ascii_case("wait").then(|| value.trim().trim_matches('"').to_owned())
-    })
 }
 
 /// An answer to HEAD with where the bytes are; nothing is said of what lies on no cold store.

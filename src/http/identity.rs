@@ -83,26 +83,38 @@ impl Identity {
 
     /// The problem of a client that lacks a right.
     ///
-    /// It is 401 if credentials that it did not send would help, else 403.
+    /// It is 401 if the client is not known by a token and one would help, else 403.
     pub fn refusal(&self, app: &App, right: Right) -> Problem {
         let what = match right {
             Right::Stage => "staging",
             Right::Administer => "administration",
         };
+        let detail = match self.credentials {
+            Credentials::Valid => format!("{} lacks the right of {what}", self.owner),
+            _ => format!("{what} is not open to {}", self.owner),
+        };
+        self.refused(app.access.some_token_may(right), what, detail)
+    }
+
+    /// The problem of a client that may not change a request or a job of somebody else.
+    ///
+    /// It is 401 if the client is not known by a token and one would help, else 403.
+    pub fn not_owner(&self, app: &App, owner: &Owner, what: &str) -> Problem {
+        let detail = format!("{what} is not of {}", self.owner);
+        self.refused(app.access.some_token_may_change(owner), &format!("changing {what}"), detail)
+    }
+
+    /// 401 where a token would help that did not come, else 403 with `detail`.
+    fn refused(&self, would_help: bool, what: &str, detail: String) -> Problem {
         match self.credentials {
-            Credentials::Expired => {
+            Credentials::Expired if would_help => {
                 challenge(format!("the token has expired; {what} needs one that has not"))
             }
-            Credentials::Unknown => {
+            Credentials::Unknown if would_help => {
                 challenge(format!("the credentials are none of this server; {what} needs a token"))
             }
-            Credentials::None if app.access.some_token_may(right) => {
-                challenge(format!("{what} needs a token"))
-            }
-            Credentials::None => Problem::new(&NOT_ALLOWED, format!("{what} is not open to {}", self.owner)),
-            Credentials::Valid => {
-                Problem::new(&NOT_ALLOWED, format!("{} lacks the right of {what}", self.owner))
-            }
+            Credentials::None if would_help => challenge(format!("{what} needs a token")),
+            _ => Problem::new(&NOT_ALLOWED, detail),
         }
     }
 }

@@ -5,6 +5,7 @@
 //! request ids, compression, metrics, and problems for whatever goes wrong.
 
 mod app;
+pub mod bodies;
 pub mod conditional;
 mod extract;
 pub mod hold;
@@ -18,6 +19,7 @@ pub mod live;
 pub mod negotiate;
 pub mod openapi;
 mod plugin;
+pub mod prefer;
 pub mod problem;
 pub mod query;
 pub mod router;

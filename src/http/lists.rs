@@ -6,6 +6,9 @@ use std::sync::Arc;
 use thermocline_core::cold::Namespace;
 use thermocline_core::staging::Wanted;
 
+use crate::Problem;
+use crate::problem::TOO_LARGE;
+
 /// Longest spelling that is shown in full, in bytes. No object has a longer one.
 const MAX_SPELLING_BYTES: usize = 8192;
 
@@ -22,11 +25,24 @@ pub fn wanted(namespace: &Namespace, spelling: &str) -> Wanted {
 
 /// The objects of a body with one spelling a line. Empty lines, line ends of either kind and repeated lines do not
 /// count; a line that cannot mean an object is kept with its reason.
-pub fn lines(namespace: &Namespace, body: &[u8]) -> Vec<Wanted> {
+///
+/// # Errors
+/// 413 for more than `limit` of them.
+pub fn lines(namespace: &Namespace, body: &[u8], limit: usize) -> Result<Vec<Wanted>, Problem> {
     let mut seen = HashSet::new();
     let lines = body.split(|byte| *byte == b'\n').map(|line| line.trim_ascii());
-    let lines = lines.filter(|line| !line.is_empty() && seen.insert(*line));
-    lines.map(|line| wanted_line(namespace, line)).collect()
+    let mut lines = lines.filter(|line| !line.is_empty() && seen.insert(*line));
+    let wanted = lines.by_ref().take(limit).map(|line| wanted_line(namespace, line)).collect();
+    if lines.next().is_some() {
+        return Err(too_long(limit));
+    }
+    Ok(wanted)
+}
+
+/// The problem of a list that is too long: 413 that names the limit.
+pub fn too_long(limit: usize) -> Problem {
+    Problem::new(&TOO_LARGE, format!("the list names more than {limit} objects, which is the most"))
+        .with_field("limit", limit)
 }
 
 fn wanted_line(namespace: &Namespace, line: &[u8]) -> Wanted {
@@ -59,7 +75,7 @@ mod tests {
     #[test]
     fn one_bad_line_is_kept_with_its_reason_and_the_rest_goes_on() {
         let body = b"/archive/a\r\n\n  /archive/a=b&c+d.nc \n/archive/a\n/etc/passwd\nrelative\n\xff\xfe\n/archive/a/../b\n/archive/last";
-        let found = lines(&archive(), body);
+        let found = lines(&archive(), body, 7).unwrap();
         let spellings: Vec<(&str, bool)> =
             found.iter().map(|wanted| (&*wanted.spelling, wanted.object.is_ok())).collect();
         assert_eq!(
@@ -77,8 +93,15 @@ mod tests {
     }
 
     #[test]
+    fn a_list_that_is_too_long_is_refused_and_the_limit_named() {
+        let problem = lines(&archive(), b"/archive/a\n/archive/b\n/archive/a\n\n/archive/c", 2).err().unwrap();
+        assert_eq!(problem.status, 413);
+        assert!(problem.detail().contains("more than 2 objects"), "{}", problem.detail());
+    }
+
+    #[test]
     fn a_line_without_end_is_no_reason_to_keep_it() {
-        let found = lines(&archive(), &vec![b'a'; 100_000]);
+        let found = lines(&archive(), &vec![b'a'; 100_000], 1).unwrap();
         assert_eq!(found.first().map(|wanted| wanted.spelling.len()), Some(200));
     }
 }

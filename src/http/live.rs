@@ -8,14 +8,13 @@ use axum::response::Response;
 use bytes::Bytes;
 use http::header::{CACHE_CONTROL, CONTENT_TYPE};
 use http::request::Parts;
-use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
+use http::{HeaderValue, Method, StatusCode};
 use serde::Serialize;
 use thermocline_core::Error;
 use thermocline_core::staging::Staging;
 
 use crate::conditional::{Representation, content_tag, respond};
 use crate::identity::Identity;
-use crate::query::Query;
 use crate::{AppState, Problem};
 
 const JSON: &str = "application/json";
@@ -24,8 +23,6 @@ const TEXT: &str = "text/plain; charset=utf-8";
 
 /// Target of the audit log, which is written whatever else is.
 pub const AUDIT: &str = "audit";
-
-const PREFER: HeaderName = HeaderName::from_static("prefer");
 
 /// The engine that brings objects online.
 ///
@@ -74,18 +71,6 @@ fn body_of(parts: &Parts, status: StatusCode, media_type: &'static str, body: Ve
     response
 }
 
-/// How long a client asks to be kept waiting for something to end: `Prefer: wait=N` (RFC 7240) or `?wait=N`, in
-/// seconds, at most `limit`.
-pub fn preferred_wait(headers: &HeaderMap, query: &Query, limit: Duration) -> Option<Duration> {
-    let lists = headers.get_all(PREFER).iter().filter_map(|value| value.to_str().ok());
-    let preferences = lists.flat_map(|list| list.split([',', ';'])).map(str::trim);
-    let preferred = preferences.filter_map(|preference| preference.split_once('='));
-    let preferred = preferred.into_iter().find(|(name, _)| name.trim().eq_ignore_ascii_case("wait"));
-    let preferred = preferred.map(|(_, value)| value.trim().trim_matches('"').to_owned());
-    let seconds: u64 = query.value("wait").or(preferred)?.parse().ok()?;
-    Some(Duration::from_secs(seconds).min(limit))
-}
-
 /// A time in nanoseconds since 1970 as ISO 8601 in UTC, to the millisecond.
 pub fn iso8601(time_ns: i64) -> String {
     let since_epoch = Duration::from_nanos(u64::try_from(time_ns).unwrap_or_default());
@@ -107,23 +92,5 @@ mod tests {
     fn times_are_written_as_iso_8601_in_utc() {
         assert_eq!(iso8601(1_700_000_000_123_456_789), "2023-11-14T22:13:20.123Z");
         assert_eq!(iso8601(-5), "1970-01-01T00:00:00.000Z");
-    }
-
-    #[test]
-    fn a_wish_to_wait_comes_in_a_header_or_the_query() {
-        for (header, uri, seconds) in [
-            ("wait=5", "/", Some(5)),
-            ("respond-async, wait=7", "/", Some(7)),
-            ("Wait = \"8\"; x=1", "/", Some(8)),
-            ("wait=1000000", "/", Some(60)),
-            ("wait=5", "/?wait=9", Some(9)),
-            ("wait=soon", "/", None),
-            ("respond-async", "/", None),
-        ] {
-            let request = http::Request::get(uri).header("prefer", header).body(()).unwrap();
-            let (parts, ()) = request.into_parts();
-            let wait = preferred_wait(&parts.headers, &Query::of(&parts), Duration::from_secs(60));
-            assert_eq!(wait, seconds.map(Duration::from_secs), "{header} {uri}");
-        }
     }
 }

@@ -142,9 +142,11 @@ pub(crate) async fn assemble(
         dir: config.state.index_dir().to_owned(),
         table_memory_bytes: config.state.tables_memory.as_usize(),
     })?;
+    let index = Arc::new(index);
     let opener = || Arc::<NamedStores>::clone(&objects);
     let directory = |path: &String| -> Arc<dyn Provider> {
-        Arc::new(DirectoryProvider::new(path.clone(), opener(), formats.clone()))
+        let provider = DirectoryProvider::new(path.clone(), opener(), formats.clone());
+        Arc::new(provider.with_index(Arc::clone(&index)))
     };
     let of_paths: Vec<Arc<dyn Provider>> = sources.paths.iter().map(directory).collect();
     let access = Arc::new(Access::new(access::rules(config), Arc::new(SystemClock)));
@@ -157,7 +159,7 @@ pub(crate) async fn assemble(
     let providers = providers.into_iter().chain(of_paths.iter().cloned());
     let parts = CatalogParts {
         providers: providers.map(|provider| watched_or_not(config, provider)).collect(),
-        index: Arc::new(index),
+        index,
         opener: opener(),
         formats: formats.clone(),
         references: references(config),

@@ -202,7 +202,11 @@ impl Given {
             flags.push(flag("--log", &["server", "log"], text));
         }
         let check_store = |kind: &str, keys: &toml::Table| registry.check_store(kind, keys);
-        let known = Known { private_plugins: &registry.private_ids(), check_store: Some(&check_store) };
+        let known = Known {
+            private_plugins: &registry.private_ids(),
+            check_store: Some(&check_store),
+            store_paths: Some(&|kind: &str| registry.store_paths(kind)),
+        };
         Ok(load(&self.surroundings, args.config.as_deref(), &flags, &known)?)
     }
 }

@@ -29,6 +29,7 @@ pub struct Registry {
 #[derive(Clone)]
 pub struct ColdKind {
     kind: &'static str,
+    paths: &'static [&'static str],
     check: Arc<CheckKeys>,
     make: Arc<MakeStore>,
 }
@@ -57,7 +58,13 @@ impl ColdKind {
             let config = read(keys).map_err(|mistake| Error::invalid_input(mistake.to_string()))?;
             Ok(Arc::new(make(config, context)?))
         };
-        Self { kind, check: Arc::new(check), make: Arc::new(make) }
+        Self { kind, paths: &[], check: Arc::new(check), make: Arc::new(make) }
+    }
+
+    /// The same kind, with own keys that are paths: relative ones begin at the file that names them.
+    #[must_use]
+    pub fn with_paths(self, keys: &'static [&'static str]) -> Self {
+        Self { paths: keys, ..self }
     }
 
     /// A store of this kind with its own keys. Blocking.
@@ -107,9 +114,9 @@ impl Registry {
             |_| Arc::new(thermocline_serve_metrics::MetricsPlugin::default()),
         ];
         let cold = vec![
-            ColdKind::new("simulated", SimulatedStore::new),
+            ColdKind::new("simulated", SimulatedStore::new).with_paths(&["table", "recall_log"]),
             ColdKind::new("posix", PosixStore::new),
-            ColdKind::new("command", CommandStore::new),
+            ColdKind::new("command", CommandStore::new).with_paths(&["spool"]),
         ];
         Self { n_builtin_formats: formats.len(), formats, cold, builtin, private: Vec::new() }
     }
@@ -158,6 +165,11 @@ impl Registry {
             Ok(known) => known.check(keys.clone()),
             Err(error) => Err(KeyMistake { key: vec!["kind".to_owned()], message: error.to_string() }),
         }
+    }
+
+    /// The own keys of a store of a kind that are paths.
+    pub(crate) fn store_paths(&self, kind: &str) -> &'static [&'static str] {
+        self.cold(kind).map_or(&[], |known| known.paths)
     }
 
     /// The kinds of cold stores.

@@ -16,8 +16,6 @@ mod listing;
 mod propfind;
 mod request;
 
-use std::sync::Arc;
-
 use axum::response::{IntoResponse, Response};
 use axum::routing::{MethodRouter, get};
 use futures::FutureExt;
@@ -70,8 +68,12 @@ impl Store {
                 Some(ZarrKey::Chunk { array, index }) => {
                     return match chunk::answer(&request, array, &index).await {
                         Err(problem) if is_cold(&problem) => {
-                            let ahead = chunk::objects_ahead(&request, array, &index).await;
-                            Ok(self.held(problem.error, request, ahead))
+                            let mut wait = wait_of(&request);
+                            // Looking for what comes next costs as many looks as there are chunks.
+                            if wait.may_read_ahead() {
+                                wait.ahead = chunk::objects_ahead(&request, array, &index).await;
+                            }
+                            Ok(self.held(problem.error, request, wait))
                         }
                         answer => answer,
                     };
@@ -87,15 +89,16 @@ impl Store {
             }
         }
         match cut::answer(self, &request).await {
-            Err(problem) if is_cold(&problem) => Ok(self.held(problem.error, request, Vec::new())),
+            Err(problem) if is_cold(&problem) => {
+                let wait = wait_of(&request);
+                Ok(self.held(problem.error, request, wait))
+            }
             answer => answer?.ok_or_else(|| request.not_found()),
         }
     }
 
     /// The request waits for the objects that an error names, and begins again.
-    fn held(self, error: Error, request: StoreRequest, ahead: Vec<Arc<str>>) -> Response {
-        let mut wait = Wait::of(&request.app, &request.asked(), &request.manifest.id);
-        wait.ahead = ahead;
+    fn held(self, error: Error, request: StoreRequest, wait: Wait) -> Response {
         let request = request.detached();
         hold::held(error, wait, Box::new(move || self.answer_boxed(request)))
     }
@@ -103,6 +106,10 @@ impl Store {
     fn answer_boxed(self, request: StoreRequest) -> BoxFuture<'static, Response> {
         async move { self.answer(request).await.into_response() }.boxed()
     }
+}
+
+fn wait_of(request: &StoreRequest) -> Wait {
+    Wait::of(&request.app, &request.asked(), &request.manifest.id)
 }
 
 fn is_cold(problem: &Problem) -> bool {

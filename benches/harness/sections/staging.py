@@ -4,32 +4,38 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import http.client
 import json
 import resource
+import shutil
+import subprocess
 import time
 import urllib.request
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 from .. import processes, servers
 from ..bench import Bench
-from ..load import get, wait_for
-from ..report import AtMost, Better, Row
-from ..rounds import PRODUCT, MeasurementError
+from ..load import wait_for
+from ..report import AtLeast, AtMost, Better, Row
+from ..rounds import PRODUCT, MeasurementError, alternate
 
 TITLE = "Cold data"
-DATA: set[str] = set()
+DATA = {"one"}
 
 N_FILES = 100_000
 N_READERS = 10_000
 SIDE, CHUNK = 512, 128
 """Shape and chunks of the float32 array that is read, all in one file."""
 
-CONFIG = """\
+ROOTS = """\
 [roots.archive]
 path = "{archive}"
 [roots.references]
 path = "{references}"
+"""
+COLD = """\
 [cold.tape]
 kind = "simulated"
 roots = ["archive"]
@@ -49,9 +55,50 @@ FROZEN, QUICK = "1e-6", "60.0"
 
 
 def measure(bench: Bench) -> Iterator[Row]:
-    """Yields what a request of many files costs, then what many readers of one cold file cost."""
+    """Yields what opening cold data costs, then a request of many files, then many readers of one cold file."""
+    yield from _opening(bench)
     yield from _large_request(bench)
     yield from _many_readers(bench)
+
+
+# ---- opening what is on tape -------------------------------------------------------------------------------
+OPENED = ("zarr-v3/zarr.json", "zarr-v2/.zmetadata", "kerchunk", *(f"zarr-v3/{name}/c/0" for name in ("time", "y", "x")))
+"""What clients ask for when they open a dataset: metadata and coordinates."""
+N_OPENINGS = 300
+
+
+def _opening(bench: Bench) -> Iterator[Row]:
+    """The same indexed file on disk and on tape, two servers that differ in nothing else."""
+    with ExitStack() as stack:
+        contenders = {}
+        for name in ("hot", PRODUCT):
+            folder, state = _folder(bench, FROZEN, is_cold=False), bench.folder("state")
+            shutil.copy2(bench.data.one / "dataset.nc", folder / "archive")
+            command = [bench.tools.thermocline, "index", folder / "archive", "--config", folder / "thermocline.toml", "--state", state]
+            subprocess.run(command, check=True, capture_output=True, timeout=60)
+            if name == PRODUCT:
+                _write_config(folder, FROZEN, is_cold=True)
+            contenders[name] = stack.enter_context(_start(bench, folder, state, "archive"))
+            contenders[name].wait_for("/datasets/dataset/zarr-v3/zarr.json")
+        figures, notes = alternate(contenders, bench.effort.rounds, _open_often)
+        if n_recalls := _metric(contenders[PRODUCT], "thermocline_recalls_total"):
+            raise MeasurementError(f"opening recalled {n_recalls:g} files")
+    yield Row("opening a cold dataset: metadata and coordinates", "ms", Better.LOWER, figures, [AtLeast(0.91, "hot")], notes)
+
+
+def _open_often(server: servers.Server) -> float:
+    """Milliseconds for opening once, the median of many times over one connection."""
+    connection, times = http.client.HTTPConnection("127.0.0.1", server.port, timeout=30), []
+    for _ in range(N_OPENINGS):
+        begin = time.monotonic()
+        for path in OPENED:
+            connection.request("GET", f"/datasets/dataset/{path}")
+            answer = connection.getresponse()
+            if answer.status != 200 or not answer.read():
+                raise MeasurementError(f"{answer.status} on {path}")
+        times.append((time.monotonic() - begin) * 1e3)
+    connection.close()
+    return sorted(times)[len(times) // 2]
 
 
 # ---- a request of many files -------------------------------------------------------------------------------
@@ -100,11 +147,10 @@ def _many_readers(bench: Bench) -> Iterator[Row]:
     resource.setrlimit(resource.RLIMIT_NOFILE, (resource.getrlimit(resource.RLIMIT_NOFILE)[1],) * 2)
     folder = _folder(bench, QUICK)
     wanted = _write_array(folder)
-    cold, hot, held, woken = [], [], [], []
+    held, woken = [], []
     for _ in range(bench.effort.rounds):
         with _start(bench, folder, bench.folder("state")) as server:
             server.wait_for("/datasets/array/zarr-v3/zarr.json")
-            cold.append(_opening(server))
             before = server.memory().resident
             _post(server, "/cold/tape/pause", b"{}")
             peak, seconds = asyncio.run(_read_at_once(server, wanted))
@@ -113,8 +159,6 @@ def _many_readers(bench: Bench) -> Iterator[Row]:
             n_recalls = _metric(server, "thermocline_recalls_total")
             if n_recalls != 1:
                 raise MeasurementError(f"{n_recalls:g} recalls for {N_READERS} readers of one file")
-            hot.append(_opening(server))
-    yield Row("opening with everything cold", "ms", Better.LOWER, {PRODUCT: cold, "hot": hot})
     yield Row(f"{N_READERS:,} readers of a cold file: memory of one that waits", "KiB", Better.LOWER, {PRODUCT: held}, [AtMost(20.0)])
     yield Row(f"{N_READERS:,} readers of a cold file: recall included, until all have all bytes", "s", Better.LOWER, {PRODUCT: woken})
 
@@ -171,33 +215,25 @@ async def _connect(port: int) -> tuple[asyncio.StreamReader, asyncio.StreamWrite
     raise MeasurementError("cannot connect")
 
 
-def _opening(server: servers.Server) -> float:
-    """Milliseconds for what a client asks when it opens a dataset, the median of many times."""
-    times = []
-    for _ in range(50):
-        begin = time.monotonic()
-        for path in ("zarr-v3/zarr.json", "zarr-v2/.zmetadata", "kerchunk"):
-            status, _ = get(server.port, f"/datasets/array/{path}")
-            if status != 200:
-                raise MeasurementError(f"{status} on {path}")
-        times.append((time.monotonic() - begin) * 1e3)
-    return sorted(times)[len(times) // 2]
-
-
 # ---- the server --------------------------------------------------------------------------------------------
-def _folder(bench: Bench, speed: str) -> Path:
+def _folder(bench: Bench, speed: str, *, is_cold: bool = True) -> Path:
     folder = bench.folder("cold")
     for name in ("archive", "references"):
         (folder / name).mkdir()
-    places = {name: folder / name for name in ("archive", "references")}
-    digest = hashlib.sha256(TOKEN.encode()).hexdigest()
-    (folder / "thermocline.toml").write_text(CONFIG.format(**places, speed=speed, digest=digest))
+    _write_config(folder, speed, is_cold=is_cold)
     return folder
 
 
-def _start(bench: Bench, folder: Path, state: Path) -> servers.Server:
+def _write_config(folder: Path, speed: str, *, is_cold: bool) -> None:
+    config = ROOTS.format(archive=folder / "archive", references=folder / "references")
+    if is_cold:
+        config += COLD.format(speed=speed, digest=hashlib.sha256(TOKEN.encode()).hexdigest())
+    (folder / "thermocline.toml").write_text(config)
+
+
+def _start(bench: Bench, folder: Path, state: Path, served: str = "references") -> servers.Server:
     port = servers.free_port()
-    command = [bench.tools.thermocline, "serve", folder / "references", "--config", folder / "thermocline.toml"]
+    command = [bench.tools.thermocline, "serve", folder / served, "--config", folder / "thermocline.toml"]
     command += ["--listen", f"127.0.0.1:{port}", "--state", state, "--log-level", "warn"]
     server = servers.Server("thermocline", port, processes.start(command, folder / "thermocline.log"))
     wait_for(port, "/ready", server.process, servers.START_LIMIT, 0.001)

@@ -25,7 +25,7 @@ recall() { # NAME: one recall, however many ask
     echo "$1" >> "$home/recalls"
     [ -n "$fast" ] || sleep 0.1
     case "$1" in
-        fails*) ;;
+        fails*) : > "$home/failed/$1" ;;
         *) cp -p "$home/tape/$1" "$home/disk/$1.part" && mv "$home/disk/$1.part" "$home/disk/$1" ;;
     esac
     rmdir "$home/pending/$1"
@@ -42,7 +42,7 @@ stage)
     [ ! -e "$home/busy" ] || exit 75
     for p in "$@"; do case "${p##*/}" in denied*) echo "you may not have $p" >&2; exit 13;; esac; done
     [ -z "$key" ] || printf '%s\n' "$@" >> "$home/batches/$key"
-    for p in "$@"; do ( recall "${p##*/}" ) </dev/null >/dev/null 2>&1 & done
+    for p in "$@"; do rm -f "$home/failed/${p##*/}"; ( recall "${p##*/}" ) </dev/null >/dev/null 2>&1 & done
     echo "job-$key" ;;
 wait)
     for p in "$@"; do recall "${p##*/}"; [ -e "$home/disk/${p##*/}" ] || { echo "no $p" >&2; exit 5; }; done ;;
@@ -52,8 +52,8 @@ progress)
         n=${p##*/}
         if [ -e "$home/disk/$n" ]; then printf '{"path": "%s", "state": "staged"}\n' "$p"
         elif [ -e "$home/pending/$n" ]; then printf 'active\t%s\n' "$p"
-        elif [ -e "$home/disk/$n" ]; then printf 'staged\t%s\n' "$p" # It came between the two looks.
-        elif grep -qxF "$n" "$home/recalls"; then printf 'failed\t%s\tthe drive is broken\n' "$p"
+        elif [ -e "$home/disk/$n" ]; then printf 'staged\t%s\n' "$p" # it came between the two looks
+        elif [ -e "$home/failed/$n" ]; then printf 'failed\t%s\tthe drive is broken\n' "$p"
         else printf 'queued\t%s\n' "$p"; fi
     done < "$home/batches/$key" ;;
 fetch) recall "${1##*/}"; cp "$home/disk/${1##*/}" "$2" ;;
@@ -88,7 +88,7 @@ const SOUND: [&str; 12] = [
 /// A folder with the tool and its archive.
 fn archive() -> tempfile::TempDir {
     let scratch = tempfile::tempdir().unwrap();
-    for folder in ["tape", "disk", "pending", "batches", "spool"] {
+    for folder in ["tape", "disk", "pending", "failed", "batches", "spool"] {
         std::fs::create_dir(scratch.path().join(folder)).unwrap();
     }
     std::fs::write(scratch.path().join("recalls"), "").unwrap();

@@ -12,7 +12,8 @@ use serde_json::Map;
 use thermocline_core::jobs::{Job, JobId, Jobs};
 use thermocline_http::jobs::{JobDocument, JobsEngine, retry_seconds};
 use thermocline_http::links::BaseUrl;
-use thermocline_http::live::{self, audit, preferred_wait};
+use thermocline_http::live::{self, audit};
+use thermocline_http::prefer;
 use thermocline_http::problem::NOT_ALLOWED;
 use thermocline_http::query::Query;
 use thermocline_http::{AppState, MayStage, Problem};
@@ -40,7 +41,7 @@ pub(crate) async fn show(
 ) -> Result<Response, Problem> {
     let mut job = known(&jobs, &id).await?;
     let longest = api.settings.max_wait.min(app.config.request_timeout.mul_f64(SHARE_OF_TIME));
-    let wait = preferred_wait(&parts.headers, &query, longest);
+    let wait = prefer::wait(&parts.headers, &query, longest);
     if let Some(wait) = wait.filter(|_| !job.state.is_ended())
         && let Some(_turn) = turn(&api, &app)
     {

@@ -1,25 +1,10 @@
-//! Bodies of requests: read whole, with a limit, only few large ones at a time.
+//! What bodies of requests say.
 
-use axum::body::{Body, to_bytes};
-use bytes::Bytes;
-use http::header::{CONTENT_LENGTH, CONTENT_TYPE};
+use http::header::CONTENT_TYPE;
 use http::request::Parts;
 use serde::de::DeserializeOwned;
 use thermocline_http::Problem;
 use thermocline_http::problem::TOO_LARGE;
-use tokio::sync::SemaphorePermit;
-
-use crate::Api;
-
-/// From this size on a body is read and worked on beside few others only, and away from the threads that answer.
-const LARGE_BYTES: u64 = 1 << 20;
-
-/// A body that was read.
-pub(crate) struct ReadBody<'a> {
-    pub(crate) bytes: Bytes,
-    /// Held as long as a large body is worked on.
-    _turn: Option<SemaphorePermit<'a>>,
-}
 
 /// How a body is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -28,32 +13,6 @@ pub(crate) enum Written {
     Json,
     /// One object a line.
     Lines,
-}
-
-/// Reads a body.
-///
-/// # Errors
-/// 413 for one that is too large, 400 for one that breaks off.
-pub(crate) async fn read<'a>(api: &'a Api, parts: &Parts, body: Body) -> Result<ReadBody<'a>, Problem> {
-    let declared =
-        parts.headers.get(CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse::<u64>().ok());
-    let is_large = declared.is_none_or(|declared| declared > LARGE_BYTES);
-    let turn =
-        if is_large && !http_body_is_empty(&body) { api.large_bodies.acquire().await.ok() } else { None };
-    let limit = api.settings.max_body_bytes;
-    let bytes = to_bytes(body, limit).await.map_err(|cause| {
-        let is_too_long =
-            std::error::Error::source(&cause).is_some_and(|cause| cause.to_string().contains("limit"));
-        match is_too_long {
-            true => too_large(format!("the body has more than {limit} bytes"), limit),
-            false => Problem::invalid_input("the body broke off"),
-        }
-    })?;
-    Ok(ReadBody { bytes, _turn: turn })
-}
-
-fn http_body_is_empty(body: &Body) -> bool {
-    axum::body::HttpBody::is_end_stream(body)
 }
 
 /// How a body is written: as its label says, else as it begins. Forms are a habit of curl's, not meant.

@@ -9,6 +9,7 @@ use thermocline_http::links::{BaseUrl, segment};
 use thermocline_http::live::iso8601;
 
 use crate::lifetime;
+use crate::walk::Unlisted;
 
 /// A link of a document.
 #[derive(Debug, Serialize)]
@@ -221,11 +222,39 @@ impl From<ObjectInfo> for ObjectDocument {
 }
 
 /// A page of objects.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Default, Serialize)]
 pub(crate) struct ObjectPage {
     pub(crate) objects: Vec<ObjectDocument>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) next: Option<String>,
+    #[serde(flatten)]
+    pub(crate) incomplete: Incomplete,
+}
+
+/// What a search left out. Nothing is written if that is nothing.
+#[derive(Debug, Default, Serialize)]
+pub(crate) struct Incomplete {
+    /// Folders that could not be looked into, the first ones.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    incomplete: Vec<String>,
+    /// How many they are.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    n_incomplete: Option<u64>,
+}
+
+impl From<Unlisted> for Incomplete {
+    fn from(unlisted: Unlisted) -> Self {
+        Self { n_incomplete: Some(unlisted.n).filter(|n| *n > 0), incomplete: unlisted.first }
+    }
+}
+
+/// A document of what a search found.
+#[derive(Debug, Serialize)]
+pub(crate) struct Searched<T> {
+    #[serde(flatten)]
+    pub(crate) document: T,
+    #[serde(flatten)]
+    pub(crate) incomplete: Incomplete,
 }
 
 /// What a request would cost.

@@ -14,7 +14,7 @@ use thermocline_http::lists::wanted;
 use crate::Api;
 use crate::body::too_large;
 use crate::requests::time_ns;
-use crate::walk::{Bounds, Page, walk};
+use crate::walk::{Bounds, Page, Unlisted, walk};
 
 /// Longest pattern, in bytes.
 const MAX_PATTERN_BYTES: usize = 1024;
@@ -119,6 +119,8 @@ fn prefix(pattern: &str) -> Vec<String> {
 pub(crate) struct FoundPage {
     pub(crate) objects: Vec<Wanted>,
     pub(crate) next: Option<String>,
+    /// Folders that could not be looked into.
+    pub(crate) unlisted: Unlisted,
 }
 
 /// The files after `cursor`, at most `limit`.
@@ -143,9 +145,10 @@ pub(crate) async fn page(
         // A thread that a file server keeps counts as a search until it comes back.
         let _turn = turn;
         let bounds = Bounds { limit, max_entries, is_late: &|| clock.now_ns() >= deadline_ns };
-        let Page { paths, next } = walk(&search, cursor.as_deref(), &bounds)?;
+        let Page { paths, next, unlisted } = walk(&search, cursor.as_deref(), &bounds)?;
+        unlisted.warn(&search.base);
         let objects = paths.iter().map(|path| wanted(&namespace, &search.href(path))).collect();
-        Ok(FoundPage { objects, next })
+        Ok(FoundPage { objects, next, unlisted })
     });
     let done = tokio::time::timeout(patience.saturating_mul(4), work).await;
     match done.map_err(|_| busy("the folders of the root do not answer"))? {
@@ -154,17 +157,22 @@ pub(crate) async fn page(
     }
 }
 
-/// All files that match.
+/// All files that match, and the folders that could not be looked into.
 ///
 /// # Errors
 /// 400 if there are none, 413 if there are more than a request may have; those of [`page`].
-pub(crate) async fn all(api: &Api, staging: &Staging, search: Search) -> Result<Vec<Wanted>, Problem> {
+pub(crate) async fn all(
+    api: &Api,
+    staging: &Staging,
+    search: Search,
+) -> Result<(Vec<Wanted>, Unlisted), Problem> {
     let limit = api.settings.max_objects;
-    let mut objects = Vec::new();
+    let (mut objects, mut unlisted) = (Vec::new(), Unlisted::default());
     let mut cursor = None;
     loop {
         let found = page(api, staging, search.clone(), cursor, limit.saturating_add(1)).await?;
         objects.extend(found.objects);
+        unlisted.extend(found.unlisted);
         if objects.len() > limit {
             let detail =
                 format!("more than {limit} objects match the pattern, a request has at most {limit}");
@@ -176,12 +184,17 @@ pub(crate) async fn all(api: &Api, staging: &Staging, search: Search) -> Result<
         }
     }
     if objects.is_empty() {
-        return Err(Problem::invalid_input(format!(
-            "nothing below the root matches the pattern '{}'",
-            search.pattern.glob()
-        )));
+        let pattern = search.pattern.glob();
+        let detail = match unlisted.n {
+            0 => format!("nothing below the root matches the pattern '{pattern}'"),
+            n => format!(
+                "nothing that could be looked at matches the pattern '{pattern}': {n} folders could not be, such as {}",
+                unlisted.first.join(", ")
+            ),
+        };
+        return Err(Problem::invalid_input(detail));
     }
-    Ok(objects)
+    Ok((objects, unlisted))
 }
 
 fn busy(detail: &str) -> Problem {

@@ -47,11 +47,13 @@ mod selection;
 mod staged;
 mod walk;
 
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Extension;
 use axum::routing::{MethodRouter, get, post};
+use thermocline_http::bodies::{Bodies, BodySettings};
 use thermocline_http::{AppState, Operation, Parameter, Route, ServePlugin};
 use tokio::sync::Semaphore;
 
@@ -60,11 +62,15 @@ use tokio::sync::Semaphore;
 pub struct StagingApiSettings {
     /// Most bytes of a list of objects: 2,000,000 paths of 250 bytes.
     pub max_body_bytes: usize,
-    /// Bodies of more than a mebibyte that are read and worked on at the same time; others wait.
+    /// Bodies of more than a mebibyte that are worked on at the same time; others wait.
     pub max_large_bodies: usize,
+    /// Bodies of more than a mebibyte that may arrive at the same time; further ones are refused.
+    pub max_arriving_bodies: usize,
+    /// Folder of bodies that arrive; `None` for the system's folder of temporary files.
+    pub bodies_dir: Option<PathBuf>,
     /// How long objects stay pinned for requests that do not say.
     pub default_lifetime: Duration,
-    /// Most objects of one request, as the engine has it.
+    /// Most objects of one request, as the engine has it, and of any other list.
     pub max_objects: usize,
     /// Longest lifetime of pins, as the engine has it.
     pub max_lifetime: Duration,
@@ -86,6 +92,8 @@ impl Default for StagingApiSettings {
         Self {
             max_body_bytes: 512 << 20,
             max_large_bodies: 2,
+            max_arriving_bodies: 32,
+            bodies_dir: None,
             default_lifetime: 2 * day,
             max_objects: 2_000_000,
             max_lifetime: 30 * day,
@@ -106,7 +114,7 @@ pub struct StagingPlugin {
 /// What handlers of this plugin share.
 struct Api {
     settings: StagingApiSettings,
-    large_bodies: Semaphore,
+    bodies: Bodies,
     streams: Arc<Semaphore>,
     searches: Arc<Semaphore>,
 }
@@ -115,10 +123,15 @@ impl StagingPlugin {
     /// The plugin with its bounds.
     pub fn new(settings: StagingApiSettings) -> Self {
         let permits = |n: usize| n.clamp(1, Semaphore::MAX_PERMITS);
-        let large_bodies = Semaphore::new(permits(settings.max_large_bodies));
+        let bodies = Bodies::new(BodySettings {
+            max_bytes: settings.max_body_bytes,
+            max_arriving: settings.max_arriving_bodies,
+            max_at_once: settings.max_large_bodies,
+            dir: settings.bodies_dir.clone(),
+        });
         let streams = Arc::new(Semaphore::new(permits(settings.max_streams)));
         let searches = Arc::new(Semaphore::new(permits(settings.max_searches)));
-        Self { api: Arc::new(Api { settings, large_bodies, streams, searches }) }
+        Self { api: Arc::new(Api { settings, bodies, streams, searches }) }
     }
 
     fn route(

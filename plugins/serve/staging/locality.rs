@@ -7,7 +7,7 @@ use axum::body::Body;
 use axum::response::Response;
 use http::header::{ACCEPT, LINK};
 use http::request::Parts;
-use http::{HeaderValue, StatusCode};
+use http::{HeaderName, HeaderValue, StatusCode};
 use serde::Deserialize;
 use thermocline_core::staging::{Staging, Wanted};
 use thermocline_http::links::BaseUrl;
@@ -21,6 +21,10 @@ use crate::body::{self, Written};
 use crate::documents::{ObjectDocument, ObjectPage};
 use crate::find::{self, FoundPage, Search, WrittenSearch};
 use crate::requests::{Listed, limit, page_url};
+use crate::walk::Unlisted;
+
+/// How many folders could not be looked into, where the answer has no room for their names.
+const X_INCOMPLETE: HeaderName = HeaderName::from_static("x-incomplete");
 
 /// Objects that the engine is asked for at a time.
 const OBJECTS_AT_A_TIME: usize = 10_000;
@@ -44,7 +48,8 @@ pub(crate) async fn find(
     let found = match (paths.is_empty(), written.is_empty()) {
         (false, true) => {
             let namespace = staging.namespace();
-            FoundPage { objects: paths.iter().map(|path| wanted(namespace, path)).collect(), next: None }
+            let objects = paths.iter().map(|path| wanted(namespace, path)).collect();
+            FoundPage { objects, next: None, unlisted: Unlisted::default() }
         }
         (true, false) => {
             let limit = limit(&query, 1000, 10_000)?;
@@ -56,12 +61,12 @@ pub(crate) async fn find(
             return Err(Problem::invalid_input(detail).with_allowed(["path", "root", "pattern"]));
         }
     };
-    let next = found.next.map(|cursor| page_url(&base, &parts, &cursor));
+    let next = found.next.as_deref().map(|cursor| page_url(&base, &parts, cursor));
     if wants_text(&parts, &query) {
-        return Ok(as_text(&parts, &found.objects, next));
+        return Ok(as_text(&parts, &found, next));
     }
     let objects = located(&staging, found.objects).await?;
-    live::json(&parts, StatusCode::OK, &ObjectPage { objects, next })
+    live::json(&parts, StatusCode::OK, &ObjectPage { objects, next, incomplete: found.unlisted.into() })
 }
 
 /// The body of `POST /objects/locality` as JSON.
@@ -80,23 +85,24 @@ pub(crate) async fn many(
     parts: Parts,
     body: Body,
 ) -> Result<Response, Problem> {
-    let read = body::read(&api, &parts, body).await?;
+    let read = api.bodies.read(body).await?;
     let bytes = read.bytes.clone();
     let written = body::written(&parts, &bytes);
     let namespace = Arc::clone(staging.namespace());
+    let limit = api.settings.max_objects;
     let objects = body::work(bytes.len(), move || match written {
-        Written::Lines => Ok(lines(&namespace, &bytes)),
+        Written::Lines => lines(&namespace, &bytes, limit),
         Written::Json => {
             let WrittenPaths { paths, objects } = body::json(&bytes)?;
             let named = paths.or(objects).ok_or_else(|| {
                 Problem::invalid_input("the body names no paths").with_allowed(["paths", "objects"])
             })?;
-            Ok(named.0.iter().map(|spelling| wanted(&namespace, spelling)).collect())
+            named.wanted(&namespace, limit)
         }
     })
     .await?;
     let objects = located(&staging, objects).await?;
-    live::json(&parts, StatusCode::OK, &ObjectPage { objects, next: None })
+    live::json(&parts, StatusCode::OK, &ObjectPage { objects, ..ObjectPage::default() })
 }
 
 async fn located(staging: &Staging, mut objects: Vec<Wanted>) -> Result<Vec<ObjectDocument>, Problem> {
@@ -110,12 +116,15 @@ async fn located(staging: &Staging, mut objects: Vec<Wanted>) -> Result<Vec<Obje
 }
 
 /// One address a line, ready to be sent back as a list.
-fn as_text(parts: &Parts, objects: &[Wanted], next: Option<String>) -> Response {
-    let text: String = objects.iter().map(|wanted| format!("{}\n", wanted.spelling)).collect();
+fn as_text(parts: &Parts, found: &FoundPage, next: Option<String>) -> Response {
+    let text: String = found.objects.iter().map(|wanted| format!("{}\n", wanted.spelling)).collect();
     let mut response = live::text(parts, StatusCode::OK, text);
     let link = next.and_then(|next| HeaderValue::try_from(format!("<{next}>; rel=\"next\"")).ok());
     if let Some(link) = link {
         response.headers_mut().insert(LINK, link);
+    }
+    if found.unlisted.n > 0 {
+        response.headers_mut().insert(X_INCOMPLETE, HeaderValue::from(found.unlisted.n));
     }
     response
 }

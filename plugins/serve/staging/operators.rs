@@ -12,7 +12,7 @@ use serde::Deserialize;
 use serde_json::json;
 use thermocline_core::cold::{Namespace, ObjectId};
 use thermocline_core::staging::{Activity, Wanted};
-use thermocline_http::lists::{lines, wanted};
+use thermocline_http::lists::lines;
 use thermocline_http::live::{self, Engine, audit};
 use thermocline_http::query::Query;
 use thermocline_http::{AppState, MayAdminister, MayStage, Problem};
@@ -43,11 +43,12 @@ pub(crate) async fn evict(
     parts: Parts,
     body: Body,
 ) -> Result<Response, Problem> {
-    let read = body::read(&api, &parts, body).await?;
+    let read = api.bodies.read(body).await?;
     let bytes = read.bytes.clone();
     let written = body::written(&parts, &bytes);
     let namespace = Arc::clone(staging.namespace());
-    let named = body::work(bytes.len(), move || named(written, &bytes, &namespace)).await?;
+    let limit = api.settings.max_objects;
+    let named = body::work(bytes.len(), move || named((written, &bytes), &namespace, limit)).await?;
     let subject = named.as_ref().map_or("all".to_owned(), |named| format!("{} objects", named.objects.len()));
     let unknown = named.as_ref().map(|named| named.unknown.clone()).unwrap_or_default();
     let answer = staging.evict(named.map(|named| named.objects)).await;
@@ -71,18 +72,20 @@ struct Named {
 }
 
 /// What a body names; `None` for everything.
-fn named(written: Written, bytes: &[u8], namespace: &Namespace) -> Result<Option<Named>, Problem> {
+fn named(
+    (written, bytes): (Written, &[u8]),
+    namespace: &Namespace,
+    limit: usize,
+) -> Result<Option<Named>, Problem> {
     let missing = || {
         Problem::invalid_input("the body says neither which paths nor {\"all\": true}")
             .with_allowed(["paths", "all"])
     };
     let objects: Vec<Wanted> = match written {
-        Written::Lines => lines(namespace, bytes),
+        Written::Lines => lines(namespace, bytes, limit)?,
         Written::Json => match body::json::<WrittenEviction>(bytes)? {
             WrittenEviction { paths: None, all: true } => return Ok(None),
-            WrittenEviction { paths: Some(Listed(paths)), all: false } => {
-                paths.iter().map(|path| wanted(namespace, path)).collect()
-            }
+            WrittenEviction { paths: Some(paths), all: false } => paths.wanted(namespace, limit)?,
             _ => return Err(missing()),
         },
     };

@@ -7,7 +7,7 @@ use std::time::SystemTime;
 
 use axum::Extension;
 use axum::body::Body;
-use axum::extract::Path;
+use axum::extract::{Path, State};
 use axum::response::Response;
 use http::StatusCode;
 use http::request::Parts;
@@ -17,11 +17,12 @@ use thermocline_core::cold::Namespace;
 use thermocline_core::staging::{
     ObjectState, Owner, Request, RequestFilter, RequestId, RequestState, Staging, Wanted,
 };
+use thermocline_http::bodies::ReadBody;
 use thermocline_http::identity::Right;
 use thermocline_http::links::BaseUrl;
-use thermocline_http::lists::{lines, wanted};
+use thermocline_http::lists::{lines, too_long, wanted};
 use thermocline_http::live::{self, Engine, audit};
-use thermocline_http::problem::{NOT_ALLOWED, WRONG_STATE};
+use thermocline_http::problem::WRONG_STATE;
 use thermocline_http::query::Query;
 use thermocline_http::{AppState, Identity, MayStage, Problem};
 use thermocline_model::DatasetId;
@@ -32,6 +33,7 @@ use crate::documents::{RequestDocument, RequestPage};
 use crate::find::{self, Search, WrittenSearch};
 use crate::options::{Options, WrittenOptions, bounded_lifetime, idempotency};
 use crate::staged::{Asking, Order, stage};
+use crate::walk::Unlisted;
 
 /// Most entries of a JSON list that are read, whatever the configuration allows.
 const MAX_LISTED: usize = 10_000_000;
@@ -67,34 +69,41 @@ pub(crate) async fn create(
     parts: Parts,
     body: Body,
 ) -> Result<Response, Problem> {
-    let read = body::read(&api, &parts, body).await?;
+    let read = api.bodies.read(body).await?;
     let idempotency = idempotency(&parts, &read.bytes)?;
-    let (named, written) = parse(&staging, &parts, &read).await?;
+    let (named, written) = parse(&staging, &parts, &read, api.settings.max_objects).await?;
     let options = Options::new(written, &query, &api.settings)?;
-    let objects = match named {
-        Named::Objects(objects) => objects,
+    let (objects, unlisted) = match named {
+        Named::Objects(objects) => (objects, Unlisted::default()),
         Named::Pattern(search) => find::all(&api, &staging, *search).await?,
     };
-    let order = Order { objects, dataset: None, options, idempotency };
+    let order = Order { objects, unlisted, dataset: None, options, idempotency };
     stage(&staging, &api.settings, &Asking { who: &who, base: &base, parts: &parts }, order).await
 }
 
 async fn parse(
     staging: &Staging,
     parts: &Parts,
-    read: &body::ReadBody<'_>,
+    read: &ReadBody<'_>,
+    limit: usize,
 ) -> Result<(Named, WrittenOptions), Problem> {
     let bytes = read.bytes.clone();
     let written = body::written(parts, &bytes);
     let namespace = Arc::clone(staging.namespace());
     body::work(bytes.len(), move || match written {
-        Written::Lines => Ok((Named::Objects(lines(&namespace, &bytes)), WrittenOptions::default())),
-        Written::Json => named(body::json(&bytes)?, &namespace),
+        Written::Lines => {
+            Ok((Named::Objects(lines(&namespace, &bytes, limit)?), WrittenOptions::default()))
+        }
+        Written::Json => named(body::json(&bytes)?, &namespace, limit),
     })
     .await
 }
 
-fn named(request: WrittenRequest, namespace: &Namespace) -> Result<(Named, WrittenOptions), Problem> {
+fn named(
+    request: WrittenRequest,
+    namespace: &Namespace,
+    limit: usize,
+) -> Result<(Named, WrittenOptions), Problem> {
     let WrittenRequest { objects, root, pattern, newer, older, lifetime, priority, dry_run, notify } =
         request;
     let options = WrittenOptions { lifetime, priority, dry_run, notify };
@@ -103,9 +112,7 @@ fn named(request: WrittenRequest, namespace: &Namespace) -> Result<(Named, Writt
         Some(_) if !search.is_empty() => {
             return Err(Problem::invalid_input("objects and a pattern are two requests: name either"));
         }
-        Some(Listed(spellings)) => {
-            Named::Objects(spellings.iter().map(|spelling| wanted(namespace, spelling)).collect())
-        }
+        Some(listed) => Named::Objects(listed.wanted(namespace, limit)?),
         None if search.is_empty() => {
             return Err(Problem::invalid_input("the body names neither objects nor a root and a pattern")
                 .with_allowed(["objects", "root", "pattern"]));
@@ -117,7 +124,25 @@ fn named(request: WrittenRequest, namespace: &Namespace) -> Result<(Named, Writt
 
 /// Spellings in a JSON list, a bounded number of them.
 #[derive(Debug)]
-pub(crate) struct Listed(pub(crate) Vec<String>);
+pub(crate) struct Listed(Vec<String>);
+
+impl Listed {
+    /// The spellings.
+    ///
+    /// # Errors
+    /// 413 for more than `limit` of them.
+    pub(crate) fn within(self, limit: usize) -> Result<Vec<String>, Problem> {
+        if self.0.len() > limit { Err(too_long(limit)) } else { Ok(self.0) }
+    }
+
+    /// What they mean.
+    ///
+    /// # Errors
+    /// 413 for more than `limit` of them.
+    pub(crate) fn wanted(self, namespace: &Namespace, limit: usize) -> Result<Vec<Wanted>, Problem> {
+        Ok(self.within(limit)?.iter().map(|spelling| wanted(namespace, spelling)).collect())
+    }
+}
 
 impl<'de> Deserialize<'de> for Listed {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
@@ -150,7 +175,7 @@ impl<'de> Visitor<'de> for ListedVisitor {
 
 /// Requests of an owner, newest first.
 pub(crate) async fn list(
-    axum::extract::State(app): axum::extract::State<AppState>,
+    State(app): State<AppState>,
     MayStage(who): MayStage,
     Engine(staging): Engine,
     base: BaseUrl,
@@ -220,13 +245,13 @@ pub(crate) async fn show(
 
 /// Drops a request's interest and its pins.
 pub(crate) async fn cancel(
-    Path(id): Path<String>,
+    (State(app), Path(id)): (State<AppState>, Path<String>),
     MayStage(who): MayStage,
     Engine(staging): Engine,
     base: BaseUrl,
     parts: Parts,
 ) -> Result<Response, Problem> {
-    let request = own(&staging, &who, &id, "cancel").await?;
+    let request = own((&app, &staging), &who, &id, "cancel").await?;
     let answer = staging.cancel(&request.id).await;
     audit(&who, "cancel", &id, outcome(answer.is_ok()));
     live::json(&parts, StatusCode::OK, &RequestDocument::new(&answer?, &base))
@@ -242,18 +267,19 @@ struct WrittenRelease {
 /// Ends pins.
 pub(crate) async fn release(
     Extension(api): Extension<Arc<Api>>,
-    Path(id): Path<String>,
+    (State(app), Path(id)): (State<AppState>, Path<String>),
     MayStage(who): MayStage,
     Engine(staging): Engine,
     base: BaseUrl,
     parts: Parts,
     body: Body,
 ) -> Result<Response, Problem> {
-    let request = own(&staging, &who, &id, "release").await?;
-    let read = body::read(&api, &parts, body).await?;
+    let request = own((&app, &staging), &who, &id, "release").await?;
+    let read = api.bodies.read(body).await?;
     let bytes = read.bytes.clone();
     let paths = body::work(bytes.len(), move || body::json::<WrittenRelease>(&bytes)).await?.paths;
-    let answer = staging.release(&request.id, paths.map(|Listed(paths)| paths)).await;
+    let paths = paths.map(|paths| paths.within(api.settings.max_objects)).transpose()?;
+    let answer = staging.release(&request.id, paths).await;
     audit(&who, "release", &id, outcome(answer.is_ok()));
     live::json(&parts, StatusCode::OK, &RequestDocument::new(&answer?, &base))
 }
@@ -268,15 +294,15 @@ struct WrittenExtension {
 /// Keeps pins for a lifetime from now.
 pub(crate) async fn extend(
     Extension(api): Extension<Arc<Api>>,
-    Path(id): Path<String>,
+    (State(app), Path(id)): (State<AppState>, Path<String>),
     MayStage(who): MayStage,
     Engine(staging): Engine,
     (base, query): (BaseUrl, Query),
     parts: Parts,
     body: Body,
 ) -> Result<Response, Problem> {
-    let request = own(&staging, &who, &id, "extend").await?;
-    let read = body::read(&api, &parts, body).await?;
+    let request = own((&app, &staging), &who, &id, "extend").await?;
+    let read = api.bodies.read(body).await?;
     let written: WrittenExtension = body::json(&read.bytes)?;
     let lifetime = match written.lifetime.or_else(|| query.value("lifetime")) {
         Some(text) => bounded_lifetime(&text, &api.settings)?,
@@ -301,13 +327,19 @@ pub(crate) async fn known(staging: &Staging, id: &str) -> Result<Request, Proble
     request.ok_or_else(|| Problem::not_found(format!("Request '{id}' not found")))
 }
 
-async fn own(staging: &Staging, who: &Identity, id: &str, what: &str) -> Result<Request, Problem> {
+async fn own(
+    (app, staging): (&AppState, &Staging),
+    who: &Identity,
+    id: &str,
+    what: &str,
+) -> Result<Request, Problem> {
     let request = known(staging, id).await?;
     if who.may_change(&request.owner) {
         return Ok(request);
     }
-    audit(who, what, id, "refused with 403 Forbidden");
-    Err(Problem::new(&NOT_ALLOWED, format!("request '{id}' is not of {}", who.owner)))
+    let problem = who.not_owner(app, &request.owner, &format!("request '{id}'"));
+    audit(who, what, id, &format!("refused with {}", problem.status));
+    Err(problem)
 }
 
 fn outcome(is_done: bool) -> &'static str {

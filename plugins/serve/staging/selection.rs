@@ -22,6 +22,7 @@ use crate::Api;
 use crate::body;
 use crate::options::{Options, WrittenOptions, idempotency};
 use crate::staged::{Asking, Order, stage as stage_order};
+use crate::walk::Unlisted;
 
 /// The body of `POST /datasets/{dataset_id}/stage`.
 #[derive(Debug, Default, Deserialize)]
@@ -68,13 +69,14 @@ pub(crate) async fn stage(
     parts: Parts,
     body: Body,
 ) -> Result<Response, Problem> {
-    let read = body::read(&api, &parts, body).await?;
+    let read = api.bodies.read(body).await?;
     let idempotency = idempotency(&parts, &read.bytes)?;
     let written: WrittenSelection = body::json(&read.bytes)?;
     let (selection, variables, written) = selection(written)?;
     let options = Options::new(written, &query, &api.settings)?;
     let objects = needed(&staging, &manifest, &selection, &variables).await?;
-    let order = Order { objects, dataset: Some(manifest.id.clone()), options, idempotency };
+    let (unlisted, dataset) = (Unlisted::default(), Some(manifest.id.clone()));
+    let order = Order { objects, unlisted, dataset, options, idempotency };
     stage_order(&staging, &api.settings, &Asking { who: &who, base: &base, parts: &parts }, order).await
 }
 

@@ -14,8 +14,9 @@ use thermocline_model::DatasetId;
 
 use crate::StagingApiSettings;
 use crate::body::too_large;
-use crate::documents::{DryRunDocument, RequestDocument, request_url};
+use crate::documents::{DryRunDocument, Incomplete, RequestDocument, Searched, request_url};
 use crate::options::Options;
+use crate::walk::Unlisted;
 
 /// When a client is told to look again, at the latest, in seconds.
 const MAX_RETRY_SECONDS: u64 = 60;
@@ -23,6 +24,8 @@ const MAX_RETRY_SECONDS: u64 = 60;
 /// What is to be staged.
 pub(crate) struct Order {
     pub(crate) objects: Vec<Wanted>,
+    /// Folders in which more may lie.
+    pub(crate) unlisted: Unlisted,
     pub(crate) dataset: Option<DatasetId>,
     pub(crate) options: Options,
     pub(crate) idempotency: Option<IdempotencyKey>,
@@ -50,6 +53,7 @@ pub(crate) async fn stage(
         Some(dataset) => format!("{n_objects} objects of {dataset}"),
         None => format!("{n_objects} objects"),
     };
+    let incomplete = Incomplete::from(order.unlisted.clone());
     let answer = take(staging, settings, asking, order).await;
     let outcome = match &answer {
         Ok(Taken::DryRun(_)) => "dry run".to_owned(),
@@ -58,8 +62,10 @@ pub(crate) async fn stage(
     };
     audit(asking.who, "stage", &subject, &outcome);
     match answer? {
-        Taken::DryRun(document) => live::json(asking.parts, StatusCode::OK, &*document),
-        Taken::Accepted(request) => accepted(asking, &request),
+        Taken::DryRun(document) => {
+            live::json(asking.parts, StatusCode::OK, &Searched { document: *document, incomplete })
+        }
+        Taken::Accepted(request) => accepted(asking, &request, incomplete),
     }
 }
 
@@ -74,7 +80,7 @@ async fn take(
     asking: &Asking<'_>,
     order: Order,
 ) -> Result<Taken, Problem> {
-    let Order { objects, dataset, options, idempotency } = order;
+    let Order { objects, dataset, options, idempotency, .. } = order;
     check(&objects, settings)?;
     if options.is_dry_run {
         let document = DryRunDocument::from(staging.dry_run(objects).await?);
@@ -121,8 +127,8 @@ fn refused(error: Error, has_key: bool) -> Problem {
     error.into()
 }
 
-fn accepted(asking: &Asking<'_>, request: &Request) -> Result<Response, Problem> {
-    let document = RequestDocument::new(request, asking.base);
+fn accepted(asking: &Asking<'_>, request: &Request, incomplete: Incomplete) -> Result<Response, Problem> {
+    let document = Searched { document: RequestDocument::new(request, asking.base), incomplete };
     let mut response = live::json(asking.parts, StatusCode::ACCEPTED, &document)?;
     let seconds = request.estimate.as_ref().map_or(10, |estimate| estimate.duration.as_secs());
     let headers = response.headers_mut();

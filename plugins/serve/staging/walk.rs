@@ -1,8 +1,10 @@
 //! Walks the folders of a root in order, a page at a time. Nothing is opened but folders, links are not followed.
 
 use std::fs::{self, DirEntry};
+use std::io::{self, ErrorKind as IoErrorKind};
 use std::os::unix::fs::MetadataExt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
 use std::vec::IntoIter;
 
 use thermocline_core::{Error, ErrorKind, Result};
@@ -14,6 +16,9 @@ const MAX_FOLDER_ENTRIES: usize = 5_000_000;
 
 /// Most folders within each other.
 const MAX_DEPTH: usize = 256;
+
+/// Most folders that could not be looked into and are named.
+const MAX_NAMED: usize = 20;
 
 /// Where a page ends.
 pub(crate) struct Bounds<'a> {
@@ -32,6 +37,44 @@ pub(crate) struct Page {
     pub(crate) paths: Vec<String>,
     /// The last path that was looked at, if there may be more.
     pub(crate) next: Option<String>,
+    /// Folders that could not be looked into.
+    pub(crate) unlisted: Unlisted,
+}
+
+/// Folders that could not be looked into: what lies in them was not found.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Unlisted {
+    /// How many they are.
+    pub(crate) n: u64,
+    /// Paths of the first ones below the root.
+    pub(crate) first: Vec<String>,
+    /// Why the first one could not.
+    reason: Option<String>,
+}
+
+impl Unlisted {
+    fn add(&mut self, folder: &str, reason: String) {
+        self.extend(Self { n: 1, first: vec![folder.to_owned()], reason: Some(reason) });
+    }
+
+    /// Takes in those of another page. One that both name counts once: a page may begin where the one before ended.
+    pub(crate) fn extend(&mut self, other: Self) {
+        let n_before = other.first.len();
+        let new: Vec<String> = other.first.into_iter().filter(|folder| !self.first.contains(folder)).collect();
+        let n_known = n_before.saturating_sub(new.len()) as u64;
+        self.n = self.n.saturating_add(other.n.saturating_sub(n_known));
+        self.first.extend(new);
+        self.first.truncate(MAX_NAMED);
+        self.reason = self.reason.take().or(other.reason);
+    }
+
+    /// Writes one line of them, however many they are.
+    pub(crate) fn warn(&self, root: &Path) {
+        if self.n > 0 {
+            let error = self.reason.as_deref().unwrap_or_default();
+            tracing::warn!(root = %root.display(), n_folders = self.n, folders = ?self.first, error, "folders left out of a search");
+        }
+    }
 }
 
 /// The files that match, from after the path `after` on, in the order of the names in each folder.
@@ -39,11 +82,11 @@ pub(crate) struct Page {
 /// A page may hold fewer files than there are, even none, and still be followed by another.
 ///
 /// # Errors
-/// A root that cannot be listed, a folder with more entries than are sorted. Other folders that cannot be listed
-/// are left out.
+/// A root that cannot be listed, a folder with more entries than are sorted. Other folders that cannot be listed, or
+/// lie too deep, are named by the page.
 pub(crate) fn walk(search: &Search, after: Option<&str>, bounds: &Bounds<'_>) -> Result<Page> {
     let mut walker = Walker::start(search, after)?;
-    let mut page = Page { paths: Vec::new(), next: None };
+    let (mut paths, mut next) = (Vec::new(), None);
     let mut n_entries = 0;
     while let Some(entry) = walker.next_entry() {
         if entry.is_again {
@@ -57,14 +100,14 @@ pub(crate) fn walk(search: &Search, after: Option<&str>, bounds: &Bounds<'_>) ->
             walker.enter(entry)?;
         }
         if is_found {
-            page.paths.push(path.clone());
+            paths.push(path.clone());
         }
-        if page.paths.len() >= bounds.limit || n_entries >= bounds.max_entries || (bounds.is_late)() {
-            page.next = Some(path);
+        if paths.len() >= bounds.limit || n_entries >= bounds.max_entries || (bounds.is_late)() {
+            next = Some(path);
             break;
         }
     }
-    Ok(page)
+    Ok(Page { paths, next, unlisted: walker.unlisted })
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -99,14 +142,15 @@ struct Level {
 struct Walker<'a> {
     search: &'a Search,
     levels: Vec<Level>,
+    unlisted: Unlisted,
 }
 
 impl<'a> Walker<'a> {
     fn start(search: &'a Search, after: Option<&str>) -> Result<Self> {
         let resume: Vec<String> = after.unwrap_or_default().split('/').map(str::to_owned).collect();
         let resume = if after.is_none() { Vec::new() } else { resume };
-        let mut walker = Self { search, levels: Vec::new() };
-        let entries = entries_of(&search.base)?;
+        let mut walker = Self { search, levels: Vec::new(), unlisted: Unlisted::default() };
+        let entries = entries_of(&search.base).map_err(cannot_list)?;
         walker.push(entries, String::new(), false, resume);
         Ok(walker)
     }
@@ -147,12 +191,15 @@ impl<'a> Walker<'a> {
 
     fn enter(&mut self, folder: Entry) -> Result<()> {
         if self.levels.len() >= MAX_DEPTH {
+            self.unlisted.add(&folder.path, format!("it lies more than {MAX_DEPTH} folders deep"));
             return Ok(());
         }
         match entries_of(&self.search.base.join(&folder.path)) {
             Ok(entries) => self.push(entries, format!("{}/", folder.path), folder.is_inside, folder.resume),
-            Err(error) if error.kind() == ErrorKind::TooLarge => return Err(error),
-            Err(error) => tracing::debug!(folder = folder.path, %error, "folder left out of a search"),
+            // It is gone since the folder above was listed: nothing lies in it.
+            Err(cause) if cause.kind() == IoErrorKind::NotFound => {}
+            Err(cause) if cause.kind() == IoErrorKind::FileTooLarge => return Err(cannot_list(cause)),
+            Err(cause) => self.unlisted.add(&folder.path, cause.to_string()),
         }
         Ok(())
     }
@@ -174,21 +221,26 @@ impl<'a> Walker<'a> {
     }
 }
 
-fn entries_of(folder: &PathBuf) -> Result<Vec<DirEntry>> {
-    let failed = |cause: std::io::Error| {
-        let kind = ErrorKind::Unavailable { retry_after: std::time::Duration::from_secs(30) };
-        Error::new(kind, "a folder of the root cannot be listed").with_source(cause)
-    };
+/// The entries of a folder. One that has more of them than are sorted is [`IoErrorKind::FileTooLarge`].
+fn entries_of(folder: &Path) -> io::Result<Vec<DirEntry>> {
     let mut entries = Vec::new();
-    for entry in fs::read_dir(folder).map_err(failed)? {
+    for entry in fs::read_dir(folder)? {
         if entries.len() >= MAX_FOLDER_ENTRIES {
-            let message =
-                format!("a folder has more than {MAX_FOLDER_ENTRIES} entries; search in one below it");
-            return Err(Error::new(ErrorKind::TooLarge, message));
+            return Err(IoErrorKind::FileTooLarge.into());
         }
-        entries.push(entry.map_err(failed)?);
+        entries.push(entry?);
     }
     Ok(entries)
+}
+
+/// The error of a folder without which nothing can be told.
+fn cannot_list(cause: io::Error) -> Error {
+    if cause.kind() == IoErrorKind::FileTooLarge {
+        let message = format!("a folder has more than {MAX_FOLDER_ENTRIES} entries; search in one below it");
+        return Error::new(ErrorKind::TooLarge, message);
+    }
+    let kind = ErrorKind::Unavailable { retry_after: Duration::from_secs(30) };
+    Error::new(kind, "a folder of the root cannot be listed").with_source(cause)
 }
 
 /// Files and folders whose names are UTF-8: others have no name in this API.
@@ -278,6 +330,31 @@ mod tests {
             }
             assert_eq!(all(&search(&dir, pattern), 100, 100), expected, "{pattern}");
         }
+    }
+
+    #[test]
+    fn folders_that_cannot_be_looked_into_are_named() {
+        let dir = archive();
+        let deep = dir.path().join(vec!["d"; MAX_DEPTH + 1].join("/"));
+        fs::create_dir_all(&deep).unwrap();
+        fs::write(deep.join("too_deep.nc"), "").unwrap();
+        // Between the listing of the root and that of the folder it becomes something that cannot be listed.
+        let spoil = || {
+            let folder = dir.path().join("z");
+            if folder.is_dir() {
+                fs::remove_dir_all(&folder).unwrap();
+                fs::write(folder, "").unwrap();
+            }
+            false
+        };
+        let bounds = Bounds { limit: 1000, max_entries: 1000, is_late: &spoil };
+        let page = walk(&search(&dir, "**/*.nc"), None, &bounds).unwrap();
+        assert_eq!(page.paths, ["S2A_x_T33UXP_1.nc", "a/b/c.nc", "a/b.nc", "a.nc"]);
+        assert_eq!(page.unlisted.n, 2);
+        assert_eq!(page.unlisted.first, [vec!["d"; MAX_DEPTH].join("/"), "z".to_owned()]);
+        let mut twice = page.unlisted.clone();
+        twice.extend(page.unlisted);
+        assert_eq!(twice.n, 2, "a folder that two pages name counts once");
     }
 
     #[test]

@@ -36,9 +36,14 @@ impl Token {
 
     fn may(&self, right: Right) -> bool {
         match right {
-            Right::Stage => self.may_stage,
+            // Who administers may stage as well.
+            Right::Stage => self.may_stage || self.may_administer,
             Right::Administer => self.may_administer,
         }
+    }
+
+    fn has_expired(&self, now_ns: i64) -> bool {
+        self.expires_ns.is_some_and(|expires_ns| expires_ns <= now_ns)
     }
 }
 
@@ -89,20 +94,30 @@ impl Access {
             identity.credentials = Credentials::Unknown;
             return identity;
         };
-        if token.expires_ns.is_some_and(|expires_ns| expires_ns <= self.clock.now_ns()) {
+        if token.has_expired(self.clock.now_ns()) {
             identity.credentials = Credentials::Expired;
             return identity;
         }
         identity.credentials = Credentials::Valid;
         identity.owner = token.owner();
-        identity.may_stage |= token.may_stage || token.may_administer;
-        identity.may_administer |= token.may_administer;
+        identity.may_stage |= token.may(Right::Stage);
+        identity.may_administer |= token.may(Right::Administer);
         identity
     }
 
-    /// True if there is a token with this right.
+    /// True if there is a token with this right that has not expired.
     pub(super) fn some_token_may(&self, right: Right) -> bool {
-        self.rules.load().tokens.iter().any(|token| token.may(right))
+        self.some_token(|token| token.may(right))
+    }
+
+    /// True if there is a token by which what is of `owner` may be changed.
+    pub(super) fn some_token_may_change(&self, owner: &Owner) -> bool {
+        self.some_token(|token| token.may_administer || (token.may_stage && token.owner() == *owner))
+    }
+
+    fn some_token(&self, is_it: impl Fn(&Token) -> bool) -> bool {
+        let now_ns = self.clock.now_ns();
+        self.rules.load().tokens.iter().any(|token| !token.has_expired(now_ns) && is_it(token))
     }
 }
 
@@ -186,6 +201,25 @@ mod tests {
         clock.advance(Duration::from_secs(5));
         let identity = access.identify(Some(Some("g")), None);
         assert_eq!((identity.credentials, identity.may_stage), (Credentials::Expired, false));
+    }
+
+    #[test]
+    fn a_token_would_help_if_there_is_one_with_the_right_that_has_not_expired() {
+        let clock = ManualClock::new(0);
+        let access = access(&clock);
+        let guest = Owner("token:guest".into());
+        assert!(access.some_token_may(Right::Stage) && access.some_token_may_change(&guest));
+        clock.advance(Duration::from_secs(5));
+        assert!(access.some_token_may(Right::Stage), "who administers may stage");
+        assert!(access.some_token_may_change(&Owner::anonymous()), "and change what is of anybody");
+        let rules = AccessRules { anonymous_stages: true, ..AccessRules::default() };
+        let without_administrator = AccessRules {
+            tokens: access.rules.load().tokens.iter().filter(|token| token.name != "root").cloned().collect(),
+            ..rules
+        };
+        access.replace(without_administrator);
+        assert!(!access.some_token_may(Right::Stage) && !access.some_token_may(Right::Administer));
+        assert!(!access.some_token_may_change(&guest));
     }
 
     #[test]

@@ -149,6 +149,7 @@ fn staging_settings(config: &Config) -> StagingSettings {
         cache_bytes: state.cache_size.0,
         cache_high: state.cache_high,
         cache_low: state.cache_low,
+        keep_free_bytes: state.cache_keep_free.0,
         min_residency: staging.min_residency.0,
         max_objects: staging.max_objects,
         max_lifetime: staging.max_lifetime.0,

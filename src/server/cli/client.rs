@@ -93,7 +93,9 @@ impl Client {
         if let Some(id) = last_id {
             request = request.header("Last-Event-ID", id);
         }
-        let response = request.send().await.map_err(|cause| unreachable(url, &cause))?;
+        let began = tokio::time::timeout(ANSWER_TIMEOUT, request.send()).await;
+        let began = began.map_err(|_| Failure::Failed(format!("{url} does not answer")))?;
+        let response = began.map_err(|cause| unreachable(url, &cause))?;
         match response.status() {
             StatusCode::NO_CONTENT => Ok(None),
             status if status.is_success() => Ok(Some(response)),

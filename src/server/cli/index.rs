@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use clap::Args;
-use futures::{StreamExt, stream};
+use futures::{Stream, StreamExt, stream};
 use indicatif::{ProgressBar, ProgressStyle};
 use thermocline_core::ErrorKind;
 use thermocline_model::DatasetId;
@@ -108,20 +108,13 @@ async fn index_all(parts: &Parts, n_workers: usize) -> Outcome {
     let ids = parts.catalog.ids();
     let bar = progress_bar(ids.len());
     let mut outcome = Outcome::default();
-    let mut answers = stream::iter(ids)
+    let answers = stream::iter(ids)
         .map(|id| async move {
             let answer = index_one(parts, id.as_str()).await;
             (id.to_string(), answer)
         })
         .buffer_unordered(n_workers);
-    while let Some((id, answer)) = answers.next().await {
-        bar.inc(1);
-        bar.set_message(id.clone());
-        outcome.add(id, answer);
-    }
-    drop(answers);
-    bar.finish_and_clear();
-    outcome.sort();
+    outcome.gather(answers, &bar).await;
     outcome
 }
 
@@ -137,7 +130,7 @@ async fn recall_and_index(
     let bar = progress_bar(cold.len());
     bar.set_message("recalling");
     bar.enable_steady_tick(Duration::from_secs(1));
-    let mut answers = stream::iter(&cold)
+    let answers = stream::iter(&cold)
         .map(|(id, objects)| async move {
             let mut lent = recall::Lent::new(recalls);
             let answer = recall_one(parts, id.as_str(), objects, &mut lent).await;
@@ -145,14 +138,7 @@ async fn recall_and_index(
             (id.to_string(), answer)
         })
         .buffer_unordered(WAITING_AT_ONCE);
-    while let Some((id, answer)) = answers.next().await {
-        bar.inc(1);
-        bar.set_message(id.clone());
-        outcome.add(id, answer);
-    }
-    drop(answers);
-    bar.finish_and_clear();
-    outcome.sort();
+    outcome.gather(answers, &bar).await;
 }
 
 /// Recalls and indexes until nothing more is found to be cold: what a file refers to shows once it is read.
@@ -177,6 +163,18 @@ fn progress_bar(n: usize) -> ProgressBar {
 }
 
 impl Outcome {
+    /// Adds answers as they come, and shows how many have come.
+    async fn gather(&mut self, answers: impl Stream<Item = (String, Answer)>, bar: &ProgressBar) {
+        let mut answers = std::pin::pin!(answers);
+        while let Some((id, answer)) = answers.next().await {
+            bar.inc(1);
+            bar.set_message(id.clone());
+            self.add(id, answer);
+        }
+        bar.finish_and_clear();
+        self.sort();
+    }
+
     fn add(&mut self, id: String, answer: Answer) {
         match answer {
             Ok(()) => self.n_indexed += 1,

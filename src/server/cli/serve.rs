@@ -43,9 +43,11 @@ pub(crate) fn run(registry: &Registry, given: &Given, args: ServeArgs) -> Result
     let flags = args.flags();
     let config = given.load(registry, flags.clone())?.config;
     let sources = Sources { paths: args.source.paths, is_single: args.single };
-    if sources.paths.is_empty() && config.catalogs.dirs.is_empty() {
+    // Files of a cold store can be staged without being datasets.
+    if sources.paths.is_empty() && config.catalogs.dirs.is_empty() && config.cold.is_empty() {
         return Err(Failure::Usage(
-            "nothing to serve: name a PATH or a --catalog (or try `demo`)".to_owned(),
+            "nothing to serve: name a PATH or a --catalog, or configure a [cold.NAME] store (or try `demo`)"
+                .to_owned(),
         ));
     }
     if sources.is_single && sources.paths.len() != 1 {

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::path::Path;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -47,6 +48,26 @@ impl fmt::Display for KeyMistake {
 
 /// Says what is wrong with the own keys of a store of a kind.
 pub type CheckStore<'a> = dyn Fn(&str, &toml::Table) -> Result<(), KeyMistake> + 'a;
+
+/// The own keys of a store of a kind that are paths.
+pub type StorePaths<'a> = dyn Fn(&str) -> &'static [&'static str] + 'a;
+
+/// Makes the paths among a store's own keys absolute.
+pub(super) fn place(
+    stores: &mut BTreeMap<String, ColdConfig>,
+    store_paths: Option<&StorePaths<'_>>,
+    check: &Check<'_>,
+) {
+    let Some(store_paths) = store_paths else { return };
+    for (name, store) in stores {
+        for key in store_paths(&store.kind) {
+            if let Some(toml::Value::String(path)) = store.keys.get_mut(*key) {
+                let absolute = check.absolute(&["cold", name, key], Path::new(path));
+                *path = absolute.to_string_lossy().into_owned();
+            }
+        }
+    }
+}
 
 /// Reports stores without a kind or with wrong keys, and roots that are unknown or lie on two stores.
 pub(super) fn complete(
@@ -126,6 +147,31 @@ mod tests {
                 "{found}"
             );
         }
+    }
+
+    #[test]
+    fn paths_among_the_keys_of_a_store_begin_at_the_file_that_names_them() {
+        let (dir, elsewhere) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        std::fs::write(dir.path().join("tapes.csv"), "path,tape,position\na,T1,0\n").unwrap();
+        let text = "[roots.a]\npath = \".\"\n[cold.tape]\nkind = \"simulated\"\nroots = [\"a\"]\n\
+                    table = \"tapes.csv\"\n";
+        let file = dir.path().join("thermocline.toml");
+        std::fs::write(&file, text).unwrap();
+        let variables = [("HOME", "/h"), ("THERMOCLINE__COLD__TAPE__RECALL_LOG", "recalls.log")];
+        let surroundings = Surroundings {
+            variables: variables.map(|(name, value)| (name.to_owned(), value.to_owned())).into(),
+            working_dir: elsewhere.path().into(),
+        };
+        let registry = Registry::builtin();
+        let check = |kind: &str, keys: &toml::Table| registry.check_store(kind, keys);
+        let paths = |kind: &str| registry.store_paths(kind);
+        let known = Known { check_store: Some(&check), store_paths: Some(&paths), ..Known::default() };
+
+        let config = load(&surroundings, Some(&file), &[], &known).unwrap().config;
+
+        let path = |key: &str| config.cold["tape"].keys[key].as_str().map(std::path::PathBuf::from);
+        assert_eq!(path("table"), Some(dir.path().join("tapes.csv")));
+        assert_eq!(path("recall_log"), Some(elsewhere.path().join("recalls.log")));
     }
 
     #[test]

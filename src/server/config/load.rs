@@ -8,7 +8,7 @@ use toml::Value;
 
 use super::layers::{Flag, KeyPath, Layers};
 use super::mistake::{Mistake, Mistakes, Origin};
-use super::{CheckStore, Config, cold, unsupported};
+use super::{CheckStore, Config, StorePaths, cold, unsupported};
 
 /// What a configuration depends on besides its file, so that tests can make it up.
 #[derive(Debug, Clone, Default)]
@@ -64,6 +64,8 @@ pub struct Known<'a> {
     pub private_plugins: &'a [&'a str],
     /// Says what is wrong with the keys of a cold store; without it they are not looked at.
     pub check_store: Option<&'a CheckStore<'a>>,
+    /// Says which keys of a cold store are paths; without it they stay as they are written.
+    pub store_paths: Option<&'a StorePaths<'a>>,
 }
 
 /// Reads the configuration. `file` is what `--config` names.
@@ -213,6 +215,7 @@ impl Config {
         for (name, root) in &mut self.roots {
             root.complete(name, &credentials, check);
         }
+        cold::place(&mut self.cold, known.store_paths, check);
         cold::complete(&self.cold, &self.roots, known.check_store, check);
         self.staging.complete(self.state.dir.as_deref(), check);
         for (name, token) in &mut self.tokens {

@@ -32,6 +32,8 @@ pub struct StateConfig {
     pub cache_high: f64,
     /// Part of cache_size down to which objects that nobody pins or reads are evicted, least recently read first.
     pub cache_low: f64,
+    /// Bytes of that folder's disk that are left free for others, as a size, however large cache_size is.
+    pub cache_keep_free: Size,
     /// Most memory for chunks that were decoded and encoded again, as a size. Clients read neighbours soon after.
     pub memory: Size,
     /// Most memory for chunk tables, as a size: 12 to 24 bytes a chunk. Tables not used lately are read again.
@@ -47,6 +49,7 @@ impl Default for StateConfig {
             cache_size: Size(100 << 30),
             cache_high: 0.9,
             cache_low: 0.8,
+            cache_keep_free: Size(1 << 30),
             memory: Size::mebibytes(256),
             tables_memory: Size::mebibytes(256),
         }

@@ -4,6 +4,8 @@
 
 #[path = "process/cold.rs"]
 mod cold;
+#[path = "process/proxy.rs"]
+mod proxy;
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
@@ -26,6 +28,7 @@ impl Server {
             .args(arguments)
             .args(["--listen", "127.0.0.1:0", "--log", "json", "--state"])
             .arg(state.path())
+            .current_dir(state.path())
             .stderr(Stdio::piped())
             .stdout(Stdio::null())
             .spawn()
@@ -47,8 +50,17 @@ impl Server {
 
     /// Status and body of an answer.
     fn get(&self, path: &str) -> (u16, String) {
+        self.ask("GET", path, "")
+    }
+
+    fn post(&self, path: &str, body: &str) -> (u16, String) {
+        self.ask("POST", path, body)
+    }
+
+    fn ask(&self, method: &str, path: &str, body: &str) -> (u16, String) {
         let mut stream = TcpStream::connect(&self.address).expect("a connection");
-        write!(stream, "GET {path} HTTP/1.1\r\nHost: test\r\nConnection: close\r\n\r\n").expect("a request");
+        let head = format!("{method} {path} HTTP/1.1\r\nHost: test\r\nConnection: close\r\n");
+        write!(stream, "{head}Content-Length: {}\r\n\r\n{body}", body.len()).expect("a request");
         let mut answer = Vec::new();
         stream.read_to_end(&mut answer).expect("an answer");
         let answer = String::from_utf8_lossy(&answer).into_owned();

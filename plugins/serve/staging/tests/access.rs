@@ -60,10 +60,36 @@ async fn staging_needs_a_token_with_that_right() {
 
 #[tokio::test]
 async fn where_no_token_would_help_the_answer_is_403() {
-    let world = World::with(StagingApiSettings::default(), AccessRules::default(), Vec::new()).await;
-    let (status, detail) = problem(&world.post_lines("/requests", &world.path("a.nc")).await);
-    assert_eq!(status, 403);
-    assert!(detail.contains("anonymous"), "{detail}");
+    let of = |names: &[&str]| {
+        let tokens = rules().tokens.into_iter().filter(|token| names.contains(&&*token.name)).collect();
+        AccessRules { tokens, ..AccessRules::default() }
+    };
+    for (tokens, who, status) in [
+        (&[][..], "", 403),
+        (&[], "nobody", 403),
+        (&["reader"], "", 403),
+        (&["reader", "late"], "late", 403),
+        (&["root"], "", 401),
+        (&["root"], "nobody", 401),
+        (&["root", "late"], "late", 401),
+        (&["root", "reader"], "reader", 403),
+    ] {
+        let world = Guarded(World::with(StagingApiSettings::default(), of(tokens), Vec::new()).await);
+        let answer = world.send(who, "POST", "/requests", &world.0.path("a.nc")).await;
+        assert_eq!(answer.status, status, "{tokens:?} {who}: {}", answer.text());
+        assert_eq!(answer.header("www-authenticate").is_some(), status == 401, "{tokens:?} {who}");
+    }
+}
+
+#[tokio::test]
+async fn who_may_stage_without_a_token_needs_one_for_requests_of_others() {
+    let rules = AccessRules { anonymous_stages: true, ..rules() };
+    let world = Guarded(World::with(StagingApiSettings::default(), rules, Vec::new()).await);
+    let accepted = world.send("ann", "POST", "/requests", &world.0.path("a.nc")).await;
+    let request = format!("/requests/{}", document(&accepted)["id"].as_str().unwrap());
+    for (who, status) in [("", 401), ("nobody", 401), ("bob", 403), ("ann", 200)] {
+        assert_eq!(world.send(who, "DELETE", &request, "").await.status, status, "{who}");
+    }
 }
 
 #[tokio::test]

@@ -283,3 +283,30 @@ async fn a_hundred_thousand_paths_are_one_request() {
     assert_eq!(answer.status, 202);
     assert_eq!(document(&answer)["n_objects"], 100_000);
 }
+
+#[tokio::test]
+async fn slow_senders_of_large_lists_keep_nobody_else_waiting() {
+    let world = World::new().await;
+    let line = format!("{}\n", world.path("a.nc"));
+    let large = line.repeat((2 << 20) / line.len());
+    let slow = async |text: String| {
+        let (sender, pieces) = futures::channel::mpsc::unbounded::<Result<String, std::io::Error>>();
+        sender.unbounded_send(Ok(text)).unwrap();
+        let request = http::Request::post("/requests").header("host", "test.example");
+        let request = request.header("content-type", "text/plain");
+        let request = request.body(axum::body::Body::from_stream(pieces)).unwrap();
+        let stack = world.server.stack().clone();
+        (sender, tokio::spawn(async move { stack.answer(request).await }))
+    };
+    let senders = [slow(large.clone()).await, slow(large.clone()).await];
+    // Those that came first have taken what they take.
+    for _ in 0..100 {
+        tokio::task::yield_now().await;
+    }
+    let third = tokio::time::timeout(Duration::from_secs(60), world.post_lines("/requests", &large)).await;
+    assert_eq!(third.unwrap().status, 202);
+    for (sender, answer) in senders {
+        drop(sender);
+        assert_eq!(answer.await.unwrap().status(), 202);
+    }
+}

@@ -1,17 +1,26 @@
 //! A dataset as text, in the manner of xarray, with how each variable is served.
 
+use std::collections::BTreeMap;
 use std::fmt::Write;
 use std::sync::Arc;
 
 use bytesize::ByteSize;
+use thermocline_core::ErrorKind;
+use thermocline_core::cold::Locality;
 use thermocline_core::manifest::Manifest;
 use thermocline_core::read::{Reader, Route};
-use thermocline_model::{Attribute, Attributes, ByteOrder, DataType, Group, Number, Variable, Verification};
+use thermocline_core::staging::Presence;
+use thermocline_model::{
+    Attribute, Attributes, ByteOrder, DataType, Dataset, Group, Number, Variable, Verification,
+};
 use thermocline_serve_datasets::coordinate_names;
 use thermocline_zarr::{Hierarchy, View, codec_names};
 
 /// Longest value of an attribute that is shown, in characters.
 const MAX_VALUE: usize = 70;
+
+/// Most objects of a dataset that are looked for on cold stores.
+const MAX_LOOKS: usize = 1000;
 
 /// The dataset as text.
 pub(super) async fn repr(manifest: &Arc<Manifest>, reader: &Reader) -> String {
@@ -21,6 +30,7 @@ pub(super) async fn repr(manifest: &Arc<Manifest>, reader: &Reader) -> String {
     if let Some(title) = manifest.title() {
         let _ = writeln!(text, "{}", title.replace('\n', " "));
     }
+    text.push_str(&locality(dataset, reader).await);
     let mut groups = Vec::new();
     dataset.root.visit(&mut |path, group| groups.push((path.to_owned(), group)));
     let n_groups = groups.len();
@@ -44,6 +54,33 @@ pub(super) async fn repr(manifest: &Arc<Manifest>, reader: &Reader) -> String {
         let _ = writeln!(text, "    /{}: {}", note.path, note.note);
     }
     text
+}
+
+/// How many objects are where, if any lies on a cold store: a line, or nothing.
+async fn locality(dataset: &Dataset, reader: &Reader) -> String {
+    let Some(recalls) = reader.recalls() else { return String::new() };
+    let residency = Arc::clone(recalls.residency());
+    let hrefs: Vec<String> =
+        dataset.objects.iter().take(MAX_LOOKS).map(|object| object.href.clone()).collect();
+    let counted = tokio::task::spawn_blocking(move || {
+        let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
+        for href in hrefs.iter().filter(|href| residency.is_bound(href)) {
+            let locality = match residency.presence(href) {
+                Ok(Presence::Online { .. } | Presence::Unbound) => Locality::Online,
+                Ok(Presence::Cold) => Locality::Nearline,
+                Err(error) if error.kind() == ErrorKind::Lost => Locality::Lost,
+                Err(_) => Locality::Unavailable,
+            };
+            *counts.entry(locality.as_str()).or_default() += 1;
+        }
+        counts
+    });
+    let counts = counted.await.unwrap_or_default();
+    let counts: Vec<String> = counts.iter().map(|(word, n)| format!("{n} {word}")).collect();
+    match counts.as_slice() {
+        [] => String::new(),
+        counts => format!("Locality:  {}\n", counts.join(", ")),
+    }
 }
 
 async fn write_group(

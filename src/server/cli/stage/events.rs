@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use futures::StreamExt;
+use bytes::Bytes;
+use futures::{Stream, StreamExt};
 use serde_json::Value;
 
 use super::super::Failure;
@@ -14,6 +15,9 @@ const PAUSE: Duration = Duration::from_secs(2);
 
 /// How often a server that cannot be reached is tried again before the request is given up; it goes on without us.
 const MAX_TRIES: u32 = 30;
+
+/// How long a stream may be silent: the server sends something every 15 seconds, whatever happens.
+const SILENCE: Duration = Duration::from_secs(60);
 
 /// Longest line of a stream, in bytes.
 const MAX_LINE_BYTES: usize = 1 << 20;
@@ -41,7 +45,7 @@ pub(super) async fn follow(client: &Client, url: &str, bar: &Bar) -> Result<Valu
         }
         // A stream that cannot be opened or breaks off is no failure: the request itself is looked at again.
         if let Ok(Some(response)) = client.events(&events, last_id.as_deref()).await {
-            listen(response, &mut last_id, bar).await;
+            listen(response.bytes_stream(), &mut last_id, bar).await;
         }
         tokio::time::sleep(PAUSE / 4).await;
     }
@@ -51,11 +55,11 @@ fn is_ended(request: &Value) -> bool {
     !matches!(request.get("state").and_then(Value::as_str), Some("queued" | "active"))
 }
 
-/// Shows events until the request has ended or the stream breaks off.
-async fn listen(response: reqwest::Response, last_id: &mut Option<String>, bar: &Bar) {
-    let mut stream = response.bytes_stream();
+/// Shows events until the request has ended, or the stream breaks off or falls silent.
+async fn listen<E>(stream: impl Stream<Item = Result<Bytes, E>>, last_id: &mut Option<String>, bar: &Bar) {
+    let mut stream = std::pin::pin!(stream);
     let (mut buffer, mut event) = (Vec::new(), Event::default());
-    while let Some(Ok(bytes)) = stream.next().await {
+    while let Ok(Some(Ok(bytes))) = tokio::time::timeout(SILENCE, stream.next()).await {
         buffer.extend_from_slice(&bytes);
         while let Some(end) = buffer.iter().position(|byte| *byte == b'\n') {
             let line: Vec<u8> = buffer.drain(..=end).collect();
@@ -112,7 +116,23 @@ impl Event {
 
 #[cfg(test)]
 mod tests {
+    use futures::stream;
+    use serde_json::json;
+
     use super::*;
+
+    fn bar() -> Bar {
+        Bar::new(&json!({"n_objects": 1}))
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_stream_that_falls_silent_counts_as_broken_off() {
+        let begun = Bytes::from_static(b"id: 7\nevent: progress\ndata: {\"state\": \"active\"}\n\nid: 8\nev");
+        let stream = stream::iter([Ok::<_, ()>(begun)]).chain(stream::pending());
+        let mut last_id = None;
+        listen(stream, &mut last_id, &bar()).await;
+        assert_eq!(last_id.as_deref(), Some("7"), "an event that did not come whole is asked for again");
+    }
 
     #[test]
     fn an_event_is_put_together_from_its_lines() {

@@ -4,6 +4,7 @@ use std::path::Path;
 
 use rustix::process::Signal;
 
+use super::proxy::{Cut, Proxy};
 use super::{Server, demo_files, path_of, run};
 
 /// A configuration of the files in `folder` on a simulated library, besides whatever `more` says.
@@ -112,4 +113,88 @@ fn commands_stage_list_and_evict_and_say_by_their_exit_code_what_came_of_it() {
     let (code, _, error) = run(&["evict", "--all", "--server", &base]);
     assert!(code == Some(2) && error.contains("administration"), "{error}");
     assert_eq!(run(&["recalls", "--server", "http://127.0.0.1:9"]).0, Some(1));
+}
+
+#[test]
+fn costs_are_foretold_as_fast_as_the_library_of_the_demonstration_is() {
+    let server = Server::start(&["demo"]);
+    server.wait_for("/datasets", |_, body| body.contains("\"tape.winds\""));
+    let (status, cost) = server.post("/datasets/tape.winds/stage", r#"{"dry_run": true}"#);
+    let cost: serde_json::Value = serde_json::from_str(&cost).expect("JSON");
+    // Two minutes of mounting and one of locating, twenty times as fast.
+    assert_eq!((status, cost["estimate_seconds"].as_u64()), (200, Some(10)), "{cost}");
+}
+
+#[test]
+fn a_site_that_only_stages_needs_no_catalog_and_names_paths_as_its_configuration_does() {
+    let site = tempfile::tempdir().expect("a temporary folder");
+    let archive = site.path().join("archive");
+    std::fs::create_dir(&archive).expect("a folder");
+    std::fs::write(archive.join("B02.jp2"), "a picture").expect("a file");
+    std::fs::write(site.path().join("tapes.csv"), "path,tape,position\nB02.jp2,T00042,0\n").expect("a file");
+    let text = "[roots.archive]\npath = \"archive\"\n[cold.tape]\nkind = \"simulated\"\nroots = [\"archive\"]\n\
+                speed = 600\npoll_every = \"50ms\"\ntable = \"tapes.csv\"\nrecall_log = \"recalls.log\"\n\
+                [staging]\nmount_after = \"0s\"\nanonymous = true\n";
+    let file = site.path().join("thermocline.toml");
+    std::fs::write(&file, text).expect("a configuration file");
+
+    let server = Server::start(&["serve", "--config", file.to_str().expect("UTF-8")]);
+    server.wait_for("/ready", |status, _| status == 200);
+    let (status, job) = server.post("/upload", &format!("{}/B02.jp2\n", archive.display()));
+    assert_eq!(status, 200, "{job}");
+    let (_, id) = job.trim().rsplit_once('/').expect("the address of a job");
+    server.wait_for(&format!("/jobs/{id}"), |_, body| body.contains("\"State\":\"finished\""));
+
+    let log =
+        std::fs::read_to_string(site.path().join("recalls.log")).expect("a log beside the configuration");
+    assert!(log.contains("T00042"), "{log}");
+}
+
+#[test]
+fn a_cold_file_is_inspected_by_its_index_and_stays_cold() {
+    let (folder, state) = (demo_files(), tempfile::tempdir().expect("a temporary folder"));
+    let file = on_tape(folder.path(), "");
+    let winds = folder.path().join("winds.nc");
+    let inspect = ["inspect", "--config", &file, "--state", path_of(&state), winds.to_str().expect("UTF-8")];
+    let (code, said, _) = run(&inspect);
+    assert!(code == Some(1) && said.contains("not indexed"), "{said}");
+
+    let index = ["index", "--config", &file, "--state", path_of(&state), "--recall", path_of(&folder)];
+    assert_eq!(run(&index).0, Some(0));
+    let (code, said, error) = run(&inspect);
+
+    assert_eq!(code, Some(0), "{said} {error}");
+    for expected in
+        ["<dataset winds> netcdf", "Locality:  1 nearline", "U (time: 2, lat: 64, lon: 128) float32"]
+    {
+        assert!(said.contains(expected), "{expected} is not in {said}");
+    }
+}
+
+#[test]
+fn staging_is_followed_to_its_end_although_the_stream_of_events_breaks_off() {
+    let folder = demo_files();
+    let file = on_tape(
+        folder.path(),
+        "anonymous = true\n[[cold.tape.faults]]\npath = \"**\"\nfault = \"slow\"\ndelay = \"4s\"\n",
+    );
+    let server = Server::start(&["serve", "--config", &file]);
+    server.wait_for("/ready", |status, _| status == 200);
+    let at = |name: &str| format!("{}/{name}", path_of(&folder));
+
+    let proxy = Proxy::before(&server.address, vec![Cut::InsideEvent, Cut::Refuse, Cut::AfterEvent]);
+    let (code, said, error) = run(&["stage", &at("winds.nc"), "--server", &proxy.url]);
+
+    assert_eq!((code, said.as_str()), (Some(0), "succeeded: 1 online, 0 failed\n"), "{error}");
+    let last_ids = proxy.last_event_ids();
+    assert!(last_ids.len() > 2, "streams: {last_ids:?}");
+    assert_eq!(last_ids[..2], [None, None], "no event had come whole");
+    assert!(last_ids[2..].iter().all(Option::is_some), "it goes on after the last whole event: {last_ids:?}");
+
+    let proxy = Proxy::before(&server.address, vec![Cut::AfterEvent]);
+    let (code, said, error) =
+        run(&["stage", &at("air_temperature.nc"), &at("none.nc"), "--server", &proxy.url]);
+
+    assert!(code == Some(1) && said.starts_with("partial: 1 online, 1 failed\n"), "{said} {error}");
+    assert!(proxy.last_event_ids().len() > 1);
 }
