@@ -13,6 +13,7 @@
 //! | `tables` | the same in the database |
 //! | `driver` | turns the rules into writes, answers, events and work for stores, in this order |
 //! | `requests`, `readers`, `operators` | what is asked of it |
+//! | `watch` | wakes who watches a request |
 //! | `restart` | takes up what was under way |
 //! | `schedule`, `tape` | the order of recalls |
 //! | `landing`, `cache` | how bytes come into the cache, and how room is made there |
@@ -39,6 +40,7 @@ mod steady;
 mod tables;
 pub mod tape;
 mod waiting;
+mod watch;
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -109,6 +111,7 @@ struct Shared {
     /// Taken by the task that drives the engine.
     waiting_inputs: Mutex<Option<mpsc::Receiver<Input>>>,
     events: broadcast::Sender<Event>,
+    watchers: watch::Watchers,
     shelf: shelf::Shelf,
     space: Space,
     dir: CacheDir,
@@ -146,6 +149,7 @@ impl Staging {
             inputs,
             waiting_inputs: Mutex::new(Some(waiting_inputs)),
             events,
+            watchers: watch::Watchers::default(),
             shelf: restored.shelf,
             space: restored.space,
             dir: restored.dir,

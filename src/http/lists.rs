@@ -41,7 +41,7 @@ pub fn lines(namespace: &Namespace, body: &[u8], limit: usize) -> Result<Vec<Wan
 
 /// The problem of a list that is too long: 413 that names the limit.
 pub fn too_long(limit: usize) -> Problem {
-    Problem::new(&TOO_LARGE, format!("the list names more than {limit} objects, which is the most"))
+    Problem::new(&TOO_LARGE, format!("more than {limit} objects are named, a list has at most {limit}"))
         .with_field("limit", limit)
 }
 
@@ -94,7 +94,8 @@ mod tests {
 
     #[test]
     fn a_list_that_is_too_long_is_refused_and_the_limit_named() {
-        let problem = lines(&archive(), b"/archive/a\n/archive/b\n/archive/a\n\n/archive/c", 2).err().unwrap();
+        let problem =
+            lines(&archive(), b"/archive/a\n/archive/b\n/archive/a\n\n/archive/c", 2).err().unwrap();
         assert_eq!(problem.status, 413);
         assert!(problem.detail().contains("more than 2 objects"), "{}", problem.detail());
     }

@@ -181,6 +181,7 @@ impl From<Error> for Problem {
             ErrorKind::Lost => &SOURCE_LOST,
             ErrorKind::Unavailable { .. } => &UNAVAILABLE,
             ErrorKind::NotStaged => &NOT_STAGED,
+            ErrorKind::RecallFailed => &RECALL_FAILED,
             ErrorKind::Corrupt => &CORRUPT,
             ErrorKind::Unsupported => &UNSUPPORTED,
             ErrorKind::Internal => &INTERNAL,

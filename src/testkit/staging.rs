@@ -13,7 +13,7 @@ use bytes::Bytes;
 use parking_lot::Mutex;
 use tempfile::TempDir;
 use thermocline_core::bytes::{ObjectSettings, Objects, Root};
-use thermocline_core::clock::SystemClock;
+use thermocline_core::clock::{Clock, SystemClock};
 use thermocline_core::cold::{
     Capabilities, ColdObject, ColdStore, FailureCause, Landing, Locality, Namespace, NamespaceRoot, ObjectId,
     ObjectStatus, PathRule, StageFailure, StageRequest, StageState, StageTicket,
@@ -137,6 +137,8 @@ pub struct ColdParts {
     pub kinds: Vec<Arc<dyn JobKind>>,
     /// Whether this is a server without jobs and without staging.
     pub has_no_engine: bool,
+    /// Time; that of the machine without one.
+    pub clock: Option<Arc<dyn Clock>>,
 }
 
 /// The engines of a server with cold files.
@@ -161,6 +163,7 @@ impl Cold {
             }
             fs::write(file, bytes)?;
         }
+        let clock = parts.clock.unwrap_or_else(|| Arc::new(SystemClock));
         let archive = Arc::<ToyArchive>::default();
         let base = root.to_string_lossy().into_owned();
         let map = vec![PathRule { from: "/eodc/products".to_owned(), to: base.clone() }];
@@ -177,7 +180,7 @@ impl Cold {
             stores: vec![NamedStore { name: "tape".into(), store: Arc::clone(&archive) as _ }],
             opener: Objects::new(vec![Root::directory(root)?], ObjectSettings::default(), runtime),
             database: database(dir, "requests.sqlite", Staging::MIGRATIONS)?,
-            clock: Arc::new(SystemClock),
+            clock: Arc::clone(&clock),
             settings: StagingSettings {
                 cache_dir: dir.path().join("cache"),
                 cache_bytes: 1 << 30,
@@ -192,12 +195,12 @@ impl Cold {
             database: database(dir, "jobs.sqlite", Jobs::MIGRATIONS)?,
             kinds: parts.kinds,
             sources: vec![Arc::new(staging.clone())],
-            clock: Arc::new(SystemClock),
+            clock: Arc::clone(&clock),
             settings: JobsSettings { results_dir: dir.path().join("results"), ..JobsSettings::default() },
         })
         .await?;
         jobs.start().await?;
-        let access = Arc::new(Access::new(parts.rules, Arc::new(SystemClock)));
+        let access = Arc::new(Access::new(parts.rules, clock));
         Ok(Self { staging, jobs, archive, access })
     }
 }

@@ -21,10 +21,9 @@
 //! The type that a body is labelled with does not matter: the package calls it a form. A line that can mean no file
 //! fails alone; if no line can mean one, 400. `Failed` names the first 1,000 files; all of them are those that were
 //! asked for and are not in the list. The list is written while somebody asks for the job, at the latest when it has
-//! ended.
+//! ended, and deleted when the job is forgotten: within an hour if lists are used at all, else at the next start.
 
 mod members;
-mod spellings;
 mod staged_files;
 mod upload;
 
@@ -36,10 +35,10 @@ use async_trait::async_trait;
 use axum::Extension;
 use axum::routing::post;
 use serde_json::{Map, Value};
+use thermocline_core::Result;
 use thermocline_core::jobs::Job;
-use thermocline_core::{Error, Result};
+use thermocline_http::bodies::{Bodies, BodySettings};
 use thermocline_http::{AppState, Operation, Route, ServePlugin};
-use tokio::sync::Semaphore;
 
 use staged_files::StagedFiles;
 
@@ -54,8 +53,8 @@ pub struct ChillerSettings {
     pub max_objects: usize,
     /// How long files stay online after they were recalled: the interface has no word for it.
     pub lifetime: Duration,
-    /// How long lists of staged files are kept, at least as long as requests.
-    pub keep_lists: Duration,
+    /// Folder of lists that arrive; `None` for the system's folder of temporary files.
+    pub bodies_dir: Option<PathBuf>,
 }
 
 impl Default for ChillerSettings {
@@ -66,7 +65,7 @@ impl Default for ChillerSettings {
             max_body_bytes: 512 << 20,
             max_objects: 2_000_000,
             lifetime: 2 * day,
-            keep_lists: 40 * day,
+            bodies_dir: None,
         }
     }
 }
@@ -79,19 +78,20 @@ pub struct ChillerPlugin {
 /// What handlers of this plugin share.
 struct Api {
     settings: ChillerSettings,
-    /// Lists that are read at the same time.
-    uploads: Semaphore,
+    bodies: Bodies,
     lists: StagedFiles,
 }
-
-/// Lists that are read at the same time: each may be large.
-const UPLOADS_AT_ONCE: usize = 2;
 
 impl ChillerPlugin {
     /// The plugin with its bounds.
     pub fn new(settings: ChillerSettings) -> Self {
         let lists = StagedFiles::new(settings.staged_files_dir.clone());
-        Self { api: Arc::new(Api { settings, uploads: Semaphore::new(UPLOADS_AT_ONCE), lists }) }
+        let bodies = Bodies::new(BodySettings {
+            max_bytes: settings.max_body_bytes,
+            dir: settings.bodies_dir.clone(),
+            ..BodySettings::default()
+        });
+        Self { api: Arc::new(Api { settings, bodies, lists }) }
     }
 }
 
@@ -127,13 +127,9 @@ impl ServePlugin for ChillerPlugin {
     }
 
     async fn start(&self, app: &AppState) -> Result<()> {
-        if app.staging.is_none() {
-            return Ok(());
-        }
-        let (lists, keep) = (self.api.lists.clone(), self.api.settings.keep_lists);
-        let now_ns = app.staging.as_ref().map_or(0, |staging| staging.clock().now_ns());
-        let prepared = tokio::task::spawn_blocking(move || lists.prepare(now_ns, keep)).await;
-        prepared.map_err(|_| Error::internal("the folder of staged files could not be looked at"))?
+        let Some(staging) = &app.staging else { return Ok(()) };
+        self.api.lists.prepare().await?;
+        self.api.lists.tidy(staging).await
     }
 }
 

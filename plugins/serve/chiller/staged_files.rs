@@ -13,11 +13,9 @@ use std::time::{Duration, SystemTime};
 
 use parking_lot::Mutex as Lock;
 use tempfile::NamedTempFile;
-use thermocline_core::staging::{ObjectFilter, ObjectState, Request, RequestId, Staging};
+use thermocline_core::staging::{ObjectFilter, ObjectState, Request, RequestId, RequestObject, Staging};
 use thermocline_core::{Error, ErrorKind, Result};
 use tokio::sync::Mutex;
-
-use crate::spellings::{self, OtherSpellings};
 
 /// Files that are read of a request at a time.
 const FILES_AT_A_TIME: usize = 10_000;
@@ -31,16 +29,16 @@ const MAX_REMEMBERED: usize = 10_000;
 /// Lists that are written at the same time, at most.
 const WRITTEN_AT_ONCE: usize = 16;
 
+/// Shortest time between two looks for lists that are not needed any more.
+const TIDY_EVERY_NS: i64 = 3_600_000_000_000;
+
 /// Age at which what a writer left that did not end is deleted.
 const LEFT_OVER_AFTER: Duration = Duration::from_secs(3600);
 
 const SUFFIX: &str = ".txt";
 
 /// How a list is called until it is whole.
-pub(crate) const PREFIX: &str = ".staged-";
-
-/// How the other spellings of a request's files are called.
-const SPELLINGS_PREFIX: &str = ".spellings-";
+const PREFIX: &str = ".staged-";
 
 /// The folder of the lists.
 #[derive(Clone)]
@@ -51,6 +49,8 @@ pub(crate) struct StagedFiles {
 struct Shared {
     folder: PathBuf,
     written: Lock<HashMap<RequestId, Written>>,
+    /// When lists were last deleted.
+    tidied_ns: Lock<Option<i64>>,
     /// Of a request one list is written at a time: an older one must not replace a newer.
     turns: [Mutex<()>; WRITTEN_AT_ONCE],
 }
@@ -66,28 +66,47 @@ struct Written {
 impl StagedFiles {
     /// Lists in a folder.
     pub(crate) fn new(folder: PathBuf) -> Self {
-        Self { shared: Arc::new(Shared { folder, written: Lock::default(), turns: Default::default() }) }
+        let shared = Shared {
+            folder,
+            written: Lock::default(),
+            tidied_ns: Lock::default(),
+            turns: Default::default(),
+        };
+        Self { shared: Arc::new(shared) }
     }
 
-    /// Makes the folder, and deletes lists that nobody can ask for any more. Blocking.
+    /// Makes the folder.
     ///
     /// # Errors
     /// A folder that cannot be made or written.
-    pub(crate) fn prepare(&self, now_ns: i64, keep: Duration) -> Result<()> {
-        let folder = &self.shared.folder;
-        fs::create_dir_all(folder).map_err(|cause| failed(folder, cause))?;
-        NamedTempFile::new_in(folder).map_err(|cause| failed(folder, cause))?;
-        let now = SystemTime::UNIX_EPOCH + Duration::from_nanos(u64::try_from(now_ns).unwrap_or_default());
-        for entry in fs::read_dir(folder).map_err(|cause| failed(folder, cause))?.flatten() {
-            let modified = entry.metadata().and_then(|metadata| metadata.modified()).ok();
-            let age = modified.and_then(|modified| now.duration_since(modified).ok());
-            let is_left_over = begins_with(&entry.path(), PREFIX);
-            let too_old = if is_left_over { LEFT_OVER_AFTER } else { keep };
-            let is_ours =
-                is_left_over || is_list(&entry.path()) || begins_with(&entry.path(), SPELLINGS_PREFIX);
-            if is_ours && age.is_some_and(|age| age > too_old) {
-                // It is looked at again at the next start.
-                let _ = fs::remove_file(entry.path());
+    pub(crate) async fn prepare(&self) -> Result<()> {
+        let folder = self.shared.folder.clone();
+        blocking(move || {
+            fs::create_dir_all(&folder).map_err(|cause| failed(&folder, cause))?;
+            NamedTempFile::new_in(&folder).map(drop).map_err(|cause| failed(&folder, cause))
+        })
+        .await
+    }
+
+    /// Deletes the lists of requests that are forgotten, once an hour at most.
+    ///
+    /// # Errors
+    /// A folder that cannot be listed, requests that cannot be read.
+    pub(crate) async fn tidy(&self, staging: &Staging) -> Result<()> {
+        let now_ns = staging.clock().now_ns();
+        {
+            let mut tidied_ns = self.shared.tidied_ns.lock();
+            if tidied_ns.is_some_and(|then_ns| now_ns.saturating_sub(then_ns) < TIDY_EVERY_NS) {
+                return Ok(());
+            }
+            *tidied_ns = Some(now_ns);
+        }
+        let folder = self.shared.folder.clone();
+        for (id, list) in blocking(move || lists(&folder, now_ns)).await? {
+            if staging.get(&id).await?.is_none() {
+                self.shared.written.lock().remove(&id);
+                // It is looked at again in an hour.
+                let _ = tokio::fs::remove_file(list).await;
             }
         }
         Ok(())
@@ -102,6 +121,9 @@ impl StagedFiles {
     /// # Errors
     /// A folder that cannot be written, requests that cannot be read.
     pub(crate) async fn write(&self, staging: &Staging, request: &Request) -> Result<PathBuf> {
+        if let Err(error) = self.tidy(staging).await {
+            tracing::warn!(%error, "lists of staged files that nobody can ask for were not deleted");
+        }
         let path = self.path(&request.id);
         let now_ns = staging.clock().now_ns();
         if self.is_good(&request.id, request, now_ns) && tokio::fs::try_exists(&path).await.unwrap_or(false) {
@@ -114,35 +136,10 @@ impl StagedFiles {
         }
         let staged = staged(staging, request).await?;
         let (folder, target) = (self.shared.folder.clone(), path.clone());
-        let spellings = self.spellings_path(&request.id);
         let is_last = request.state.is_ended();
-        let done = tokio::task::spawn_blocking(move || {
-            let staged = with_spellings(staged, spellings::read(&spellings)?);
-            replace(&folder, &target, &staged, is_last)
-        });
-        let done = done.await;
-        done.map_err(|_| Error::internal("writing a list of staged files stopped by a mistake"))??;
+        blocking(move || replace(&folder, &target, &staged, is_last)).await?;
         self.remember(request, now_ns);
         Ok(path)
-    }
-
-    fn spellings_path(&self, id: &RequestId) -> PathBuf {
-        self.shared.folder.join(format!("{SPELLINGS_PREFIX}{id}"))
-    }
-
-    /// Keeps other spellings of a request's files, so that its list has all of them.
-    ///
-    /// # Errors
-    /// A folder that cannot be written.
-    pub(crate) async fn keep_spellings(&self, id: &RequestId, others: OtherSpellings) -> Result<()> {
-        if others.is_empty() {
-            return Ok(());
-        }
-        let (folder, path) = (self.shared.folder.clone(), self.spellings_path(id));
-        let done = tokio::task::spawn_blocking(move || {
-            spellings::write(&folder, &path, &others).map_err(|cause| failed(&folder, cause))
-        });
-        done.await.map_err(|_| Error::internal("writing spellings of files stopped by a mistake"))?
     }
 
     fn turn(&self, id: &RequestId) -> &Mutex<()> {
@@ -189,7 +186,7 @@ impl StagedFiles {
     }
 }
 
-/// Files of a request that were brought online, spelt as they were asked for.
+/// Files of a request that were brought online, spelt in every way in which they were asked for.
 async fn staged(staging: &Staging, request: &Request) -> Result<Vec<Arc<str>>> {
     let mut staged = Vec::new();
     for state in [ObjectState::Hot, ObjectState::Released] {
@@ -199,7 +196,8 @@ async fn staged(staging: &Staging, request: &Request) -> Result<Vec<Arc<str>>> {
             let objects = staging.objects(&request.id, filter).await?;
             let is_last = objects.len() < FILES_AT_A_TIME;
             after = objects.last().map(|object| object.position);
-            staged.extend(objects.into_iter().map(|object| (object.position, object.spelling)));
+            let spellings = |object: RequestObject| (object.spelling, object.other_spellings);
+            staged.extend(objects.into_iter().map(|object| (object.position, spellings(object))));
             if is_last {
                 break;
             }
@@ -208,7 +206,8 @@ async fn staged(staging: &Staging, request: &Request) -> Result<Vec<Arc<str>>> {
     staged.sort_unstable_by_key(|(position, _)| *position);
     // A file may have been released between two pages.
     staged.dedup_by_key(|(position, _)| *position);
-    Ok(staged.into_iter().map(|(_, spelling)| spelling).collect())
+    let all = staged.into_iter().flat_map(|(_, (first, others))| std::iter::once(first).chain(others));
+    Ok(all.collect())
 }
 
 fn replace(folder: &Path, target: &Path, staged: &[Arc<str>], is_last: bool) -> Result<()> {
@@ -232,25 +231,34 @@ fn replace(folder: &Path, target: &Path, staged: &[Arc<str>], is_last: bool) -> 
     written().map_err(|cause| failed(folder, cause))
 }
 
-/// Every spelling of the files, each beside the first one of its file.
-fn with_spellings(staged: Vec<Arc<str>>, mut others: OtherSpellings) -> Vec<Arc<str>> {
-    if others.is_empty() {
-        return staged;
+/// The lists in the folder, by their requests. What writers left that did not end is deleted.
+fn lists(folder: &Path, now_ns: i64) -> Result<Vec<(RequestId, PathBuf)>> {
+    let now = SystemTime::UNIX_EPOCH + Duration::from_nanos(u64::try_from(now_ns).unwrap_or_default());
+    let mut lists = Vec::new();
+    for entry in fs::read_dir(folder).map_err(|cause| failed(folder, cause))?.flatten() {
+        let name = entry.file_name();
+        let name = name.to_str().unwrap_or_default();
+        if let Some(id) = name.strip_suffix(SUFFIX).filter(|id| is_id(id)) {
+            lists.push((RequestId(id.into()), entry.path()));
+        } else if name.starts_with(PREFIX) {
+            let modified = entry.metadata().and_then(|metadata| metadata.modified()).ok();
+            let age = modified.and_then(|modified| now.duration_since(modified).ok());
+            if age.is_some_and(|age| age > LEFT_OVER_AFTER) {
+                // It is looked at again in an hour.
+                let _ = fs::remove_file(entry.path());
+            }
+        }
     }
-    let all = staged.into_iter().flat_map(|spelling| {
-        let others = others.remove(&spelling).unwrap_or_default();
-        std::iter::once(spelling).chain(others).collect::<Vec<_>>()
-    });
-    all.collect()
+    Ok(lists)
 }
 
-fn begins_with(path: &Path, prefix: &str) -> bool {
-    path.file_name().and_then(|name| name.to_str()).is_some_and(|name| name.starts_with(prefix))
+fn is_id(name: &str) -> bool {
+    !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_digit())
 }
 
-fn is_list(path: &Path) -> bool {
-    let name = path.file_name().and_then(|name| name.to_str()).and_then(|name| name.strip_suffix(SUFFIX));
-    name.is_some_and(|name| !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_digit()))
+async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T> + Send + 'static) -> Result<T> {
+    let done = tokio::task::spawn_blocking(work).await;
+    done.map_err(|_| Error::internal("work on the lists of staged files stopped by a mistake"))?
 }
 
 fn failed(folder: &Path, cause: std::io::Error) -> Error {

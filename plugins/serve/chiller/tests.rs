@@ -7,8 +7,9 @@ use std::time::Duration;
 
 use serde_json::{Map, Value};
 use tempfile::TempDir;
+use thermocline_core::clock::{Clock, ManualClock, SystemClock};
 use thermocline_core::jobs::{Job, JobId};
-use thermocline_core::staging::{Activity, Face, NewRequest, Owner};
+use thermocline_core::staging::{Activity, Face, NewRequest, Owner, RequestFilter};
 use thermocline_http::identity::AccessRules;
 use thermocline_http::lists::wanted;
 use thermocline_testkit::{Answer, ColdParts, TestServer};
@@ -28,6 +29,10 @@ impl World {
     }
 
     async fn with(rules: AccessRules) -> Self {
+        Self::with_clock(rules, Arc::new(SystemClock)).await
+    }
+
+    async fn with_clock(rules: AccessRules, clock: Arc<dyn Clock>) -> Self {
         let lists = TempDir::new().unwrap();
         let staged_files_dir = lists.path().join("staged");
         let settings =
@@ -35,7 +40,7 @@ impl World {
         let plugin = Arc::new(ChillerPlugin::new(settings));
         let api = Arc::clone(&plugin.api);
         let files: Vec<(&str, &[u8])> = vec![("f0.nc", b"0"), ("f1.nc", b"1"), ("a=b&c+d.nc", b"odd")];
-        let cold = ColdParts { files, rules, ..ColdParts::default() };
+        let cold = ColdParts { files, rules, clock: Some(clock), ..ColdParts::default() };
         let server = TestServer::with_staging(Vec::new(), vec![plugin], cold).await.unwrap();
         Self { server, api, lists }
     }
@@ -217,6 +222,46 @@ async fn a_list_that_was_deleted_is_written_again_and_nothing_else_lies_beside_i
     std::fs::remove_file(job["StagedFiles"].as_str().unwrap()).unwrap();
     assert_eq!(listed(&world.poll(&id).await), BTreeSet::from([world.path("f0.nc")]));
     assert_eq!(std::fs::read_dir(world.lists.path().join("staged")).unwrap().count(), 1);
+}
+
+#[tokio::test]
+async fn lists_of_jobs_that_are_forgotten_are_deleted_while_the_server_runs() {
+    let clock = ManualClock::new(SystemClock.now_ns());
+    let rules = AccessRules { anonymous_stages: true, ..AccessRules::default() };
+    let world = World::with_clock(rules, Arc::new(clock.clone())).await;
+    let id = world.id(world.path("f0.nc")).await;
+    let kept = world.poll(&id).await["StagedFiles"].as_str().unwrap().to_owned();
+    let folder = world.lists.path().join("staged");
+    let forgotten = folder.join("1700000000000000000.txt");
+    std::fs::write(&forgotten, "/gone\n").unwrap();
+    let foreign = folder.join("notes.txt");
+    std::fs::write(&foreign, "").unwrap();
+
+    world.poll(&id).await;
+    assert!(forgotten.exists(), "once an hour is enough");
+    clock.advance(Duration::from_secs(3600));
+    world.poll(&id).await;
+    assert!(!forgotten.exists());
+    assert!(foreign.exists() && std::path::Path::new(&kept).exists());
+}
+
+#[tokio::test]
+async fn an_upload_that_is_not_answered_with_200_has_begun_nothing() {
+    let world = World::new().await;
+    world.set_activity(Activity::Draining).await;
+    let spellings = format!("{}\n/eodc/products/f0.nc\n", world.path("f0.nc"));
+    assert_eq!(world.upload(spellings.clone()).await.status, 503);
+    let staging = &world.server.cold().unwrap().staging;
+    let filter = RequestFilter { limit: 10, ..RequestFilter::default() };
+    assert_eq!(staging.list(filter.clone()).await.unwrap(), []);
+    world.set_activity(Activity::Running).await;
+    // Nothing beside the request has to be written: an upload is taken though the folder of lists is not there.
+    let folder = world.lists.path().join("staged");
+    std::fs::remove_dir_all(&folder).unwrap();
+    let id = world.id(spellings).await;
+    assert_eq!(staging.list(filter).await.unwrap().len(), 1);
+    std::fs::create_dir(&folder).unwrap();
+    assert_eq!(listed(&world.ended(&id).await).len(), 2);
 }
 
 #[tokio::test]

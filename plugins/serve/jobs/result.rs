@@ -35,11 +35,12 @@ pub(crate) async fn show(
         let retry_after = HeaderValue::from(retry_seconds(&job));
         return Err(Problem::new(&WRONG_STATE, detail).with_header(RETRY_AFTER, retry_after));
     }
-    if let Some(failure) = &job.failure {
-        return Err(Error::new(failure.kind, failure.message.clone()).into());
-    }
+    // What failed may still have a result that says what became of each part.
     if let Some(href) = result_elsewhere(&base, &job) {
         return elsewhere(&href);
+    }
+    if let Some(failure) = &job.failure {
+        return Err(Error::new(failure.kind, failure.message.clone()).into());
     }
     match (jobs.result_file(&job), &job.result) {
         (Some(path), Some(JobResult::File { media_type, len_bytes, .. })) => {

@@ -175,6 +175,22 @@ async fn a_staging_request_is_a_job_of_the_same_name() {
 }
 
 #[tokio::test]
+async fn a_request_that_failed_says_that_its_recalls_did_and_which() {
+    let world = World::new().await;
+    world.server.cold().unwrap().archive.fail("the drive is broken", true);
+    let id = world.stage().await;
+    let job = world.get(&format!("/jobs/{id}?wait=60")).await;
+    assert_eq!(
+        (&job["state"], &job["error"]["type"], &job["error"]["status"]),
+        (&json!("failed"), &json!("/problems/recall-failed"), &json!(500)),
+        "{job}"
+    );
+    let result = world.answer(&format!("/jobs/{id}/result")).await;
+    assert_eq!(result.status, 303);
+    assert_eq!(result.header("location"), Some(&*format!("http://test.example/requests/{id}/objects")));
+}
+
+#[tokio::test]
 async fn jobs_of_all_sources_are_listed_together() {
     let world = World::new().await;
     let (one, two, three) = (world.stage().await, world.submit("").await, world.stage().await);

@@ -1,7 +1,7 @@
 //! Changes of a request as server-sent events.
 //!
-//! The engine's events only wake a stream: what happened is read from the requests as they are kept, from the last
-//! change on that the client has. So a slow client takes no memory and misses nothing, and one that comes back with
+//! A stream is woken by changes of its own request only: what happened is read from the requests as they are kept, from
+//! the last change on that the client has. So a slow client takes no memory and misses nothing, and one that comes back with
 //! `Last-Event-ID` goes on where it was, also on another day and after a restart.
 
 use std::collections::VecDeque;
@@ -16,24 +16,24 @@ use http::header::RETRY_AFTER;
 use http::request::Parts;
 use http::{HeaderValue, StatusCode};
 use serde::Serialize;
-use thermocline_core::staging::{Event as Change, ObjectFilter, Request, RequestId, RequestState, Staging};
+use thermocline_core::staging::{ObjectFilter, Request, RequestId, RequestState, Staging};
 use thermocline_http::Problem;
 use thermocline_http::links::BaseUrl;
 use thermocline_http::live::Engine;
 use thermocline_http::problem::TOO_MANY;
 use thermocline_http::query::Query;
 use thermocline_http::sse::{self, Event};
-use tokio::sync::{OwnedSemaphorePermit, broadcast};
+use tokio::sync::{OwnedSemaphorePermit, watch};
 
 use crate::Api;
 use crate::documents::{RequestDocument, RequestObjectDocument};
-use crate::requests::known;
+use crate::requests::{known, unknown};
 
 /// Objects that are read at a time.
 const OBJECTS_AT_A_TIME: usize = 500;
 
 /// Shortest time from one look at a request to the next.
-const PACE: Duration = Duration::from_millis(200);
+pub(crate) const PACE: Duration = Duration::from_millis(200);
 
 /// Sends what happens to a request, from the change on that the client names, or from now on.
 pub(crate) async fn watch(
@@ -57,17 +57,8 @@ pub(crate) async fn watch(
         return Ok(StatusCode::NO_CONTENT.into_response());
     }
     let turn = Arc::clone(&api.streams).try_acquire_owned().map_err(|_| too_many(&api))?;
-    let watch = Watch {
-        changes: staging.events(),
-        staging,
-        base,
-        id: request.id.clone(),
-        seen: since.unwrap_or(request.change),
-        shown: None,
-        ready: VecDeque::new(),
-        next: Next::Look,
-        _turn: turn,
-    };
+    let seen = since.unwrap_or(request.change);
+    let watch = Watch::new(staging, base, (request.id, seen), turn).ok_or_else(|| unknown(&id))?;
     Ok(sse::respond(&parts.method, watch.events()))
 }
 
@@ -88,21 +79,45 @@ enum Next {
 }
 
 /// A client that watches a request.
-struct Watch {
+pub(crate) struct Watch {
     staging: Staging,
-    changes: broadcast::Receiver<Change>,
+    changes: watch::Receiver<()>,
     base: BaseUrl,
     id: RequestId,
     /// The last change that the client has, or is about to get.
     seen: u64,
     /// State and counts that the client was shown last.
     shown: Option<(RequestState, Request)>,
-    ready: VecDeque<Event>,
+    /// Events that the client has not taken yet.
+    pub(crate) ready: VecDeque<Event>,
     next: Next,
+    /// How often it has looked.
+    pub(crate) n_looks: u64,
     _turn: OwnedSemaphorePermit,
 }
 
 impl Watch {
+    /// Watches a request from a change on; `None` if there can be no such request.
+    pub(crate) fn new(
+        staging: Staging,
+        base: BaseUrl,
+        (id, seen): (RequestId, u64),
+        turn: OwnedSemaphorePermit,
+    ) -> Option<Self> {
+        Some(Self {
+            changes: staging.watch(&id)?,
+            staging,
+            base,
+            id,
+            seen,
+            shown: None,
+            ready: VecDeque::new(),
+            next: Next::Look,
+            n_looks: 0,
+            _turn: turn,
+        })
+    }
+
     fn events(self) -> impl Stream<Item = Event> + Send {
         stream::unfold(self, |mut watch| async move {
             let event = watch.next_event().await?;
@@ -110,7 +125,7 @@ impl Watch {
         })
     }
 
-    async fn next_event(&mut self) -> Option<Event> {
+    pub(crate) async fn next_event(&mut self) -> Option<Event> {
         loop {
             if let Some(event) = self.ready.pop_front() {
                 return Some(event);
@@ -118,11 +133,9 @@ impl Watch {
             match self.next {
                 Next::Look => self.look().await?,
                 Next::Wait => {
+                    // All that changes meanwhile is one look.
                     tokio::time::sleep(PACE).await;
-                    // Lagging behind is no loss: it is one reason more to look.
-                    if let Err(broadcast::error::RecvError::Closed) = self.changes.recv().await {
-                        return None;
-                    }
+                    self.changes.changed().await.ok()?;
                     self.next = Next::Look;
                 }
                 Next::End => return None,
@@ -133,7 +146,8 @@ impl Watch {
     /// Reads what changed. `None` if the request is gone or cannot be read: the client comes back and is told why.
     async fn look(&mut self) -> Option<()> {
         // What happens from here on wakes this stream again.
-        self.changes = self.changes.resubscribe();
+        self.changes.mark_unchanged();
+        self.n_looks = self.n_looks.saturating_add(1);
         let request = self.staging.get(&self.id).await.ok()??;
         let is_ended = request.state.is_ended();
         // One that has ended is shown last, so that whoever has seen it has seen everything.

@@ -43,6 +43,8 @@ pub(crate) struct Search {
     /// Folders with which every match begins.
     pub(crate) prefix: Vec<String>,
     pub(crate) pattern: GlobMatcher,
+    /// Most names in a path that matches, folders included; `None` for any number.
+    pub(crate) max_names: Option<usize>,
     /// Whether names that begin with a dot are looked at.
     pub(crate) shows_hidden: bool,
     /// First time of modification, in nanoseconds since 1970.
@@ -78,6 +80,7 @@ impl Search {
             base: PathBuf::from(&root.base),
             prefix: prefix(pattern),
             pattern: glob(pattern)?,
+            max_names: (!pattern.contains("**")).then(|| pattern.matches('/').count().saturating_add(1)),
             shows_hidden: pattern.starts_with('.') || pattern.contains("/."),
             from_ns: time("newer", &written.newer)?,
             before_ns: time("older", &written.older)?,

@@ -1,5 +1,7 @@
 //! Objects of a request.
 
+use std::fmt;
+
 use axum::extract::Path;
 use axum::response::Response;
 use http::StatusCode;
@@ -23,26 +25,58 @@ pub(crate) async fn list(
 ) -> Result<Response, Problem> {
     let limit = limit(&query, 1000, 10_000)?;
     let since = number(&query, "since")?;
-    let cursor = number(&query, "cursor")?;
+    let cursor = query.value("cursor").map(|cursor| Cursor::parse(&cursor)).transpose()?;
     let state = query.value("state").map(|state| object_state(&state)).transpose()?;
     // Looked at before the objects: what changes meanwhile comes again with the next poll, and is not missed.
     let request = known(&staging, &id).await?;
-    let filter = ObjectFilter { state, since, after: cursor, limit: limit.saturating_add(1) };
+    let filter = ObjectFilter {
+        state,
+        since,
+        after: cursor.map(|cursor| cursor.after),
+        limit: limit.saturating_add(1),
+    };
     let mut objects = staging.objects(&request.id, filter).await?;
     let has_more = objects.len() > limit;
     objects.truncate(limit);
     let last = objects.last();
-    let next = match since {
-        Some(_) => last.map(|object| object.change),
-        None => last.map(|object| object.position),
+    let (after, change) = match (since, last) {
+        (Some(since), _) => {
+            let change = last.map_or(since, |object| object.change);
+            (Some(change), change)
+        }
+        // What changes while a client pages comes after the state that its first page showed.
+        (None, _) => {
+            let shown = cursor.map_or(request.change, |cursor| cursor.change.min(request.change));
+            (last.map(|object| object.position), shown)
+        }
     };
-    let next = next.filter(|_| has_more).map(|cursor| page_url(&base, &parts, &cursor.to_string()));
-    let change = match (since, last) {
-        (Some(since), last) => last.map_or(since, |object| object.change),
-        (None, _) => request.change,
-    };
+    let next = after
+        .filter(|_| has_more)
+        .map(|after| page_url(&base, &parts, &Cursor { after, change }.to_string()));
     let objects = objects.iter().map(RequestObjectDocument::from).collect();
     live::json(&parts, StatusCode::OK, &RequestObjectPage { objects, change, next })
+}
+
+/// Where a page goes on, and the change that the first page showed.
+#[derive(Clone, Copy)]
+struct Cursor {
+    after: u64,
+    change: u64,
+}
+
+impl Cursor {
+    fn parse(text: &str) -> Result<Self, Problem> {
+        let wrong = || Problem::invalid_input(format!("cursor '{text}' is none that a page named"));
+        let (after, change) = text.split_once('.').ok_or_else(wrong)?;
+        let number = |text: &str| text.parse().map_err(|_| wrong());
+        Ok(Self { after: number(after)?, change: number(change)? })
+    }
+}
+
+impl fmt::Display for Cursor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}.{}", self.after, self.change)
+    }
 }
 
 fn number(query: &Query, name: &str) -> Result<Option<u64>, Problem> {

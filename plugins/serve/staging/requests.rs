@@ -91,9 +91,7 @@ async fn parse(
     let written = body::written(parts, &bytes);
     let namespace = Arc::clone(staging.namespace());
     body::work(bytes.len(), move || match written {
-        Written::Lines => {
-            Ok((Named::Objects(lines(&namespace, &bytes, limit)?), WrittenOptions::default()))
-        }
+        Written::Lines => Ok((Named::Objects(lines(&namespace, &bytes, limit)?), WrittenOptions::default())),
         Written::Json => named(body::json(&bytes)?, &namespace, limit),
     })
     .await
@@ -324,7 +322,12 @@ pub(crate) async fn extend(
 /// 404 if there is none, or none any more.
 pub(crate) async fn known(staging: &Staging, id: &str) -> Result<Request, Problem> {
     let request = staging.get(&RequestId(id.into())).await?;
-    request.ok_or_else(|| Problem::not_found(format!("Request '{id}' not found")))
+    request.ok_or_else(|| unknown(id))
+}
+
+/// The problem of a request that does not exist.
+pub(crate) fn unknown(id: &str) -> Problem {
+    Problem::not_found(format!("Request '{id}' not found"))
 }
 
 async fn own(

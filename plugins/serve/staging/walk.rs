@@ -60,7 +60,8 @@ impl Unlisted {
     /// Takes in those of another page. One that both name counts once: a page may begin where the one before ended.
     pub(crate) fn extend(&mut self, other: Self) {
         let n_before = other.first.len();
-        let new: Vec<String> = other.first.into_iter().filter(|folder| !self.first.contains(folder)).collect();
+        let new: Vec<String> =
+            other.first.into_iter().filter(|folder| !self.first.contains(folder)).collect();
         let n_known = n_before.saturating_sub(new.len()) as u64;
         self.n = self.n.saturating_add(other.n.saturating_sub(n_known));
         self.first.extend(new);
@@ -96,7 +97,7 @@ pub(crate) fn walk(search: &Search, after: Option<&str>, bounds: &Bounds<'_>) ->
         n_entries += 1;
         let is_found = entry.kind == Kind::File && walker.is_wanted(&entry);
         let path = entry.path.clone();
-        if entry.kind == Kind::Folder {
+        if entry.kind == Kind::Folder && walker.may_hold(&entry) {
             walker.enter(entry)?;
         }
         if is_found {
@@ -202,6 +203,11 @@ impl<'a> Walker<'a> {
             Err(cause) => self.unlisted.add(&folder.path, cause.to_string()),
         }
         Ok(())
+    }
+
+    /// True if something in a folder may match.
+    fn may_hold(&self, folder: &Entry) -> bool {
+        folder.is_inside || self.search.max_names.is_none_or(|most| self.levels.len() < most)
     }
 
     fn is_wanted(&self, file: &Entry) -> bool {

@@ -77,7 +77,7 @@ pub struct NewRequest {
     pub owner: Owner,
     /// Through which face.
     pub face: Face,
-    /// What is wanted. Duplicates count once.
+    /// What is wanted. Duplicates count once, and all their spellings are kept.
     pub objects: Vec<Wanted>,
     /// From 0 (whenever it suits) to 9; 5 is usual. Within an owner's share higher ones come first.
     pub priority: u8,
@@ -253,6 +253,8 @@ pub struct RequestObject {
     pub position: u64,
     /// How it was asked for.
     pub spelling: Arc<str>,
+    /// How else the same request asked for it. Events do not tell.
+    pub other_spellings: Vec<Arc<str>>,
     /// Its name; `None` if the spelling means none.
     pub object: Option<ObjectId>,
     /// Its state.

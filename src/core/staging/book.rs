@@ -160,6 +160,8 @@ pub(super) struct LiveRequest {
     pub(super) tallies: [Tally; 8],
     pub(super) is_cancelled: bool,
     pub(super) reason: Option<Arc<str>>,
+    /// The first objects that could not be brought online since the server began, for the log.
+    pub(super) failed: Vec<ObjectId>,
     pub(super) started_ns: Option<i64>,
     pub(super) finished_ns: Option<i64>,
     pub(super) expires_ns: Option<i64>,
@@ -281,6 +283,7 @@ impl LiveRequest {
             tallies: [Tally::default(); 8],
             is_cancelled: false,
             reason: None,
+            failed: Vec::new(),
             started_ns: None,
             finished_ns: None,
             expires_ns: None,

@@ -155,6 +155,7 @@ impl Driver {
         };
         self.shared.tell(notes);
         self.shared.publish(&ops, events, &written);
+        self.shared.watchers.wake(&ops);
         for action in actions {
             Shared::begin(&self.shared, action);
         }

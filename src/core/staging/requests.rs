@@ -1,6 +1,6 @@
 //! Requests: making them, looking at them, ending them.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -347,23 +347,32 @@ fn with_wait(engine: &mut Engine, stored: StoredRequest, now: Now) -> Request {
     request
 }
 
-/// What is asked for, each object once, in the order of the first time.
+/// What is asked for, each object once with all its spellings, in the order of the first time.
 fn without_duplicates(objects: Vec<Wanted>) -> Vec<AcceptedRow> {
-    let mut seen = HashSet::with_capacity(objects.len());
+    let mut seen: HashMap<ObjectId, usize> = HashMap::with_capacity(objects.len());
     let mut seen_wrong: HashSet<Arc<str>> = HashSet::new();
-    let mut rows = Vec::with_capacity(objects.len());
-    for wanted in objects {
-        let names = wanted.object.and_then(|names| match names.is_empty() {
+    let mut seen_again: HashSet<Arc<str>> = HashSet::new();
+    let mut rows: Vec<AcceptedRow> = Vec::with_capacity(objects.len());
+    for Wanted { spelling, object } in objects {
+        let names = object.and_then(|names| match names.is_empty() {
             true => Err("it names no object".to_owned()),
             false => Ok(names),
         });
-        let is_new = match &names {
-            Ok(names) => names.first().is_some_and(|first| seen.insert(first.clone())),
-            Err(_) => seen_wrong.insert(Arc::clone(&wanted.spelling)),
+        let known = match &names {
+            Ok(names) => names.first().and_then(|first| seen.get(first)).copied(),
+            Err(_) if !seen_wrong.insert(Arc::clone(&spelling)) => continue,
+            Err(_) => None,
         };
-        if is_new {
-            rows.push(AcceptedRow { spelling: wanted.spelling, objects: names });
+        if let Some(row) = known.and_then(|row| rows.get_mut(row)) {
+            if row.spelling != spelling && seen_again.insert(Arc::clone(&spelling)) {
+                row.other_spellings.push(spelling);
+            }
+            continue;
         }
+        if let Ok(names) = &names {
+            seen.extend(names.first().map(|first| (first.clone(), rows.len())));
+        }
+        rows.push(AcceptedRow { spelling, other_spellings: Vec::new(), objects: names });
     }
     rows
 }

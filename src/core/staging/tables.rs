@@ -111,6 +111,9 @@ CREATE TABLE staging_stores (name TEXT PRIMARY KEY, activity INTEGER NOT NULL) W
     "
 ALTER TABLE staging_online ADD COLUMN is_safe INTEGER NOT NULL DEFAULT 1;
 ",
+    "
+ALTER TABLE staging_request_objects ADD COLUMN other_spellings TEXT;
+",
 ];
 
 /// Something to be written. Writing it twice is writing it once.
@@ -132,6 +135,22 @@ pub(super) enum Op {
     Offline(ObjectId),
     /// A store begins recalls, or not.
     Activity(Arc<str>, Activity),
+}
+
+impl Op {
+    /// The number of the request of which something changes.
+    pub(super) fn request(&self) -> Option<i64> {
+        match self {
+            Self::NewRequest(row) => Some(row.number),
+            Self::Object(row) => Some(row.request),
+            Self::Request(row) => Some(row.number),
+            Self::Recall(_)
+            | Self::RecallEnded(_)
+            | Self::Online(_)
+            | Self::Offline(_)
+            | Self::Activity(..) => None,
+        }
+    }
 }
 
 /// A request as it is when it is accepted.
@@ -302,6 +321,15 @@ fn unpack_names(text: &str) -> Result<Vec<ObjectId>> {
     let parts: Vec<&str> = text.split('\0').collect();
     let (pairs, _) = parts.as_chunks::<2>();
     pairs.iter().map(|[root, path]| ObjectId::new(*root, path)).collect()
+}
+
+/// Spellings of one object, as one text: none of them has a NUL, since it means an object.
+fn pack_spellings(spellings: &[Arc<str>]) -> Option<String> {
+    (!spellings.is_empty()).then(|| spellings.join("\0"))
+}
+
+fn unpack_spellings(text: &str) -> Vec<Arc<str>> {
+    text.split('\0').map(Arc::from).collect()
 }
 
 /// The object that the columns `root` and `path` name.

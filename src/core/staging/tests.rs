@@ -8,4 +8,5 @@ mod life;
 mod room;
 mod scale;
 mod store;
+mod told;
 mod world;

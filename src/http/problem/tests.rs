@@ -43,6 +43,7 @@ fn every_kind_of_error_has_its_status() {
         (ErrorKind::Lost, 500, None),
         (ErrorKind::Unavailable { retry_after: Duration::ZERO }, 503, Some("1")),
         (ErrorKind::NotStaged, 503, Some("30")),
+        (ErrorKind::RecallFailed, 500, None),
         (ErrorKind::Corrupt, 500, None),
         (ErrorKind::Unsupported, 500, None),
         (ErrorKind::Internal, 500, None),

@@ -1,5 +1,7 @@
 //! Settings of the plugins by which cold data are staged and long work is watched, from the configuration.
 
+use std::path::PathBuf;
+
 use thermocline_serve_chiller::ChillerSettings;
 use thermocline_serve_jobs::JobsApiSettings;
 use thermocline_serve_staging::StagingApiSettings;
@@ -14,6 +16,7 @@ pub(super) fn staging(config: &Config) -> StagingApiSettings {
         max_objects: staging.max_objects,
         max_lifetime: staging.max_lifetime.0,
         webhook_hosts: config.limits.webhook_hosts.clone(),
+        bodies_dir: Some(bodies_dir(config)),
         ..StagingApiSettings::default()
     }
 }
@@ -34,7 +37,11 @@ pub(super) fn chiller(config: &Config) -> ChillerSettings {
         max_body_bytes: staging.max_body.as_usize(),
         max_objects: staging.max_objects,
         lifetime: staging.lifetime.0,
-        // A list has to be there as long as its request can be asked about, which is after its end.
-        keep_lists: staging.keep_requests.0 + staging.max_lifetime.0,
+        bodies_dir: Some(bodies_dir(config)),
     }
+}
+
+/// Where large bodies lie while they arrive: not in the system's folder of temporary files, which may be in memory.
+fn bodies_dir(config: &Config) -> PathBuf {
+    config.state.dir().join("arriving")
 }

@@ -3,8 +3,12 @@
 use axum::body::Body;
 use futures::StreamExt;
 use http::Request;
+use thermocline_core::staging::RequestId;
+use thermocline_http::links::BaseUrl;
+use tokio::sync::Semaphore;
 
 use super::*;
+use crate::events::{PACE, Watch};
 
 /// Names, ids and documents of the events in a stream.
 fn events(text: &str) -> Vec<(String, u64, Value)> {
@@ -80,6 +84,44 @@ async fn who_comes_back_gets_what_was_missed_and_nothing_twice() {
     assert_eq!(since(last).await.status, 204, "a browser need not come back");
     let by_query = world.server.get(&format!("{path}?since={known}")).await.unwrap();
     assert_eq!(events(&by_query.text()).len(), replayed.len());
+}
+
+#[tokio::test]
+async fn a_stream_looks_once_for_many_changes_and_never_for_those_of_other_requests() {
+    let world = World::new().await;
+    world.pause().await;
+    let (own, other) = (world.stage(&["a.nc"]).await, world.stage(&["b.nc"]).await);
+    let staging = world.server.cold().unwrap().staging.clone();
+    let turn = Arc::new(Semaphore::new(1)).acquire_owned().await.unwrap();
+    let base = BaseUrl("http://test.example".to_owned());
+    let mut watch = Watch::new(staging, base, (RequestId(own.as_str().into()), 0), turn).unwrap();
+    // The request and its object as they stand.
+    while !watch.ready.is_empty() || watch.n_looks == 0 {
+        watch.next_event().await.unwrap();
+    }
+    assert_eq!(watch.n_looks, 1);
+
+    let noise = async {
+        let begun = std::time::Instant::now();
+        // Until the stream would look again.
+        while begun.elapsed() < PACE * 3 {
+            let id = world.stage(&["b.nc", "missing.nc"]).await;
+            world.server.send("DELETE", &format!("/requests/{id}"), &[]).await.unwrap();
+        }
+        world.server.send("DELETE", &format!("/requests/{other}"), &[]).await.unwrap();
+    };
+    tokio::select! {
+        event = watch.next_event() => panic!("{event:?} of a request of which nothing changed"),
+        () = noise => {}
+    }
+    assert_eq!(watch.n_looks, 1);
+    world.resume().await;
+    let mut n_events = 0;
+    while watch.next_event().await.is_some() {
+        n_events += 1;
+    }
+    assert!(n_events >= 2, "the object and the end");
+    assert!(watch.n_looks <= 5, "{} looks at one object", watch.n_looks);
 }
 
 #[tokio::test]

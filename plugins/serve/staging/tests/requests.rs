@@ -251,6 +251,30 @@ async fn a_poll_costs_what_changed() {
 }
 
 #[tokio::test]
+async fn what_changes_between_two_pages_comes_with_the_next_poll() {
+    let world = World::new().await;
+    world.pause().await;
+    let id = world.stage(&["a.nc", "b.nc"]).await;
+    let first = world.get(&format!("/requests/{id}/objects?limit=1")).await;
+    assert_eq!(first["objects"][0]["state"], "queued");
+    world.resume().await;
+    world.ended(&id).await;
+
+    let next = first["next"].as_str().unwrap().strip_prefix("http://test.example").unwrap();
+    let last = world.get(next).await;
+    assert_eq!(last["objects"][0]["position"], 1);
+    assert!(last.get("next").is_none_or(serde_json::Value::is_null), "{last}");
+    let change = last["change"].as_u64().unwrap();
+    let changed = world.get(&format!("/requests/{id}/objects?since={change}")).await;
+    let changed: Vec<_> = changed["objects"].as_array().unwrap().iter().map(|object| &object["position"]).collect();
+    assert!(changed.contains(&&json!(0)), "{changed:?}");
+    for cursor in ["1", "1.x", ".", "-1.0", "99999999999999999999.0"] {
+        let answer = world.server.get(&format!("/requests/{id}/objects?cursor={cursor}")).await.unwrap();
+        assert_eq!(problem(&answer).0, 400, "{cursor}");
+    }
+}
+
+#[tokio::test]
 async fn a_poll_of_what_stayed_the_same_is_304() {
     let world = World::new().await;
     let id = world.stage(&["a.nc"]).await;

@@ -65,6 +65,7 @@ fn object(row: &ObjectRow, spelling: Arc<str>, change: u64) -> RequestObject {
     RequestObject {
         position: u64::from(row.position),
         spelling,
+        other_spellings: Vec::new(),
         object: Some(row.object.clone()),
         state: row.state,
         len_bytes: row.len_bytes,

@@ -11,6 +11,9 @@ use crate::staging::{ObjectState, Outcome, Request};
 /// Counts are told so often at most.
 const PROGRESS_NS: i64 = 250_000_000;
 
+/// Most objects of a request that the log names because they could not be brought online.
+const MAX_FAILED_NAMED: usize = 3;
+
 impl Engine {
     /// Says that a recall is in another state, to all who wait for it.
     pub(super) fn set_state(&mut self, slot: ObjectSlot, state: ObjectState, now: Now) {
@@ -133,10 +136,16 @@ impl Engine {
         let Some(object) = self.book.object(slot) else { return };
         let Some(flight) = &object.flight else { return };
         let was = flight.state;
-        tracing::warn!(object = %object.id, error = %reason, attempt = flight.attempt, "recall failed");
+        // The log has one warning for each request: a list may have 100,000 files that do not exist.
+        tracing::debug!(object = %object.id, error = %reason, attempt = flight.attempt, "recall failed");
         let reader = flight.reader.and_then(|reader| Some(self.book.request(reader)?.id.clone()));
         let (id, waiting): (_, Vec<Interest>) = (object.id.clone(), object.waiting().copied().collect());
         for interest in waiting {
+            if let Some(request) = self.book.request_mut(interest.request)
+                && request.failed.len() < MAX_FAILED_NAMED
+            {
+                request.failed.push(id.clone());
+            }
             self.tell_object(slot, interest, (Some(was), state), Some(Arc::clone(&reason)), now);
             self.book.remove_interest(slot, interest.request, interest.position);
         }
@@ -184,6 +193,7 @@ impl Engine {
             if is_settled && request.finished_ns.is_none() {
                 request.finished_ns = Some(now.wall_ns);
                 tracing::info!(request = %request.id, state = request.state().as_str(), "staging ended");
+                warn_of_failures(request);
             }
             self.write_request(slot, !is_over, now);
             if is_over {
@@ -216,6 +226,17 @@ impl Engine {
             expires_ns: request.expires_ns.filter(|_| is_ended),
             pins_until_ns: Some(request.pins_until_ns).filter(|until_ns| *until_ns > i64::MIN),
         })));
+    }
+}
+
+/// One line of what could not be brought online, however much that is.
+fn warn_of_failures(request: &LiveRequest) {
+    let n = |state: ObjectState| request.tallies.get(state as usize).map_or(0, |tally| tally.n);
+    let n_failed = n(ObjectState::Failed) + n(ObjectState::Lost);
+    if n_failed > 0 {
+        let objects: Vec<String> = request.failed.iter().map(ToString::to_string).collect();
+        let error = request.reason.as_deref().unwrap_or_default();
+        tracing::warn!(request = %request.id, n_failed, ?objects, error, "recalls of a request failed");
     }
 }
 

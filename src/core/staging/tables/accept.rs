@@ -6,7 +6,7 @@ use std::time::Duration;
 use rusqlite::{Connection, OptionalExtension, params};
 
 use super::write::bump;
-use super::{as_i64, face_number, pack_names, pack_tallies, request_state_number};
+use super::{as_i64, face_number, pack_names, pack_spellings, pack_tallies, request_state_number};
 use crate::cold::ObjectId;
 use crate::staging::book::RequestHead;
 use crate::staging::{IdempotencyKey, ObjectState, RequestState, Tally};
@@ -29,6 +29,8 @@ pub(in crate::staging) struct Acceptance {
 #[derive(Debug)]
 pub(in crate::staging) struct AcceptedRow {
     pub(in crate::staging) spelling: Arc<str>,
+    /// How else it was written.
+    pub(in crate::staging) other_spellings: Vec<Arc<str>>,
     /// What it may mean, or why it cannot mean anything.
     pub(in crate::staging) objects: Result<Vec<ObjectId>, String>,
 }
@@ -111,8 +113,9 @@ pub(in crate::staging) fn accept(tables: &Connection, new: Acceptance) -> Result
 fn insert_rows(tables: &Connection, new: &Acceptance, first_change: u64) -> Result<()> {
     let mut insert = tables.prepare_cached(
         "INSERT INTO staging_request_objects
-         (request, position, spelling, root, path, others, state, reason, since_ns, change)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
+         (request, position, spelling, root, path, others, state, reason, since_ns, change,
+          other_spellings)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)",
     )?;
     for ((row, position), change) in new.rows.iter().zip(0_i64..).zip(first_change..) {
         let (names, state, reason) = match &row.objects {
@@ -130,6 +133,7 @@ fn insert_rows(tables: &Connection, new: &Acceptance, first_change: u64) -> Resu
             reason,
             new.now_ns,
             as_i64(change),
+            pack_spellings(&row.other_spellings),
         ])?;
     }
     Ok(())

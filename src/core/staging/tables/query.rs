@@ -10,7 +10,7 @@ use thermocline_model::DatasetId;
 use super::{
     as_i64, as_u64, face, object_of, object_state, request_number, request_state, request_state_number,
 };
-use super::{request_id, unpack_tallies};
+use super::{request_id, unpack_spellings, unpack_tallies};
 use crate::staging::{ObjectFilter, Owner, Request, RequestFilter, RequestObject};
 use crate::{Error, Result};
 
@@ -120,7 +120,7 @@ pub(in crate::staging) fn objects(
     };
     let after = filter.since.max(filter.after).or(filter.after).map_or(-1, as_i64);
     let sql = format!(
-        "SELECT position, spelling, root, path, state, len_bytes, reason, since_ns, change
+        "SELECT position, spelling, root, path, state, len_bytes, reason, since_ns, change, other_spellings
          FROM staging_request_objects {index}
          WHERE request = ?1 AND {by} > ?2 AND (?3 IS NULL OR state = ?3) ORDER BY {by} LIMIT ?4"
     );
@@ -146,5 +146,10 @@ fn stored_object(row: &Row<'_>) -> Result<StoredObject> {
         estimate: None,
         since_ns: row.get(7)?,
         change: as_u64(row.get(8)?),
+        other_spellings: row
+            .get::<_, Option<Box<str>>>(9)?
+            .as_deref()
+            .map(unpack_spellings)
+            .unwrap_or_default(),
     })
 }

@@ -31,8 +31,8 @@ pub enum NoSpace {
     Full {
         /// Bytes to evict beyond those that are being evicted already: [`super::Space::victims`] takes this number.
         needed_bytes: u64,
-        /// When enough or at least something can go, in nanoseconds since 1970; `None` if that hangs on pins,
-        /// readers or other users of the disk.
+        /// When enough can go, or when the next object can, in nanoseconds since 1970; `None` if that hangs on
+        /// pins, readers or other users of the disk.
         until_ns: Option<i64>,
     },
     /// Its old file is being removed: it can come again when that is done.
@@ -106,6 +106,10 @@ impl Entry {
     fn is_idle(&self) -> bool {
         self.is_free() && self.age == Age::Ripe
     }
+
+    fn is_idle_soon(&self) -> bool {
+        self.is_free() && self.age == Age::Young
+    }
 }
 
 #[derive(Debug)]
@@ -118,6 +122,8 @@ pub(super) struct Ledger {
     idle: BTreeMap<u64, CacheKey>,
     /// What must stay for a while, by time of landing.
     young: BTreeSet<(i64, CacheKey)>,
+    /// Those of them that nothing but their age keeps.
+    soon: BTreeSet<(i64, CacheKey)>,
     next_order: u64,
     used_bytes: u64,
     reserved_bytes: u64,
@@ -138,6 +144,7 @@ impl Ledger {
             landing: BTreeMap::new(),
             idle: BTreeMap::new(),
             young: BTreeSet::new(),
+            soon: BTreeSet::new(),
             next_order: 0,
             used_bytes: 0,
             reserved_bytes: 0,
@@ -283,6 +290,9 @@ impl Ledger {
         entry.order = order;
         self.evicting_bytes = self.evicting_bytes.saturating_sub(entry.len_bytes);
         self.young.insert((entry.landed_ns, *key));
+        if entry.is_idle_soon() {
+            self.soon.insert((entry.landed_ns, *key));
+        }
     }
 
     pub(super) fn excess_bytes(&self) -> u64 {
@@ -330,9 +340,8 @@ impl Ledger {
         if self.idle_bytes >= needed_bytes {
             return Some(now_ns);
         }
-        let free = |key: &CacheKey| self.entries.get(key).is_some_and(Entry::is_free);
-        let (landed_ns, _) = self.young.iter().take(MAX_VICTIMS).find(|(_, key)| free(key))?;
-        Some(landed_ns.saturating_add(self.limits.min_residency_ns))
+        let (landed_ns, _) = self.soon.first()?;
+        Some(landed_ns.saturating_add(self.limits.min_residency_ns).max(now_ns))
     }
 
     /// Moves on what has stayed long enough.
@@ -373,6 +382,9 @@ impl Ledger {
             self.held_bytes += entry.len_bytes;
         }
         self.young.insert((entry.landed_ns, key));
+        if entry.is_idle_soon() {
+            self.soon.insert((entry.landed_ns, key));
+        }
         self.entries.insert(key, entry);
     }
 
@@ -389,6 +401,7 @@ impl Ledger {
             self.idle_bytes = self.idle_bytes.saturating_sub(entry.len_bytes);
         }
         self.young.remove(&(entry.landed_ns, *key));
+        self.soon.remove(&(entry.landed_ns, *key));
         Some(entry)
     }
 
@@ -398,7 +411,11 @@ impl Ledger {
             return false;
         };
         let (was_held, was_idle, previous_order) = (entry.is_held(), entry.is_idle(), entry.order);
+        self.soon.remove(&(entry.landed_ns, *key));
         change(entry);
+        if entry.is_idle_soon() {
+            self.soon.insert((entry.landed_ns, *key));
+        }
         match (was_held, entry.is_held()) {
             (false, true) => self.held_bytes += entry.len_bytes,
             (true, false) => self.held_bytes = self.held_bytes.saturating_sub(entry.len_bytes),

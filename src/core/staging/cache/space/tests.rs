@@ -176,6 +176,29 @@ fn an_object_stays_for_a_while_but_not_against_its_operator() {
 }
 
 #[test]
+fn it_is_known_when_something_can_go_however_much_is_pinned() {
+    let (space, clock) = space(&SpaceSettings { min_residency: Duration::from_secs(60), ..settings() });
+    let until_ns = |space: &Space| match space.reserve(key(9999), 10).unwrap_err() {
+        NoSpace::Full { until_ns, .. } => until_ns,
+        other => panic!("{other}"),
+    };
+    // More than are looked at one by one.
+    land(&space, &[0; 1500]);
+    for number in 0..1500 {
+        assert!(space.pin(&key(number)));
+    }
+    clock.advance(Duration::from_secs(10));
+    drop(space.reserve(key(2000), 1000).unwrap().landed(0, true));
+
+    assert_eq!(until_ns(&space), Some(1_070_000_000_000));
+    assert!(space.pin(&key(2000)));
+    assert_eq!(until_ns(&space), None, "it hangs on a pin");
+    space.unpin(&key(2000));
+    clock.advance(Duration::from_secs(60));
+    assert_eq!(until_ns(&space), Some(1_070_000_000_000));
+}
+
+#[test]
 fn a_clock_that_was_put_back_keeps_nothing_for_ever() {
     let clock = ManualClock::new(1_000_000_000_000);
     let space = Space::new(

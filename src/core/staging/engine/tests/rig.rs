@@ -245,6 +245,7 @@ impl Rig {
         };
         let row = |object: &usize| AcceptedRow {
             spelling: format!("/archive/{object}").into(),
+            other_spellings: Vec::new(),
             objects: Ok(vec![id(*object)]),
         };
         let rows = objects.iter().map(row).collect();
