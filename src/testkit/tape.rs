@@ -28,6 +28,7 @@ pub struct FakeTape {
     joined: Mutex<Vec<(PathBuf, Owner)>>,
     ahead: Mutex<Vec<PathBuf>>,
     n_waiting: AtomicUsize,
+    n_looks_ahead: AtomicUsize,
     is_releasing: AtomicBool,
     changed: Notify,
     /// How long the tape says that a recall takes.
@@ -96,6 +97,11 @@ impl FakeTape {
     /// What was asked for ahead of readers.
     pub fn ahead(&self) -> Vec<PathBuf> {
         self.ahead.lock().clone()
+    }
+
+    /// How often it was asked how much is brought online ahead of a reader.
+    pub fn n_looks_ahead(&self) -> usize {
+        self.n_looks_ahead.load(Ordering::SeqCst)
     }
 
     /// Readers that wait at present.
@@ -181,6 +187,7 @@ impl Residency for FakeTape {
     }
 
     fn prefetch_objects(&self) -> usize {
+        self.n_looks_ahead.fetch_add(1, Ordering::SeqCst);
         2
     }
 

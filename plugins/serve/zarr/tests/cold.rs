@@ -67,6 +67,13 @@ async fn a_reader_of_a_cold_chunk_waits_for_the_recall_and_gets_its_bytes() {
 }
 
 #[tokio::test]
+async fn nothing_is_looked_for_ahead_of_readers_for_whom_nothing_is_read_ahead() {
+    let archive = Archive::cold().await;
+    assert_is_chunk(&archive.read_while_recalled("zarr/tas/0.1").await);
+    assert_eq!(archive.tape.n_looks_ahead(), 0, "the reader is anonymous");
+}
+
+#[tokio::test]
 async fn a_part_of_a_cold_chunk_waits_too() {
     let archive = Archive::cold().await;
     let (answer, ()) = tokio::join!(archive.send("GET", "zarr/tas/0.1", &[("range", "bytes=4-7")]), async {
