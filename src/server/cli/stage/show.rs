@@ -25,10 +25,8 @@ impl Bar {
 
     /// Shows a request as it stands.
     pub(super) fn show(&self, request: &Value) {
-        let tally = |state: &str| {
-            request.pointer(&format!("/objects/{state}/n")).and_then(Value::as_u64).unwrap_or(0)
-        };
-        let settled = ["hot", "released", "failed", "lost", "cancelled"].into_iter().map(tally).sum();
+        let settled = ["hot", "released", "failed", "lost", "cancelled"];
+        let settled = settled.into_iter().map(|state| tally(request, state)).sum();
         self.bar.set_length(number(request, "n_objects"));
         self.bar.set_position(settled);
         let mut message = request.get("state").and_then(Value::as_str).unwrap_or_default().to_owned();
@@ -41,9 +39,9 @@ impl Bar {
         self.bar.set_message(message);
     }
 
-    /// Says something beside the bar.
+    /// Says something beside the bar, which is not there where nobody watches.
     pub(super) fn say(&self, text: &str) {
-        self.bar.println(text);
+        self.bar.suspend(|| eprintln!("{text}"));
     }
 
     pub(super) fn finish(&self) {
@@ -68,18 +66,25 @@ pub(super) fn cost(answer: &Value) -> String {
 }
 
 /// What came of a request: a line, and one for each file that is not there.
-pub(super) fn outcome(request: &Value, failed: &[Value]) -> String {
-    let tally =
-        |state: &str| request.pointer(&format!("/objects/{state}/n")).and_then(Value::as_u64).unwrap_or(0);
+pub(super) fn outcome(request: &Value, missing: &[Value]) -> String {
     let state = request.get("state").and_then(Value::as_str).unwrap_or_default();
     let mut text = String::new();
-    let n_failed = tally("failed") + tally("lost");
-    let _ = writeln!(text, "{state}: {} online, {n_failed} failed", tally("hot"));
-    for object in failed {
+    let n_missing = tally(request, "failed") + tally(request, "lost");
+    let _ = writeln!(text, "{state}: {} online, {n_missing} failed", tally(request, "hot"));
+    for object in missing {
         let said = |key: &str| object.get(key).and_then(Value::as_str).unwrap_or_default();
         let _ = writeln!(text, "{}: {}", said("path"), said("reason"));
     }
+    let n_unnamed = n_missing.saturating_sub(missing.len() as u64);
+    if !missing.is_empty() && n_unnamed > 0 {
+        let _ = writeln!(text, "and {n_unnamed} more");
+    }
     text
+}
+
+/// How many objects of a request are in a state.
+pub(super) fn tally(request: &Value, state: &str) -> u64 {
+    request.pointer(&format!("/objects/{state}/n")).and_then(Value::as_u64).unwrap_or(0)
 }
 
 fn number(document: &Value, key: &str) -> u64 {
@@ -107,8 +112,11 @@ mod tests {
 
     #[test]
     fn files_that_could_not_be_brought_online_are_named_with_their_reasons() {
-        let request = json!({"state": "partial", "objects": {"hot": {"n": 1}, "failed": {"n": 1}}});
-        let failed = [json!({"path": "/a/b.nc", "reason": "no such file"})];
-        assert_eq!(outcome(&request, &failed), "partial: 1 online, 1 failed\n/a/b.nc: no such file\n");
+        let mut request = json!({"state": "partial", "objects": {"hot": {"n": 1}, "failed": {"n": 1}}});
+        let missing = [json!({"path": "/a/b.nc", "reason": "no such file"})];
+        assert_eq!(outcome(&request, &missing), "partial: 1 online, 1 failed\n/a/b.nc: no such file\n");
+        request["objects"]["lost"] = json!({"n": 7});
+        let lines = "partial: 1 online, 8 failed\n/a/b.nc: no such file\nand 7 more\n";
+        assert_eq!(outcome(&request, &missing), lines);
     }
 }

@@ -174,10 +174,11 @@ fn a_cold_file_is_inspected_by_its_index_and_stays_cold() {
 #[test]
 fn staging_is_followed_to_its_end_although_the_stream_of_events_breaks_off() {
     let folder = demo_files();
-    let file = on_tape(
-        folder.path(),
-        "anonymous = true\n[[cold.tape.faults]]\npath = \"**\"\nfault = \"slow\"\ndelay = \"4s\"\n",
-    );
+    let slow = |name: &str, delay: &str| {
+        format!("[[cold.tape.faults]]\npath = \"{name}\"\nfault = \"slow\"\ndelay = \"{delay}\"\n")
+    };
+    let faults = [slow("winds.nc", "8s"), slow("air_temperature.nc", "3s")].concat();
+    let file = on_tape(folder.path(), &format!("anonymous = true\n{faults}"));
     let server = Server::start(&["serve", "--config", &file]);
     server.wait_for("/ready", |status, _| status == 200);
     let at = |name: &str| format!("{}/{name}", path_of(&folder));
@@ -187,9 +188,10 @@ fn staging_is_followed_to_its_end_although_the_stream_of_events_breaks_off() {
 
     assert_eq!((code, said.as_str()), (Some(0), "succeeded: 1 online, 0 failed\n"), "{error}");
     let last_ids = proxy.last_event_ids();
-    assert!(last_ids.len() > 2, "streams: {last_ids:?}");
-    assert_eq!(last_ids[..2], [None, None], "no event had come whole");
-    assert!(last_ids[2..].iter().all(Option::is_some), "it goes on after the last whole event: {last_ids:?}");
+    assert!(error.contains("trying again"), "{error}");
+    assert!(last_ids.len() > 3, "streams: {last_ids:?}");
+    assert_eq!(last_ids[..3], [None, None, None], "no event had come whole");
+    assert!(last_ids[3..].iter().all(Option::is_some), "it goes on after the last whole event: {last_ids:?}");
 
     let proxy = Proxy::before(&server.address, vec![Cut::AfterEvent]);
     let (code, said, error) =
@@ -197,4 +199,55 @@ fn staging_is_followed_to_its_end_although_the_stream_of_events_breaks_off() {
 
     assert!(code == Some(1) && said.starts_with("partial: 1 online, 1 failed\n"), "{said} {error}");
     assert!(proxy.last_event_ids().len() > 1);
+}
+
+#[test]
+fn as_much_of_the_disk_is_left_free_as_the_configuration_says() {
+    let folder = demo_files();
+    let file = on_tape(folder.path(), "anonymous = true\n");
+    let keep_free = ["--set", "state.cache_keep_free=1000000 TiB"];
+    let server = Server::start(&[&["serve", "--config", &file][..], &keep_free].concat());
+    server.wait_for("/ready", |status, _| status == 200);
+
+    let (_, request) = server.post("/requests", &format!("{}/winds.nc\n", path_of(&folder)));
+
+    let request: serde_json::Value = serde_json::from_str(&request).expect("JSON");
+    let objects = format!("/requests/{}/objects", request["id"].as_str().expect("an id"));
+    server.wait_for(&objects, |_, body| body.contains("no space"));
+}
+
+#[test]
+fn a_request_whose_answer_was_lost_is_sent_again_and_made_once() {
+    let folder = demo_files();
+    let file = on_tape(folder.path(), "anonymous = true\n");
+    let server = Server::start(&["serve", "--config", &file]);
+    server.wait_for("/ready", |status, _| status == 200);
+    let winds = format!("{}/winds.nc", path_of(&folder));
+
+    let proxy = Proxy::losing_answers(&server.address, 1);
+    let (code, said, error) = run(&["stage", &winds, "--server", &proxy.url]);
+
+    assert_eq!((code, said.as_str()), (Some(0), "succeeded: 1 online, 0 failed\n"), "{error}");
+    let requests: serde_json::Value = serde_json::from_str(&server.get("/requests").1).expect("JSON");
+    assert_eq!(requests["requests"].as_array().map(Vec::len), Some(1), "{requests}");
+}
+
+#[test]
+fn files_that_are_lost_are_named_and_recalls_under_way_counted() {
+    let folder = demo_files();
+    let faults = "anonymous = true\n[[cold.tape.faults]]\npath = \"**/winds.nc\"\nfault = \"lost\"\n\
+                  [[cold.tape.faults]]\npath = \"**/air_temperature.nc\"\nfault = \"stall\"\n";
+    let server = Server::start(&["serve", "--config", &on_tape(folder.path(), faults)]);
+    server.wait_for("/ready", |status, _| status == 200);
+    let (base, at) =
+        (format!("http://{}", server.address), |name: &str| format!("{}/{name}", path_of(&folder)));
+
+    let (code, said, error) = run(&["stage", &at("winds.nc"), "--server", &base]);
+    assert_eq!(code, Some(1), "{error}");
+    assert!(said.starts_with("failed: 0 online, 1 failed\n") && said.contains("/winds.nc: "), "{said}");
+
+    assert_eq!(run(&["stage", &at("air_temperature.nc"), "--no-wait", "--server", &base]).0, Some(0));
+    server.wait_for("/cold", |_, body| body.contains("\"n_active\":1"));
+    let (code, said, error) = run(&["cold", "list", "--server", &base]);
+    assert!(code == Some(0) && said.contains("tape: running, 0 waiting, 1 under way"), "{said} {error}");
 }

@@ -1,4 +1,4 @@
-//! A proxy that breaks off streams of events.
+//! A proxy that breaks off streams of events, and loses answers.
 
 use std::io::{Read, Write};
 use std::net::{Shutdown, TcpListener, TcpStream};
@@ -11,7 +11,7 @@ pub(super) enum Cut {
     InsideEvent,
     /// It ends behind its first event.
     AfterEvent,
-    /// It ends before anything was answered.
+    /// It ends before anything was answered, and so does the next one, whatever is asked for on it.
     Refuse,
 }
 
@@ -21,17 +21,30 @@ pub(super) struct Proxy {
     streams: Arc<Mutex<Streams>>,
 }
 
+#[derive(Default)]
 struct Streams {
     cuts: Vec<Cut>,
     /// `Last-Event-ID` of each.
     last_ids: Vec<Option<String>>,
+    refuses_next: bool,
+    /// How many answers to POST are lost from now on.
+    n_lost_answers: usize,
 }
 
 impl Proxy {
     pub(super) fn before(server: &str, cuts: Vec<Cut>) -> Self {
+        Self::with(server, Streams { cuts, ..Streams::default() })
+    }
+
+    /// One that loses what the server answers to so many POST requests.
+    pub(super) fn losing_answers(server: &str, n_lost_answers: usize) -> Self {
+        Self::with(server, Streams { n_lost_answers, ..Streams::default() })
+    }
+
+    fn with(server: &str, streams: Streams) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
         let url = format!("http://{}", listener.local_addr().expect("an address"));
-        let streams = Arc::new(Mutex::new(Streams { cuts, last_ids: Vec::new() }));
+        let streams = Arc::new(Mutex::new(streams));
         let (seen, server) = (Arc::clone(&streams), server.to_owned());
         std::thread::spawn(move || {
             for client in listener.incoming().map_while(Result::ok) {
@@ -58,7 +71,7 @@ fn pass(mut client: TcpStream, server: &str, streams: &Mutex<Streams>) -> std::i
     }
     let head = String::from_utf8_lossy(&head).into_owned();
     let (first, rest) = head.split_once("\r\n").unwrap_or_default();
-    let cut = if first.contains("/events ") { streams.lock().expect("no panic").next(rest) } else { None };
+    let cut = streams.lock().expect("no panic").next(first, rest);
     if cut == Some(Cut::Refuse) {
         return Ok(());
     }
@@ -67,7 +80,9 @@ fn pass(mut client: TcpStream, server: &str, streams: &Mutex<Streams>) -> std::i
     upstream.write_all(format!("{first}\r\nConnection: close\r\n{rest}").as_bytes())?;
     let (mut body, mut to_server) = (client.try_clone()?, upstream.try_clone()?);
     std::thread::spawn(move || std::io::copy(&mut body, &mut to_server));
+    let is_lost = first.starts_with("POST ") && streams.lock().expect("no panic").loses_answer();
     match cut {
+        None if is_lost => drop(upstream.read_to_end(&mut Vec::new())),
         None => drop(std::io::copy(&mut upstream, &mut client)),
         Some(cut) => client.write_all(&begin_of(&mut upstream, cut)?)?,
     }
@@ -76,13 +91,28 @@ fn pass(mut client: TcpStream, server: &str, streams: &Mutex<Streams>) -> std::i
 }
 
 impl Streams {
-    fn next(&mut self, head: &str) -> Option<Cut> {
-        let last_id = head.lines().find_map(|line| {
+    fn loses_answer(&mut self) -> bool {
+        let is_lost = self.n_lost_answers > 0;
+        self.n_lost_answers = self.n_lost_answers.saturating_sub(1);
+        is_lost
+    }
+
+    /// What happens to the next request.
+    fn next(&mut self, first_line: &str, headers: &str) -> Option<Cut> {
+        if std::mem::take(&mut self.refuses_next) {
+            return Some(Cut::Refuse);
+        }
+        if !first_line.contains("/events ") {
+            return None;
+        }
+        let last_id = headers.lines().find_map(|line| {
             let (name, value) = line.split_once(':')?;
             name.eq_ignore_ascii_case("last-event-id").then(|| value.trim().to_owned())
         });
+        let cut = self.cuts.get(self.last_ids.len()).copied();
         self.last_ids.push(last_id);
-        self.cuts.get(self.last_ids.len() - 1).copied()
+        self.refuses_next = cut == Some(Cut::Refuse);
+        cut
     }
 }
 
