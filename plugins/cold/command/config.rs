@@ -34,7 +34,7 @@ pub struct Config {
     /// The command that writes the bytes of one object, `{path}`, to the file `{target}`.
     pub fetch: Option<String>,
     /// The folder into which objects are fetched; without a `fetch` command the one in which the archive's tool
-    /// puts them, under their paths below the root.
+    /// puts them, under their paths below the root. A relative path begins at the file that names it.
     pub spool: Option<PathBuf>,
     /// Most bytes in a spool that `fetch` fills.
     #[serde(with = "size")]

@@ -43,7 +43,7 @@ pub struct Config {
     #[schemars(with = "String")]
     pub tape_fill: u64,
     /// A table of places, `.toml`, `.json` or `.csv`: which file, or which files by a glob, lie on which tape
-    /// and where.
+    /// and where. A relative path begins at the file that names it.
     pub table: Option<PathBuf>,
     /// Whether the library knows the Adler-32 of its files. Each file is read once for it.
     pub checksums: bool,
@@ -61,7 +61,8 @@ pub struct Config {
     pub keep_batches: Duration,
     /// Whether all batches are forgotten when the server starts again, as some real systems do.
     pub forgets_batches: bool,
-    /// A file to which each recall is appended when it ends, one JSON document a line.
+    /// A file to which each recall is appended when it ends, one JSON document a line. A relative path begins at
+    /// the file that names it.
     pub recall_log: Option<PathBuf>,
     /// Number from which chance is made: the same seed, the same failures.
     pub seed: u64,
