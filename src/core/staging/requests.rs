@@ -25,6 +25,9 @@ const LOOKS: u32 = 1000;
 /// Most objects of which the wait of a request is estimated.
 const ESTIMATED: usize = 32;
 
+/// Objects of which is told why they wait before the engine may go on: a poll must not stop it.
+const TOLD_TOGETHER: usize = 256;
+
 impl Staging {
     /// Accepts a request; it is durable when this returns. The same idempotency key and body again gives the
     /// request of the first time.
@@ -77,8 +80,8 @@ impl Staging {
     pub async fn list(&self, filter: RequestFilter) -> Result<Vec<Request>> {
         let stored = self.shared.database.read(move |tables| tables::requests(tables, &filter)).await?;
         let now = self.shared.now();
-        let mut engine = self.shared.engine.lock();
-        Ok(stored.into_iter().map(|stored| with_wait(&mut engine, stored, now)).collect())
+        // Locked for each anew: the engine goes on between them.
+        Ok(stored.into_iter().map(|stored| with_wait(&mut self.shared.engine.lock(), stored, now)).collect())
     }
 
     /// Objects of a request, by position, or with `since` by change: then it costs what changed.
@@ -90,13 +93,15 @@ impl Staging {
         let mut objects =
             self.shared.database.read(move |tables| tables::objects(tables, number, &filter)).await?;
         let now = self.shared.now();
-        let mut engine = self.shared.engine.lock();
-        for object in objects.iter_mut().filter(|object| !object.state.is_settled()) {
-            let Some(slot) = object.object.as_ref().and_then(|id| engine.book.slot(id)) else { continue };
-            object.len_bytes =
-                object.len_bytes.or(engine.book.object(slot).and_then(|object| object.len_bytes));
-            object.reason = engine.reason(slot, now);
-            object.estimate = engine.estimate(slot, now);
+        for page in objects.chunks_mut(TOLD_TOGETHER) {
+            let mut engine = self.shared.engine.lock();
+            for object in page.iter_mut().filter(|object| !object.state.is_settled()) {
+                let Some(slot) = object.object.as_ref().and_then(|id| engine.book.slot(id)) else { continue };
+                object.len_bytes =
+                    object.len_bytes.or(engine.book.object(slot).and_then(|object| object.len_bytes));
+                object.reason = engine.reason(slot, now);
+                object.estimate = engine.estimate(slot, now);
+            }
         }
         Ok(objects)
     }
