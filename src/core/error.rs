@@ -30,6 +30,8 @@ pub enum ErrorKind {
     },
     /// Objects have to be recalled from a cold store first; [`Error::not_staged`] names them.
     NotStaged,
+    /// Objects could not be recalled from their cold store; the message is the reason that the store gave.
+    RecallFailed,
     /// Stored bytes are damaged: a checksum, a length or a stream does not hold.
     Corrupt,
     /// A feature of the format or the codec that nothing here can read.

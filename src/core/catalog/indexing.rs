@@ -285,6 +285,7 @@ fn is_final(kind: ErrorKind) -> bool {
         | ErrorKind::Changed { .. }
         | ErrorKind::Lost
         | ErrorKind::NotStaged
+        | ErrorKind::RecallFailed
         | ErrorKind::Unavailable { .. } => false,
     }
 }

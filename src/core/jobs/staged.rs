@@ -83,7 +83,7 @@ impl From<Request> for Job {
         let n_settled = n_settled.map(|state| request.tally(state).n).sum();
         let progress = Progress { done: n_settled, total: Some(request.n_objects()), unit: "objects".into() };
         let failure = (request.state == RequestState::Failed).then(|| JobFailure {
-            kind: if request.tally(ObjectState::Lost).n > 0 { ErrorKind::Lost } else { ErrorKind::Refused },
+            kind: ErrorKind::RecallFailed,
             message: request.reason.clone().unwrap_or_else(|| "no object could be brought online".to_owned()),
         });
         let result = JobResult::Elsewhere { path: format!("/requests/{}/objects", request.id).into() };
