@@ -2,12 +2,17 @@
 
 use std::time::Duration;
 
+use bytes::Bytes;
 use clap::Args;
 use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderValue};
-use reqwest::{Method, Response, StatusCode};
+use reqwest::{RequestBuilder, Response, StatusCode};
 use serde_json::Value;
 
 use super::Failure;
+use super::token::{hexadecimal, random};
+
+/// Header that makes repeating a request harmless.
+const IDEMPOTENCY_KEY: &str = "Idempotency-Key";
 
 /// How long the server may take to begin an answer.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(120);
@@ -61,30 +66,30 @@ impl Client {
 
     /// Gets a document.
     pub(crate) async fn get(&self, url: &str) -> Result<Value, Failure> {
-        self.ask(Method::GET, url, None).await
+        self.ask(self.http.get(url), url).await
     }
 
     /// Posts a document.
     pub(crate) async fn post(&self, url: &str, body: &Value) -> Result<Value, Failure> {
-        self.ask(Method::POST, url, Some(body)).await
+        self.ask(self.posting(url, body), url).await
     }
 
-    async fn ask(&self, method: Method, url: &str, body: Option<&Value>) -> Result<Value, Failure> {
-        let mut request = self.http.request(method, url).timeout(ANSWER_TIMEOUT);
-        if let Some(body) = body {
-            request = request.header(CONTENT_TYPE, "application/json").body(body.to_string());
+    /// Posts a document whose effect is the same however often it arrives: once more if no whole answer came.
+    pub(crate) async fn post_repeatable(&self, url: &str, body: &Value) -> Result<Value, Failure> {
+        let key = hexadecimal(&random::<16>()?);
+        let posting = || self.posting(url, body).header(IDEMPOTENCY_KEY, &key);
+        match send(posting(), url).await {
+            Ok(answer) => document(url, answer),
+            Err(_) => self.ask(posting(), url).await,
         }
-        let response = request.send().await.map_err(|cause| unreachable(url, &cause))?;
-        let status = response.status();
-        let bytes = response.bytes().await.map_err(|cause| unreachable(url, &cause))?;
-        if !status.is_success() {
-            return Err(refused(url, status, &bytes));
-        }
-        if bytes.is_empty() {
-            return Ok(Value::Null);
-        }
-        serde_json::from_slice(&bytes)
-            .map_err(|cause| Failure::because(format_args!("{url} sent no JSON"), cause))
+    }
+
+    fn posting(&self, url: &str, body: &Value) -> RequestBuilder {
+        self.http.post(url).header(CONTENT_TYPE, "application/json").body(body.to_string())
+    }
+
+    async fn ask(&self, request: RequestBuilder, url: &str) -> Result<Value, Failure> {
+        document(url, send(request, url).await?)
     }
 
     /// Opens a stream of events, from the one after `last_id` on. `Ok(None)` if none will come any more.
@@ -105,6 +110,26 @@ impl Client {
             }
         }
     }
+}
+
+/// An answer; an error if none came, or not the whole of it.
+async fn send(request: RequestBuilder, url: &str) -> Result<(StatusCode, Bytes), Failure> {
+    let response = request.timeout(ANSWER_TIMEOUT).send().await.map_err(|cause| unreachable(url, &cause))?;
+    let status = response.status();
+    let bytes = response.bytes().await.map_err(|cause| unreachable(url, &cause))?;
+    Ok((status, bytes))
+}
+
+/// The document of an answer.
+fn document(url: &str, (status, bytes): (StatusCode, Bytes)) -> Result<Value, Failure> {
+    if !status.is_success() {
+        return Err(refused(url, status, &bytes));
+    }
+    if bytes.is_empty() {
+        return Ok(Value::Null);
+    }
+    serde_json::from_slice(&bytes)
+        .map_err(|cause| Failure::because(format_args!("{url} sent no JSON"), cause))
 }
 
 fn unreachable(url: &str, cause: &reqwest::Error) -> Failure {

@@ -101,7 +101,11 @@ fn stores(args: &ListArgs) -> Result<ExitCode, Failure> {
     for store in rows(&answer, "stores") {
         let count = |key: &str| store.get(key).and_then(Value::as_u64).unwrap_or(0);
         let (name, state, trouble) = (text(store, "name"), text(store, "state"), text(store, "trouble"));
-        println!("{name}: {state}, {} waiting, {} under way  {trouble}", count("waiting"), count("active"));
+        println!(
+            "{name}: {state}, {} waiting, {} under way  {trouble}",
+            count("n_waiting"),
+            count("n_active")
+        );
     }
     if let Some(cache) = answer.get("cache") {
         let bytes = |key: &str| ByteSize(cache.get(key).and_then(Value::as_u64).unwrap_or(0)).display().iec();

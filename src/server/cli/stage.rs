@@ -14,6 +14,9 @@ use super::{Failure, runtime};
 
 use show::Bar;
 
+/// Most files of a state that are named one by one.
+const MAX_NAMED: usize = 100;
+
 /// What to bring online.
 #[derive(Debug, Clone, Args)]
 pub(crate) struct StageArgs {
@@ -176,7 +179,7 @@ fn selection(args: &StageArgs) -> Result<Map<String, Value>, Failure> {
 }
 
 async fn stage(client: &Client, order: &Order, args: &StageArgs) -> Result<ExitCode, Failure> {
-    let answer = client.post(&order.url, &order.body).await?;
+    let answer = client.post_repeatable(&order.url, &order.body).await?;
     if args.dry_run {
         print!("{}", show::cost(&answer));
         return Ok(ExitCode::SUCCESS);
@@ -192,8 +195,11 @@ async fn stage(client: &Client, order: &Order, args: &StageArgs) -> Result<ExitC
     let ended = events::follow(client, &url, &bar).await;
     bar.finish();
     let ended = ended?;
-    let failed = failures(client, &url).await.unwrap_or_default();
-    print!("{}", show::outcome(&ended, &failed));
+    let missing = missing(client, &url, &ended).await;
+    print!("{}", show::outcome(&ended, missing.as_deref().unwrap_or_default()));
+    if let Err(failure) = missing {
+        eprintln!("cannot tell which files failed: {failure}; {url}/objects does");
+    }
     Ok(match ended.get("state").and_then(Value::as_str) {
         Some("succeeded") => ExitCode::SUCCESS,
         _ => ExitCode::FAILURE,
@@ -207,10 +213,14 @@ fn link(document: &Value, rel: &str) -> Option<String> {
     found.get("href")?.as_str().map(str::to_owned)
 }
 
-/// Objects that could not be brought online, with their reasons: the first hundred.
-async fn failures(client: &Client, url: &str) -> Result<Vec<Value>, Failure> {
-    let page = client.get(&format!("{url}/objects?state=failed&limit=100")).await?;
-    Ok(page.get("objects").and_then(Value::as_array).cloned().unwrap_or_default())
+/// Objects that could not be brought online, with their reasons: the first hundred that failed, and of those lost.
+async fn missing(client: &Client, url: &str, ended: &Value) -> Result<Vec<Value>, Failure> {
+    let mut missing = Vec::new();
+    for state in ["failed", "lost"].into_iter().filter(|state| show::tally(ended, state) > 0) {
+        let page = client.get(&format!("{url}/objects?state={state}&limit={MAX_NAMED}")).await?;
+        missing.extend(page.get("objects").and_then(Value::as_array).into_iter().flatten().cloned());
+    }
+    Ok(missing)
 }
 
 #[cfg(test)]

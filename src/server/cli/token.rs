@@ -33,9 +33,7 @@ pub(crate) fn run(command: &TokenCommand) -> Result<ExitCode, Failure> {
     if let Some(unknown) = scopes.iter().find(|scope| !matches!(scope.as_str(), "read" | "stage" | "admin")) {
         return Err(Failure::Usage(format!("no scope \"{unknown}\": there are read, stage and admin")));
     }
-    let mut random = [0; TOKEN_BYTES];
-    fill(&mut random)?;
-    let token = format!("tcl_{}", hexadecimal(&random));
+    let token = format!("tcl_{}", hexadecimal(&random::<TOKEN_BYTES>()?));
     let scopes: Vec<String> = scopes.iter().map(|scope| format!("\"{scope}\"")).collect();
     eprintln!("The token, shown this once (Authorization: Bearer TOKEN, or as a password):");
     println!("{token}");
@@ -44,13 +42,14 @@ pub(crate) fn run(command: &TokenCommand) -> Result<ExitCode, Failure> {
     Ok(ExitCode::SUCCESS)
 }
 
-fn fill(bytes: &mut [u8]) -> Result<(), Failure> {
-    let mut filled = 0;
+/// Bytes that nobody can foretell.
+pub(super) fn random<const N: usize>() -> Result<[u8; N], Failure> {
+    let (mut bytes, mut filled) = ([0; N], 0);
     while let Some(rest) = bytes.get_mut(filled..).filter(|rest| !rest.is_empty()) {
         let more = rustix::rand::getrandom(rest, rustix::rand::GetRandomFlags::empty());
         filled += more.map_err(|cause| Failure::because("the system gives no random numbers", cause))?;
     }
-    Ok(())
+    Ok(bytes)
 }
 
 /// What the configuration holds of a token.
@@ -58,7 +57,7 @@ fn hash(token: &str) -> String {
     format!("sha256:{}", hexadecimal(&Sha256::digest(token.as_bytes())))
 }
 
-fn hexadecimal(bytes: &[u8]) -> String {
+pub(super) fn hexadecimal(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 

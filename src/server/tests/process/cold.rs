@@ -8,7 +8,7 @@ use super::proxy::{Cut, Proxy};
 use super::{Server, demo_files, path_of, run};
 
 /// A configuration of the files in `folder` on a simulated library, besides whatever `more` says.
-fn on_tape(folder: &Path, more: &str) -> String {
+pub(super) fn on_tape(folder: &Path, more: &str) -> String {
     let text = format!(
         "[roots.archive]\npath = \"{}\"\n[cold.tape]\nkind = \"simulated\"\nroots = [\"archive\"]\nspeed = 600\n\
          poll_every = \"50ms\"\n[staging]\nmount_after = \"0s\"\n{more}",
