@@ -82,8 +82,6 @@ pub struct StagingApiSettings {
     pub search_time: Duration,
     /// Most files and folders that one page of a search looks at.
     pub search_entries: usize,
-    /// Hosts to which `notify` may point; without one it is refused.
-    pub webhook_hosts: Vec<String>,
 }
 
 impl Default for StagingApiSettings {
@@ -101,7 +99,6 @@ impl Default for StagingApiSettings {
             max_searches: 4,
             search_time: Duration::from_secs(5),
             search_entries: 1_000_000,
-            webhook_hosts: Vec::new(),
         }
     }
 }
@@ -221,11 +218,10 @@ impl ServePlugin for StagingPlugin {
     }
 }
 
-const OPTIONS: [Parameter; 4] = [
+const OPTIONS: [Parameter; 3] = [
     Parameter { name: "lifetime", description: "How long objects stay pinned: P2D, PT6H, 2 days" },
     Parameter { name: "priority", description: "From 0 (whenever it suits) to 9; 5 is usual" },
     Parameter { name: "dry_run", description: "true: only say what it would cost" },
-    Parameter { name: "notify", description: "Address that is told of the end, on a configured host" },
 ];
 
 const LIMIT: [Parameter; 1] = [Parameter { name: "limit", description: "Most entries of the answer" }];

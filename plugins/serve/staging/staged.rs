@@ -93,7 +93,7 @@ async fn take(
         priority: options.priority,
         lifetime: options.lifetime,
         dataset,
-        notify: options.notify,
+        notify: None,
         idempotency,
     };
     let has_key = new.idempotency.is_some();

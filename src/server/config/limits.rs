@@ -28,8 +28,6 @@ pub struct LimitsConfig {
     pub inline: Size,
     /// Most bytes of coordinates kept with the index of a dataset, as a size: they open without the archive.
     pub coordinates: Size,
-    /// Hosts that webhooks may call. Empty: nobody is told anything, and a request that wants to is refused.
-    pub webhook_hosts: Vec<String>,
 }
 
 impl Default for LimitsConfig {
@@ -45,7 +43,6 @@ impl Default for LimitsConfig {
             n_chunks: limits.n_chunks,
             inline: Size(limits.inline_bytes),
             coordinates: Size(limits.coordinate_bytes),
-            webhook_hosts: Vec::new(),
         }
     }
 }

@@ -15,6 +15,7 @@ const UNSUPPORTED: &[&str] = &[
     "state.database",
     "roots.*.follow_symlinks",
     "limits.per_client",
+    "limits.webhook_hosts",
     "plugins.plot",
     "plugins.groupby",
     "plugins.stac",

@@ -59,8 +59,7 @@ async fn all_spellings_of_an_object_are_one_recall() {
 
 #[tokio::test]
 async fn what_makes_no_sense_is_refused_and_named() {
-    let webhook_hosts = Vec::new();
-    let settings = StagingApiSettings { max_objects: 2, webhook_hosts, ..StagingApiSettings::default() };
+    let settings = StagingApiSettings { max_objects: 2, ..StagingApiSettings::default() };
     let world = World::with(settings, open_rules(), Vec::new()).await;
     let path = world.path("a.nc");
     for (body, status, named) in [
@@ -71,7 +70,7 @@ async fn what_makes_no_sense_is_refused_and_named() {
         (json!({"objects": [path], "pattern": "*"}), 400, "either"),
         (json!({"objects": [path], "lifetime": "P31D"}), 400, "P30D"),
         (json!({"objects": [path], "priority": 10}), 400, "priority"),
-        (json!({"objects": [path], "notify": "https://a.example"}), 400, "not configured"),
+        (json!({"objects": [path], "notify": "https://a.example"}), 400, "not offered"),
         (json!({"objects": [path], "color": "red"}), 400, "color"),
         (json!({"objects": path}), 400, "list of paths"),
         (json!({"root": "archive"}), 400, "pattern"),
@@ -266,7 +265,8 @@ async fn what_changes_between_two_pages_comes_with_the_next_poll() {
     assert!(last.get("next").is_none_or(serde_json::Value::is_null), "{last}");
     let change = last["change"].as_u64().unwrap();
     let changed = world.get(&format!("/requests/{id}/objects?since={change}")).await;
-    let changed: Vec<_> = changed["objects"].as_array().unwrap().iter().map(|object| &object["position"]).collect();
+    let changed: Vec<_> =
+        changed["objects"].as_array().unwrap().iter().map(|object| &object["position"]).collect();
     assert!(changed.contains(&&json!(0)), "{changed:?}");
     for cursor in ["1", "1.x", ".", "-1.0", "99999999999999999999.0"] {
         let answer = world.server.get(&format!("/requests/{id}/objects?cursor={cursor}")).await.unwrap();
