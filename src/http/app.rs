@@ -12,6 +12,7 @@ use thermocline_core::staging::Staging;
 use crate::hold::HoldConfig;
 use crate::identity::Access;
 use crate::plugin::{AccessMethod, PluginStatus, ServePlugin};
+use crate::waiting::Waiting;
 
 /// Settings of answers, from the sections `server` and `plugins` of the configuration.
 #[derive(Debug, Clone)]
@@ -20,6 +21,8 @@ pub struct HttpConfig {
     pub public_url: Option<String>,
     /// Networks (CIDR) of proxies whose forwarding headers count.
     pub trusted_proxies: Vec<String>,
+    /// True if the operator named them: what comes from there was forwarded for somebody else, even if no header says so.
+    pub names_proxies: bool,
     /// How long metadata may be kept by caches.
     pub metadata_max_age: Duration,
     /// How long chunks may be kept by caches.
@@ -46,6 +49,8 @@ pub struct HttpConfig {
     pub is_tls: bool,
     /// How requests wait for bytes of cold objects.
     pub hold: HoldConfig,
+    /// Most streams of events that one client may have open.
+    pub max_streams_each: usize,
 }
 
 impl Default for HttpConfig {
@@ -53,6 +58,7 @@ impl Default for HttpConfig {
         Self {
             public_url: None,
             trusted_proxies: vec!["127.0.0.0/8".into(), "::1/128".into()],
+            names_proxies: false,
             metadata_max_age: Duration::from_secs(60),
             chunk_max_age: Duration::from_secs(3600),
             max_listed_chunks: 10_000,
@@ -66,6 +72,7 @@ impl Default for HttpConfig {
             max_body_bytes: 16 << 20,
             is_tls: false,
             hold: HoldConfig::default(),
+            max_streams_each: 256,
         }
     }
 }
@@ -105,12 +112,15 @@ pub struct App {
     pub jobs: Option<Jobs>,
     /// Who may do what beyond reading.
     pub access: Arc<Access>,
+    /// The places of what waits.
+    pub waiting: Arc<Waiting>,
 }
 
 impl App {
     /// A server of these datasets without plugins, staging, jobs and rights.
     pub fn new(catalog: Arc<Catalog>, reader: Arc<Reader>, config: HttpConfig) -> Self {
         Self {
+            waiting: Waiting::new(config.hold.max_held, config.max_streams_each),
             catalog,
             reader,
             config,

@@ -25,13 +25,13 @@ use thermocline_core::read::{NotOnline, ReadFor, Recalls};
 use thermocline_core::staging::{Joined, Owner};
 use thermocline_core::{Error, ErrorKind};
 use thermocline_model::DatasetId;
-use tokio::sync::{Semaphore, SemaphorePermit};
+use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::Instant;
 
 use crate::links::{BaseUrl, segment};
 use crate::problem::{RECALL_FAILED, STAGING_NOT_ALLOWED};
 use crate::query::Query;
-use crate::{App, Identity, Problem, prefer};
+use crate::{App, Identity, Problem, Waiting, prefer};
 
 const X_LOCALITY: HeaderName = HeaderName::from_static("x-locality");
 
@@ -42,7 +42,8 @@ pub struct HoldConfig {
     pub hold: Duration,
     /// The longest that a client may ask for.
     pub max_hold: Duration,
-    /// Most requests that wait at the same time; further ones are answered at once.
+    /// Most clients that wait at the same time, for bytes, events or the end of a job; further ones are answered at
+    /// once.
     pub max_held: usize,
     /// Whose reads cause recalls.
     pub recall_on_read: RecallOnRead,
@@ -53,7 +54,7 @@ impl Default for HoldConfig {
         Self {
             hold: Duration::from_secs(20),
             max_hold: Duration::from_secs(280),
-            max_held: 20_000,
+            max_held: 12_000,
             recall_on_read: RecallOnRead::Anyone,
         }
     }
@@ -217,7 +218,7 @@ impl Held {
 /// The requests that wait.
 pub(crate) struct Holds {
     recalls: Option<Arc<Recalls>>,
-    places: Semaphore,
+    waiting: Arc<Waiting>,
     gauge: Gauge,
 }
 
@@ -225,13 +226,13 @@ impl Holds {
     /// None yet.
     pub(crate) fn new(app: &App) -> Self {
         describe_gauge!("thermocline_held_requests", "Requests that wait for objects on cold stores");
-        let places = Semaphore::new(app.config.hold.max_held.min(Semaphore::MAX_PERMITS));
         let gauge = gauge!("thermocline_held_requests");
         gauge.set(0);
-        Self { recalls: app.reader.recalls().cloned(), places, gauge }
+        Self { recalls: app.reader.recalls().cloned(), waiting: Arc::clone(&app.waiting), gauge }
     }
 
-    /// Waits until what a request needs is online, but not beyond `deadline`; then gives how to go on.
+    /// Waits until what a request needs is online, but not beyond `deadline` nor the server's end; then gives how to go
+    /// on.
     ///
     /// # Errors
     /// The answer if it is not to be had.
@@ -248,7 +249,7 @@ impl Holds {
         // Beyond the bound the recall is joined all the same: asking again is of use then.
         let place = Place::take(self);
         let deadline = if place.is_some() { deadline } else { Instant::now() };
-        let waited = recalls.wait(&objects, &reader, ahead, deadline).await;
+        let waited = recalls.wait(&objects, &reader, ahead, (deadline, self.waiting.ended())).await;
         waited.map(|()| again).map_err(|reason| not_online(reason, &base))
     }
 }
@@ -256,12 +257,12 @@ impl Holds {
 /// A place of a request that waits.
 struct Place<'h> {
     holds: &'h Holds,
-    _permit: SemaphorePermit<'h>,
+    _permit: OwnedSemaphorePermit,
 }
 
 impl<'h> Place<'h> {
     fn take(holds: &'h Holds) -> Option<Self> {
-        let permit = holds.places.try_acquire().ok()?;
+        let permit = holds.waiting.place()?;
         holds.gauge.increment(1);
         Some(Self { holds, _permit: permit })
     }

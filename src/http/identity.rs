@@ -76,6 +76,14 @@ impl Identity {
         app.access.identify(token.as_ref().map(Option::as_deref), from)
     }
 
+    /// True if the client sent a token of this server by itself: passwords are sent by browsers that keep them.
+    pub(crate) fn holds_bearer_token(&self, headers: &HeaderMap) -> bool {
+        let scheme =
+            headers.get(AUTHORIZATION).and_then(|header| header.to_str().ok()?.trim().split(' ').next());
+        self.credentials == Credentials::Valid
+            && scheme.is_some_and(|scheme| scheme.eq_ignore_ascii_case("bearer"))
+    }
+
     /// True if a request or a job of `owner` may be changed.
     pub fn may_change(&self, owner: &Owner) -> bool {
         self.may_administer || (self.may_stage && self.owner == *owner)

@@ -24,6 +24,7 @@ pub mod problem;
 pub mod query;
 pub mod router;
 pub mod sse;
+mod waiting;
 
 pub use app::{AddressRule, App, AppState, HttpConfig};
 pub use extract::{DatasetName, DatasetPath, OpenDataset, find_group, find_variable};
@@ -33,3 +34,4 @@ pub use plugin::{
     AccessMethod, Health, Operation, Parameter, PluginStatus, Route, ServePlugin, with_propfind,
 };
 pub use problem::Problem;
+pub use waiting::Waiting;

@@ -7,7 +7,7 @@ use std::net::{IpAddr, SocketAddr};
 use axum::extract::{ConnectInfo, FromRequestParts};
 use http::header::{FORWARDED, HOST};
 use http::request::Parts;
-use http::{HeaderMap, HeaderName, Uri};
+use http::{Extensions, HeaderMap, HeaderName, Uri};
 use ipnet::IpNet;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_encode};
 
@@ -48,6 +48,11 @@ impl BaseUrl {
         format!("{}/datasets/{}", self.0, segment(id))
     }
 
+    /// Scheme, host and port, as browsers call the site.
+    pub fn origin(&self) -> &str {
+        self.0.get(..self.0.len() - self.prefix().len()).unwrap_or(&self.0)
+    }
+
     /// The path before this server's own paths, for links inside pages: empty or `/prefix`.
     pub fn prefix(&self) -> &str {
         let after_scheme = self.0.find("://").map_or(0, |position| position + 3);
@@ -82,7 +87,12 @@ pub fn path(path: &str) -> String {
 
 /// Who sent a request, if the server noted it.
 pub fn peer(parts: &Parts) -> Option<SocketAddr> {
-    parts.extensions.get::<ConnectInfo<SocketAddr>>().map(|ConnectInfo(peer)| *peer)
+    peer_of(&parts.extensions)
+}
+
+/// The same of a request that is whole.
+pub(crate) fn peer_of(extensions: &Extensions) -> Option<SocketAddr> {
+    extensions.get::<ConnectInfo<SocketAddr>>().map(|ConnectInfo(peer)| *peer)
 }
 
 fn is_from_proxy(app: &App, peer: Option<SocketAddr>) -> bool {
@@ -229,5 +239,6 @@ mod tests {
     fn the_prefix_is_what_follows_the_host() {
         assert_eq!(BaseUrl("https://a.example/tc/x".into()).prefix(), "/tc/x");
         assert_eq!(BaseUrl("https://a.example".into()).prefix(), "");
+        assert_eq!(BaseUrl("https://a.example:8443/tc".into()).origin(), "https://a.example:8443");
     }
 }

@@ -208,6 +208,12 @@ impl Raised {
         &self.0.error
     }
 
+    /// True for what clients of cold data have to expect at any time: nothing is wrong.
+    pub(crate) fn is_usual(&self) -> bool {
+        let usual: [&ProblemType; 3] = [&NOT_STAGED, &STAGING_NOT_ALLOWED, &TOO_MANY];
+        usual.iter().any(|usual| usual.name == self.0.about.name)
+    }
+
     /// The answer with what only the router knows. Headers that a handler added stay.
     pub(crate) fn complete(&self, early: Response, instance: &str, request_id: &str) -> Response {
         let mut response = self.0.render(Some(instance), Some(request_id));

@@ -1,7 +1,7 @@
 //! Puts the routes of all plugins together, behind what every answer has.
 //!
 //! # Order
-//! A request passes [`Front`]: CORS, request id, trailing slash, limits, catching of panics, compression,
+//! A request passes [`Front`]: CORS, other sites' pages, request id, trailing slash, limits, catching of panics, compression,
 //! problems, metrics. It is one function instead of a stack of layers, because a chunk passes through it
 //! tens of thousands of times a second. Behind it stand the plugins' own layers and axum's router; GET of
 //! a key goes straight to its plugin if no plugin has a layer.
@@ -26,6 +26,7 @@ use crate::{AppState, Problem};
 
 mod compress;
 mod cors;
+mod cross_site;
 mod finish;
 mod front;
 mod metrics;

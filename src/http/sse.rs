@@ -49,7 +49,11 @@ impl From<Event> for Sent {
     }
 }
 
-/// The answer that sends `events` as they come. HEAD gets its headers only, and nothing is asked of `events`.
+/// Marks an answer that goes on, until the router has given it a place and an end.
+#[derive(Debug, Clone)]
+pub(crate) struct EventStream;
+
+/// The answer that sends `events` as they come, until they or the server end. HEAD gets its headers only, and nothing is asked of `events`.
 pub fn respond(method: &Method, events: impl Stream<Item = Event> + Send + 'static) -> Response {
     let events = if method == Method::HEAD { stream::empty().boxed() } else { events.boxed() };
     let events = events.map(|event| Ok::<_, Infallible>(event.into()));
@@ -59,6 +63,9 @@ pub fn respond(method: &Method, events: impl Stream<Item = Event> + Send + 'stat
     headers.insert(CONTENT_TYPE, HeaderValue::from_static(MEDIA_TYPE));
     headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
     headers.insert(X_ACCEL_BUFFERING, HeaderValue::from_static("no"));
+    if method != Method::HEAD {
+        response.extensions_mut().insert(EventStream);
+    }
     response
 }
 

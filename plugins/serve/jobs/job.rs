@@ -44,8 +44,15 @@ pub(crate) async fn show(
     let wait = prefer::wait(&parts.headers, &query, longest);
     if let Some(wait) = wait.filter(|_| !job.state.is_ended())
         && let Some(_turn) = turn(&api, &app)
+        && let Some(_place) = app.waiting.place()
     {
-        job = jobs.wait(&job.id, wait).await?.unwrap_or(job);
+        let waited = app.waiting.ended().run_until_cancelled(jobs.wait(&job.id, wait)).await;
+        // Clients do not lose their answer because the server ends.
+        let found = match waited {
+            Some(waited) => waited?,
+            None => jobs.get(&job.id).await?,
+        };
+        job = found.unwrap_or(job);
     }
     let document = document(&app, &base, &job).await?;
     let mut response = live::json(&parts, StatusCode::OK, &document)?;

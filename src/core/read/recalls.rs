@@ -13,6 +13,7 @@ use parking_lot::Mutex;
 use quick_cache::sync::Cache;
 use thermocline_model::DatasetId;
 use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
 use tracing::debug;
 
 use crate::bytes::Residency;
@@ -79,7 +80,8 @@ impl Recalls {
         &self.residency
     }
 
-    /// Joins the recalls of objects, and waits until all of them are online, but not beyond `until`.
+    /// Joins the recalls of objects, and waits until all of them are online, but not beyond `until`, nor once nobody
+    /// waits any more because the server `ended`.
     ///
     /// `ahead` are objects that will be wanted next: they are asked for once all that is needed now is.
     ///
@@ -90,7 +92,7 @@ impl Recalls {
         objects: &[Arc<str>],
         reader: &ReadFor,
         ahead: Vec<Arc<str>>,
-        until: Instant,
+        (until, ended): (Instant, &CancellationToken),
     ) -> Result<(), NotOnline> {
         let joining: Vec<Arc<Joining>> = objects.iter().map(|object| self.joining(object, reader)).collect();
         let joined = try_join_all(joining.iter().map(|joining| joining.joined.clone()));
@@ -103,9 +105,11 @@ impl Recalls {
         self.read_ahead(objects, reader, ahead).await;
         let began = joining.iter().map(|joining| joining.began).min();
         let outcomes = try_join_all(joining.iter().map(|joining| self.outcome(joining)));
-        match tokio::time::timeout_at(until, outcomes).await {
-            Ok(outcomes) => outcomes.map(|_| ()),
-            Err(_) => Err(slowest(joined, began).map_or_else(nothing_joined, NotOnline::NotInTime)),
+        match ended.run_until_cancelled(tokio::time::timeout_at(until, outcomes)).await {
+            Some(Ok(outcomes)) => outcomes.map(|_| ()),
+            Some(Err(_)) | None => {
+                Err(slowest(joined, began).map_or_else(nothing_joined, NotOnline::NotInTime))
+            }
         }
     }
 

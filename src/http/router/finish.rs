@@ -6,17 +6,19 @@ use http::header::{ALLOW, CONTENT_LENGTH, CONTENT_TYPE};
 use http::{HeaderValue, Method, StatusCode};
 use http_body_util::BodyExt;
 use thermocline_core::{Error, ErrorKind};
-use tracing::{debug, error, warn};
+use tracing::{Level, debug, error, info, warn};
 
-use crate::Problem;
 use crate::conditional::UnsizedEmpty;
 use crate::problem::{INVALID_INPUT, METHOD_NOT_ALLOWED, NOT_FOUND, ProblemType, Raised, TOO_LARGE};
+use crate::{App, Problem};
 
 /// Longest text of a foreign error that becomes a detail, in bytes.
 const MAX_DETAIL_BYTES: u64 = 4096;
 
 /// Which request an answer belongs to.
 pub(super) struct Asked<'a> {
+    /// The server.
+    pub(super) app: &'a App,
     /// Method of the request.
     pub(super) method: &'a Method,
     /// Its path, as it was sent.
@@ -34,7 +36,7 @@ pub(super) async fn problems(response: Response, asked: &Asked<'_>) -> Response 
     let Some(raised) = response.extensions_mut().remove::<Raised>() else {
         return response;
     };
-    log(raised.error(), response.status(), asked);
+    log(&raised, response.status(), asked);
     raised.complete(response, asked.path, asked.request_id)
 }
 
@@ -113,14 +115,54 @@ fn allow_of(known: Option<&HeaderValue>) -> HeaderValue {
     HeaderValue::try_from(methods.join(", ")).unwrap_or(HeaderValue::from_static("OPTIONS"))
 }
 
-/// Logs an error once: what wakes somebody, what heals by itself, what the client did.
-fn log(error: &Error, status: StatusCode, asked: &Asked<'_>) {
-    let Asked { method, path, request_id } = asked;
-    if status == StatusCode::SERVICE_UNAVAILABLE {
-        warn!(%method, path, request_id, %error, "request answered 503");
-    } else if status.is_server_error() {
-        error!(%method, path, request_id, %error, "request failed");
-    } else {
-        debug!(%method, path, request_id, %error, status = status.as_u16(), "request refused");
+/// Logs an error once, at a level that says whom it concerns.
+fn log(raised: &Raised, status: StatusCode, asked: &Asked<'_>) {
+    let Asked { app, method, path, request_id } = asked;
+    let (error, status) = (raised.error(), status.as_u16());
+    match level(raised, status, app.catalog.is_loaded()) {
+        Level::ERROR => error!(%method, path, request_id, %error, "request failed"),
+        Level::WARN => warn!(%method, path, request_id, %error, "request answered 503"),
+        Level::INFO => info!(%method, path, request_id, %error, "request answered 503 at the start"),
+        _ => debug!(%method, path, request_id, %error, status, "request refused"),
+    }
+}
+
+/// What wakes somebody, what heals by itself, what is part of starting, and what the client did or has to expect.
+fn level(raised: &Raised, status: u16, is_started: bool) -> Level {
+    match status {
+        _ if raised.is_usual() => Level::DEBUG,
+        503 if is_started => Level::WARN,
+        503 => Level::INFO,
+        500.. => Level::ERROR,
+        _ => Level::DEBUG,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::response::IntoResponse;
+
+    use super::*;
+    use crate::problem::{STAGING_NOT_ALLOWED, TIMEOUT, TOO_MANY};
+
+    #[test]
+    fn what_an_archive_on_tape_answers_all_day_is_no_warning() {
+        let cold = || Problem::from(Error::needs_staging(vec!["/tape/0".into()]));
+        for (problem, is_started, expected) in [
+            (cold(), true, Level::DEBUG),
+            (cold(), false, Level::DEBUG),
+            (Problem::new(&STAGING_NOT_ALLOWED, "no"), true, Level::DEBUG),
+            (Problem::new(&TOO_MANY, "streams"), true, Level::DEBUG),
+            (Problem::not_found("no"), true, Level::DEBUG),
+            (Problem::unavailable("the catalog is being loaded"), false, Level::INFO),
+            (Problem::unavailable("a store is down"), true, Level::WARN),
+            (Problem::new(&TIMEOUT, "slow"), true, Level::WARN),
+            (Problem::from(Error::internal("a mistake")), false, Level::ERROR),
+        ] {
+            let shown = format!("{problem:?}");
+            let response = problem.into_response();
+            let raised = response.extensions().get::<Raised>().unwrap();
+            assert_eq!(level(raised, response.status().as_u16(), is_started), expected, "{shown}");
+        }
     }
 }

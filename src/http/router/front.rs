@@ -24,12 +24,15 @@ use tracing::{Instrument, debug, debug_span};
 
 use super::compress::Compressor;
 use super::cors::Cors;
+use super::cross_site;
 use super::finish::{self, Asked};
 use super::metrics::RouteMetrics;
 use super::panic_text;
 use super::table::Entry;
 use crate::hold::{Held, Holds, copy_of, uri_copy};
+use crate::identity::client_address;
 use crate::keys::KeyNames;
+use crate::links::peer_of;
 use crate::problem::TIMEOUT;
 use crate::{AppState, KeyHandler, KeyRequest, Problem};
 
@@ -134,8 +137,12 @@ impl Front {
             response = Box::pin(self.once_online(held)).instrument(span).await;
         }
         let (request_id, allowed_origin, uri) = known;
-        let asked =
-            Asked { method: &method, path: uri.path(), request_id: request_id.to_str().unwrap_or_default() };
+        let asked = Asked {
+            app: &self.app,
+            method: &method,
+            path: uri.path(),
+            request_id: request_id.to_str().unwrap_or_default(),
+        };
         let response = finish::problems(response, &asked).await;
         let response = self.compressor.compress(response, path_and_query(&uri)).await;
         let mut response = finish::bodies(response, &method);
@@ -163,6 +170,9 @@ impl Front {
         if request.method() == Method::OPTIONS {
             return Cors::preflight(request.headers());
         }
+        if let Some(problem) = cross_site::refusal(&self.app, &request) {
+            return problem.into_response();
+        }
         if !matches!(*request.method(), Method::GET | Method::HEAD) {
             let max_body_bytes = matched.map_or(self.max_body_bytes, |matched| matched.value.max_body_bytes);
             if let Some(problem) = too_large(request.headers(), max_body_bytes) {
@@ -170,7 +180,8 @@ impl Front {
             }
             DefaultBodyLimit::max(max_body_bytes).apply(&mut request);
         }
-        let mut router = self.router.clone();
+        let (peer, mut router) = (peer_of(request.extensions()), self.router.clone());
+        let client = client_address(&self.app, request.headers(), peer);
         // Boxed: what axum needs would be kept for each request, also for one of a key that waits.
         let work = Box::pin(async move {
             match router.call(request).await {
@@ -178,7 +189,7 @@ impl Front {
                 Err(never) => match never {},
             }
         });
-        self.limited(work).await
+        self.app.waiting.admit(self.limited(work).await, client)
     }
 
     /// The answer, once what it needs is online: a request that waits for that is none of those that are

@@ -14,6 +14,7 @@ use serde_json::Value;
 use tempfile::TempDir;
 use thermocline_core::bytes::{ObjectSettings, Objects};
 use thermocline_core::catalog::{Catalog, CatalogParts, CatalogSettings};
+use thermocline_core::clock::SystemClock;
 use thermocline_core::index::{IndexSettings, IndexStore};
 use thermocline_core::read::{ReadSettings, Reader};
 use thermocline_core::reference::InProcess;
@@ -22,6 +23,7 @@ use tower::ServiceExt;
 
 use super::*;
 use crate::conditional::{Representation, respond, respond_head};
+use crate::identity::{Access, AccessRules, Token};
 use crate::links::BaseUrl;
 use crate::plugin::{Operation, Route, ServePlugin, with_propfind};
 use crate::{App, DatasetPath, HttpConfig, OpenDataset, PluginStatus};
@@ -371,6 +373,48 @@ async fn preflights_are_answered() {
         header(&response, "access-control-allow-methods"),
         "GET, HEAD, POST, DELETE, OPTIONS, PROPFIND"
     );
+}
+
+#[tokio::test]
+async fn pages_of_others_read_where_a_cold_chunk_is() {
+    let site = Site::new(HttpConfig::default()).await;
+    let response = site.send("GET", "/chunk", &[("origin", "https://a.example")]).await;
+    assert!(header(&response, "access-control-expose-headers").contains("X-Locality"));
+}
+
+#[tokio::test]
+async fn pages_of_others_change_nothing_in_the_name_of_their_reader() {
+    use sha2::Digest;
+
+    let (mut app, _dir) =
+        app(vec![Toy { id: "toy", app_routes, dataset_routes }], HttpConfig::default()).await;
+    let token = Token {
+        name: "portal".into(),
+        digest: sha2::Sha256::digest("secret").into(),
+        owner: None,
+        may_stage: true,
+        may_administer: false,
+        expires_ns: None,
+    };
+    let rules = AccessRules { tokens: vec![token], anonymous_stages: true, ..AccessRules::default() };
+    app.access = Arc::new(Access::new(rules, Arc::new(SystemClock)));
+    let site = Site { router: build(Arc::new(app)).unwrap(), _dir };
+    let (evil, basic) = (("origin", "https://evil.example"), ("authorization", "Basic OnNlY3JldA=="));
+    let cases: [(&[(&str, &str)], u16); 8] = [
+        (&[], 200),
+        (&[evil, ("sec-fetch-site", "cross-site"), ("content-type", "text/plain")], 403),
+        (&[evil], 403),
+        (&[evil, basic], 403),
+        (&[evil, ("authorization", "Bearer none of ours")], 403),
+        (&[evil, ("authorization", "Bearer secret")], 200),
+        (&[basic], 200),
+        (&[("host", "a.example"), ("origin", "http://a.example")], 200),
+    ];
+    for (headers, status) in cases {
+        assert_eq!(site.send("POST", "/upload", headers).await.status(), status, "{headers:?}");
+        assert_eq!(site.send("GET", "/text", headers).await.status(), 200, "reading changes nothing");
+    }
+    assert_eq!(site.send("DELETE", "/upload", &[evil]).await.status(), 403);
 }
 
 #[tokio::test]

@@ -7,6 +7,7 @@ use futures::future::join_all;
 use parking_lot::Mutex;
 use tokio::sync::Notify;
 use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
 
 use super::*;
 use crate::cold::Locality;
@@ -114,6 +115,7 @@ struct World {
     reader: Reader,
     manifest: Arc<Manifest>,
     variable: Variable,
+    ended: CancellationToken,
 }
 
 impl World {
@@ -141,7 +143,8 @@ impl World {
         let reader = Reader::new(bytes, opener, Vec::new(), ReadSettings::default());
         let residency = Arc::<Tape>::clone(&tape) as Arc<dyn Residency>;
         let reader = reader.on_cold_stores(Some(residency));
-        Self { tape, reader, manifest: Arc::new(manifest), variable }
+        let ended = CancellationToken::new();
+        Self { tape, reader, manifest: Arc::new(manifest), variable, ended }
     }
 
     async fn chunk(&self, form: &ChunkForm, index: u64) -> Result<Bytes> {
@@ -157,7 +160,11 @@ impl World {
         let names = |names: &[&str]| names.iter().map(|name| Arc::from(*name)).collect::<Vec<Arc<str>>>();
         let reader = ReadFor { owner: Owner::anonymous(), dataset: self.manifest.id.clone() };
         let until = Instant::now() + Duration::from_secs(seconds);
-        self.reader.recalls().unwrap().wait(&names(objects), &reader, names(ahead), until).await
+        self.reader
+            .recalls()
+            .unwrap()
+            .wait(&names(objects), &reader, names(ahead), (until, &self.ended))
+            .await
     }
 }
 
@@ -247,6 +254,18 @@ async fn readers_of_one_object_join_once_and_each_waits_for_itself() {
     let Err(NotOnline::NotInTime(joined)) = hasty else { panic!("it waited for less") };
     assert_eq!(joined.estimate.unwrap().duration, Duration::from_secs(95), "100 when it was joined");
     assert_eq!(*world.tape.joined.lock(), ["/tape/0"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn nobody_waits_on_once_the_server_ends_and_all_are_told_where_the_recall_is() {
+    let world = World::cold();
+    let began = Instant::now();
+    let (waited, ()) = tokio::join!(world.wait(&["/tape/0"], 60), async {
+        world.tape.until_waiting(1).await;
+        world.ended.cancel();
+    });
+    let Err(NotOnline::NotInTime(joined)) = waited else { panic!("nothing was recalled") };
+    assert_eq!((&*joined.request.0, began.elapsed()), ("/tape/0", Duration::ZERO));
 }
 
 #[tokio::test(start_paused = true)]
