@@ -66,11 +66,12 @@ fn page(request: &StoreRequest, children: &Children) -> String {
          <body><h1>{title}</h1>\n<ul>\n"
     );
     for entry in &children.entries {
-        let slash = if entry.is_directory { "/" } else { "" };
+        // A crawler that follows chunks would recall the archive.
+        let (slash, rel) = if entry.is_directory { ("/", "") } else { ("", " rel=\"nofollow\"") };
         // Writing into a text does not fail.
         let _ = writeln!(
             page,
-            "<li><a href=\"{}/{}{slash}\">{}</a></li>",
+            "<li><a href=\"{}/{}{slash}\"{rel}>{}</a></li>",
             request.path(),
             segment(&entry.name),
             Escaped(&entry.name)

@@ -24,6 +24,7 @@
 //! | `GET /plugins`, `/versions`, `/health`, `/ready` | the server itself |
 //! | `GET /openapi.json`, `/docs` | every route of every plugin |
 //! | `GET /problems/{name}` | what an error means |
+//! | `GET /robots.txt` | what crawlers leave alone |
 //!
 //! # Opens with
 //! A browser, xpublish's clients.
@@ -39,6 +40,7 @@ mod decoded;
 mod html;
 mod report;
 mod repr;
+mod robots;
 mod server;
 mod views;
 
@@ -95,6 +97,11 @@ impl ServePlugin for DatasetsPlugin {
                 Operation::get("This document", thermocline_http::openapi::MEDIA_TYPE),
             ),
             route("/docs", get(server::docs), Operation::get("Every route, as a page", HTML)),
+            route(
+                "/robots.txt",
+                get(robots::show),
+                Operation::get("What crawlers leave alone", robots::TEXT),
+            ),
             route("/problems", get(server::problems), Operation::get("Types of errors", HTML)),
             route("/problems/{name}", get(server::problem), Operation::get("What an error means", HTML)),
         ]

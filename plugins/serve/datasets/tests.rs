@@ -208,6 +208,17 @@ async fn the_server_tells_of_itself() {
 }
 
 #[tokio::test]
+async fn crawlers_are_told_to_leave_data_alone() {
+    let server = TestServer::start(Vec::new(), vec![Arc::new(DatasetsPlugin)], HttpConfig::default());
+    let answer = server.await.unwrap().get("/robots.txt").await.unwrap();
+    assert_eq!(
+        (answer.status.as_u16(), answer.header("content-type")),
+        (200, Some("text/plain; charset=utf-8"))
+    );
+    assert!(answer.text().contains("Disallow: /datasets/*/zarr\n"), "{}", answer.text());
+}
+
+#[tokio::test]
 async fn the_only_dataset_is_at_the_root_too() {
     let config = HttpConfig { single: Some("toy".to_owned()), ..HttpConfig::default() };
     let server =

@@ -154,6 +154,13 @@ async fn names_are_decoded_once() {
 }
 
 #[tokio::test]
+async fn crawlers_are_told_not_to_follow_links_to_chunks() {
+    let chunks = get("zarr-v3/tas/c/0/").await.text();
+    assert!(chunks.contains("href=\"/datasets/toy/zarr-v3/tas/c/0/1\" rel=\"nofollow\">1</a>"), "{chunks}");
+    assert!(get("zarr").await.text().contains("href=\"/datasets/toy/zarr/tas/\">tas</a>"));
+}
+
+#[tokio::test]
 async fn listings_link_to_documents_children_and_chunks_that_exist() {
     let page = get("zarr").await;
     assert_eq!(page.header("content-type"), Some("text/html; charset=utf-8"));

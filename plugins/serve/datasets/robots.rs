@@ -1,0 +1,45 @@
+//! What crawlers leave alone: a search engine that reads chunks would recall a whole archive.
+//!
+//! # Specification
+//! RFC 9309.
+
+use std::fmt::Write;
+
+use axum::response::Response;
+use http::request::Parts;
+use thermocline_http::links::BaseUrl;
+
+use crate::answer::{self, Freshness};
+
+pub(crate) const TEXT: &str = "text/plain; charset=utf-8";
+
+/// Beginnings of the addresses of data, of each dataset and of a server with only one. Pages are none of them.
+const DATA: [&str; 4] = ["/zarr", "/kerchunk", "/objects", "/plot"];
+
+/// Keeps crawlers from data and files.
+pub(crate) async fn show(base: BaseUrl, parts: Parts) -> Response {
+    answer::document(&parts, TEXT, rules(base.prefix()).into_bytes(), Freshness::default())
+}
+
+fn rules(prefix: &str) -> String {
+    let mut rules = String::from("User-agent: *\n");
+    for data in DATA {
+        // Writing into a text does not fail.
+        let _ = write!(rules, "Disallow: {prefix}/datasets/*{data}\nDisallow: {prefix}{data}\n");
+    }
+    rules
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn data_are_left_alone_below_the_prefix_of_a_proxy_too() {
+        let rules = rules("/tc");
+        assert!(rules.starts_with("User-agent: *\n"));
+        for rule in ["/tc/datasets/*/zarr", "/tc/datasets/*/kerchunk", "/tc/datasets/*/objects", "/tc/zarr"] {
+            assert!(rules.contains(&format!("\nDisallow: {rule}\n")), "{rule} is not in {rules}");
+        }
+    }
+}
