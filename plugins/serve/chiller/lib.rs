@@ -53,6 +53,8 @@ pub struct ChillerSettings {
     pub max_objects: usize,
     /// How long files stay online after they were recalled: the interface has no word for it.
     pub lifetime: Duration,
+    /// Lists of more than a mebibyte that may arrive at the same time; further ones are refused.
+    pub max_arriving_bodies: usize,
     /// Folder of lists that arrive; `None` for the system's folder of temporary files.
     pub bodies_dir: Option<PathBuf>,
 }
@@ -65,6 +67,7 @@ impl Default for ChillerSettings {
             max_body_bytes: 512 << 20,
             max_objects: 2_000_000,
             lifetime: 2 * day,
+            max_arriving_bodies: 32,
             bodies_dir: None,
         }
     }
@@ -88,6 +91,7 @@ impl ChillerPlugin {
         let lists = StagedFiles::new(settings.staged_files_dir.clone());
         let bodies = Bodies::new(BodySettings {
             max_bytes: settings.max_body_bytes,
+            max_arriving: settings.max_arriving_bodies,
             dir: settings.bodies_dir.clone(),
             ..BodySettings::default()
         });

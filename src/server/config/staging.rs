@@ -45,6 +45,9 @@ pub struct StagingConfig {
     pub max_objects: usize,
     /// Most bytes of the body of a staging call, as a size. A path takes about 100 bytes.
     pub max_body: Size,
+    /// Most bodies of more than 1 MiB that may arrive at the same time, each in up to max_body of state.dir's disk.
+    /// Further ones are answered with 503.
+    pub max_arriving: usize,
     /// How long objects stay online for a request that does not say, as a duration.
     pub lifetime: Span,
     /// Longest time that a request may keep objects online, as a duration.
@@ -106,6 +109,7 @@ impl Default for StagingConfig {
             staged_files_dir: None,
             max_objects: 2_000_000,
             max_body: Size::mebibytes(512),
+            max_arriving: 32,
             lifetime: Span::seconds(2 * DAY),
             max_lifetime: Span::seconds(30 * DAY),
             keep_requests: Span::seconds(7 * DAY),
@@ -133,11 +137,12 @@ impl StagingConfig {
             Some(dir) => Some(check.absolute(&["staging", "staged_files_dir"], dir)),
             None => state.map(|state| state.join("staged")),
         };
-        let most: [(&str, u64); 4] = [
+        let most: [(&str, u64); 5] = [
             ("max_objects", self.max_objects as u64),
             ("max_active_per_owner", self.max_active_per_owner as u64),
             ("max_attempts", u64::from(self.max_attempts)),
             ("max_body", self.max_body.0),
+            ("max_arriving", self.max_arriving as u64),
         ];
         for (key, _) in most.into_iter().filter(|(_, value)| *value == 0) {
             check.mistake(&["staging", key], "must be more than zero");

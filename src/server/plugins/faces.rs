@@ -15,7 +15,7 @@ pub(super) fn staging(config: &Config) -> StagingApiSettings {
         default_lifetime: staging.lifetime.0,
         max_objects: staging.max_objects,
         max_lifetime: staging.max_lifetime.0,
-        webhook_hosts: config.limits.webhook_hosts.clone(),
+        max_arriving_bodies: staging.max_arriving,
         bodies_dir: Some(bodies_dir(config)),
         ..StagingApiSettings::default()
     }
@@ -37,6 +37,7 @@ pub(super) fn chiller(config: &Config) -> ChillerSettings {
         max_body_bytes: staging.max_body.as_usize(),
         max_objects: staging.max_objects,
         lifetime: staging.lifetime.0,
+        max_arriving_bodies: staging.max_arriving,
         bodies_dir: Some(bodies_dir(config)),
     }
 }
