@@ -22,6 +22,21 @@ pub trait ReadAt: Send + Sync {
 
     /// The file, when the object is one on this machine; for libraries that open files themselves.
     fn local_path(&self) -> Option<&Path>;
+
+    /// How the file at [`ReadAt::local_path`] is at this moment, if it can be made cold at any time; `None` for
+    /// every other object. What a library made of the file counts only if this is the same before and after.
+    fn local_state(&self) -> Option<LocalState> {
+        None
+    }
+}
+
+/// How a file of a cold store is at some moment.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LocalState {
+    /// By which name its store knows it.
+    pub name: Arc<str>,
+    /// What the file system says of it while it is online; `None` while it is not.
+    pub seen: Option<[i64; 8]>,
 }
 
 /// Opens other objects that an object refers to: external links, raw files, the members of a directory store.

@@ -26,6 +26,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::broadcast;
+use tracing::warn;
 
 use crate::clock::Clock;
 use crate::state::Database;
@@ -47,7 +48,7 @@ pub struct JobsSettings {
     pub keep_results: Duration,
     /// Folder of results: one folder for each job.
     pub results_dir: PathBuf,
-    /// Most attempts of a step that fails for a reason that may pass.
+    /// Most attempts of a step that fails for a reason that may pass, and most ends of the server during a step.
     pub max_attempts: u32,
     /// How long a step may take to end after its job was cancelled, before it is dropped.
     pub cancel_grace: Duration,
@@ -111,6 +112,9 @@ impl Jobs {
         self.shared.stop.cancel();
         self.shared.tasks.close();
         self.shared.tasks.wait().await;
+        if let Err(error) = self.shared.database.write(table::stop_steps).await {
+            warn!(%error, "it cannot be kept that steps of jobs were stopped");
+        }
     }
 
     /// The time.

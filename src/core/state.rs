@@ -49,6 +49,9 @@ struct Shared {
     settings: DatabaseSettings,
 }
 
+/// When to ask again while the disk or the database fails.
+const RETRY_AFTER: Duration = Duration::from_secs(10);
+
 /// Most idle connections for reading.
 const MAX_IDLE_READERS: usize = 4;
 
@@ -171,8 +174,11 @@ impl From<rusqlite::Error> for Error {
                 | ErrorCode::CannotOpen
                 | ErrorCode::ReadOnly
                 | ErrorCode::OutOfMemory
-                | ErrorCode::PermissionDenied,
-            ) => ErrorKind::Unavailable { retry_after: Duration::from_secs(10) },
+                | ErrorCode::PermissionDenied
+                | ErrorCode::FileLockingProtocolFailed
+                | ErrorCode::OperationInterrupted
+                | ErrorCode::OperationAborted,
+            ) => ErrorKind::Unavailable { retry_after: RETRY_AFTER },
             _ => ErrorKind::Internal,
         };
         Self::new(kind, "the database of requests failed").with_source(cause)

@@ -81,7 +81,7 @@ async fn respond(request: &ObjectRequest) -> Result<Response, Problem> {
         Wanted::Nothing(response) => return Ok(response),
         Wanted::Whole if method == Method::HEAD => {
             let response = respond_head(headers, &representation, Some(len_bytes));
-            return Ok(with_locality(response, app.reader.locality(object)));
+            return Ok(with_locality(response, app.reader.locality_now(object).await));
         }
         Wanted::Whole if len_bytes > app.config.max_whole_object_bytes => {
             return Err(too_large(manifest, number, len_bytes).into());

@@ -21,7 +21,7 @@ use super::local::{changed, mtime_ns, object, open_file, read_exact, settled};
 use super::open_files::lost;
 use super::residency::Residency;
 use super::roots::Root;
-use crate::format::ReadAt;
+use crate::format::{LocalState, ReadAt};
 use crate::staging::Presence;
 use crate::staging::cache::ReadGuard;
 use crate::{Error, ErrorKind, Result};
@@ -239,6 +239,15 @@ fn open_in_place(cold: &ColdName, object: &Object) -> Result<InPlace> {
     Ok(InPlace { file, path, before })
 }
 
+/// What changes when a file is made cold, recalled or exchanged.
+fn stamp(metadata: &Metadata) -> [i64; 8] {
+    let (number, blocks) = (metadata.ino().cast_signed(), metadata.blocks().cast_signed());
+    let changed = [metadata.ctime(), metadata.ctime_nsec()];
+    let modified = [metadata.mtime(), metadata.mtime_nsec()];
+    let (device, len) = (metadata.dev().cast_signed(), metadata.len().cast_signed());
+    [device, number, len, blocks, changed[0], changed[1], modified[0], modified[1]]
+}
+
 /// True if size and time are those of `object`, whatever the inode is.
 fn is_same_state(object: &Object, metadata: &Metadata) -> bool {
     let ObjectIdentity::Modified { mtime_ns: indexed_ns, .. } = object.identity else { return false };
@@ -278,7 +287,7 @@ pub(super) struct ColdObject {
 /// A path that was given out.
 struct Lent {
     path: PathBuf,
-    _guard: Option<ReadGuard>,
+    guard: Option<ReadGuard>,
 }
 
 impl ColdObject {
@@ -301,16 +310,25 @@ impl ColdObject {
         Ok(Self { object, cold, files: Arc::clone(files), lent: OnceLock::new() })
     }
 
+    /// What the file system says of the file in place, if it is online.
+    fn seen_in_place(&self) -> Option<[i64; 8]> {
+        let path = self.cold.path.as_deref()?;
+        let metadata = std::fs::metadata(path).ok().filter(|found| is_same_state(&self.object, found))?;
+        // Asked for last: what was seen before was the file, and no stub.
+        match self.files.residency.presence(&self.cold.name) {
+            Ok(Presence::Online { guard: None, .. }) => Some(stamp(&metadata)),
+            Ok(_) | Err(_) => None,
+        }
+    }
+
     fn lend(&self) -> Option<Lent> {
         match self.files.residency.presence(&self.cold.name).ok()? {
             Presence::Unbound | Presence::Cold => None,
             Presence::Online { path, guard: Some(guard) } => {
                 self.files.open_copy(&self.cold, &self.object, &path).ok()?;
-                Some(Lent { path, _guard: Some(guard) })
+                Some(Lent { path, guard: Some(guard) })
             }
-            Presence::Online { guard: None, .. } => {
-                Some(Lent { path: self.cold.path.clone()?, _guard: None })
-            }
+            Presence::Online { guard: None, .. } => Some(Lent { path: self.cold.path.clone()?, guard: None }),
         }
     }
 }
@@ -334,6 +352,16 @@ impl ReadAt for ColdObject {
     /// Of a file that is not online there is none: a library would read the stub.
     fn local_path(&self) -> Option<&Path> {
         self.lent.get_or_init(|| self.lend()).as_ref().map(|lent| lent.path.as_path())
+    }
+
+    /// A copy in the cache is held, a file in place is not.
+    fn local_state(&self) -> Option<LocalState> {
+        match self.lent.get()? {
+            Some(Lent { guard: None, .. }) => {
+                Some(LocalState { name: Arc::clone(&self.cold.name), seen: self.seen_in_place() })
+            }
+            Some(Lent { guard: Some(_), .. }) | None => None,
+        }
     }
 }
 

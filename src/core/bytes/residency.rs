@@ -33,6 +33,11 @@ pub trait Residency: Send + Sync {
     /// Where an object is as far as it is known without asking anybody.
     fn known_locality(&self, href: &str) -> Locality;
 
+    /// Where objects are at this moment; recalls none.
+    async fn localities(&self, hrefs: &[Arc<str>]) -> Vec<Locality> {
+        hrefs.iter().map(|href| self.known_locality(href)).collect()
+    }
+
     /// Joins the recall of an object for a reader, or begins it.
     ///
     /// # Errors
@@ -92,6 +97,10 @@ impl Residency for Staged {
 
     fn known_locality(&self, href: &str) -> Locality {
         self.staging.known_locality(href)
+    }
+
+    async fn localities(&self, hrefs: &[Arc<str>]) -> Vec<Locality> {
+        self.staging.localities(hrefs).await
     }
 
     async fn join(&self, href: &str, owner: &Owner, dataset: Option<&DatasetId>) -> Result<Joined> {

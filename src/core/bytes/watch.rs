@@ -2,27 +2,35 @@
 //!
 //! Formats leave out what they cannot read: a linked file that cannot be opened becomes a note, a damaged array
 //! a refusal, an absent source of a virtual dataset fill values. An object that merely lies on tape must become
-//! none of these. So whatever a format makes of it, the one who called it asks here afterwards.
+//! none of these. Nor must a stub that a library opened by its path and read as zeros become data. So whatever a format makes of it, the one who called it asks here afterwards.
 
 use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use bytes::Bytes;
 use parking_lot::Mutex;
 use thermocline_model::Object;
 
-use crate::format::{OpenOther, ReadAt};
+use crate::format::{LocalState, OpenOther, ReadAt};
 use crate::{Error, Result};
 
 /// Objects that could not be read because they are cold. Cloning gives the same notes.
-#[derive(Debug, Clone, Default)]
-pub(crate) struct ColdNotes(Arc<Mutex<BTreeSet<Arc<str>>>>);
+#[derive(Clone, Default)]
+pub(crate) struct ColdNotes(Arc<Mutex<Notes>>);
+
+#[derive(Default)]
+struct Notes {
+    cold: BTreeSet<Arc<str>>,
+    /// Objects whose path was given out, as they were then.
+    lent: Vec<(Arc<dyn ReadAt>, LocalState)>,
+}
 
 impl ColdNotes {
     /// An object that notes here what is cold.
     pub(crate) fn on(&self, object: Arc<dyn ReadAt>) -> Arc<dyn ReadAt> {
-        Arc::new(Watched { object, notes: self.clone() })
+        Arc::new(Watched { object, notes: self.clone(), is_lent: AtomicBool::new(false) })
     }
 
     /// What is opened through `others` notes here what is cold.
@@ -30,18 +38,27 @@ impl ColdNotes {
         Box::new(WatchedOthers { others, notes: self.clone() })
     }
 
-    /// What came of the work, unless something was cold: then it is worth nothing, whatever it is.
+    /// What came of the work, unless something was cold, or was not online all the while that a library had its
+    /// path: then it is worth nothing, whatever it is.
     ///
     /// # Errors
     /// [`crate::ErrorKind::NotStaged`] with all objects that were cold, else that of the work.
     pub(crate) fn judge<T>(&self, result: Result<T>) -> Result<T> {
-        let cold: Vec<Arc<str>> = self.0.lock().iter().cloned().collect();
+        let lent = self.0.lock().lent.clone();
+        let was_cold = |(object, before): &(Arc<dyn ReadAt>, LocalState)| {
+            let is_sound = before.seen.is_some() && object.local_state().as_ref() == Some(before);
+            (!is_sound).then(|| Arc::clone(&before.name))
+        };
+        let was_cold: Vec<Arc<str>> = lent.iter().filter_map(was_cold).collect();
+        let mut notes = self.0.lock();
+        notes.cold.extend(was_cold);
+        let cold: Vec<Arc<str>> = notes.cold.iter().cloned().collect();
         if cold.is_empty() { result } else { Err(Error::needs_staging(cold)) }
     }
 
     fn note<T>(&self, result: Result<T>) -> Result<T> {
         if let Err(error) = &result {
-            self.0.lock().extend(error.not_staged().iter().cloned());
+            self.0.lock().cold.extend(error.not_staged().iter().cloned());
         }
         result
     }
@@ -50,6 +67,8 @@ impl ColdNotes {
 struct Watched {
     object: Arc<dyn ReadAt>,
     notes: ColdNotes,
+    /// Whether its path was given out.
+    is_lent: AtomicBool,
 }
 
 impl ReadAt for Watched {
@@ -62,7 +81,17 @@ impl ReadAt for Watched {
     }
 
     fn local_path(&self) -> Option<&Path> {
-        self.object.local_path()
+        let path = self.object.local_path()?;
+        if !self.is_lent.swap(true, Ordering::AcqRel)
+            && let Some(state) = self.object.local_state()
+        {
+            self.notes.0.lock().lent.push((Arc::clone(&self.object), state));
+        }
+        Some(path)
+    }
+
+    fn local_state(&self) -> Option<LocalState> {
+        self.object.local_state()
     }
 }
 

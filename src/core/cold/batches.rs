@@ -2,7 +2,7 @@
 //!
 //! It ends with the server. What a store is asked about after that is unknown to it, and is asked for again.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -86,9 +86,21 @@ pub struct Batches {
 }
 
 struct Shared {
-    batches: Mutex<HashMap<String, Batch>>,
+    kept: Mutex<Kept>,
     limits: BatchLimits,
     clock: Arc<dyn Clock>,
+}
+
+/// What there is, with what is needed to take in and forget single batches without looking at all of them.
+#[derive(Default)]
+struct Kept {
+    batches: HashMap<String, Batch>,
+    /// Batches that have ended, by the time at which they were touched last.
+    ended: BTreeSet<(i64, String)>,
+    /// In how many batches each object is under way.
+    open: HashMap<ObjectId, usize>,
+    n_open: usize,
+    n_items: usize,
 }
 
 struct Batch {
@@ -103,7 +115,7 @@ struct Batch {
 impl Batches {
     /// No batches yet.
     pub fn new(limits: BatchLimits, clock: Arc<dyn Clock>) -> Self {
-        Self { shared: Arc::new(Shared { batches: Mutex::default(), limits, clock }) }
+        Self { shared: Arc::new(Shared { kept: Mutex::default(), limits, clock }) }
     }
 
     /// Keeps a new batch. False if there is one with this key: then it is that one. An object that is named
@@ -113,16 +125,14 @@ impl Batches {
     /// [`ErrorKind::Unavailable`] if too many objects are under way.
     pub fn accept(&self, request: &StageRequest) -> Result<bool> {
         let now_ns = self.shared.clock.now_ns();
-        let mut batches = self.shared.batches.lock();
-        if batches.contains_key(&request.key) {
+        let mut kept = self.shared.kept.lock();
+        if kept.batches.contains_key(&request.key) {
             return Ok(false);
         }
-        let keep_ns = nanoseconds(self.shared.limits.keep);
-        batches.retain(|_, batch| batch.n_open > 0 || batch.touched_ns.saturating_add(keep_ns) > now_ns);
-        let n_open: usize = batches.values().map(|batch| batch.n_open).sum();
-        let n_kept: usize = batches.values().map(|batch| batch.items.len()).sum();
+        kept.forget_ended(now_ns.saturating_sub(nanoseconds(self.shared.limits.keep)));
+        let (n_open, n_new) = (kept.n_open, request.objects.len());
         let max_objects = self.shared.limits.max_objects;
-        if n_open.saturating_add(request.objects.len()) > max_objects {
+        if n_open.saturating_add(n_new) > max_objects {
             let kind = ErrorKind::Unavailable { retry_after: FULL_RETRY_AFTER };
             return Err(Error::new(
                 kind,
@@ -130,36 +140,36 @@ impl Batches {
             ));
         }
         // Memory is bounded too: what has ended goes before anything is refused.
-        if n_kept.saturating_add(request.objects.len()) > max_objects.saturating_mul(2) {
-            batches.retain(|_, batch| batch.n_open > 0);
+        if kept.n_items.saturating_add(n_new) > max_objects.saturating_mul(2) {
+            kept.forget_ended(i64::MAX);
         }
-        batches.insert(request.key.clone(), Batch::new(&request.objects, now_ns));
+        kept.insert(&request.key, Batch::new(&request.objects, now_ns));
         Ok(true)
     }
 
     /// Forgets a batch that was not begun after all.
     pub fn forget(&self, key: &str) {
-        self.shared.batches.lock().remove(key);
+        self.shared.kept.lock().remove(key);
     }
 
     /// The objects of a batch; `None` if it is not known.
     pub fn items(&self, key: &str) -> Option<Vec<Item>> {
-        self.shared.batches.lock().get(key).map(|batch| batch.items.clone())
+        self.shared.kept.lock().batches.get(key).map(|batch| batch.items.clone())
     }
 
     /// True if there is a batch with this key.
     pub fn knows(&self, key: &str) -> bool {
-        self.shared.batches.lock().contains_key(key)
+        self.shared.kept.lock().batches.contains_key(key)
     }
 
     /// The archive's name for a batch.
     pub fn store_id(&self, key: &str) -> Option<String> {
-        self.shared.batches.lock().get(key)?.store_id.clone()
+        self.shared.kept.lock().batches.get(key)?.store_id.clone()
     }
 
     /// Keeps the archive's name for a batch.
     pub fn set_store_id(&self, key: &str, store_id: Option<String>) {
-        if let Some(batch) = self.shared.batches.lock().get_mut(key) {
+        if let Some(batch) = self.shared.kept.lock().batches.get_mut(key) {
             batch.store_id = store_id;
         }
     }
@@ -167,17 +177,16 @@ impl Batches {
     /// Notes how far objects are. What has ended stays as it is.
     pub fn set(&self, key: &str, steps: impl IntoIterator<Item = (ObjectId, Step)>) {
         let now_ns = self.shared.clock.now_ns();
-        if let Some(batch) = self.shared.batches.lock().get_mut(key) {
-            for (id, step) in steps {
-                batch.set(&id, step, now_ns);
-            }
+        let mut kept = self.shared.kept.lock();
+        for (id, step) in steps {
+            kept.set(key, &id, step, now_ns);
         }
     }
 
     /// Takes those of some objects for asking that still wait: they count as asked for.
     pub fn take_waiting(&self, key: &str, objects: &[ColdObject]) -> Vec<ColdObject> {
-        let mut batches = self.shared.batches.lock();
-        let Some(batch) = batches.get_mut(key) else { return Vec::new() };
+        let mut kept = self.shared.kept.lock();
+        let Some(batch) = kept.batches.get_mut(key) else { return Vec::new() };
         let mut take = |object: &&ColdObject| {
             let item = batch.index.get(&object.id).and_then(|place| batch.items.get_mut(*place));
             let Some(item) = item.filter(|item| item.step == Step::Waiting) else { return false };
@@ -190,23 +199,23 @@ impl Batches {
     /// Drops the interest in objects of a batch, and gives those that were asked for already.
     pub fn cancel(&self, key: &str, objects: &[ObjectId]) -> Vec<ColdObject> {
         let now_ns = self.shared.clock.now_ns();
-        let mut batches = self.shared.batches.lock();
-        let Some(batch) = batches.get_mut(key) else { return Vec::new() };
+        let mut kept = self.shared.kept.lock();
         let mut asked = Vec::new();
         for id in objects {
-            let Some(item) = batch.index.get(id).and_then(|place| batch.items.get(*place)) else { continue };
+            let Some(item) = kept.batches.get(key).and_then(|batch| batch.item(id)) else { continue };
             if matches!(item.step, Step::Asked | Step::Accepted { .. }) {
                 asked.push(item.object.clone());
             }
-            batch.set(id, Step::Cancelled, now_ns);
+            kept.set(key, id, Step::Cancelled, now_ns);
         }
         asked
     }
 
     /// True if an object is under way for some batch other than this one.
     pub fn is_wanted_elsewhere(&self, key: &str, id: &ObjectId) -> bool {
-        let batches = self.shared.batches.lock();
-        batches.iter().filter(|(other, _)| *other != key).any(|(_, batch)| batch.is_open(id))
+        let kept = self.shared.kept.lock();
+        let n_here = usize::from(kept.batches.get(key).is_some_and(|batch| batch.is_open(id)));
+        kept.open.get(id).is_some_and(|n_open| *n_open > n_here)
     }
 
     /// Objects that are said to be unknown: those of a ticket whose key nobody knows.
@@ -228,19 +237,73 @@ impl Batch {
         Self { items, index, n_open, touched_ns: now_ns, store_id: None }
     }
 
-    fn set(&mut self, id: &ObjectId, step: Step, now_ns: i64) {
-        let item = self.index.get(id).and_then(|place| self.items.get_mut(*place));
-        let Some(item) = item.filter(|item| !item.step.has_ended()) else { return };
-        if step.has_ended() {
-            self.n_open = self.n_open.saturating_sub(1);
-        }
-        item.step = step;
-        self.touched_ns = now_ns;
+    fn item(&self, id: &ObjectId) -> Option<&Item> {
+        self.items.get(*self.index.get(id)?)
     }
 
     fn is_open(&self, id: &ObjectId) -> bool {
-        let item = self.index.get(id).and_then(|place| self.items.get(*place));
-        item.is_some_and(|item| !item.step.has_ended())
+        self.item(id).is_some_and(|item| !item.step.has_ended())
+    }
+}
+
+impl Kept {
+    fn insert(&mut self, key: &str, batch: Batch) {
+        self.n_items += batch.items.len();
+        self.n_open += batch.n_open;
+        for item in &batch.items {
+            *self.open.entry(item.object.id.clone()).or_default() += 1;
+        }
+        if batch.n_open == 0 {
+            self.ended.insert((batch.touched_ns, key.to_owned()));
+        }
+        self.batches.insert(key.to_owned(), batch);
+    }
+
+    fn remove(&mut self, key: &str) {
+        let Some(batch) = self.batches.remove(key) else { return };
+        self.n_items = self.n_items.saturating_sub(batch.items.len());
+        self.n_open = self.n_open.saturating_sub(batch.n_open);
+        for item in batch.items.iter().filter(|item| !item.step.has_ended()) {
+            self.closed(&item.object.id);
+        }
+        self.ended.remove(&(batch.touched_ns, key.to_owned()));
+    }
+
+    /// Forgets batches that have ended and were touched last at that time or before.
+    fn forget_ended(&mut self, until_ns: i64) {
+        while let Some((_, key)) =
+            self.ended.first().filter(|(touched_ns, _)| *touched_ns <= until_ns).cloned()
+        {
+            self.remove(&key);
+        }
+    }
+
+    fn set(&mut self, key: &str, id: &ObjectId, step: Step, now_ns: i64) {
+        let Some(batch) = self.batches.get_mut(key) else { return };
+        let item = batch.index.get(id).and_then(|place| batch.items.get_mut(*place));
+        let Some(item) = item.filter(|item| !item.step.has_ended()) else { return };
+        let has_ended = step.has_ended();
+        item.step = step;
+        batch.touched_ns = now_ns;
+        if !has_ended {
+            return;
+        }
+        batch.n_open = batch.n_open.saturating_sub(1);
+        if batch.n_open == 0 {
+            self.ended.insert((now_ns, key.to_owned()));
+        }
+        self.n_open = self.n_open.saturating_sub(1);
+        self.closed(id);
+    }
+
+    /// An object is under way in one batch less.
+    fn closed(&mut self, id: &ObjectId) {
+        if let Some(n_open) = self.open.get_mut(id) {
+            *n_open = n_open.saturating_sub(1);
+            if *n_open == 0 {
+                self.open.remove(id);
+            }
+        }
     }
 }
 
@@ -326,5 +389,35 @@ mod tests {
         assert!(batches.items("open").is_some() && batches.items("ended").is_none());
         assert!(!batches.is_wanted_elsewhere("later", &object("y").id));
         assert!(batches.is_wanted_elsewhere("later", &object("x").id));
+    }
+
+    #[test]
+    fn counts_stay_true_whatever_ends_how() {
+        let (batches, clock) = batches(4);
+        batches.accept(&request("k", &["x", "y"])).unwrap();
+        batches.accept(&request("l", &["x"])).unwrap();
+        assert!(batches.is_wanted_elsewhere("k", &object("x").id));
+        batches.cancel("l", &[object("x").id]);
+        assert!(!batches.is_wanted_elsewhere("k", &object("x").id));
+        batches.forget("k");
+        batches.accept(&request("m", &["a", "b", "c", "d"])).unwrap();
+        assert!(batches.accept(&request("n", &["e"])).is_err());
+        batches.set("m", ["a", "b", "c", "d"].map(|name| (object(name).id, Step::Staged)));
+        clock.advance(Duration::from_secs(10));
+        batches.accept(&request("n", &["e", "f", "g", "h"])).unwrap();
+        assert!(!batches.knows("m") && !batches.knows("l") && batches.knows("n"));
+    }
+
+    #[test]
+    fn a_hundred_thousand_batches_of_one_object_are_taken_in_quickly() {
+        let (batches, _) = batches(1_000_000);
+        let started = std::time::Instant::now();
+        for number in 0..100_000 {
+            let name = number.to_string();
+            batches.accept(&request(&name, &[&name])).unwrap();
+            assert!(!batches.is_wanted_elsewhere(&name, &object(&name).id));
+        }
+        // Looking at all of them for each one takes minutes.
+        assert!(started.elapsed() < Duration::from_secs(30), "{:?}", started.elapsed());
     }
 }

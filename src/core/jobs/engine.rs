@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use futures::StreamExt;
 use parking_lot::Mutex;
-use tokio::sync::{Notify, broadcast};
+use tokio::sync::{Notify, Semaphore, broadcast};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::{error, info, warn};
@@ -50,6 +50,9 @@ pub(super) struct Shared {
     /// Jobs whose next step can be done.
     ready: Mutex<VecDeque<JobId>>,
     became_ready: Notify,
+    /// Held by a step during which the server has ended more than once: such steps run one after the other, so
+    /// that the one that ends the server is told from those beside it.
+    suspects: Semaphore,
     /// Jobs that have not ended, as far as somebody may want to reach them.
     active: Mutex<HashMap<JobId, Active>>,
 }
@@ -84,6 +87,7 @@ impl Shared {
             stop: CancellationToken::new(),
             ready: Mutex::default(),
             became_ready: Notify::new(),
+            suspects: Semaphore::new(1),
             active: Mutex::default(),
         })
     }
@@ -167,6 +171,7 @@ impl Shared {
 
 /// Goes on with what was under way.
 pub(super) async fn start(shared: &Arc<Shared>) -> Result<()> {
+    shared.database.write(table::count_deaths).await?;
     for id in shared.database.read(table::active).await? {
         let key = id.clone();
         let Some(task) = shared.database.read(move |connection| table::task(connection, &key)).await? else {
@@ -310,6 +315,14 @@ async fn stepped(shared: &Arc<Shared>, task: &Task) -> Result<Turn> {
             &Error::unsupported(format!("nothing here does jobs of kind {:?} any more", job.kind)),
         ));
     };
+    if task.deaths >= shared.settings.max_attempts {
+        error!(job = %job.id, kind = %job.kind, n_deaths = task.deaths, "job failed: the server ends while it runs");
+        let message =
+            format!("the server has ended {} times while this job ran: it is not tried again", task.deaths);
+        return Ok(failed(shared, &Error::internal(message)));
+    }
+    // Never closed.
+    let _alone = if task.deaths > 1 { shared.suspects.acquire().await.ok() } else { None };
     let begins = Turn {
         state: Some(JobState::Running),
         attempts: task.attempts,

@@ -60,7 +60,7 @@ pub(super) async fn ended(shared: &Shared, id: &JobId) -> Result<Option<Job>> {
                 Err(RecvError::Closed) => return shared.get(id).await,
             }
         }
-        tokio::time::sleep(PACE).await;
+        shared.clock.sleep(PACE).await;
         changes = changes.resubscribe();
     }
 }

@@ -11,7 +11,8 @@ use super::{Job, JobFailure, JobFilter, JobId, JobResult, JobState, NewJob, Prog
 use crate::staging::{Owner, RequestId};
 use crate::{Error, ErrorKind, Result};
 
-pub(super) const MIGRATIONS: &[&str] = &["
+pub(super) const MIGRATIONS: &[&str] = &[
+    "
     CREATE TABLE jobs (
         id TEXT PRIMARY KEY NOT NULL,
         kind TEXT NOT NULL,
@@ -47,7 +48,12 @@ pub(super) const MIGRATIONS: &[&str] = &["
     CREATE INDEX jobs_ended ON jobs (expires_ns) WHERE expires_ns IS NOT NULL;
     CREATE TABLE job_changes (last INTEGER NOT NULL) STRICT;
     INSERT INTO job_changes VALUES (0);
-"];
+",
+    "
+    -- How often the server has ended, without being told to, while the step that begins here ran.
+    ALTER TABLE jobs ADD COLUMN deaths INTEGER NOT NULL DEFAULT 0;
+",
+];
 
 const COLUMNS: &str = "id, kind, owner, dataset, request, state, reason, done, total, unit, created_ns, started_ns, \
     finished_ns, expires_ns, failure_kind, failure, result_file, result_type, result_bytes, result_path, change";
@@ -59,6 +65,8 @@ pub(super) struct Task {
     pub(super) parameters: String,
     pub(super) checkpoint: Option<String>,
     pub(super) attempts: u32,
+    /// How often the server has ended, without being told to, while its step ran.
+    pub(super) deaths: u32,
     pub(super) is_cancelled: bool,
     pub(super) wake_ns: Option<i64>,
     pub(super) wake_job: Option<JobId>,
@@ -159,8 +167,7 @@ pub(super) fn active(connection: &Connection) -> Result<Vec<JobId>> {
 /// A job with what a worker needs.
 pub(super) fn task(connection: &Connection, id: &JobId) -> Result<Option<Task>> {
     let Some(job) = get(connection, id)? else { return Ok(None) };
-    let sql =
-        "SELECT parameters, checkpoint, attempts, is_cancelled, wake_ns, wake_job FROM jobs WHERE id = ?1";
+    let sql = "SELECT parameters, checkpoint, attempts, is_cancelled, wake_ns, wake_job, deaths FROM jobs WHERE id = ?1";
     let task = connection.prepare_cached(sql)?.query_row([&*id.0], |row| {
         Ok(Task {
             job,
@@ -170,6 +177,7 @@ pub(super) fn task(connection: &Connection, id: &JobId) -> Result<Option<Task>> 
             is_cancelled: row.get(3)?,
             wake_ns: row.get(4)?,
             wake_job: row.get::<_, Option<String>>(5)?.map(|id| JobId(id.into())),
+            deaths: row.get(6)?,
         })
     })?;
     Ok(Some(task))
@@ -209,7 +217,8 @@ pub(super) fn turn(connection: &Connection, id: &JobId, turn: &Turn) -> Result<O
                 attempts = ?5, wake_ns = ?6, wake_job = ?7, done = coalesce(?8, done), total = coalesce(?9, total),
                 unit = coalesce(?10, unit), failure_kind = ?11, failure = ?12, result_file = ?13, result_type = ?14,
                 result_bytes = ?15, result_path = ?16, finished_ns = ?17, expires_ns = ?18,
-                started_ns = coalesce(started_ns, ?19), change = ?20
+                started_ns = coalesce(started_ns, ?19), change = ?20,
+                deaths = CASE WHEN ?2 = 'running' THEN deaths ELSE 0 END
              WHERE id = ?1 AND finished_ns IS NULL",
         )?
         .execute(params![
@@ -235,6 +244,20 @@ pub(super) fn turn(connection: &Connection, id: &JobId, turn: &Turn) -> Result<O
             change
         ])?;
     get(connection, id)
+}
+
+/// Notes that the server has ended while these steps ran.
+pub(super) fn count_deaths(connection: &Connection) -> Result<()> {
+    let sql = "UPDATE jobs SET deaths = deaths + 1, state = 'queued' WHERE state = 'running' AND finished_ns IS NULL";
+    connection.execute(sql, [])?;
+    Ok(())
+}
+
+/// Notes that the steps that ran were stopped as they should be: they begin again.
+pub(super) fn stop_steps(connection: &Connection) -> Result<()> {
+    let sql = "UPDATE jobs SET state = 'queued' WHERE state = 'running' AND finished_ns IS NULL";
+    connection.execute(sql, [])?;
+    Ok(())
 }
 
 /// Notes that a job is to end before its time. One whose step is not under way ends at once.

@@ -171,6 +171,66 @@ async fn a_job_goes_on_after_a_restart_where_its_last_step_ended() {
     assert_eq!(running.state, JobState::Running, "the hanging step is done again, the one before it is not");
 }
 
+/// Ends the engine as the end of its process does.
+async fn die(jobs: Jobs) {
+    jobs.shared.stop.cancel();
+    jobs.shared.tasks.close();
+    jobs.shared.tasks.wait().await;
+}
+
+#[tokio::test]
+async fn a_step_with_which_the_server_ends_each_time_fails_and_those_beside_it_do_not() {
+    let world = World::new();
+    let jobs = world.jobs().await;
+    let beside = jobs.submit(toy("obey")).await.unwrap();
+    world.clock.advance(Duration::from_nanos(1));
+    let deadly = jobs.submit(toy("step hang")).await.unwrap();
+    // Nothing but a step that runs counts.
+    let waiting = jobs.submit(toy("wait")).await.unwrap();
+    reaches(&jobs, &beside.id, JobState::Running).await;
+    reaches(&jobs, &deadly.id, JobState::Running).await;
+    while jobs.get(&deadly.id).await.unwrap().unwrap().progress.is_none_or(|progress| progress.done < 1) {
+        tokio::task::yield_now().await;
+    }
+    die(jobs).await;
+    let jobs = world.jobs().await;
+    reaches(&jobs, &beside.id, JobState::Running).await;
+    reaches(&jobs, &deadly.id, JobState::Running).await;
+    die(jobs).await;
+
+    // From now on they run one after the other; the first one is not the one that ends the server.
+    let jobs = world.jobs().await;
+    reaches(&jobs, &beside.id, JobState::Running).await;
+    jobs.cancel(&beside.id).await.unwrap();
+    assert_eq!(ends(&world, &jobs, &beside.id).await.state, JobState::Cancelled);
+    reaches(&jobs, &deadly.id, JobState::Running).await;
+    die(jobs).await;
+    for _ in 0..2 {
+        let jobs = world.jobs().await;
+        reaches(&jobs, &deadly.id, JobState::Running).await;
+        die(jobs).await;
+    }
+    let jobs = world.jobs().await;
+    let failed = ends(&world, &jobs, &deadly.id).await;
+
+    let message = "the server has ended 5 times while this job ran: it is not tried again".to_owned();
+    assert_eq!(failed.failure, Some(JobFailure { kind: ErrorKind::Internal, message }));
+    assert_eq!(ends(&world, &jobs, &waiting.id).await.state, JobState::Succeeded);
+}
+
+#[tokio::test]
+async fn steps_that_are_stopped_with_the_server_as_they_should_be_may_be_so_often() {
+    let world = World::new();
+    let mut jobs = world.jobs().await;
+    let job = jobs.submit(toy("hang")).await.unwrap();
+    for _ in 0..8 {
+        reaches(&jobs, &job.id, JobState::Running).await;
+        jobs.shut_down().await;
+        jobs = world.jobs().await;
+    }
+    reaches(&jobs, &job.id, JobState::Running).await;
+}
+
 #[tokio::test]
 async fn a_failed_job_says_why_and_is_tried_again_only_if_that_may_help() {
     let world = World::new();
@@ -260,7 +320,7 @@ async fn a_job_may_wait_for_the_end_of_another() {
     reaches(&jobs, &gone.id, JobState::Succeeded).await;
     reaches(&jobs, &second.id, JobState::Waiting).await;
     ends(&world, &jobs, &first.id).await;
-    assert_eq!(reaches(&jobs, &second.id, JobState::Succeeded).await.state, JobState::Succeeded);
+    assert_eq!(ends(&world, &jobs, &second.id).await.state, JobState::Succeeded);
 }
 
 #[tokio::test]

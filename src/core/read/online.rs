@@ -33,6 +33,15 @@ impl Reader {
         residency.is_bound(&object.href).then(|| residency.known_locality(&object.href))
     }
 
+    /// Where an object is at this moment: its store is asked if it lies in place; `None` if it lies on no cold store.
+    pub async fn locality_now(&self, object: &Object) -> Option<Locality> {
+        let residency = self.recalls.as_ref()?.residency();
+        if !residency.is_bound(&object.href) {
+            return None;
+        }
+        residency.localities(&[object.href.as_str().into()]).await.pop()
+    }
+
     /// Where the farthest of the objects is that a chunk is read from; `None` if none lies on a cold store.
     ///
     /// # Errors
@@ -44,12 +53,13 @@ impl Reader {
         form: &ChunkForm,
         index: &[u64],
     ) -> Result<Option<Locality>> {
-        if self.recalls.is_none() {
-            return Ok(None);
-        }
+        let Some(recalls) = &self.recalls else { return Ok(None) };
+        let residency = recalls.residency();
         let numbers = self.objects_of(manifest, variable, form, index).await?;
         let objects = numbers.iter().filter_map(|number| manifest.dataset.objects.get(*number as usize));
-        let places: Vec<Locality> = objects.filter_map(|object| self.locality(object)).collect();
+        let bound = objects.filter(|object| residency.is_bound(&object.href));
+        let hrefs: Vec<Arc<str>> = bound.map(|object| object.href.as_str().into()).collect();
+        let places = residency.localities(&hrefs).await;
         Ok(places.iter().copied().find(|place| !place.is_online()).or_else(|| places.first().copied()))
     }
 

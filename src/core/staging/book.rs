@@ -106,6 +106,8 @@ pub(super) struct Flight {
     pub(super) is_queued_at_store: bool,
     /// Whether parts of the object may lie in the cache.
     pub(super) has_parts: bool,
+    /// The copy that its store has staged is damaged: it is staged anew before it is read again.
+    pub(super) is_spoilt: bool,
     /// Whether the database knows of it.
     pub(super) is_written: bool,
     /// Why the last attempt failed.

@@ -207,6 +207,8 @@ pub(super) enum Action {
     },
     /// Copy an object no more.
     StopLanding { flight: u64 },
+    /// Let a store forget the copy of an object that it has staged.
+    Release { lane: usize, object: ObjectId },
     /// Remove what landings left behind.
     Discard { key: CacheKey },
     /// Remove a copy, and let the store of its object know.
@@ -232,7 +234,8 @@ pub(super) enum Happening {
         flight: u64,
         object: ObjectId,
         key: CacheKey,
-        outcome: Result<(Landed, Reservation), LandFailure>,
+        /// With the space that is taken: after a failure, of what has landed so far.
+        outcome: Result<(Landed, Reservation), (LandFailure, Option<Reservation>)>,
     },
 }
 

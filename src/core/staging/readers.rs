@@ -1,5 +1,6 @@
 //! What readers of chunks ask: whether an object can be read now, and when it can.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -10,7 +11,7 @@ use super::book::Place;
 use super::driver::Input;
 use super::engine::Note;
 use super::{Joined, Outcome, Owner, Presence, Shared, Staging};
-use crate::cold::{Landing, Locality, ObjectId};
+use crate::cold::{ColdObject, Landing, Locality, ObjectId};
 use crate::{Error, ErrorKind, Result};
 
 impl Staging {
@@ -137,6 +138,30 @@ impl Staging {
     /// True for what lies below a root that is bound to a cold store.
     pub fn is_bound(&self, href: &str) -> bool {
         !matches!(self.shared.bound(href), Ok(None))
+    }
+
+    /// Where objects are at this moment: the stores of those that lie in place are asked, all at once. Recalls none.
+    pub async fn localities(&self, hrefs: &[Arc<str>]) -> Vec<Locality> {
+        let mut localities: Vec<Locality> = hrefs.iter().map(|href| self.known_locality(href)).collect();
+        let mut in_place: BTreeMap<usize, Vec<(usize, ColdObject)>> = BTreeMap::new();
+        for (number, href) in hrefs.iter().enumerate() {
+            if let Ok(Some((id, lane))) = self.shared.bound(href)
+                && self.shared.landing_of(lane) == Landing::InPlace
+                && let Some(object) = self.namespace().object(&id)
+            {
+                in_place.entry(lane).or_default().push((number, object));
+            }
+        }
+        for (lane, objects) in in_place {
+            let (numbers, objects): (Vec<usize>, Vec<ColdObject>) = objects.into_iter().unzip();
+            let found = self.shared.status(place(lane), objects).await;
+            for (number, status) in numbers.into_iter().zip(found) {
+                if let Some(locality) = localities.get_mut(number) {
+                    *locality = status.map_or(Locality::Unavailable, |status| status.locality);
+                }
+            }
+        }
+        localities
     }
 
     /// What an object's locality is as far as it is known without asking its store: for documents that name many.

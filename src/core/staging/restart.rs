@@ -40,7 +40,7 @@ pub(super) async fn restore(parts: &StagingParts) -> Result<Restored> {
         min_residency: settings.min_residency,
     };
     let space = Space::new(&space_settings, Arc::clone(&parts.clock))?;
-    let (dir, missing, loaded) = recover(parts, loaded).await?;
+    let (dir, (missing, partial), loaded) = recover(parts, loaded).await?;
     let mut engine = Engine::new(
         Arc::clone(&parts.namespace),
         &parts.stores,
@@ -50,6 +50,7 @@ pub(super) async fn restore(parts: &StagingParts) -> Result<Restored> {
     );
     let n_requests = loaded.requests.len();
     let shelf = take_up(&mut engine, loaded, &missing, now);
+    engine.restore_parts(&partial);
     if n_requests > 0 {
         tracing::info!(n_requests, n_missing = missing.len(), "staging goes on");
     }
@@ -90,8 +91,11 @@ pub(super) fn take_up(engine: &mut Engine, loaded: Loaded, missing: &HashSet<Cac
     shelf
 }
 
-/// Opens the cache and compares it with the database. The keys of copies that are missing.
-async fn recover(parts: &StagingParts, loaded: Loaded) -> Result<(CacheDir, HashSet<CacheKey>, Loaded)> {
+/// Keys of copies that are missing, and of objects that have landed in part.
+type MissingAndPartial = (HashSet<CacheKey>, HashSet<CacheKey>);
+
+/// Opens the cache and compares it with the database.
+async fn recover(parts: &StagingParts, loaded: Loaded) -> Result<(CacheDir, MissingAndPartial, Loaded)> {
     let (folder, clock) = (parts.settings.cache_dir.clone(), Arc::clone(&parts.clock));
     blocking(move || {
         let dir = CacheDir::open(Path::new(&folder), clock)?;
@@ -108,7 +112,8 @@ async fn recover(parts: &StagingParts, loaded: Loaded) -> Result<(CacheDir, Hash
         drop(sizes);
         let recovered = dir.recover(known, Unknown::Remove)?;
         let missing = recovered.missing.into_iter().collect();
-        Ok((dir, missing, loaded))
+        let partial = recovered.partial.into_iter().map(|(key, _)| key).collect();
+        Ok((dir, (missing, partial), loaded))
     })
     .await
 }

@@ -64,3 +64,50 @@ async fn a_thousand_writers_at_once_are_all_served() {
     futures::future::try_join_all(writes).await.unwrap();
     assert_eq!(sum(&database).await, 500_500);
 }
+
+#[test]
+fn a_disk_that_fails_or_is_full_may_be_asked_again_and_a_damaged_database_not() {
+    use rusqlite::ffi;
+    let kind = |code| Error::from(rusqlite::Error::SqliteFailure(ffi::Error::new(code), None)).kind();
+    for code in [
+        ffi::SQLITE_IOERR,
+        ffi::SQLITE_IOERR_READ,
+        ffi::SQLITE_IOERR_WRITE,
+        ffi::SQLITE_IOERR_FSYNC,
+        ffi::SQLITE_IOERR_SHORT_READ,
+        ffi::SQLITE_FULL,
+        ffi::SQLITE_CANTOPEN,
+        ffi::SQLITE_BUSY,
+        ffi::SQLITE_PROTOCOL,
+        ffi::SQLITE_READONLY,
+    ] {
+        assert!(matches!(kind(code), ErrorKind::Unavailable { .. }), "{code}");
+    }
+    for code in [ffi::SQLITE_CORRUPT, ffi::SQLITE_NOTADB] {
+        assert_eq!(kind(code), ErrorKind::Corrupt, "{code}");
+    }
+}
+
+#[tokio::test]
+async fn when_the_database_gives_all_up_those_beside_the_failed_write_may_ask_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let database = open(folder.path());
+    // As SQLite does by itself when the disk is full or fails.
+    let gives_up = database.write(|tables| {
+        tables.execute_batch("ROLLBACK")?;
+        let full = rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_FULL);
+        Err::<(), _>(rusqlite::Error::SqliteFailure(full, None).into())
+    });
+    let (gave_up, beside) = tokio::join!(gives_up, insert(&database, 1));
+
+    assert!(matches!(gave_up.unwrap_err().kind(), ErrorKind::Unavailable { .. }));
+    let kept = match beside {
+        Ok(()) => 1,
+        Err(error) => {
+            assert!(matches!(error.kind(), ErrorKind::Unavailable { .. }), "{error}");
+            0
+        }
+    };
+    assert_eq!(sum(&database).await, kept);
+    insert(&database, 2).await.unwrap();
+}

@@ -3,6 +3,7 @@
 use rusqlite::Connection;
 use tokio::sync::{mpsc, oneshot};
 
+use super::RETRY_AFTER;
 use crate::{Error, ErrorKind, Result};
 
 /// Most writes in one transaction: the first of them waits for the last.
@@ -107,7 +108,13 @@ fn commit(connection: &Connection, writes: &mut [Write]) -> Result<()> {
 fn savepoints(connection: &Connection, writes: &mut [Write]) -> Result<()> {
     for write in writes {
         connection.execute_batch("SAVEPOINT one")?;
-        if !write.0.run(connection) {
+        let is_kept = write.0.run(connection);
+        if connection.is_autocommit() {
+            // Of its own accord, as it does on a full or failing disk: nothing of the others is kept either.
+            let kind = ErrorKind::Unavailable { retry_after: RETRY_AFTER };
+            return Err(Error::new(kind, "the database gave up all that was written together"));
+        }
+        if !is_kept {
             connection.execute_batch("ROLLBACK TO one")?;
         }
         connection.execute_batch("RELEASE one")?;

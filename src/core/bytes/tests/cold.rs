@@ -377,3 +377,31 @@ async fn an_index_from_before_a_root_was_bound_stays_valid_and_after_it_too() {
     assert_eq!(unbound.read(&cold, 0..10).await.unwrap(), BYTES);
     assert_eq!(unbound.read(&cold, 0..10).await.unwrap(), BYTES, "from the open file too");
 }
+
+#[tokio::test]
+async fn what_a_library_made_of_a_file_counts_only_if_it_was_online_all_the_while() {
+    use crate::bytes::watch::ColdNotes;
+    let world = World::new();
+    let path = world.write("tape/a", BYTES, 1);
+    let href = world.href("tape/a");
+    let outcome = |meanwhile: &dyn Fn()| {
+        let notes = ColdNotes::default();
+        world.put("tape/a", Place::Online);
+        let opened = notes.on(world.objects.open(&href).unwrap());
+        fs::read(opened.local_path().unwrap()).unwrap();
+        meanwhile();
+        notes.judge(Ok(()))
+    };
+
+    outcome(&|| ()).unwrap();
+    let error = outcome(&|| world.put("tape/a", Place::Cold)).unwrap_err();
+    assert_not_staged(&error, &href);
+    // Online again when it is asked for after the work: only the file shows that it was a stub.
+    let error = outcome(&|| {
+        world.write("tape/a", BYTES, 1);
+    });
+    assert_not_staged(&error.unwrap_err(), &href);
+    outcome(&|| ()).unwrap();
+    world.put("tape/a", Place::Copy(world.write("cache/a", BYTES, 1)));
+    drop(path);
+}

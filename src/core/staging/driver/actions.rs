@@ -18,6 +18,9 @@ use crate::{Error, ErrorKind, Result};
 /// How often the removal of a file is tried.
 const REMOVALS: u32 = 3;
 
+/// How long to wait before a removal that failed is tried again.
+const REMOVE_AGAIN: Duration = Duration::from_secs(5);
+
 impl Shared {
     /// Begins something in a task of its own.
     pub(in crate::staging) fn begin(this: &Arc<Self>, action: Action) {
@@ -67,6 +70,9 @@ impl Shared {
                 if let Some(stop) = this.landing.lock().remove(&flight) {
                     stop.cancel();
                 }
+            }
+            Action::Release { lane, object } => {
+                this.tasks.spawn(async move { shared.release_one(lane, object).await });
             }
             Action::Discard { key } => {
                 this.tasks.spawn(async move {
@@ -208,24 +214,47 @@ impl Shared {
         let settings = &self.parts.settings.landing;
         let landed = land(source, &self.dir, settings, &progress, &stop).await;
         self.landing.lock().remove(&flight);
-        let outcome = landed.map(|landed| (landed, reservation));
+        let outcome = match landed {
+            Ok(landed) => Ok((landed, reservation)),
+            // What has landed so far takes its room until the next attempt.
+            Err(failure) => {
+                let is_kept = failure.cause.keeps_parts() && reservation.is_allocated();
+                Err((failure, is_kept.then_some(reservation)))
+            }
+        };
         let key = CacheKey::of(&object, &status);
         self.send(Happening::Landed { lane, slot, flight, object: object.id, key, outcome }).await;
     }
 
     /// Removes the file of a copy, then lets the store of its object forget it.
     async fn remove(&self, of: Option<(usize, ObjectId)>, eviction: Eviction) {
+        let mut is_removed = false;
         for attempt in 1..=REMOVALS {
             match self.dir.remove(*eviction.key()).await {
-                Ok(()) => break,
+                Ok(()) => {
+                    is_removed = true;
+                    break;
+                }
                 Err(error) => {
                     tracing::warn!(key = %eviction.key(), %error, attempt, "copy could not be removed")
                 }
             }
+            tokio::select! {
+                () = self.stop.cancelled() => break,
+                () = self.clock.sleep(REMOVE_AGAIN) => {}
+            }
         }
-        // What could not be removed is found by the next start, when nobody knows it.
-        eviction.removed();
-        let Some((lane, object)) = of else { return };
+        match is_removed {
+            true => eviction.removed(),
+            // It takes its room still, and goes when room is made the next time.
+            false => drop(eviction),
+        }
+        if let Some((lane, object)) = of {
+            self.release_one(lane, object).await;
+        }
+    }
+
+    async fn release_one(&self, lane: usize, object: ObjectId) {
         if let Err(error) = self.release_at(lane, std::slice::from_ref(&object)).await {
             tracing::warn!(%object, %error, "cold store could not be told that an object is not needed");
         }

@@ -128,6 +128,7 @@ impl Engine {
             done_bytes: None,
             is_queued_at_store: false,
             has_parts: false,
+            is_spoilt: false,
             is_written: false,
             why: None,
             reader: None,

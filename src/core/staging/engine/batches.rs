@@ -79,7 +79,9 @@ impl Engine {
         flight.stage = Stage::Waiting;
         flight.attempt = flight.attempt.saturating_sub(1);
         flight.is_queued_at_store = false;
-        self.reservations.remove(&number);
+        if !flight.has_parts {
+            self.reservations.remove(&number);
+        }
         if let Some(lane) = self.lanes.get_mut(lane) {
             lane.scheduler.returned(u64::from(slot), now.steady_ns);
         }

@@ -65,6 +65,9 @@ impl Engine {
         let number = flight.number;
         let len_bytes = object.len_bytes.unwrap_or_default();
         let key = CacheKey::new(&object.id, object.version.as_deref().unwrap_or_default(), len_bytes);
+        if self.reservations.get(&number).is_some_and(|reserved| *reserved.key() == key) {
+            return Ok(());
+        }
         match self.space.reserve(key, len_bytes) {
             Ok(reservation) => {
                 self.reservations.insert(number, reservation);
@@ -119,6 +122,7 @@ impl Engine {
             };
             flight.stage = Stage::HandedOut { batch };
             flight.attempt += 1;
+            flight.is_spoilt = false;
             if flight.attempt == 1 {
                 flight.began_ns = now.watched_ns;
             }

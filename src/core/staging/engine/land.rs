@@ -61,7 +61,8 @@ impl Engine {
             self.reservations.remove(&number);
             return false;
         }
-        let reservation = match self.reservations.remove(&number) {
+        let reserved = self.reservations.remove(&number);
+        let reservation = match reserved.filter(|reserved| *reserved.key() == key) {
             Some(reservation) => reservation,
             None => match self.space.reserve(key, status.len_bytes) {
                 Ok(reservation) => reservation,
@@ -104,7 +105,7 @@ impl Engine {
         &mut self,
         slot: ObjectSlot,
         number: u64,
-        outcome: Result<(Landed, Reservation), LandFailure>,
+        outcome: Result<(Landed, Reservation), (LandFailure, Option<Reservation>)>,
         now: Now,
     ) -> bool {
         let flight = self.book.object_mut(slot).and_then(|object| object.flight_of(number));
@@ -121,7 +122,13 @@ impl Engine {
                 self.out.notes.push(Note::Landed { slot, object: id, key, reservation });
                 self.hot(slot, now);
             }
-            Err(failure) => self.not_landed(slot, &failure, now),
+            Err((failure, kept)) => {
+                if let Some(flight) = self.book.object_mut(slot).and_then(|object| object.flight_of(number)) {
+                    flight.has_parts = failure.cause.keeps_parts();
+                }
+                self.reservations.extend(kept.map(|kept| (number, kept)));
+                self.not_landed(slot, &failure, now);
+            }
         }
         true
     }
@@ -129,9 +136,8 @@ impl Engine {
     fn not_landed(&mut self, slot: ObjectSlot, failure: &LandFailure, now: Now) {
         let why = failure.to_string();
         match failure.cause {
-            LandCause::Gone | LandCause::Refused | LandCause::Corrupt => {
-                self.fail(slot, ObjectState::Failed, why, now);
-            }
+            LandCause::Gone | LandCause::Refused => self.fail(slot, ObjectState::Failed, why, now),
+            LandCause::Corrupt => self.stage_anew(slot, &why, now),
             LandCause::Retryable { after } => self.retry(slot, &why, after, now),
             LandCause::Stalled | LandCause::CacheDisk => self.retry(slot, &why, None, now),
             LandCause::Changed => {
@@ -149,6 +155,24 @@ impl Engine {
                 self.rest(slot, Duration::from_secs(5), now);
             }
             LandCause::Cancelled => self.rest(slot, Duration::from_secs(1), now),
+        }
+    }
+
+    /// The copy that a store has staged of an object is damaged: the store is told to forget it, if it can, and
+    /// makes another one.
+    fn stage_anew(&mut self, slot: ObjectSlot, why: &str, now: Now) {
+        let lane = self.lane_of(slot);
+        let can_release =
+            |lane: &usize| self.lanes.get(*lane).is_some_and(|lane| lane.capabilities.can_release);
+        let Some(lane) = lane.filter(can_release) else {
+            self.fail(slot, ObjectState::Failed, why, now);
+            return;
+        };
+        self.retry(slot, why, None, now);
+        let Some(object) = self.book.object_mut(slot) else { return };
+        if let Some(flight) = object.flight.as_deref_mut() {
+            flight.is_spoilt = true;
+            self.out.actions.push(Action::Release { lane, object: object.id.clone() });
         }
     }
 

@@ -111,6 +111,7 @@ impl Engine {
         self.learn(slot, status.len_bytes, &status.version);
         let Some(object) = self.book.object(slot) else { return };
         let is_check = object.flight.as_ref().is_some_and(|flight| flight.stage == Stage::Checking);
+        let is_spoilt = object.flight.as_ref().is_some_and(|flight| flight.is_spoilt);
         let lane = self.lane_of(slot);
         match (status.locality, lane) {
             (Locality::Lost, _) => self.fail(slot, ObjectState::Lost, "no copy of it is left", now),
@@ -118,7 +119,10 @@ impl Engine {
                 self.look_again(slot, Duration::from_secs(10), "its store cannot tell where it is", now);
             }
             (Locality::Online | Locality::OnlineAndNearline, Some(lane)) if self.is_copied(lane) => {
-                self.queue_landing(slot, lane, status);
+                match is_spoilt {
+                    true => self.wait_for_turn(slot, &status, now),
+                    false => self.queue_landing(slot, lane, status),
+                }
             }
             (Locality::Online | Locality::OnlineAndNearline, _) => self.online_in_place(slot, is_check, now),
             (Locality::Nearline, Some(_)) if is_check => {
@@ -225,7 +229,7 @@ impl Engine {
                 self.look_again(slot, retry_after, &reason, now);
             }
             // A mistake of the store says nothing of the object.
-            ErrorKind::NotStaged | ErrorKind::Corrupt | ErrorKind::Internal => {
+            ErrorKind::NotStaged | ErrorKind::RecallFailed | ErrorKind::Corrupt | ErrorKind::Internal => {
                 self.retry(slot, &reason, None, now);
             }
         }

@@ -1,6 +1,6 @@
 //! What was under way when the process ended is taken up again.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use super::{Action, Engine, Now};
@@ -98,6 +98,32 @@ impl Engine {
             // A request that was accepted and not yet admitted when the process ended has been told less than
             // those before it.
             self.tell_object(slot, interest, (Some(state), told), None, now);
+        }
+    }
+
+    /// Counts the room of what has landed in part: the next attempt goes on with it.
+    pub(in crate::staging) fn restore_parts(&mut self, partial: &HashSet<CacheKey>) {
+        let mut found = Vec::new();
+        for (slot, object) in self.book.objects() {
+            let (Some(version), Some(len_bytes)) = (object.version.as_deref(), object.len_bytes) else {
+                continue;
+            };
+            let key = CacheKey::new(&object.id, version, len_bytes);
+            if object.flight.is_some() && partial.contains(&key) {
+                found.push((slot, key, len_bytes));
+            }
+        }
+        for (slot, key, len_bytes) in found {
+            let Some(flight) = self.book.object_mut(slot).and_then(|object| object.flight.as_deref_mut())
+            else {
+                continue;
+            };
+            flight.has_parts = true;
+            // Without room for all of it, it waits like the others.
+            if let Ok(reservation) = self.space.reserve(key, len_bytes) {
+                reservation.allocated();
+                self.reservations.insert(flight.number, reservation);
+            }
         }
     }
 

@@ -50,7 +50,9 @@ impl Engine {
         flight.stage = Stage::Resting;
         flight.done_bytes = None;
         let number = flight.number;
-        self.reservations.remove(&number);
+        if !flight.has_parts {
+            self.reservations.remove(&number);
+        }
         self.to_land.remove(&number);
         self.timers.add_rest(now.steady_ns.saturating_add(nanoseconds(wait)), slot, number);
         self.set_state(slot, ObjectState::Queued, now);

@@ -22,7 +22,7 @@ pub enum LandCause {
     Gone,
     /// Nothing: the store will not give the bytes.
     Refused,
-    /// Nothing: the bytes were read twice, and had another checksum than the store has of them both times.
+    /// Have it staged anew: the bytes were read twice, and had another checksum than the store has both times.
     Corrupt,
     /// Make room, then try again: the disk of the cache is full.
     NoSpace,
@@ -37,11 +37,11 @@ pub enum LandCause {
 impl LandCause {
     /// True if trying again is of no use.
     pub fn is_final(self) -> bool {
-        matches!(self, Self::Gone | Self::Refused | Self::Corrupt)
+        matches!(self, Self::Gone | Self::Refused)
     }
 
     /// True if what has landed so far is of use at the next attempt.
-    pub(super) fn keeps_parts(self) -> bool {
+    pub(in crate::staging) fn keeps_parts(self) -> bool {
         match self {
             Self::Retryable { .. } | Self::NoSpace | Self::CacheDisk | Self::Stalled | Self::Cancelled => {
                 true
@@ -86,7 +86,7 @@ impl LandFailure {
             }
             ErrorKind::Changed { .. } => LandCause::Changed,
             ErrorKind::Unavailable { retry_after } => LandCause::Retryable { after: Some(retry_after) },
-            ErrorKind::NotStaged | ErrorKind::Corrupt | ErrorKind::Internal => {
+            ErrorKind::NotStaged | ErrorKind::RecallFailed | ErrorKind::Corrupt | ErrorKind::Internal => {
                 LandCause::Retryable { after: None }
             }
         };

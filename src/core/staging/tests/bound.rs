@@ -1,7 +1,7 @@
 //! What lies on a cold store is never read as if it lay on none.
 
 use super::store::FakeStore;
-use super::world::{World, href, owner};
+use super::world::{World, href, id, owner};
 use crate::ErrorKind;
 use crate::cold::{Landing, Locality};
 use crate::staging::{Outcome, Presence};
@@ -30,4 +30,19 @@ async fn another_spelling_of_a_bound_root_is_bound() {
     for spelling in ["//archive/a", "/archive//./a"] {
         assert!(matches!(world.staging.presence_in_memory(spelling), Some(Presence::Cold)), "{spelling}");
     }
+}
+
+#[tokio::test]
+async fn an_object_that_its_file_system_has_online_is_said_to_be_so_without_a_pin() {
+    let world = World::new(FakeStore::new(Landing::InPlace)).await;
+    for path in ["a", "b"] {
+        world.put(path);
+    }
+    world.store.change(&id("a"), |stored| stored.locality = Locality::OnlineAndNearline);
+    let hrefs = ["a", "b", "c"].map(|path| href(path).into());
+
+    let localities = world.staging.localities(&hrefs).await;
+
+    assert_eq!(localities, [Locality::OnlineAndNearline, Locality::Nearline, Locality::Unavailable]);
+    assert_eq!(world.store.n_recalls(&id("b")), 0);
 }

@@ -5,6 +5,7 @@ use std::time::Duration;
 use super::store::{FakeStore, Turn};
 use super::world::{World, href, id, new_request, owner, settings};
 use crate::cold::{Checksum, FailureCause, Landing, Locality};
+use crate::staging::cache::FileStep;
 use crate::staging::{Activity, ObjectState, Outcome, Request, RequestState, StagingSettings};
 use crate::{Error, ErrorKind};
 
@@ -103,7 +104,28 @@ async fn a_store_that_says_online_and_cannot_be_read_is_found_out() {
     assert_eq!(request.state, RequestState::Failed);
     assert!(reason.unwrap().contains("checksum"));
     assert!(world.read("a").await.is_none());
-    assert_eq!(world.store.n_recalls(&id("a")), 1, "a checksum that is wrong twice is final");
+    assert_eq!(world.store.n_recalls(&id("a")), 5, "each time another copy was staged");
+}
+
+#[tokio::test]
+async fn a_staged_copy_that_is_damaged_is_staged_anew_if_its_store_can_forget_it() {
+    use sha2::Digest;
+    for (can_release, state, n_recalls) in
+        [(true, RequestState::Succeeded, 2), (false, RequestState::Failed, 1)]
+    {
+        let store = FakeStore::new(Landing::Copied).with(|store| store.can_release = can_release);
+        let world = World::new(store).await;
+        world.put("a");
+        world.store.change(&id("a"), |stored| {
+            stored.checksum = Some(Checksum::Sha256(sha2::Sha256::digest(&stored.bytes).into()));
+        });
+        // Both readings of the first copy.
+        world.store.corrupt(2);
+
+        assert_eq!(end(&world).await.0.state, state);
+        assert_eq!(world.store.n_recalls(&id("a")), n_recalls);
+        assert_eq!(world.read("a").await.is_some(), can_release);
+    }
 }
 
 #[tokio::test]
@@ -322,4 +344,52 @@ async fn a_paused_store_begins_nothing_and_a_draining_one_takes_nothing_across_r
     assert_eq!(world.ended(&request.id).await.state, RequestState::Succeeded);
     let unknown = world.staging.set_activity("disk", Activity::Paused).await.unwrap_err();
     assert_eq!(unknown.kind(), ErrorKind::NotFound);
+}
+
+#[tokio::test]
+async fn what_has_landed_in_part_takes_its_room_while_the_recall_rests() {
+    let world = copied().await;
+    let shared = std::sync::Arc::clone(&world.staging.shared);
+    shared.dir.inject(Box::new(|step| match step {
+        FileStep::Rename => Err(std::io::Error::from_raw_os_error(5)),
+        _ => Ok(()),
+    }));
+    let request = world.request("x", &["a"]).await;
+    let is_resting = || async {
+        let object = world.objects(&request.id).await.remove(0);
+        object.reason.is_some_and(|reason| reason.contains("the disk of the cache fails"))
+    };
+    world.until("the landing failed", is_resting).await;
+
+    assert_eq!(shared.space.usage().reserved_bytes, 14);
+    shared.dir.inject(Box::new(|_| Ok(())));
+    assert_eq!(world.ended(&request.id).await.state, RequestState::Succeeded);
+    let usage = shared.space.usage();
+    assert_eq!((usage.reserved_bytes, usage.used_bytes), (0, 14));
+}
+
+#[tokio::test]
+async fn a_copy_that_cannot_be_removed_keeps_its_room() {
+    let world = copied().await;
+    let (request, _) = end(&world).await;
+    world.staging.release(&request.id, None).await.unwrap();
+    let shared = std::sync::Arc::clone(&world.staging.shared);
+    let copy = shared.dir.path(&shared.shelf.get(&id("a")).unwrap());
+    std::fs::remove_file(&copy).unwrap();
+    // A folder in its place cannot be removed as a file is.
+    std::fs::create_dir(&copy).unwrap();
+    let staging = world.staging.clone();
+    let evicting = tokio::spawn(async move { staging.evict(None).await });
+    while !evicting.is_finished() {
+        world.clock.advance(Duration::from_secs(1));
+        tokio::task::yield_now().await;
+    }
+    evicting.await.unwrap().unwrap();
+
+    assert_eq!(shared.space.usage().used_bytes, 14);
+    std::fs::remove_dir(&copy).unwrap();
+    for eviction in shared.space.victims(14) {
+        eviction.removed();
+    }
+    assert_eq!(shared.space.usage().used_bytes, 0);
 }

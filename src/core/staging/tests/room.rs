@@ -1,11 +1,11 @@
-//! What goes first when room is needed, and waiting for room without being busy.
+//! What goes first when room is needed or a reader waits, and waiting for room without being busy.
 
 use std::time::Duration;
 
-use super::store::FakeStore;
-use super::world::{World, id, settings};
+use super::store::{FakeStore, Turn};
+use super::world::{World, href, id, owner, settings};
 use crate::cold::{Landing, TapePlace};
-use crate::staging::StagingSettings;
+use crate::staging::{ObjectState, RequestState, StagingSettings};
 
 /// A cache with room for two objects.
 async fn of_two(store: FakeStore) -> World {
@@ -57,4 +57,34 @@ async fn nobody_is_busy_while_recalls_wait_for_room() {
     let shared = &world.staging.shared;
     let idle_ns = shared.engine.lock().idle_ns(shared.now());
     assert!(idle_ns.is_some_and(|idle_ns| idle_ns > 0), "{idle_ns:?}");
+}
+
+#[tokio::test]
+async fn what_a_reader_waits_for_overtakes_what_its_store_has_not_begun() {
+    let world = World::new(FakeStore::new(Landing::Copied).with(|store| store.n_at_once = 1)).await;
+    for path in ["a", "b", "c"] {
+        world.put(path);
+    }
+    world.store.script(&id("a"), vec![Turn::Busy; 1000]);
+    world.store.script(&id("b"), vec![Turn::Queued; 1000]);
+    let bulk = world.request("x", &["a", "b"]).await;
+    world.pass(Duration::from_secs(5)).await;
+    assert_eq!(world.states(&bulk.id).await, [ObjectState::Active, ObjectState::Active]);
+
+    let reader = world.staging.join(&href("c"), &owner("y"), None).await.unwrap();
+    world.pass(Duration::from_secs(5)).await;
+    assert_eq!(world.store.cancelled(), [id("b")], "what has been begun goes on");
+    assert_eq!(world.states(&bulk.id).await, [ObjectState::Active, ObjectState::Queued]);
+    world.store.script(&id("a"), []);
+    assert_eq!(world.ended(&reader.request).await.state, RequestState::Succeeded);
+    world.store.script(&id("b"), []);
+    assert_eq!(world.ended(&bulk.id).await.state, RequestState::Succeeded);
+
+    let batches = world.store.batches();
+    let order: Vec<_> = batches
+        .iter()
+        .map(|batch| batch.objects.iter().map(|object| object.id.clone()).collect::<Vec<_>>())
+        .collect();
+    assert_eq!(order, [vec![id("a"), id("b")], vec![id("c")], vec![id("b")]]);
+    assert!(world.objects(&bulk.id).await.iter().all(|object| object.reason.is_none()), "it cost no attempt");
 }

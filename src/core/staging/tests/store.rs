@@ -32,6 +32,8 @@ pub(super) struct Stored {
 /// One step of a recall.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) enum Turn {
+    /// It waits in the store's own queue.
+    Queued,
     /// It is under way.
     Busy,
     /// It is under way, and so many bytes are there.
@@ -162,6 +164,7 @@ impl FakeStore {
 fn step(stored: &mut Stored) -> StageState {
     let turn = if stored.script.is_empty() { None } else { Some(stored.script.remove(0)) };
     match turn {
+        Some(Turn::Queued) => StageState::Queued,
         Some(Turn::Busy) => StageState::Active { done_bytes: None },
         Some(Turn::Bytes(done_bytes)) => StageState::Active { done_bytes: Some(done_bytes) },
         Some(Turn::Fail(cause)) => {

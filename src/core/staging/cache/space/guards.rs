@@ -32,6 +32,11 @@ impl Reservation {
         self.len_bytes
     }
 
+    /// True if the file system counts the bytes as taken.
+    pub fn is_allocated(&self) -> bool {
+        self.is_allocated.load(Ordering::Acquire)
+    }
+
     /// Says that the file system has given the space, as the first progress of a landing does: it is not free
     /// there any more. Saying it again changes nothing.
     pub fn allocated(&self) {

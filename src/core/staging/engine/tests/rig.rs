@@ -416,11 +416,11 @@ impl Rig {
                 reservation.allocated();
                 let is_there = self.status(&object.id).is_ok_and(|now| now == status);
                 let outcome = match (luck, is_there) {
-                    (0, _) => Err(failure(busy())),
-                    (_, false) => Err(failure(Error::new(
-                        ErrorKind::Changed { retry_after: Duration::ZERO },
-                        "it changed",
-                    ))),
+                    (0, _) => Err((failure(busy()), Some(reservation))),
+                    (_, false) => {
+                        let changed = ErrorKind::Changed { retry_after: Duration::ZERO };
+                        Err((failure(Error::new(changed, "it changed")), None))
+                    }
                     (_, true) => {
                         self.files.insert(key);
                         let landed =
@@ -429,6 +429,12 @@ impl Rig {
                     }
                 };
                 Happening::Landed { lane, slot, flight, object: object.id, key, outcome }
+            }
+            Action::Release { lane: _, object } => {
+                if let Some(Some((_, locality))) = self.archive.get_mut(number(&object)) {
+                    *locality = Locality::Nearline;
+                }
+                return;
             }
             Action::Remove { of, eviction, .. } => {
                 assert!(self.files.remove(eviction.key()), "what is evicted was there");
