@@ -9,7 +9,7 @@ a full file system where this may mount one), with a clock that jumps, beside a 
 round starts it, asks for random sets of files while others read, and ends with kill -9, at a random moment or at a
 random system call. After each start, and at the end when everything has been recalled, this must hold:
   * every request that was answered is there, with every object that was asked for, in the order asked for;
-  * what is pinned can be read at once: it was not evicted, and is never recalled again;
+  * what was pinned is pinned until its time is over, and can be read at once: it was not evicted, and is never recalled again;
   * no answer to a reader is anything but the right bytes or an error that no client takes for data;
   * no file of the cache that has its final name differs from the file in the archive;
   * the same idempotency key gives the same request, also if its first answer was never seen;
@@ -33,12 +33,14 @@ import tempfile
 import threading
 import time
 from collections import Counter
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from faulty_disk import FaultyDisk
-from faulty_server import Reader, Server, lock_database
+from faulty_server import FROZEN, Reader, Server, lock_database
 
-N_FILES, FINAL = 60, {"lost": "lost", "denied": "failed", "damaged": "failed"}
+# What comes damaged from the tape comes right when it is recalled anew.
+N_FILES, FINAL = 60, {"lost": "lost", "denied": "failed"}
 # What goes wrong in a round, for a million calls.
 WEATHER = [
     {},
@@ -70,6 +72,14 @@ class Claims:
                 print(f"FAIL  {what}: {' '.join(str(detail).split())[:500]}", flush=True)
 
 
+@dataclass
+class Pins:
+    """A request whose objects stay pinned for an hour from when they are online: when it was made, and what was online."""
+
+    since: float
+    hot: set[str] = field(default_factory=set)
+
+
 class Truth:
     """What was acknowledged, and what was asked for since."""
 
@@ -77,7 +87,7 @@ class Truth:
         self.requests: dict[str, list[str]] = {}
         self.keys: dict[str, tuple[str, list[str], str]] = {}
         self.unanswered: dict[str, tuple[list[str], str]] = {}
-        self.pinned: dict[str, float] = {}
+        self.pinned: dict[str, Pins] = {}
         self.cancelled: set[str] = set()
         self.faults: Counter[str] = Counter()
 
@@ -94,10 +104,15 @@ class Trial:
         self.is_mounted, self.has_database_faults = mount(self.cache), False
         make_references(folder / "references" / "all.json", self.bytes)
         self.disk = FaultyDisk(folder, self.cache, self.archive, folder / "state")
-        self.server = Server(args.binary, folder, self.disk.environment)
+        self.server, self.seen = Server(args.binary, folder, self.disk.environment), 0.0
 
     def now(self) -> float:
         return time.time() + self.disk.clock_offset()
+
+    def latest(self) -> float:
+        """The latest time there was: a pin that was over once is over, although the clock went back since."""
+        self.seen = max(self.seen, self.now())
+        return self.seen
 
     # ---- what is asked for
 
@@ -121,7 +136,7 @@ class Trial:
             truth.keys[key] = (rid, wanted, lifetime)
             truth.unanswered.pop(key)
             if lifetime == "PT1H":
-                truth.pinned[rid] = self.now()
+                truth.pinned[rid] = Pins(self.now())
         elif status:
             self.claims.hold("a request is accepted, or refused for a while", status == 503 and "retry-after" in headers or status == 500 and self.has_database_faults, (status, body[:200]))
 
@@ -143,6 +158,7 @@ class Trial:
         """Mostly forward, so that waiting for the next attempt is over; now and then back, or beyond a lifetime."""
         seconds = self.rng.choice([15, 15, 40, 40, 40, -10, -600, 4000])
         self.disk.jump(seconds)
+        self.latest()
         self.truth.faults["clock jump"] += 1
 
     # ---- rounds
@@ -176,6 +192,9 @@ class Trial:
             if ballast and rng.random() < 0.3:
                 ballast.unlink(missing_ok=True)
             time.sleep(rng.uniform(0, 0.1))
+        for rid, pins in list(truth.pinned.items()):
+            # Whatever was told before the kill holds after it.
+            self.check_pins(rid, pins)
         truth.faults["kill -9"] += self.server.kill()
         for other in [*readers, *others]:
             other.join()
@@ -197,23 +216,28 @@ class Trial:
 
     def check_acknowledged(self, n: int) -> None:
         truth = self.truth
-        for rid, wanted in self.rng.sample(sorted(truth.requests.items()), min(n, len(truth.requests))):
+        sample = dict(self.rng.sample(sorted(truth.requests.items()), min(n, len(truth.requests))))
+        for rid, wanted in (sample | {rid: truth.requests[rid] for rid in truth.pinned}).items():
             status, _, body = self.server.call("GET", f"/requests/{rid}")
             self.claims.hold("an answered request is there after kill -9", status == 200, (rid, status, body[:200]))
             objects = self.server.objects(rid)
             self.claims.hold("an answered request has every object in the order asked for", [o["path"] for o in objects] == wanted,
                              (rid, len(objects), len(wanted)))
-        for rid, since in list(truth.pinned.items()):
-            self.check_pins(rid, since)
+        for rid, pins in list(truth.pinned.items()):
+            self.check_pins(rid, pins)
+            for path in sorted(pins.hot if rid in truth.pinned else ()):
+                status, _, body = self.server.read(path, 0)
+                self.claims.hold("what is pinned can be read at once, and is right", status == 200 and body == self.bytes[path], (rid, path, status, body[:300]))
 
-    def check_pins(self, rid: str, since: float) -> None:
-        hot = [o["path"] for o in self.server.objects(rid) if o["state"] == "hot"]
-        for path in hot:
-            status, _, body = self.server.read(path, 0)
-            if self.now() > since + 3500:
-                self.truth.pinned.pop(rid, None)
-                return
-            self.claims.hold("what is pinned can be read at once, and is right", status == 200 and body == self.bytes[path], (rid, path, status, body[:300]))
+    def check_pins(self, rid: str, pins: Pins) -> None:
+        """What was online and pinned once stays so, until the time is over."""
+        states = {o["path"]: o["state"] for o in self.server.objects(rid)}
+        if self.latest() > pins.since + 3500:
+            self.truth.pinned.pop(rid)
+            return
+        gone = {path: states[path] for path in pins.hot if states.get(path, "hot") != "hot"}
+        self.claims.hold("what is pinned stays pinned until its time is over", not gone, (rid, gone))
+        pins.hot.update(path for path, state in states.items() if state == "hot")
 
     def check_cache(self) -> int:
         """Files under their final names: each must be a whole file of the archive."""
@@ -344,28 +368,40 @@ def mount(folder: Path) -> bool:
 
 
 def check_restart(claims: Claims, binary: str, folder: Path, n_files: int) -> None:
-    """A request of many files that are wanted and not there yet: answered, killed, and taken up again."""
+    """A request of many files that are wanted, of which none comes: answered, killed, and taken up again."""
     paths = [folder / "archive" / f"{n // 1000:03d}" / f"m{n:06d}.bin" for n in range(n_files)]
     for path in paths:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(b"x")
     make_references(folder / "references" / "all.json", {str(paths[0]): b"x"})
-    server = Server(binary, folder, {})
+    server = Server(binary, folder, {}, FROZEN)
     server.start(forgets_batches=False)
     began = time.monotonic()
     status, _, body = server.post_request([str(path) for path in paths], "P1D", "many")
     answered, rid = time.monotonic() - began, json.loads(body).get("id")
     claims.hold("a request of many files is accepted", status == 202, (status, body[:200]))
+    # A program that was built without optimization is not measured.
+    if "release" in Path(binary).parts:
+        claims.hold("a request of many files is answered within a second", answered < 1, answered)
+    end = time.monotonic() + 60
+    # As many are under way as drives take at once; the others wait for their turn.
+    while not server.states(rid)["active"] and time.monotonic() < end:
+        time.sleep(0.2)
     time.sleep(3)
+    before = server.states(rid)
+    claims.hold("all of many files are wanted and none is there", all_wait(before, n_files) and before["active"] > 0, before)
     server.kill()
     restarted = server.start(forgets_batches=False)
-    status, _, body = server.call("GET", f"/requests/{rid}")
-    request = json.loads(body)
-    claims.hold("a request of many files is whole after kill -9", status == 200 and request["n_objects"] == n_files, (status, body[:300]))
+    after = server.states(rid)
+    claims.hold("a request of many files is whole after kill -9, and none is there", all_wait(after, n_files), after)
     claims.hold("a restart with many active files takes less than 5 s", restarted < 5, restarted)
-    n_hot = request["objects"]["hot"]["n"]
-    print(f"      {n_files} files, {n_hot} of them hot: answered after {answered:.2f} s, up again {restarted:.2f} s after kill -9", flush=True)
+    print(f"      {n_files} files, none of them there: answered after {answered:.2f} s, up again {restarted:.2f} s after kill -9", flush=True)
     server.kill()
+
+
+def all_wait(states: Counter[str], n_files: int) -> bool:
+    """True if every object is still wanted and none has come."""
+    return set(states) <= {"queued", "active"} and states.total() == n_files
 
 
 def main() -> int:

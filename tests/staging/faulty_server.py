@@ -15,6 +15,7 @@ import time
 import urllib.error
 import urllib.parse
 import urllib.request
+from collections import Counter
 from pathlib import Path
 
 TOKEN = "faults"
@@ -34,6 +35,7 @@ scopes = ["read", "stage", "admin"]
 
 [staging]
 max_attempts = 1000
+max_active_per_owner = 1000000
 min_residency = "0s"
 stalled_after = "20s"
 
@@ -42,19 +44,23 @@ kind = "simulated"
 roots = ["archive"]
 recall_log = "{folder}/recalls.jsonl"
 forgets_batches = {forgets}
+{pace}
 """
+# How fast the library is: recalls take fractions of a second; none ever ends.
+QUICK = "speed = 20000\nbatch_objects = 5"
+FROZEN = "speed = 1e-9\nbatch_objects = 100000"
 
 
 class Server:
     """The server under test, in a folder of its own."""
 
-    def __init__(self, binary: str, folder: Path, environment: dict[str, str]) -> None:
-        self.binary, self.folder, self.environment = binary, folder, environment
+    def __init__(self, binary: str, folder: Path, environment: dict[str, str], pace: str = QUICK) -> None:
+        self.binary, self.folder, self.environment, self.pace = binary, folder, environment, pace
         self.log, self.base, self.process = folder / "server.log", "", None
 
     def start(self, forgets_batches: bool) -> float:
         """Starts it, and says how long that took."""
-        text = CONFIG.format(folder=self.folder, hash=hashlib.sha256(TOKEN.encode()).hexdigest(), forgets=str(forgets_batches).lower())
+        text = CONFIG.format(folder=self.folder, hash=hashlib.sha256(TOKEN.encode()).hexdigest(), forgets=str(forgets_batches).lower(), pace=self.pace)
         (self.folder / "thermocline.toml").write_text(text + (Path(__file__).parent / "faults.toml").read_text())
         began, self.base = time.monotonic(), ""
         with open(self.log, "ab") as log:
@@ -120,6 +126,12 @@ class Server:
             page = json.loads(body)
             found, url = found + page["objects"], page.get("next")
         return found
+
+    def states(self, rid: str) -> Counter[str]:
+        """How many objects of a request are in each state."""
+        status, _, body = self.call("GET", f"/requests/{rid}")
+        tallies = json.loads(body)["objects"] if status == 200 else {}
+        return Counter({state: tally["n"] for state, tally in tallies.items() if tally["n"]})
 
     def has_ended(self, rid: str) -> bool:
         status, _, body = self.call("GET", f"/requests/{rid}")
