@@ -18,7 +18,7 @@ use thermocline_core::verify::VerifyLevel;
 use thermocline_core::{Error, Result};
 use thermocline_http::hold::{HoldConfig, RecallOnRead};
 use thermocline_http::identity::Access;
-use thermocline_http::{AddressRule, App, AppState, HttpConfig, PluginStatus, ServePlugin};
+use thermocline_http::{AddressRule, App, AppState, HttpConfig, PluginStatus, ServePlugin, Waiting};
 use tracing::{error, info};
 
 use crate::config::{AddressRuleConfig, Config, RootConfig, VerifyConfig};
@@ -262,6 +262,7 @@ pub(crate) async fn start(
     let enabled = plugins.iter().filter(|(_, status)| *status == PluginStatus::Running);
     let kinds = enabled.flat_map(|(plugin, _)| plugin.job_kinds()).collect();
     let jobs = jobs::open(config, kinds, staging.clone()).await?;
+    let waiting = Waiting::new(http.hold.max_held, http.max_streams_each);
     let with = |plugins| {
         Arc::new(App {
             plugins,
@@ -269,6 +270,7 @@ pub(crate) async fn start(
             staging: staging.clone(),
             jobs: Some(jobs.clone()),
             access: Arc::clone(&parts.access),
+            waiting: Arc::clone(&waiting),
             ..App::new(Arc::clone(&parts.catalog), Arc::clone(&parts.reader), http.clone())
         })
     };
@@ -311,6 +313,7 @@ fn http_config(config: &Config, single: Option<String>) -> HttpConfig {
     HttpConfig {
         public_url: server.public_url.clone(),
         trusted_proxies: server.trusted_proxies.iter().map(|network| network.0.to_string()).collect(),
+        names_proxies: server.names_proxies,
         metadata_max_age: plugins.zarr.metadata_max_age.0,
         chunk_max_age: plugins.zarr.chunk_max_age.0,
         max_listed_chunks: plugins.zarr.max_listed_chunks,
@@ -324,6 +327,7 @@ fn http_config(config: &Config, single: Option<String>) -> HttpConfig {
         max_body_bytes: server.max_body.as_usize(),
         is_tls: false,
         hold: hold_config(config),
+        max_streams_each: server.max_streams.get() as usize,
     }
 }
 
@@ -332,7 +336,7 @@ fn hold_config(config: &Config) -> HoldConfig {
     HoldConfig {
         hold: staging.hold.0,
         max_hold: staging.max_hold.0,
-        max_held: staging.max_held,
+        max_held: config.max_held(),
         recall_on_read: match staging.recall_on_read {
             crate::config::RecallOnRead::Anyone => RecallOnRead::Anyone,
             crate::config::RecallOnRead::Owners => RecallOnRead::Owners,

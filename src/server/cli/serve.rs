@@ -77,9 +77,9 @@ pub(crate) fn serve(
     life: Life<impl FnOnce(&str), impl Fn() -> Result<Config, Failure> + Send + Sync + 'static>,
 ) -> Result<ExitCode, Failure> {
     start_logs(&config.server);
-    raise_descriptor_limit();
+    let n_descriptors = raise_descriptor_limit();
     let runtime = super::runtime()?;
-    let is_complete = runtime.block_on(live(registry, config, sources, life))?;
+    let is_complete = runtime.block_on(live(registry, (config, n_descriptors), sources, life))?;
     // Blocking reads of a hung file system must not keep the process alive.
     runtime.shutdown_background();
     Ok(if is_complete { ExitCode::SUCCESS } else { ExitCode::FAILURE })
@@ -87,7 +87,7 @@ pub(crate) fn serve(
 
 async fn live(
     registry: &Registry,
-    config: &Config,
+    (config, n_descriptors): (&Config, u64),
     sources: &Sources,
     life: Life<impl FnOnce(&str), impl Fn() -> Result<Config, Failure> + Send + Sync + 'static>,
 ) -> Result<bool, Failure> {
@@ -101,8 +101,16 @@ async fn live(
         true => Some(parts.only_dataset().await.map_err(usage)?),
         false => None,
     };
-    let app = app::start(registry, config, single, &parts).await?;
-    let jobs = app.jobs.clone();
+    let within = config.clone().within_descriptors(n_descriptors);
+    if within.server.max_connections < config.server.max_connections {
+        let max_connections = within.server.max_connections;
+        warn!(
+            n_descriptors,
+            max_connections, "fewer connections than configured: the limit of open files is too low"
+        );
+    }
+    let app = app::start(registry, &within, single, &parts).await?;
+    let (jobs, waiting) = (app.jobs.clone(), Arc::clone(&app.waiting));
     if let Some(recalls) = &parts.recalls {
         recalls.staging.start().await;
     }
@@ -120,9 +128,15 @@ async fn live(
     obey_signals(&tasks, &shutdown, &parts, life.reload)?;
     let catalog = Arc::clone(&parts.catalog);
     tasks.spawn(async move { catalog.start().await });
+    let is_ending = shutdown.clone();
+    // Whoever waits for what comes after the end is told at once.
+    tasks.spawn(async move {
+        is_ending.cancelled().await;
+        waiting.end();
+    });
     info!(%address, "listening");
     (life.greet)(&address);
-    let is_complete = listener::serve(socket, answer, &config.server, &tasks, shutdown).await;
+    let is_complete = listener::serve(socket, answer, &within.server, &tasks, shutdown).await;
     parts.catalog.shut_down().await;
     // Jobs go on after the next start.
     if let Some(jobs) = &jobs {
@@ -173,12 +187,17 @@ fn obey_signals(
     Ok(())
 }
 
-/// Allows as many open files as the system permits: connections and archive files share them.
-fn raise_descriptor_limit() {
+/// Allows as many open files as the system permits, and says how many: connections and archive files share them.
+fn raise_descriptor_limit() -> u64 {
     use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
     let limit = getrlimit(Resource::Nofile);
     let raised = Rlimit { current: limit.maximum, maximum: limit.maximum };
-    if let Err(error) = setrlimit(Resource::Nofile, raised) {
-        warn!(%error, limit = limit.current, "the limit of open files stays as it is");
-    }
+    let now = match setrlimit(Resource::Nofile, raised) {
+        Ok(()) => limit.maximum,
+        Err(error) => {
+            warn!(%error, limit = limit.current, "the limit of open files stays as it is");
+            limit.current
+        }
+    };
+    now.unwrap_or(u64::MAX)
 }

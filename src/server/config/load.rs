@@ -1,6 +1,7 @@
 //! Finds the file, puts the layers together, and reports every mistake at once.
 
 use std::collections::BTreeMap;
+use std::num::NonZeroU32;
 use std::path::{Path, PathBuf};
 
 use serde_path_to_error::Segment;
@@ -9,6 +10,9 @@ use toml::Value;
 use super::layers::{Flag, KeyPath, Layers};
 use super::mistake::{Mistake, Mistakes, Origin};
 use super::{CheckStore, Config, StorePaths, cold, unsupported};
+
+/// File descriptors that are neither connections nor files of the archive.
+const OTHER_DESCRIPTORS: u64 = 256;
 
 /// What a configuration depends on besides its file, so that tests can make it up.
 #[derive(Debug, Clone, Default)]
@@ -203,6 +207,23 @@ impl Check<'_> {
 }
 
 impl Config {
+    /// Most clients that are kept waiting at once.
+    pub fn max_held(&self) -> usize {
+        self.staging.max_held.unwrap_or_else(|| self.server.max_waiting())
+    }
+
+    /// The same with as few connections, and clients that wait, as so many file descriptors allow.
+    #[must_use]
+    pub fn within_descriptors(mut self, n_descriptors: u64) -> Self {
+        // Files of the archive and databases need some too.
+        let others = self.read.max_open_files.saturating_add(OTHER_DESCRIPTORS).min(n_descriptors / 2);
+        let room = u32::try_from(n_descriptors.saturating_sub(others)).unwrap_or(u32::MAX);
+        let room = NonZeroU32::new(room).unwrap_or(NonZeroU32::MIN);
+        self.server.max_connections = self.server.max_connections.min(room);
+        self.staging.max_held = Some(self.max_held().min(self.server.max_waiting()));
+        self
+    }
+
     /// Makes paths absolute and reports what only several keys together tell.
     fn complete(&mut self, known: &Known<'_>, check: &mut Check<'_>) {
         self.server.complete(check);
@@ -217,7 +238,7 @@ impl Config {
         }
         cold::place(&mut self.cold, known.store_paths, check);
         cold::complete(&self.cold, &self.roots, known.check_store, check);
-        self.staging.complete(self.state.dir.as_deref(), check);
+        self.staging.complete(self.state.dir.as_deref(), &self.server, check);
         for (name, token) in &mut self.tokens {
             token.complete(name, check);
         }

@@ -23,10 +23,19 @@ pub struct ServerConfig {
     #[schemars(example = "https://data.example.org/archive")]
     pub public_url: Option<String>,
     /// Networks of proxies whose `Forwarded` and `X-Forwarded-*` headers are believed. Only this machine by
-    /// default: anyone else could make the server send links to elsewhere.
+    /// default: anyone else could make the server send links to elsewhere. A client behind a proxy that is named here belongs
+    /// to no network unless the proxy says where it comes from.
     pub trusted_proxies: Vec<Network>,
-    /// Most connections open at once; the next ones wait. Each takes a file descriptor and a few kilobytes.
+    /// True if the operator named those networks.
+    #[serde(skip)]
+    pub names_proxies: bool,
+    /// Most connections open at once; the next ones wait. Each takes a file descriptor and a few kilobytes; if the system
+    /// allows fewer descriptors, there are fewer. Three quarters of them may be taken by clients that wait, for cold data,
+    /// events or the end of a job (staging.max_held), so that all others are answered.
     pub max_connections: NonZeroU32,
+    /// Most streams of events that one client may have open: an address, of IPv6 a network of 64 bits. Many users may
+    /// share one address.
+    pub max_streams: NonZeroU32,
     /// Most requests worked on at once; the next ones wait. Their memory is bounded by read.work_memory.
     pub max_requests: NonZeroU32,
     /// How long a request may take until its answer begins, as a duration. Python clients (aiohttp) give up
@@ -63,7 +72,9 @@ impl Default for ServerConfig {
                 .into_iter()
                 .filter_map(|network| network.parse().ok().map(Network))
                 .collect(),
-            max_connections: NonZeroU32::MIN.saturating_add(14_999),
+            names_proxies: false,
+            max_connections: NonZeroU32::MIN.saturating_add(15_999),
+            max_streams: NonZeroU32::MIN.saturating_add(255),
             max_requests: NonZeroU32::MIN.saturating_add(4_095),
             request_timeout: Span::seconds(300),
             header_timeout: Span::seconds(60),
@@ -103,7 +114,13 @@ pub enum LogFormat {
 }
 
 impl ServerConfig {
+    /// Most clients that may wait at once: all others need connections too.
+    pub(super) fn max_waiting(&self) -> usize {
+        usize::try_from(u64::from(self.max_connections.get()) * 3 / 4).unwrap_or(usize::MAX).max(1)
+    }
+
     pub(super) fn complete(&mut self, check: &mut Check<'_>) {
+        self.names_proxies = check.is_set(&["server", "trusted_proxies"]);
         if let Some(url) = &mut self.public_url {
             match url::Url::parse(url) {
                 Ok(parsed) if matches!(parsed.scheme(), "http" | "https") && parsed.query().is_none() => {

@@ -8,6 +8,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::load::Check;
+use super::server::ServerConfig;
 use super::units::{Network, Size, Span};
 
 const DAY: u64 = 24 * 3600;
@@ -21,9 +22,11 @@ pub struct StagingConfig {
     pub hold: Span,
     /// Longest time that a client may ask to be kept waiting (`Prefer: wait=N`, `?wait=N`), as a duration.
     pub max_hold: Span,
-    /// Most readers that are kept waiting at once; further ones are told at once to come back. Each takes less
-    /// than 20 KiB.
-    pub max_held: usize,
+    /// Most clients that are kept waiting at once, for cold data, events or the end of a job; further ones are told at
+    /// once to come back. Each takes less than 20 KiB. Three quarters of server.max_connections by default, and at most.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(example = 12_000)]
+    pub max_held: Option<usize>,
     /// Who may cause a recall by reading: "anyone", "owners" (a token, or a network of `networks`) or "never".
     pub recall_on_read: RecallOnRead,
     /// Most objects that are brought online ahead of a reader after a cold one, of the same variable; 0 for none.
@@ -100,7 +103,7 @@ impl Default for StagingConfig {
         Self {
             hold: Span::seconds(20),
             max_hold: Span::seconds(280),
-            max_held: 20_000,
+            max_held: None,
             recall_on_read: RecallOnRead::Anyone,
             prefetch: 0,
             anonymous: false,
@@ -132,7 +135,16 @@ impl StagingConfig {
         self.staged_files_dir.as_deref().unwrap_or(Path::new("/"))
     }
 
-    pub(super) fn complete(&mut self, state: Option<&Path>, check: &mut Check<'_>) {
+    pub(super) fn complete(&mut self, state: Option<&Path>, server: &ServerConfig, check: &mut Check<'_>) {
+        let most = server.max_waiting();
+        if self.max_held.is_some_and(|max_held| max_held > most) {
+            let n_connections = server.max_connections;
+            check.mistake(
+                &["staging", "max_held"],
+                format!("must be at most {most}, three quarters of server.max_connections ({n_connections}): other \
+                         requests need connections too"),
+            );
+        }
         self.staged_files_dir = match &self.staged_files_dir {
             Some(dir) => Some(check.absolute(&["staging", "staged_files_dir"], dir)),
             None => state.map(|state| state.join("staged")),

@@ -25,7 +25,7 @@ pub(super) fn jobs(config: &Config) -> JobsApiSettings {
     let staging = &config.staging;
     JobsApiSettings {
         max_wait: staging.max_hold.0,
-        max_waiting: staging.max_held,
+        max_waiting: config.max_held(),
         ..JobsApiSettings::default()
     }
 }

@@ -6,6 +6,8 @@
 mod cold;
 #[path = "process/proxy.rs"]
 mod proxy;
+#[path = "process/waiting.rs"]
+mod waiting;
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;

@@ -53,13 +53,14 @@ fn every_mistake_is_reported_with_its_place() {
     let (_dir, path) = written(concat!(
         "[server]\nlisten = \"nowhere\"\nmax_connections = 0\nlitsen = 1\n",
         "[roots.a]\nurl = \"s3://bucket\"\ncredentials = \"none\"\n[roots.b]\n",
-        "[access.a]\nread = [\"anyone\"]\n",
+        "[access.a]\nread = [\"anyone\"]\n[limits]\nwebhook_hosts = []\n",
     ));
     let variables = [("THERMOCLINE__STATE__MEMORY", "lots")];
     let found = messages(load(&surroundings(&variables), Some(&path), &[], &Known::default()));
     let file = path.display();
     let begins = [
         format!("{file}:9: access: is not supported by this version"),
+        format!("{file}:12: limits.webhook_hosts: is not supported by this version"),
         format!("{file}:2: server.listen: invalid socket address syntax"),
         format!("{file}:3: server.max_connections: invalid value: integer `0`"),
         format!("{file}:4: server.litsen: unknown field `litsen`, expected one of"),
@@ -71,6 +72,36 @@ fn every_mistake_is_reported_with_its_place() {
         assert!(found.iter().any(|message| message.starts_with(expected)), "{expected}\nnot in {found:#?}");
     }
     assert_eq!(found.len(), begins.len(), "{found:#?}");
+}
+
+#[test]
+fn who_waits_leaves_a_quarter_of_the_connections_to_others() {
+    let loaded = |text: &str| {
+        let (_dir, path) = written(text);
+        load(&surroundings(&[]), Some(&path), &[], &Known::default())
+    };
+    let default = loaded("").unwrap().config;
+    assert!(default.max_held() >= 10_000, "{}", default.max_held());
+    let few = loaded("[server]\nmax_connections = 40\n").unwrap().config;
+    assert_eq!(few.max_held(), 30);
+    assert!(loaded("[server]\nmax_connections = 40\n[staging]\nmax_held = 30\n").is_ok());
+    let found = messages(loaded("[server]\nmax_connections = 40\n[staging]\nmax_held = 31\n"));
+    assert_eq!(found.len(), 1);
+    assert!(
+        found[0].contains("staging.max_held: must be at most 30, three quarters of server.max_conn"),
+        "{found:?}"
+    );
+}
+
+#[test]
+fn few_file_descriptors_allow_few_connections() {
+    let within = |n_descriptors| {
+        let config = Config::default().within_descriptors(n_descriptors);
+        (config.server.max_connections.get(), config.max_held())
+    };
+    assert_eq!(within(1_000_000), (16_000, 12_000));
+    assert_eq!(within(4096), (2816, 2112));
+    assert_eq!(within(100), (50, 37));
 }
 
 #[test]
