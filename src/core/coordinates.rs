@@ -185,7 +185,7 @@ fn keep(
     if is_inline && (is_one || !becomes_one || table.is_empty()) {
         return Ok(());
     }
-    let by_format = table.parts().iter().any(|part| matches!(part.place, Place::Format(_)));
+    let by_format = table.parts().iter().any(|part| part.place.is_decoded_by_format());
     let is_small = decoded_bytes(variable).is_some_and(|len| len <= keeping.limits.inline_bytes);
     if is_small && (becomes_one || by_format) {
         return keep_as_one(variable, &table, indexed, keeping);
@@ -263,7 +263,7 @@ fn decode_all(
         for ((linear, chunk), stored) in round.iter().zip(bytes) {
             let Region { start, shape } = clip(variable, grid.start(&grid.index(*linear)));
             let decoded = match chunk.part.place {
-                Place::Format(number) => {
+                Place::Format(number) | Place::Assembled(number) => {
                     let region = Region { start: start.clone(), shape: chunk_shape.to_vec() };
                     (keeping.decode)(number, variable, &region)?
                 }

@@ -1,5 +1,7 @@
 //! A dataset as the index knows it: metadata in memory, chunk tables and inline bytes on demand.
 
+mod objects;
+
 use std::any::{Any, TypeId};
 use std::collections::HashMap;
 use std::fmt;
@@ -11,6 +13,8 @@ use thermocline_model::{ChunkTable, Dataset, DatasetId, Variable};
 
 use crate::catalog::DatasetSpec;
 use crate::{Error, Result};
+
+pub(crate) use objects::{ChunkObjects, List, list_of, listed};
 
 /// A hash over everything that determines a dataset's bytes: source identities, catalog entry,
 /// format of the manifest. It changes whenever the data change, and never by locality.

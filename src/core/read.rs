@@ -278,7 +278,7 @@ impl Reader {
             Place::Object(number) => {
                 objects.get(number as usize).is_some_and(|object| self.bytes.was_seen(object))
             }
-            Place::Inline | Place::Format(_) => true,
+            Place::Inline | Place::Format(_) | Place::Assembled(_) => true,
         };
         if is_kept
             && is_unchanged
@@ -401,8 +401,7 @@ impl Reader {
         form: &ChunkForm,
         index: &[u64],
     ) -> Result<Vec<u32>> {
-        let table = manifest.table(variable).await?;
-        derive::objects_below(&table, variable, &form.region(variable, index))
+        derive::objects_below(manifest, variable, &form.region(variable, index)).await
     }
 
     /// The route that a variable takes in a form.

@@ -2,6 +2,8 @@
 //!
 //! A variable whose bits differ is refused. What the library cannot judge is served and marked so.
 
+use std::collections::BTreeSet;
+use std::path::Path;
 use std::sync::Arc;
 
 use thermocline_model::{
@@ -10,6 +12,7 @@ use thermocline_model::{
 use tracing::error;
 
 use crate::format::{Format, Indexed, ReadAt, ReferenceError, ReferenceReader, Region, Source};
+use crate::manifest::{List, list_of, listed};
 use crate::read::decode_chunk;
 use crate::reference::References;
 use crate::{Error, Result};
@@ -129,6 +132,9 @@ impl Comparison<'_> {
         let (Some(table), Some(grid)) = (table, variable.stored_grid()) else {
             return Outcome::Different("it has no chunk table".to_owned());
         };
+        if let Some(reason) = self.out_of_place(table) {
+            return Outcome::Unable(reason);
+        }
         let mut n_compared = 0;
         let mut unable = None;
         for linear in sample(table, grid.n_chunks(), self.level) {
@@ -142,6 +148,39 @@ impl Comparison<'_> {
             }
         }
         unable.map_or(Outcome::Equal { n_chunks: n_compared }, Outcome::Unable)
+    }
+
+    /// Why the library would not find objects that chunks are put together from: it looks for them by their names,
+    /// from where it opened the first one, and takes what it does not find for fill.
+    fn out_of_place(&mut self, table: &ChunkTable) -> Option<String> {
+        let lists: BTreeSet<List> = table.iter().filter_map(|(_, chunk)| list_of(&chunk)).collect();
+        if lists.is_empty() {
+            return None;
+        }
+        let mut numbers = BTreeSet::from([0]);
+        for list in lists {
+            match self.listed(list) {
+                Ok(listed) => numbers.extend(listed),
+                Err(error) => return Some(error.to_string()),
+            }
+        }
+        let away = numbers.into_iter().find(|number| {
+            let object = self.object(*number as usize);
+            !object.is_ok_and(|object| is_in_place(object.as_ref()))
+        })?;
+        let href = self.indexed.dataset.objects.get(away as usize).map_or("", |object| object.href.as_str());
+        Some(format!("the reference library would not find {href} where it looks for it"))
+    }
+
+    fn listed(&self, (offset, len_bytes): List) -> Result<Vec<u32>> {
+        listed(self.inline(offset, len_bytes as usize)?, self.indexed.dataset.objects.len())
+    }
+
+    fn inline(&self, offset: u64, len_bytes: usize) -> Result<&[u8]> {
+        let start = usize::try_from(offset).unwrap_or(usize::MAX);
+        let end = start.checked_add(len_bytes);
+        let bytes = end.and_then(|end| self.indexed.inline.get(start..end));
+        bytes.ok_or_else(|| Error::internal("an inline chunk lies outside the inline bytes"))
     }
 
     fn compare_chunk(
@@ -183,7 +222,7 @@ impl Comparison<'_> {
         })?;
         let mut values = thermocline_codec::fill_chunk(&variable.dtype, variable.fill.as_ref(), n_elements);
         let Some(chunk) = chunk else { return Ok(values) };
-        if let Place::Format(_) = chunk.part.place {
+        if chunk.part.place.is_decoded_by_format() {
             return self.format.decode(self.source, variable, region);
         }
         let stored = self.stored(&chunk)?;
@@ -207,14 +246,9 @@ impl Comparison<'_> {
     fn stored(&mut self, chunk: &ChunkRef) -> Result<bytes::Bytes> {
         let len_bytes = chunk.len_bytes as usize;
         let number = match chunk.part.place {
-            Place::Object(number) | Place::Format(number) => number as usize,
+            Place::Object(number) | Place::Format(number) | Place::Assembled(number) => number as usize,
             Place::Inline => {
-                let start = usize::try_from(chunk.offset).unwrap_or(usize::MAX);
-                let bytes = start
-                    .checked_add(len_bytes)
-                    .and_then(|end| self.indexed.inline.get(start..end))
-                    .ok_or_else(|| Error::internal("an inline chunk lies outside the inline bytes"))?;
-                return Ok(bytes::Bytes::copy_from_slice(bytes));
+                return Ok(bytes::Bytes::copy_from_slice(self.inline(chunk.offset, len_bytes)?));
             }
         };
         self.object(number)?.read_at(chunk.offset, len_bytes)
@@ -244,6 +278,13 @@ enum ChunkOutcome {
     Equal,
     BothFail,
     Unable(String),
+}
+
+/// True if libraries may open an object where its name says that it lies.
+fn is_in_place(object: &dyn ReadAt) -> bool {
+    let Some(path) = object.local_path() else { return false };
+    let named = Path::new(&object.object().href).canonicalize();
+    named.is_ok_and(|named| path.canonicalize().is_ok_and(|path| path == named))
 }
 
 /// The part of the stored chunk that begins at `start` inside the variable's shape.

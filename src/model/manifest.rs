@@ -9,6 +9,24 @@ pub enum Place {
     Inline,
     /// Nowhere as bytes: the format decodes the chunk from the object of this number.
     Format(u32),
+    /// The same from further objects too. The bytes of the chunk, with the manifest, are their numbers: each
+    /// four bytes, little-endian.
+    Assembled(u32),
+}
+
+impl Place {
+    /// Number of the object that holds the chunk, or that it is decoded from first.
+    pub fn object(self) -> Option<u32> {
+        match self {
+            Self::Object(number) | Self::Format(number) | Self::Assembled(number) => Some(number),
+            Self::Inline => None,
+        }
+    }
+
+    /// True if only the format gives the chunk's values.
+    pub fn is_decoded_by_format(self) -> bool {
+        matches!(self, Self::Format(_) | Self::Assembled(_))
+    }
 }
 
 /// What many chunks of a table have in common.
@@ -111,8 +129,12 @@ impl ChunkTable {
             + self.parts.len() * size_of::<ChunkPart>()
     }
 
-    /// Bytes stored by all chunks together.
+    /// Bytes stored by all chunks together; lists of objects are none.
     pub fn stored_bytes(&self) -> u64 {
+        if self.parts.iter().any(|part| matches!(part.place, Place::Assembled(_))) {
+            let stored = self.iter().filter(|(_, chunk)| !matches!(chunk.part.place, Place::Assembled(_)));
+            return stored.map(|(_, chunk)| u64::from(chunk.len_bytes)).sum();
+        }
         self.lengths.iter().map(|length| u64::from(*length)).sum()
     }
 

@@ -71,7 +71,7 @@ pub(crate) fn decode_one(
 ) -> Result<ArrayBytes> {
     let len_bytes = chunk.len_bytes as usize;
     let stored = match chunk.part.place {
-        Place::Format(_) => {
+        Place::Format(_) | Place::Assembled(_) => {
             let region = Region { start: start.to_vec(), shape: variable.storage.chunk_shape.clone() };
             return format.decode(source, variable, &region);
         }

@@ -4,11 +4,12 @@ use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use thermocline_core::coordinates::{Keeping, ObjectsByNumber, keep_coordinates};
-use thermocline_core::format::{Indexed, ReadAt, Region, Source};
+use thermocline_core::format::{Indexed, ReadAt, Region, Source, is_missing};
 use thermocline_core::{Error, Result};
 use thermocline_model::{
-    ArrayBytes, Attribute, Attributes, ChunkPart, ChunkRef, ChunkTableBuilder, Codec, DataType, Encoding,
-    Group, Note, Object, Place, Refusal, Storage, Variable, Verification, netcdf_default_fill,
+    ArrayBytes, Attribute, Attributes, ChunkGrid, ChunkPart, ChunkRef, ChunkTable, ChunkTableBuilder, Codec,
+    DataType, Encoding, Group, Note, Object, Place, Refusal, Storage, Variable, Verification,
+    netcdf_default_fill,
 };
 
 use crate::attributes::{ShownAttributes, number_list, number_type, shown};
@@ -19,11 +20,12 @@ use crate::fill::stored_fill;
 use crate::filters::Pipeline;
 use crate::layout::{Placed, Placing};
 use crate::mapping::{Dialect, Flags, Leaf, Values, leaves};
-use crate::neighbours::{Neighbour, Neighbourhood, fingerprint};
+use crate::neighbours::{Neighbour, Neighbourhood};
 use crate::opened::{Opened, read_leaf};
 use crate::source_path::SourcePath;
 use crate::storage::is_fault_of_file;
 use crate::tree::{ArrayNode, GroupNode, Walk};
+use crate::virtual_dataset::Mappings;
 
 /// Indexes a file.
 pub(crate) fn index(source: &Source<'_>) -> Result<Indexed> {
@@ -294,8 +296,7 @@ impl Building<'_, '_> {
     /// Where a variable's array lies.
     fn source_path(&mut self, node: &ArrayNode, leaf: &Leaf) -> Result<SourcePath> {
         let root = if node.file == 0 { "" } else { "/" };
-        let fingerprint =
-            if node.names_files() { fingerprint(&self.opened(node)?.neighbours) } else { String::new() };
+        let fingerprint = if node.names_files() { self.opened(node)?.fingerprint() } else { String::new() };
         let path = format!("{root}{}", node.source_path);
         Ok(SourcePath { path, fingerprint, suffix: leaf.suffix.clone() })
     }
@@ -348,6 +349,7 @@ impl Building<'_, '_> {
         let table = match inline {
             Some(bytes) => self.inline_table(&bytes)?,
             None => {
+                let table = self.with_sources(node, table, (&axes.shape, &chunk_shape))?;
                 self.indexed.tables.push(table);
                 (self.indexed.tables.len() - 1) as u32
             }
@@ -355,6 +357,64 @@ impl Building<'_, '_> {
         let shared = Shared { table, chunk_shape, pipeline };
         self.tables.insert(key, shared.clone());
         Ok(shared)
+    }
+
+    /// The table with the numbers of the other objects that chunks are decoded from.
+    fn with_sources(
+        &mut self,
+        node: &ArrayNode,
+        table: ChunkTable,
+        (shape, chunk_shape): (&[u64], &[u64]),
+    ) -> Result<ChunkTable> {
+        if !node.names_files() || !table.parts().iter().any(|part| part.place.is_decoded_by_format()) {
+            return Ok(table);
+        }
+        let opened = self.opened(node)?;
+        let grid = ChunkGrid::new(shape.to_vec(), chunk_shape.to_vec());
+        let grid = grid.ok_or_else(|| Error::corrupt("the array has more than 2^64 chunks"))?;
+        let mut lists = Lists::new(opened.direct_mappings(), table.len());
+        let mut builder = ChunkTableBuilder::new();
+        for (linear, mut chunk) in table.iter() {
+            if let Place::Format(object) = chunk.part.place {
+                let region = Region { start: grid.start(&grid.index(linear)), shape: chunk_shape.to_vec() };
+                let list = match lists.mappings {
+                    Some(mappings) => self.list(&mut lists, mappings.files_of(&region), object)?,
+                    None => self.list(&mut lists, opened.neighbours.iter(), object)?,
+                };
+                if let Some((offset, len_bytes)) = list {
+                    let part = ChunkPart { place: Place::Assembled(object), ..chunk.part };
+                    chunk = ChunkRef { part, offset, len_bytes };
+                }
+            }
+            builder.push(linear, chunk);
+        }
+        Ok(builder.build())
+    }
+
+    /// A list of files other than `object` with the inline bytes, each list once; `None` for a list of none.
+    fn list<'n>(
+        &mut self,
+        lists: &mut Lists<'_>,
+        files: impl Iterator<Item = &'n Neighbour>,
+        object: u32,
+    ) -> Result<Option<(u64, u32)>> {
+        let there = files.filter(|file| !is_missing(&file.object));
+        let mut numbers: Vec<u32> = there.map(|file| self.add_object(&file.object)).collect();
+        numbers.sort_unstable();
+        numbers.dedup();
+        numbers.retain(|number| *number != object);
+        if numbers.is_empty() {
+            return Ok(None);
+        }
+        if let Some(known) = lists.known.get(&numbers) {
+            return Ok(Some(*known));
+        }
+        let bytes: Vec<u8> = numbers.iter().flat_map(|number| number.to_le_bytes()).collect();
+        let len_bytes = u32::try_from(bytes.len()).map_err(|_| Error::unsupported("too many sources"))?;
+        let list = (self.indexed.inline.len() as u64, len_bytes);
+        self.indexed.inline.extend_from_slice(&bytes);
+        lists.note(numbers, list);
+        Ok(Some(list))
     }
 
     /// A table of one chunk whose bytes are kept with the manifest.
@@ -428,6 +488,35 @@ impl Building<'_, '_> {
         let keeping = Keeping { objects: &objects, decode: &decode, limits: source.limits };
         keep_coordinates(&mut indexed, &keeping)?;
         Ok(indexed)
+    }
+}
+
+/// Most looks of a chunk at a mapping for one array: beyond, all chunks count as made of all sources.
+const MAX_LOOKS: usize = 10_000_000;
+
+/// Most bytes of different lists of sources for one array; beyond, further chunks count as made of all.
+const MAX_LIST_BYTES: u64 = 16 << 20;
+
+/// The lists of sources of one array.
+struct Lists<'m> {
+    /// By which the sources of a chunk are found; `None` where it may need all of them.
+    mappings: Option<&'m Mappings>,
+    known: HashMap<Vec<u32>, (u64, u32)>,
+    n_bytes: u64,
+}
+
+impl<'m> Lists<'m> {
+    fn new(mappings: Option<&'m Mappings>, n_chunks: usize) -> Self {
+        let is_cheap = |mappings: &&Mappings| mappings.n_mappings().saturating_mul(n_chunks) <= MAX_LOOKS;
+        Self { mappings: mappings.filter(is_cheap), known: HashMap::new(), n_bytes: 0 }
+    }
+
+    fn note(&mut self, numbers: Vec<u32>, list: (u64, u32)) {
+        self.n_bytes = self.n_bytes.saturating_add(u64::from(list.1));
+        self.known.insert(numbers, list);
+        if self.n_bytes > MAX_LIST_BYTES {
+            self.mappings = None;
+        }
     }
 }
 

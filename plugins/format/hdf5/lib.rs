@@ -62,7 +62,7 @@ use thermocline_model::{ArrayBytes, Object, Variable};
 
 use crate::files::Files;
 use crate::mapping::{Dialect, leaves};
-use crate::neighbours::{Neighbourhood, changed, fingerprint};
+use crate::neighbours::Neighbourhood;
 use crate::opened::Opened;
 use crate::source_path::SourcePath;
 
@@ -93,7 +93,7 @@ impl Format for Hdf5Format {
     }
 
     fn index_version(&self) -> u32 {
-        3
+        4
     }
 
     fn libraries(&self) -> Vec<(&'static str, String)> {
@@ -147,11 +147,8 @@ impl Hdf5Format {
         let file = Arc::clone(files.get(found.identity.0)?);
         let header = header::ObjectHeader::read(&file, found.identity.1)?;
         let array = array::Array::read(&file, found.identity.1, &header)?;
-        let opened = Opened::open(file, array, files.neighbourhood(found.identity.0)?)?;
-        if fingerprint(&opened.neighbours) != at.fingerprint {
-            return Err(changed(&format!("a file that {:?} in {} is made of", at.path, object.href)));
-        }
-        let opened = Arc::new(opened);
+        let around = files.neighbourhood(found.identity.0)?;
+        let opened = Arc::new(Opened::open_as_indexed(file, array, around, &at.fingerprint)?);
         let mut open = self.open.lock();
         if open.len() >= MAX_OPEN {
             open.remove(0);

@@ -174,15 +174,14 @@ pub(crate) fn fingerprint(neighbours: &[Neighbour]) -> String {
     format!("{:032x}", XxHash3_128::oneshot(lines.concat().as_bytes()))
 }
 
-/// Place and state of a file, equal whichever way its name led to it.
+/// Place and state of a file, equal whichever way its name led to it, and whether its root is bound to a cold store
+/// or not: a recall may put a new file in the place of a stub, so that the inode is no part of it.
 fn line(neighbour: &Neighbour) -> String {
     let Object { href, len_bytes, identity } = &neighbour.object;
     let parts = href.split('/').filter(|part| !part.is_empty() && *part != ".");
     let href = parts.collect::<Vec<_>>().join("/");
     match identity {
-        ObjectIdentity::Modified { mtime_ns, inode } => {
-            format!("{href}\0{len_bytes}\0{mtime_ns} {inode}\0")
-        }
+        ObjectIdentity::Modified { mtime_ns, .. } => format!("{href}\0{len_bytes}\0{mtime_ns}\0"),
         ObjectIdentity::ETag(etag) => format!("{href}\0{len_bytes}\0{etag}\0"),
     }
 }
@@ -221,12 +220,14 @@ mod tests {
 
     #[test]
     fn a_fingerprint_is_of_places_and_states_not_of_names() {
-        let neighbour = |name: &str, href: &str, len_bytes| {
-            let identity = ObjectIdentity::Modified { mtime_ns: 1, inode: 2 };
+        let with_inode = |name: &str, href: &str, len_bytes, inode| {
+            let identity = ObjectIdentity::Modified { mtime_ns: 1, inode };
             Neighbour { name: name.into(), object: Object { href: href.into(), len_bytes, identity } }
         };
+        let neighbour = |name, href, len_bytes| with_inode(name, href, len_bytes, 2);
         let known = fingerprint(&[neighbour("sub/./a", "/data/sub/./a", 3)]);
         assert_eq!(fingerprint(&[neighbour("a", "/data/sub/a", 3)]), known);
+        assert_eq!(fingerprint(&[with_inode("a", "/data/sub/a", 3, 0)]), known, "bound to a cold store");
         assert_ne!(fingerprint(&[neighbour("a", "/data/sub/a", 4)]), known);
         assert_ne!(fingerprint(&[neighbour("a", "/data/other/a", 3)]), known);
         assert_eq!(fingerprint(&[]), "");

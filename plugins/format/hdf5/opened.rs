@@ -11,10 +11,14 @@ use crate::file::File;
 use crate::files::Files;
 use crate::mapping::Values;
 use crate::messages::Layout;
-use crate::neighbours::{Neighbour, Neighbourhood};
+use crate::neighbours::{Neighbour, Neighbourhood, changed, fingerprint};
 use crate::tree::ArrayNode;
 use crate::values::{Reading, StoredChunks};
-use crate::virtual_dataset::Mappings;
+use crate::virtual_dataset::{Mappings, Sources};
+
+/// Begins the fingerprint of files that all are named by the array itself: their states are known without opening
+/// any of them.
+const DIRECT: char = '~';
 
 /// An open array.
 pub(crate) struct Opened {
@@ -36,11 +40,42 @@ impl Opened {
     }
 
     /// Opens an array that names other files as its own file does.
-    pub(crate) fn open(file: Arc<File>, mut array: Array, around: &Neighbourhood<'_>) -> Result<Self> {
+    pub(crate) fn open(file: Arc<File>, array: Array, around: &Neighbourhood<'_>) -> Result<Self> {
+        Self::open_with(file, array, around, Sources::Opened)
+    }
+
+    /// The array in the state in which it had that fingerprint. Of its sources none is opened where that can be
+    /// told without.
+    ///
+    /// # Errors
+    /// [`thermocline_core::ErrorKind::Changed`] if it is in another state.
+    pub(crate) fn open_as_indexed(
+        file: Arc<File>,
+        array: Array,
+        around: &Neighbourhood<'_>,
+        indexed: &str,
+    ) -> Result<Self> {
+        let sources = if indexed.starts_with(DIRECT) { Sources::Named } else { Sources::Opened };
+        let href = file.bytes.object().object().href.clone();
+        let opened = Self::open_with(file, array, around, sources)?;
+        if opened.fingerprint() != indexed {
+            return Err(changed(&format!("a file that an array in {href} is made of")));
+        }
+        Ok(opened)
+    }
+
+    fn open_with(
+        file: Arc<File>,
+        mut array: Array,
+        around: &Neighbourhood<'_>,
+        sources: Sources,
+    ) -> Result<Self> {
         let around = around.part();
         let external = open_external(&array, &around)?;
         let mappings = match &array.layout {
-            Layout::Virtual { mappings } => Some(Mappings::open(&file, &array, *mappings, &around)?),
+            Layout::Virtual { mappings } => {
+                Some(Mappings::open(&file, &array, *mappings, (&around, sources))?)
+            }
             _ => None,
         };
         if let Some(mappings) = &mappings {
@@ -48,6 +83,18 @@ impl Opened {
         }
         let neighbours = around.found();
         Ok(Self { file, array, external, neighbours, chunks: OnceLock::new(), mappings })
+    }
+
+    /// A fingerprint of the other files that the values depend on; empty for none.
+    pub(crate) fn fingerprint(&self) -> String {
+        let fingerprint = fingerprint(&self.neighbours);
+        let is_direct = self.mappings.as_ref().is_some_and(Mappings::is_direct);
+        if is_direct && !fingerprint.is_empty() { format!("{DIRECT}{fingerprint}") } else { fingerprint }
+    }
+
+    /// The virtual dataset's mappings, if a part of it is read from the files of this part alone.
+    pub(crate) fn direct_mappings(&self) -> Option<&Mappings> {
+        self.mappings.as_ref().filter(|mappings| mappings.is_direct())
     }
 
     /// What is odd about the sources of a virtual dataset.

@@ -11,7 +11,7 @@ const SEPARATOR: &str = "//";
 pub(crate) struct SourcePath {
     /// The path in its file; a leading slash tells that it is not the first file.
     pub(crate) path: String,
-    /// A fingerprint of the other files that its values depend on; empty for none.
+    /// A fingerprint of the other files that its values depend on ([`crate::opened::Opened::fingerprint`]).
     pub(crate) fingerprint: String,
     /// The member of its records: empty, or `.member`.
     pub(crate) suffix: String,

@@ -50,17 +50,55 @@ pub(crate) struct Mappings {
     pub(crate) shape: Vec<u64>,
     mappings: Vec<Mapping>,
     sources: Vec<SourceArray>,
+    /// True if neither the shape nor which sources there are depends on the sources.
+    is_fixed: bool,
     /// Open sources by number, the latest last.
     open: Mutex<Vec<(usize, Arc<Opened>)>>,
+}
+
+/// Which sources are opened at once.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Sources {
+    /// All, for their shapes, and for the files that they name in turn.
+    Opened,
+    /// None, where their files are enough: each is opened when a part of it is read.
+    Named,
 }
 
 /// An array that parts of a virtual dataset come from.
 struct SourceArray {
     name: SourceName,
-    /// `None` if it does not exist: its parts read as fill.
-    shape: Option<Vec<u64>>,
+    state: SourceState,
     /// The files that it was found in, or was not.
     found: Vec<Neighbour>,
+}
+
+/// What is known of a source.
+enum SourceState {
+    /// It has this shape.
+    Opened(Vec<u64>),
+    /// Its file exists.
+    Named,
+    /// It does not exist: its parts read as fill.
+    Missing,
+}
+
+impl SourceArray {
+    fn shape(&self) -> Option<&[u64]> {
+        match &self.state {
+            SourceState::Opened(shape) => Some(shape),
+            SourceState::Named | SourceState::Missing => None,
+        }
+    }
+
+    fn is_missing(&self) -> bool {
+        matches!(self.state, SourceState::Missing)
+    }
+
+    /// True if it depends on no other file than the one that its name tells.
+    fn is_direct(&self) -> bool {
+        self.found.len() == usize::from(self.name.file != ".")
+    }
 }
 
 /// File and path of a source, as the mapping names them.
@@ -79,6 +117,7 @@ impl SourceName {
 
 /// What looking at the sources of an array needs.
 struct Looking<'l, 'a> {
+    sources: Sources,
     file: &'l Arc<File>,
     array: &'l Array,
     around: &'l Neighbourhood<'a>,
@@ -92,16 +131,24 @@ impl Mappings {
         file: &Arc<File>,
         array: &Array,
         at: Option<HeapId>,
-        around: &Neighbourhood<'_>,
+        (around, sources): (&Neighbourhood<'_>, Sources),
     ) -> Result<Self> {
         let stored = array.shape().unwrap_or_default();
-        let (mappings, sources, open) = (Vec::new(), Vec::new(), Mutex::default());
-        let mut found = Self { shape: stored.to_vec(), mappings, sources, open };
+        let mut found = Self {
+            shape: stored.to_vec(),
+            mappings: Vec::new(),
+            sources: Vec::new(),
+            is_fixed: true,
+            open: Mutex::default(),
+        };
         let Some(at) = at.filter(|at| at.collection != 0) else { return Ok(found) };
         let bytes = file.global_object(at)?;
-        let mut looking = Looking { file, array, around, numbers: HashMap::new() };
+        let parsed = parse(&mut Cursor::new(&bytes, file.sizes()))?;
+        found.is_fixed = parsed.iter().all(is_fixed);
+        let sources = if found.is_fixed { sources } else { Sources::Opened };
+        let mut looking = Looking { sources, file, array, around, numbers: HashMap::new() };
         let mut extent = Extent::new(stored.len());
-        for (name, from, mut to) in parse(&mut Cursor::new(&bytes, file.sizes()))? {
+        for (name, from, mut to) in parsed {
             to.give_axes(stored);
             if is_numbered(&name.file) || is_numbered(&name.path) {
                 let axis = to.unlimited();
@@ -115,7 +162,7 @@ impl Mappings {
             }
         }
         for Mapping { source, from, to } in &found.mappings {
-            extent.add(from, to, found.source(*source)?.shape.as_deref())?;
+            extent.add(from, to, found.source(*source)?.shape())?;
         }
         found.shape = extent.shape(stored);
         found.bind()?;
@@ -140,7 +187,7 @@ impl Mappings {
     ) -> Result<()> {
         for number in 0.. {
             let source = self.add_source(looking, name.numbered(number)?)?;
-            if self.source(source)?.shape.is_none() {
+            if self.source(source)?.is_missing() {
                 return Ok(());
             }
             self.add_mapping(Mapping { source, from: from.clone(), to: to.nth_block(axis, number)? })?;
@@ -152,7 +199,7 @@ impl Mappings {
     fn bind(&mut self) -> Result<()> {
         for Mapping { source, from, to } in &mut self.mappings {
             to.bind(&self.shape)?;
-            if let Some(shape) = self.sources.get(*source).and_then(|source| source.shape.as_deref()) {
+            if let Some(shape) = self.sources.get(*source).and_then(SourceArray::shape) {
                 from.bind(shape)?;
                 check_shapes(from, to, shape.len())?;
             }
@@ -166,17 +213,21 @@ impl Mappings {
             return Ok(*number);
         }
         let part = looking.around.part();
-        let opened = open_source(looking.file, &name, &part)?;
-        if let Some(opened) = &opened {
-            check_type(opened, looking.array)?;
-        }
         let number = self.sources.len();
         looking.numbers.insert(name.clone(), number);
-        let shape = opened.as_ref().map(|opened| opened.array.shape().unwrap_or_default().to_vec());
-        self.sources.push(SourceArray { name, shape, found: part.found() });
-        if let Some(opened) = opened {
-            self.keep(number, Arc::new(opened));
-        }
+        let state = match looking.sources {
+            Sources::Named => name_source(&name, &part)?,
+            Sources::Opened => match open_source(looking.file, &name, &part)? {
+                Some(opened) => {
+                    check_type(&opened, looking.array)?;
+                    let shape = opened.array.shape().unwrap_or_default().to_vec();
+                    self.keep(number, Arc::new(opened));
+                    SourceState::Opened(shape)
+                }
+                None => SourceState::Missing,
+            },
+        };
+        self.sources.push(SourceArray { name, state, found: part.found() });
         Ok(number)
     }
 
@@ -203,13 +254,20 @@ impl Mappings {
             return Ok(Some(Arc::clone(opened)));
         }
         let source = self.source(number)?;
-        if source.shape.is_none() {
+        if source.is_missing() {
             return Ok(None);
         }
         let part = around.part();
         let opened = open_source(file, &source.name, &part)?;
-        let opened = opened.filter(|_| part.found() == source.found);
-        let opened = Arc::new(opened.ok_or_else(|| changed(&source.name.file))?);
+        if part.found() != source.found {
+            return Err(changed(&source.name.file));
+        }
+        let opened = match (opened, &source.state) {
+            (Some(opened), _) => Arc::new(opened),
+            // Its file is there, and has no such array.
+            (None, SourceState::Named) => return Ok(None),
+            (None, _) => return Err(changed(&source.name.file)),
+        };
         self.keep(number, Arc::clone(&opened));
         Ok(Some(opened))
     }
@@ -219,11 +277,33 @@ impl Mappings {
         sources.iter().try_for_each(|number| around.check(&self.source(*number)?.found))
     }
 
+    /// True if the files that the mappings name are all that the values depend on: their states are known without
+    /// opening any, and those of a region are enough to read it.
+    pub(crate) fn is_direct(&self) -> bool {
+        self.is_fixed && self.sources.iter().all(SourceArray::is_direct)
+    }
+
+    /// How many mappings there are.
+    pub(crate) fn n_mappings(&self) -> usize {
+        self.mappings.len()
+    }
+
+    /// The files of the sources that a region is read from.
+    pub(crate) fn files_of(&self, region: &Region) -> impl Iterator<Item = &Neighbour> {
+        let touched: BTreeSet<usize> = self
+            .mappings
+            .iter()
+            .filter(|mapping| mapping.touches(region))
+            .map(|mapping| mapping.source)
+            .collect();
+        touched.into_iter().filter_map(|number| self.sources.get(number)).flat_map(|source| &source.found)
+    }
+
     /// What is odd about the sources.
     pub(crate) fn note(&self) -> Option<String> {
         let used: BTreeSet<usize> = self.mappings.iter().map(|mapping| mapping.source).collect();
         let used = used.into_iter().filter_map(|number| self.sources.get(number));
-        let missing = used.filter(|source| source.shape.is_none());
+        let missing = used.filter(|source| source.is_missing());
         let mut files = missing.map(|source| source.name.file.as_str());
         let first = files.next()?;
         let others = match files.count() {
@@ -266,7 +346,7 @@ impl Mappings {
                 .map(|((start, len), length)| (*len).min(length.saturating_sub(*start)))
                 .collect(),
         };
-        let touched = self.mappings.iter().filter(|mapping| mapping.to.positions(&outer).is_some());
+        let touched = self.mappings.iter().filter(|mapping| mapping.touches(&outer));
         let touched: Vec<&Mapping> = touched.collect();
         let sources: BTreeSet<usize> = touched.iter().map(|mapping| mapping.source).collect();
         self.check(&sources, around)?;
@@ -326,6 +406,19 @@ fn parse(cursor: &mut Cursor<'_>) -> Result<Vec<Parsed>> {
         mappings.push((SourceName { file, path }, from, to));
     }
     Ok(mappings)
+}
+
+/// True if a mapping is the same however its source is: it has no numbers, and an end.
+fn is_fixed((name, from, to): &Parsed) -> bool {
+    let is_numbered = is_numbered(&name.file) || is_numbered(&name.path);
+    !is_numbered && from.unlimited().is_none() && to.unlimited().is_none()
+}
+
+/// Looks whether the file of a source exists.
+fn name_source(name: &SourceName, around: &Neighbourhood<'_>) -> Result<SourceState> {
+    around.count_source()?;
+    let exists = name.file == "." || around.open(&name.file)?.is_some();
+    Ok(if exists { SourceState::Named } else { SourceState::Missing })
 }
 
 /// Opens the array that a mapping names; `None` if the file or the array does not exist.

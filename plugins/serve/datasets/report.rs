@@ -9,7 +9,7 @@ use thermocline_core::cold::Locality;
 use thermocline_core::manifest::Manifest;
 use thermocline_core::read::{Reader, Route};
 use thermocline_model::{
-    ChunkPart, ChunkTable, Dataset, Object, ObjectIdentity, Place, Refusal, Variable, Verification,
+    ChunkPart, ChunkRef, ChunkTable, Dataset, Object, ObjectIdentity, Place, Refusal, Variable, Verification,
 };
 use thermocline_zarr::{Hierarchy, View, ZarrArray, codec_names};
 
@@ -78,7 +78,7 @@ async fn online_bytes(
     table: &Arc<ChunkTable>,
 ) -> Result<u64, Error> {
     let is_online = |part: &ChunkPart| match part.place {
-        Place::Object(number) | Place::Format(number) => {
+        Place::Object(number) | Place::Format(number) | Place::Assembled(number) => {
             let object = manifest.dataset.objects.get(number as usize);
             object.and_then(|object| reader.locality(object)).is_none_or(Locality::is_online)
         }
@@ -91,7 +91,8 @@ async fn online_bytes(
     // There may be millions of them.
     let table = Arc::clone(table);
     let counted = tokio::task::spawn_blocking(move || {
-        let online = table.iter().filter(|(_, chunk)| !cold.contains(&chunk.part));
+        let is_stored = |chunk: &ChunkRef| !matches!(chunk.part.place, Place::Assembled(_));
+        let online = table.iter().filter(|(_, chunk)| !cold.contains(&chunk.part) && is_stored(chunk));
         online.map(|(_, chunk)| u64::from(chunk.len_bytes)).sum()
     });
     counted.await.map_err(|cause| Error::internal("a report was not finished").with_source(cause))

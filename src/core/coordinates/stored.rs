@@ -45,7 +45,7 @@ pub(super) fn read(round: &[Positioned], inline: &[u8], objects: &dyn ObjectsByN
         match chunk.part.place {
             Place::Object(number) => wanted.push(Wanted::new(entry, number, chunk, &opened)?),
             Place::Inline => bytes[entry] = inline_bytes(chunk, inline)?,
-            Place::Format(_) => {}
+            Place::Format(_) | Place::Assembled(_) => {}
         }
     }
     wanted.sort_by_key(|wanted| (wanted.object, wanted.offset));
@@ -66,7 +66,7 @@ type Opened = HashMap<u32, Arc<dyn ReadAt>>;
 fn open(round: &[Positioned], objects: &dyn ObjectsByNumber) -> Result<Opened> {
     let number = |(_, chunk): &Positioned| match chunk.part.place {
         Place::Object(number) => Some(number),
-        Place::Inline | Place::Format(_) => None,
+        Place::Inline | Place::Format(_) | Place::Assembled(_) => None,
     };
     let mut numbers: Vec<u32> = round.iter().filter_map(number).collect();
     numbers.sort_unstable();

@@ -1,9 +1,12 @@
 //! Whether the numbers of an indexed dataset fit together.
 
-use thermocline_model::{ChunkTable, Dataset, Group, Place};
+use std::collections::BTreeSet;
+
+use thermocline_model::{ChunkPart, ChunkTable, Dataset, Group, Place};
 
 use super::file::FileError;
 use crate::format::Indexed;
+use crate::manifest::{List, list_of, listed};
 use crate::{Error, Result};
 
 /// Deepest nesting that is stored: formats stop earlier.
@@ -42,6 +45,7 @@ pub(crate) fn check(indexed: &Indexed) -> Result<()> {
     for (number, table) in indexed.tables.iter().enumerate() {
         check_table(table, indexed.dataset.objects.len(), indexed.inline.len() as u64)
             .map_err(|what| Error::internal(format!("chunk table {number}: {what}")))?;
+        check_lists(table, indexed)?;
     }
     Ok(())
 }
@@ -54,20 +58,30 @@ pub(super) fn check_table(
 ) -> Result<(), &'static str> {
     let is_known = |object: u32| (object as usize) < n_objects;
     for part in table.parts() {
-        if let Place::Object(object) | Place::Format(object) = part.place
-            && !is_known(object)
-        {
+        if part.place.object().is_some_and(|object| !is_known(object)) {
             return Err("a chunk lies in an object that is not listed");
         }
     }
-    if table.parts().iter().all(|part| part.place != Place::Inline) {
+    let is_inline = |part: &ChunkPart| matches!(part.place, Place::Inline | Place::Assembled(_));
+    if !table.parts().iter().any(is_inline) {
         return Ok(());
     }
     let outside = table.iter().any(|(_, chunk)| {
         let end = chunk.offset.checked_add(u64::from(chunk.len_bytes));
-        chunk.part.place == Place::Inline && end.is_none_or(|end| end > inline_bytes)
+        is_inline(&chunk.part) && end.is_none_or(|end| end > inline_bytes)
     });
     if outside { Err("a chunk lies beyond the inline bytes") } else { Ok(()) }
+}
+
+/// Checks the lists of objects of chunks that lie within the inline bytes.
+fn check_lists(table: &ChunkTable, indexed: &Indexed) -> Result<()> {
+    let lists: BTreeSet<List> = table.iter().filter_map(|(_, chunk)| list_of(&chunk)).collect();
+    for (offset, len_bytes) in lists {
+        let bytes = usize::try_from(offset).ok().and_then(|offset| indexed.inline.get(offset..));
+        let bytes = bytes.and_then(|bytes| bytes.get(..len_bytes as usize)).unwrap_or_default();
+        listed(bytes, indexed.dataset.objects.len())?;
+    }
+    Ok(())
 }
 
 /// Checks that every variable's table is among `n_tables`.

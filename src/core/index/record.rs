@@ -340,7 +340,7 @@ mirror!(
         notes: Vec<Note>,
     }
 );
-mirror!(enum Place { Object(object: u32), Inline, Format(object: u32) });
+mirror!(enum Place { Object(object: u32), Inline, Format(object: u32), Assembled(object: u32) });
 mirror!(
     struct ChunkPart {
         place: Place,

@@ -153,7 +153,8 @@ mod tests {
         let place = prop_oneof![
             (0_u32..3).prop_map(Place::Object),
             Just(Place::Inline),
-            (0_u32..2).prop_map(Place::Format)
+            (0_u32..2).prop_map(Place::Format),
+            (0_u32..2).prop_map(Place::Assembled)
         ];
         let part =
             (place, 0_u16..2, any::<u32>(), any::<bool>()).prop_map(|(place, encoding, mask, is_short)| {

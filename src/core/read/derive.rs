@@ -1,6 +1,5 @@
 //! Derived chunks and values: stored chunks are read, decoded, put together and encoded.
 
-use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -17,7 +16,7 @@ use super::{ChunkForm, Found, Reader, Wanted, Work};
 use crate::bytes::is_same_object;
 use crate::bytes::watch::ColdNotes;
 use crate::format::{Region, Source};
-use crate::manifest::{Manifest, blocking};
+use crate::manifest::{ChunkObjects, Manifest, blocking};
 use crate::{Error, ErrorKind, Result};
 
 /// Stored chunks that are read ahead of decoding.
@@ -85,17 +84,20 @@ pub(super) fn covering_tag(
     Ok(is_written.then(|| etag::of_chunks(objects, chunks.into_iter())))
 }
 
-/// Numbers of the objects that hold the stored chunks below a region, each once, in ascending order.
-pub(super) fn objects_below(table: &ChunkTable, variable: &Variable, region: &Region) -> Result<Vec<u32>> {
-    let grid = stored_grid(variable)?;
-    let mut numbers = BTreeSet::new();
+/// Numbers of the objects that the stored chunks below a region are read from, each once, in ascending order.
+pub(super) async fn objects_below(
+    manifest: &Arc<Manifest>,
+    variable: &Variable,
+    region: &Region,
+) -> Result<Vec<u32>> {
+    let (table, grid) = (manifest.table(variable).await?, stored_grid(variable)?);
+    let mut objects = ChunkObjects::default();
     for index in covering(variable, region)? {
-        let place = grid.linear(&index).and_then(|linear| table.get(linear)).map(|chunk| chunk.part.place);
-        if let Some(Place::Object(number) | Place::Format(number)) = place {
-            numbers.insert(number);
+        if let Some(chunk) = grid.linear(&index).and_then(|linear| table.get(linear)) {
+            objects.add(&chunk);
         }
     }
-    Ok(numbers.into_iter().collect())
+    objects.numbers(manifest).await
 }
 
 fn stored_grid(variable: &Variable) -> Result<thermocline_model::ChunkGrid> {
@@ -142,7 +144,7 @@ impl Reader {
             return Ok(false);
         }
         let table = manifest.table(variable).await?;
-        Ok(table.parts().iter().any(|part| matches!(part.place, Place::Format(_))))
+        Ok(table.parts().iter().any(|part| part.place.is_decoded_by_format()))
     }
 
     async fn derive(
@@ -189,7 +191,7 @@ impl Reader {
         }
         let table = manifest.table(variable).await?;
         let chunk = form.linear(variable, index).and_then(|linear| table.get(linear));
-        match chunk.filter(|chunk| !matches!(chunk.part.place, Place::Format(_))) {
+        match chunk.filter(|chunk| !chunk.part.place.is_decoded_by_format()) {
             Some(chunk) => {
                 Ok(Some((chunk, self.raw_bytes(manifest, &manifest.dataset.objects, &chunk).await?)))
             }
@@ -256,7 +258,7 @@ impl Reader {
         chunk: ChunkRef,
         work: &Work,
     ) -> Result<ArrayBytes> {
-        if let Place::Format(number) = chunk.part.place {
+        if let Place::Format(number) | Place::Assembled(number) = chunk.part.place {
             return self.decode_by_format(manifest, variable, index, number, work).await;
         }
         let stored = self.raw_bytes(manifest, &manifest.dataset.objects, &chunk).await?;

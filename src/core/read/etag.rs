@@ -96,7 +96,7 @@ pub(super) fn derived(
 
 fn hash_chunk(hash: &mut Wide, objects: &[Object], chunk: &ChunkRef) {
     (chunk.part, chunk.offset, chunk.len_bytes).hash(hash);
-    let (Place::Object(number) | Place::Format(number)) = chunk.part.place else { return };
+    let Some(number) = chunk.part.place.object() else { return };
     if let Some(object) = objects.get(number as usize) {
         (&object.href, object.len_bytes, &object.identity).hash(hash);
     }

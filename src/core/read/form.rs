@@ -89,7 +89,7 @@ impl ChunkForm {
 
     /// True if the stored bytes of a part are what is wanted, but for a checksum at their end.
     pub(super) fn passes(&self, variable: &Variable, part: &ChunkPart) -> bool {
-        if part.is_short || matches!(part.place, Place::Format(_)) || self.joins(variable) {
+        if part.is_short || part.place.is_decoded_by_format() || self.joins(variable) {
             return false;
         }
         let Some(encoding) = variable.storage.encodings.get(usize::from(part.encoding)) else { return false };
@@ -124,7 +124,7 @@ impl ChunkForm {
             Place::Object(object) => {
                 ChunkLocation::Object { object, offset: chunk.offset, len_bytes: passed_len(variable, chunk) }
             }
-            Place::Format(_) => ChunkLocation::Derived,
+            Place::Format(_) | Place::Assembled(_) => ChunkLocation::Derived,
         }
     }
 }

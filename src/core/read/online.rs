@@ -2,23 +2,26 @@
 
 use std::sync::Arc;
 
-use thermocline_model::{Dataset, Object, Place, Variable};
+use futures::StreamExt;
+use thermocline_model::{Dataset, Object, Variable};
 
 use super::{ChunkForm, Reader, Recalls, derive};
 use crate::cold::Locality;
 use crate::format::Region;
-use crate::manifest::{Manifest, blocking};
-use crate::staging::Presence;
-use crate::staging::cache::ReadGuard;
+use crate::manifest::{ChunkObjects, Manifest};
+use crate::staging::{CopyGuard, Presence};
 use crate::{Error, Result};
 
 /// Most chunks that are looked at to find the objects that will be wanted next.
 const MAX_CHUNKS_AHEAD: u64 = 10_000;
 
+/// Most objects of one chunk whose stores are asked at the same time.
+const LOOKS_AT_ONCE: usize = 16;
+
 /// Keeps objects online as long as it lives.
 #[derive(Debug, Default)]
 pub struct Online {
-    _guards: Vec<ReadGuard>,
+    _guards: Vec<CopyGuard>,
 }
 
 impl Reader {
@@ -84,8 +87,7 @@ impl Reader {
         if self.recalls.is_none() {
             return Ok(Online::default());
         }
-        let table = manifest.table(variable).await?;
-        self.keep(&manifest.dataset, &derive::objects_below(&table, variable, region)?).await
+        self.keep(&manifest.dataset, &derive::objects_below(manifest, variable, region).await?).await
     }
 
     async fn keep(&self, dataset: &Dataset, numbers: &[u32]) -> Result<Online> {
@@ -99,18 +101,21 @@ impl Reader {
         if bound.is_empty() {
             return Ok(Online::default());
         }
-        blocking(move || {
-            let (mut guards, mut cold) = (Vec::new(), Vec::new());
-            for href in bound {
-                match residency.presence(&href)? {
-                    Presence::Online { guard, .. } => guards.extend(guard),
-                    Presence::Cold => cold.push(href),
-                    Presence::Unbound => {}
-                }
+        let (mut guards, mut cold) = (Vec::new(), Vec::new());
+        let mut looks = futures::stream::iter(bound)
+            .map(|href| {
+                let residency = Arc::clone(&residency);
+                async move { (residency.presence(&href).await, href) }
+            })
+            .buffered(LOOKS_AT_ONCE);
+        while let Some((presence, href)) = looks.next().await {
+            match presence? {
+                Presence::Online { guard, .. } => guards.extend(guard),
+                Presence::Cold => cold.push(href),
+                Presence::Unbound => {}
             }
-            if cold.is_empty() { Ok(Online { _guards: guards }) } else { Err(Error::needs_staging(cold)) }
-        })
-        .await
+        }
+        if cold.is_empty() { Ok(Online { _guards: guards }) } else { Err(Error::needs_staging(cold)) }
     }
 
     /// Objects that the chunks after a chunk lie in, along the first dimension of its variable: as many as are
@@ -138,19 +143,19 @@ impl Reader {
         else {
             return Ok(Vec::new());
         };
-        let own = derive::objects_below(&table, variable, &form.region(variable, index))?;
+        let own = derive::objects_below(manifest, variable, &form.region(variable, index)).await?;
         let mut found: Vec<u32> = Vec::new();
         for step in 0..MAX_CHUNKS_AHEAD {
             if let Some(position) = at.first_mut() {
                 *position = first.saturating_add(length.div_ceil((*chunk).max(1))).saturating_add(step);
             }
             let Some(linear) = grid.linear(&at) else { break };
-            let place = table.get(linear).map(|chunk| chunk.part.place);
-            if let Some(Place::Object(number) | Place::Format(number)) = place
-                && !own.contains(&number)
-                && !found.contains(&number)
-            {
-                found.push(number);
+            let mut objects = ChunkObjects::default();
+            table.get(linear).iter().for_each(|chunk| objects.add(chunk));
+            for number in objects.numbers(manifest).await? {
+                if !own.contains(&number) && !found.contains(&number) {
+                    found.push(number);
+                }
             }
             if found.len() >= n_wanted {
                 break;

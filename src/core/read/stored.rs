@@ -44,7 +44,9 @@ impl Reader {
                 let end = end.ok_or_else(|| Error::corrupt("a chunk ends beyond 2^64 bytes"))?;
                 self.bytes.read(object, chunk.offset..end).await
             }
-            Place::Format(_) => Err(Error::internal("a chunk without bytes was asked for its bytes")),
+            Place::Format(_) | Place::Assembled(_) => {
+                Err(Error::internal("a chunk without bytes was asked for its bytes"))
+            }
         }
     }
 }

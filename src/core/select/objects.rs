@@ -13,7 +13,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use thermocline_model::{ChunkTable, Place, Variable};
 
 use super::resolve::{Resolved, ResolvedVariable};
-use crate::manifest::{Manifest, blocking};
+use crate::manifest::{List, Manifest, blocking};
 use crate::{Error, Result};
 
 use walk::ChunkWalk;
@@ -22,7 +22,8 @@ use walk::ChunkWalk;
 const MAX_LOOKED_UP: usize = 16;
 
 /// Numbers of the objects that hold a chunk of the selection, each once and ascending. Chunks that are kept with the
-/// manifest have none; of a chunk that is served as one but stored as many, the objects of all of these count.
+/// manifest have none; of a chunk that is served as one but stored as many, the objects of all of these count, and
+/// of one that a format puts together from several objects, all of those.
 ///
 /// Dropping the future stops the search.
 ///
@@ -51,7 +52,7 @@ pub(super) fn objects_blocking(
     resolved: &Resolved,
     stopped: &AtomicBool,
 ) -> Result<Vec<u32>> {
-    let mut found = BTreeSet::new();
+    let (mut found, mut lists) = (BTreeSet::new(), BTreeSet::new());
     // Looking each of many up by its path would look through the whole group for each.
     let by_path: HashMap<String, &Variable> = match resolved.variables.len() {
         0..=MAX_LOOKED_UP => HashMap::new(),
@@ -62,7 +63,10 @@ pub(super) fn objects_blocking(
         let variable = variable.or_else(|| manifest.dataset.root.variable(&selected.path));
         let variable = variable.ok_or_else(|| Error::internal(format!("no variable {:?}", selected.path)))?;
         let table = manifest.table_blocking(variable)?;
-        objects_of(variable, selected, &table, &mut found, stopped)?;
+        objects_of(variable, selected, &table, (&mut found, &mut lists), stopped)?;
+    }
+    for list in lists {
+        found.extend(manifest.listed_blocking(list)?);
     }
     let n_objects = manifest.dataset.objects.len();
     match found.last() {
@@ -73,16 +77,16 @@ pub(super) fn objects_blocking(
     }
 }
 
-/// Adds the objects of one variable.
+/// Adds the objects of one variable, and the lists of objects that its chunks are put together from.
 fn objects_of(
     variable: &Variable,
     selected: &ResolvedVariable,
     table: &ChunkTable,
-    found: &mut BTreeSet<u32>,
+    (found, lists): (&mut BTreeSet<u32>, &mut BTreeSet<List>),
     stopped: &AtomicBool,
 ) -> Result<()> {
     let mut scan = Scan::new(table, found);
-    if scan.n_unseen == 0 {
+    if scan.flow().is_break() {
         return Ok(());
     }
     let walk = ChunkWalk::new(variable, selected)?;
@@ -102,6 +106,7 @@ fn objects_of(
             if walk.contains(linear) { take(linear..linear + 1) } else { ControlFlow::Continue(()) }
         });
     }
+    lists.append(&mut scan.lists);
     found.extend(scan.objects());
     Ok(())
 }
@@ -114,6 +119,9 @@ struct Scan<'t> {
     is_seen: Vec<bool>,
     /// Parts with objects that are not among those found yet.
     n_unseen: usize,
+    /// True if chunks may have lists of objects: then each of them is looked at.
+    has_lists: bool,
+    lists: BTreeSet<List>,
     /// Entries before are at positions that were taken.
     next: usize,
 }
@@ -122,15 +130,20 @@ impl<'t> Scan<'t> {
     /// Parts whose objects are known already are not searched for.
     fn new(table: &'t ChunkTable, known: &BTreeSet<u32>) -> Self {
         let (positions, _, _, part_of, parts) = table.columns();
-        let is_of_interest = |place| matches!(place, Place::Object(number) | Place::Format(number) if !known.contains(&number));
+        let is_of_interest = |place: Place| place.object().is_some_and(|number| !known.contains(&number));
         let is_seen: Vec<bool> = parts.iter().map(|part| !is_of_interest(part.place)).collect();
+        let has_lists = parts.iter().any(|part| matches!(part.place, Place::Assembled(_)));
         let n_unseen = if table.is_empty() { 0 } else { is_seen.iter().filter(|is_seen| !**is_seen).count() };
-        Self { table, positions, part_of, is_seen, n_unseen, next: 0 }
+        let lists = BTreeSet::new();
+        Self { table, positions, part_of, is_seen, n_unseen, has_lists, lists, next: 0 }
     }
 
     /// Looks at the chunks at a range of positions, after those of the ranges before.
     fn take(&mut self, range: Range<u64>) -> ControlFlow<()> {
         let entries = self.entries(&range);
+        if self.has_lists {
+            self.list(entries.clone());
+        }
         let Some(part_of) = self.part_of else {
             if !entries.is_empty() {
                 self.see(0);
@@ -164,6 +177,20 @@ impl<'t> Scan<'t> {
         start..end
     }
 
+    /// Notes the lists of entries.
+    fn list(&mut self, entries: Range<usize>) {
+        let (_, offsets, lengths, _, parts) = self.table.columns();
+        for entry in entries {
+            let part = self.part_of.map_or(Some(0), |part_of| part_of.get(entry).copied());
+            let part = part.and_then(|part| parts.get(part as usize));
+            if part.is_some_and(|part| matches!(part.place, Place::Assembled(_)))
+                && let (Some(offset), Some(len_bytes)) = (offsets.get(entry), lengths.get(entry))
+            {
+                self.lists.insert((*offset, *len_bytes));
+            }
+        }
+    }
+
     fn see(&mut self, part: usize) {
         if let Some(is_seen) = self.is_seen.get_mut(part).filter(|is_seen| !**is_seen) {
             *is_seen = true;
@@ -172,15 +199,13 @@ impl<'t> Scan<'t> {
     }
 
     fn flow(&self) -> ControlFlow<()> {
-        if self.n_unseen == 0 { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+        let is_done = self.n_unseen == 0 && (!self.has_lists || self.table.is_empty());
+        if is_done { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
     }
 
     /// The objects of all parts that were seen, those that were known before among them.
     fn objects(self) -> impl Iterator<Item = u32> + 't {
         let parts = self.table.parts().iter().zip(self.is_seen);
-        parts.filter(|(_, is_seen)| *is_seen).filter_map(|(part, _)| match part.place {
-            Place::Object(number) | Place::Format(number) => Some(number),
-            Place::Inline => None,
-        })
+        parts.filter(|(_, is_seen)| *is_seen).filter_map(|(part, _)| part.place.object())
     }
 }

@@ -320,6 +320,25 @@ async fn a_selection_becomes_the_objects_of_its_chunks() {
     assert_eq!(objects(&manifest, &resolved).await.unwrap(), [2, 3]);
 }
 
+#[test]
+fn of_chunks_that_are_put_together_the_objects_of_the_selected_ones_count() {
+    let mut world = World::of(5);
+    world.assembled("v", &[&[1], &[1, 2], &[4], &[3]]);
+    world.data("w", &[("x", 4)], &[4], |_| Some(Place::Object(0)));
+    let manifest = world.build();
+    let objects_of = |positions: &str, variables: &[&str]| {
+        let mut selection = Selection::new();
+        selection.positions("x", positions).unwrap();
+        let variables: Vec<String> = variables.iter().map(|name| (*name).to_owned()).collect();
+        let resolved = resolve_blocking(&manifest, &selection, &variables).unwrap();
+        objects_blocking(&manifest, &resolved, &AtomicBool::new(false)).unwrap()
+    };
+    assert_eq!(objects_of("0", &["v"]), [0, 1]);
+    assert_eq!(objects_of("1:3", &["v"]), [0, 1, 2, 4]);
+    assert_eq!(objects_of("::3", &["v"]), [0, 1, 3]);
+    assert_eq!(objects_of("3", &["w", "v"]), [0, 3], "object 0 is known already");
+}
+
 /// Chunks that are not selected, and those that were never written, must cost nothing: there are 10^15 of them here.
 #[test]
 fn the_cost_of_a_selection_is_that_of_its_chunks() {

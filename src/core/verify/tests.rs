@@ -199,3 +199,68 @@ fn a_variable_with_a_chunk_that_nobody_can_judge_is_served_unverified() {
     let verification = &indexed.dataset.root.variables[0].verification;
     assert_eq!(*verification, Verification::Unverified { reason: "no such filter".to_owned() });
 }
+
+/// An object of this machine whose bytes a library may open at a path.
+struct Lent(Object, std::path::PathBuf);
+
+impl ReadAt for Lent {
+    fn object(&self) -> &Object {
+        &self.0
+    }
+    fn read_at(&self, _: u64, _: usize) -> Result<bytes::Bytes> {
+        Err(Error::corrupt("nothing"))
+    }
+    fn local_path(&self) -> Option<&Path> {
+        Some(&self.1)
+    }
+}
+
+/// Lends every object by its last name in a folder.
+struct LentFrom<'f>(&'f Path);
+
+impl LentFrom<'_> {
+    fn lend(&self, href: &str) -> Arc<dyn ReadAt> {
+        let identity = ObjectIdentity::ETag(String::new());
+        let object = Object { href: href.to_owned(), len_bytes: 0, identity };
+        Arc::new(Lent(object, self.0.join(href.rsplit('/').next().unwrap())))
+    }
+}
+
+impl OpenOther for LentFrom<'_> {
+    fn open(&self, name: &str) -> Result<Option<Arc<dyn ReadAt>>> {
+        Ok(Some(self.lend(name)))
+    }
+    fn list(&self, _: &str) -> Result<Vec<(String, u64)>> {
+        Ok(Vec::new())
+    }
+}
+
+#[test]
+fn what_is_put_together_from_files_is_not_compared_where_a_library_would_not_find_them() {
+    let (archive, cache) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    for name in ["main", "source"] {
+        std::fs::write(archive.path().join(name), name).unwrap();
+        std::fs::write(cache.path().join(name), name).unwrap();
+    }
+    let verified = |lent_from: &Path| {
+        let others = LentFrom(lent_from);
+        let object = |name: &str| others.lend(archive.path().join(name).to_str().unwrap());
+        let limits = crate::format::Limits::default();
+        let source = Source { object: object("main"), others: &others, limits: &limits };
+        let mut indexed = two_chunks();
+        indexed.dataset.objects = ["main", "source"].map(|name| object(name).object().clone()).into();
+        let part = ChunkPart { place: Place::Assembled(0), encoding: 0, filter_mask: 0, is_short: false };
+        let mut table = ChunkTableBuilder::new();
+        table.push(1, ChunkRef { part, offset: 8, len_bytes: 4 });
+        indexed.tables = vec![table.build()];
+        indexed.inline.extend(1_u32.to_le_bytes());
+        verify(&Nothing, &HalfBlind { second: b"fill" }, &source, &mut indexed, VerifyLevel::Sample).unwrap();
+        indexed.dataset
+    };
+
+    let dataset = verified(cache.path());
+    assert!(dataset.refusals.is_empty(), "{:?}", dataset.refusals);
+    let Verification::Unverified { reason } = &dataset.root.variables[0].verification else { panic!() };
+    assert!(reason.contains("would not find"), "{reason}");
+    assert!(!verified(archive.path()).refusals.is_empty(), "in place it is compared");
+}

@@ -57,6 +57,11 @@ pub(super) struct Reading<'r, 'a> {
 }
 
 impl Mapping {
+    /// True if some of a region comes from its source.
+    pub(super) fn touches(&self, region: &Region) -> bool {
+        self.to.positions(region).is_some()
+    }
+
     /// Copies what the mapping gives of a region.
     pub(super) fn read(
         &self,
@@ -65,6 +70,10 @@ impl Mapping {
         answer: &mut ArrayBytes,
     ) -> Result<()> {
         let Reading { values, region, .. } = *read;
+        let shape = source.array.shape().unwrap_or_default();
+        let mut from = self.from.clone();
+        from.bind(shape)?;
+        check_shapes(&from, &self.to, shape.len())?;
         let Some(wanted) = self.to.positions(read.outer) else { return Ok(()) };
         // Positions in the selections agree axis by axis, axes of one element left aside.
         let mut rest = wanted
@@ -73,7 +82,7 @@ impl Mapping {
             .filter(|(_, axis)| !axis.is_single())
             .map(|(range, _)| range.clone());
         let mut picked = Vec::new();
-        for axis in self.from.axes() {
+        for axis in from.axes() {
             let range = if axis.is_single() { 0..1 } else { rest.next().unwrap_or(0..0) };
             picked.push(range.start..range.end.min(axis.len()));
         }
@@ -81,7 +90,7 @@ impl Mapping {
             return Ok(());
         }
         let (source_values, conversion) = source_values(source, values)?;
-        let bounds = self.from.bounds(&picked);
+        let bounds = from.bounds(&picked);
         let mut source_region = bounds.clone();
         for length in &values.inner_shape {
             source_region.start.push(0);
@@ -93,12 +102,13 @@ impl Mapping {
             (Some(conversion), ArrayBytes::Fixed(bytes)) => ArrayBytes::Fixed(conversion.convert(&bytes)?),
             (_, read) => read,
         };
-        self.scatter(values, &read, &bounds, &picked, &wanted, region, answer)
+        self.scatter(&from, values, &read, &bounds, &picked, &wanted, region, answer)
     }
 
     #[expect(clippy::too_many_arguments, reason = "two arrays, and where the mapping lies in both")]
     fn scatter(
         &self,
+        from: &Selection,
         values: &Values,
         read: &ArrayBytes,
         bounds: &Region,
@@ -113,23 +123,23 @@ impl Mapping {
         let mut at = vec![0_u64; counts.len()];
         let outer_shape: Vec<u64> = region.shape.iter().take(self.to.rank()).copied().collect();
         loop {
-            let from = self
-                .from
+            let at_source = from
                 .axes()
                 .iter()
                 .zip(picked)
                 .zip(&at)
                 .map(|((axis, range), at)| axis.index(range.start + at));
-            let from = linear(from.zip(&bounds.start).map(|(index, start)| index - start), &bounds.shape);
+            let element =
+                linear(at_source.zip(&bounds.start).map(|(index, start)| index - start), &bounds.shape);
             let mut rest =
-                at.iter().zip(self.from.axes()).filter(|(_, axis)| !axis.is_single()).map(|(at, _)| *at);
+                at.iter().zip(from.axes()).filter(|(_, axis)| !axis.is_single()).map(|(at, _)| *at);
             let to = self.to.axes().iter().zip(wanted).map(|(axis, range)| {
                 let offset = if axis.is_single() { 0 } else { rest.next().unwrap_or(0) };
                 axis.index(range.start + offset)
             });
             let to: Vec<u64> = to.zip(&region.start).map(|(index, start)| index - start).collect();
             let to = linear(to.into_iter(), &outer_shape);
-            copy_element(read, from, answer, to, size)?;
+            copy_element(read, element, answer, to, size)?;
             if !advance(&mut at, &counts) {
                 return Ok(());
             }

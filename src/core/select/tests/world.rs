@@ -181,6 +181,23 @@ impl World {
         self.add(variable, table.build());
     }
 
+    /// A variable along `x` each chunk of which is decoded from object 0 and those that are listed.
+    pub(in super::super) fn assembled(&mut self, name: &str, lists: &[&[u32]]) {
+        let len = lists.len() as u64;
+        let mut variable = self.variable(name, &["x"], &[len], I2);
+        variable.storage.chunk_shape = vec![1];
+        variable.storage.served_chunk_shape = vec![1];
+        let part = ChunkPart { place: Place::Assembled(0), encoding: 0, filter_mask: 0, is_short: false };
+        let mut table = ChunkTableBuilder::new();
+        for (linear, list) in lists.iter().enumerate() {
+            let bytes: Vec<u8> = list.iter().flat_map(|number| number.to_le_bytes()).collect();
+            let (offset, len_bytes) = (self.inline.len() as u64, bytes.len() as u32);
+            table.push(linear as u64, ChunkRef { part, offset, len_bytes });
+            self.inline.extend(bytes);
+        }
+        self.add(variable, table.build());
+    }
+
     /// A group of its own below the root.
     pub(in super::super) fn group(&mut self, name: &str, variables: &[&str]) -> &mut Self {
         let (moved, kept) = std::mem::take(&mut self.root.variables)

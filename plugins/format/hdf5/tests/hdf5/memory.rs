@@ -76,10 +76,10 @@ pub(crate) fn read_all(
                 bytes::Bytes::copy_from_slice(&indexed.inline[start..start + chunk.len_bytes as usize])
             }
             Place::Object(_) => source.object.read_at(chunk.offset, chunk.len_bytes as usize)?,
-            Place::Format(_) => bytes::Bytes::new(),
+            Place::Format(_) | Place::Assembled(_) => bytes::Bytes::new(),
         };
         let decoded = match chunk.part.place {
-            Place::Format(_) => {
+            Place::Format(_) | Place::Assembled(_) => {
                 format.decode(source, variable, &Region { start: start.clone(), shape: shape.clone() })?
             }
             _ if chunk.part.is_short => {

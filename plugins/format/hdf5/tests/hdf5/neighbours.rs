@@ -65,7 +65,7 @@ impl Folder {
         });
     }
 
-    fn open(&self) -> LocalFile {
+    pub(crate) fn open(&self) -> LocalFile {
         LocalFile::open(&self.path("main.h5"), RUNTIME.handle()).unwrap()
     }
 
@@ -263,7 +263,7 @@ fn raw_data_that_change_are_noticed() {
     std::fs::write(folder.path("raw.bin"), [1; 16]).unwrap();
     let (format, indexed) = (Hdf5Format::default(), folder.index());
     let chunk = indexed.tables[variable(&indexed, "v").storage.table as usize].get(0).unwrap();
-    assert!(matches!(chunk.part.place, Place::Format(0)));
+    assert!(matches!(chunk.part.place, Place::Assembled(0)));
     assert_eq!(folder.read(&format, &indexed).unwrap(), [0x0101_0101; LEN]);
 
     rewrite(&folder.path("raw.bin"), &[2; 16]);

@@ -2,6 +2,8 @@
 //! their sources are numbered.
 
 use std::ffi::CStr;
+use std::path::Path;
+use std::sync::Arc;
 
 use hdf5::{File, H5Type, Result as WriteResult};
 use hdf5_sys::h5d::{H5Dclose, H5Dcreate2};
@@ -9,7 +11,10 @@ use hdf5_sys::h5i::hid_t;
 use hdf5_sys::h5p::{H5P_CLS_DATASET_CREATE, H5P_DEFAULT, H5Pcreate, H5Pset_fill_value, H5Pset_virtual};
 use hdf5_sys::h5s::{H5S_UNLIMITED, H5S_seloper_t, H5Screate_simple, H5Sselect_hyperslab};
 use hdf5_sys::h5t::H5T_NATIVE_INT32;
+use thermocline_core::format::{Format, Indexed, OpenOther, ReadAt, Region, Source};
+use thermocline_core::{Error, ErrorKind, Result};
 use thermocline_format_hdf5::Hdf5Format;
+use thermocline_model::{ArrayBytes, Object, Place};
 
 use crate::neighbours::{Folder, assert_changed};
 use crate::variable;
@@ -172,4 +177,131 @@ fn numbers_are_converted_as_the_library_does() {
 fn floating_point_numbers_that_would_become_integers_are_refused() {
     let refusals = converted::<f64, i32>(&[1.5]).index().dataset.refusals;
     assert!(refusals[0].reason.contains("another type than its source"), "{refusals:?}");
+}
+
+/// Numbers in each row of an array whose rows are chunks of their own.
+const ROW: usize = 1 << 20;
+
+/// A virtual dataset `v` of three rows: two from the first two files, and the fill.
+fn of_rows() -> Folder {
+    let folder = Folder::new(|file| {
+        let mut builder = file.new_dataset::<f64>().shape((3, ROW)).fill_value(-1.0);
+        for number in 0..3 {
+            builder = builder.with_dcpl(|list| {
+                let (from, to) = ((0..ROW,), (number, 0..ROW));
+                list.virtual_map(format!("{number}.h5"), "d", ROW, from, (3, ROW), to)
+            });
+        }
+        builder.create("v").map(|_| ())
+    });
+    for number in 0..2 {
+        folder.write(&format!("{number}.h5"), |file| {
+            let builder = file.new_dataset::<f64>().shape(ROW).fill_value(f64::from(number));
+            builder.create("d").map(|_| ())
+        });
+    }
+    folder
+}
+
+/// File names of the objects that a chunk is read from besides the first.
+fn sources_of(indexed: &Indexed, linear: u64) -> Vec<&str> {
+    let chunk = indexed.tables[variable(indexed, "v").storage.table as usize].get(linear).unwrap();
+    if chunk.part.place == Place::Format(0) {
+        return Vec::new();
+    }
+    assert_eq!(chunk.part.place, Place::Assembled(0));
+    let bytes = &indexed.inline[chunk.offset as usize..][..chunk.len_bytes as usize];
+    let numbers = bytes.chunks(4).map(|number| u32::from_le_bytes(number.try_into().unwrap()));
+    let name = |number: u32| indexed.dataset.objects[number as usize].href.rsplit('/').next().unwrap();
+    numbers.map(name).collect()
+}
+
+#[test]
+fn the_sources_of_each_chunk_are_known_and_no_others() {
+    let indexed = of_rows().index();
+    let found: Vec<Vec<&str>> = (0..3).map(|linear| sources_of(&indexed, linear)).collect();
+    assert_eq!(found, [vec!["0.h5"], vec!["1.h5"], vec![]], "the third does not exist");
+}
+
+#[test]
+fn where_sources_have_sources_each_chunk_names_all() {
+    let folder = of_rows();
+    folder.write("0.h5", |file| {
+        let builder = file.new_dataset::<f64>().shape(ROW);
+        let builder = builder.with_dcpl(|list| list.virtual_map("deep.h5", "d", ROW, .., ROW, ..));
+        builder.create("d").map(|_| ())
+    });
+    folder.write("deep.h5", |file| file.new_dataset::<f64>().shape(ROW).create("d").map(|_| ()));
+    let indexed = folder.index();
+    for linear in 0..3 {
+        assert_eq!(sources_of(&indexed, linear), ["0.h5", "deep.h5", "1.h5"]);
+    }
+}
+
+#[test]
+fn of_the_sources_only_those_of_the_region_are_read() {
+    let folder = of_rows();
+    let indexed = folder.index();
+    let row = |cold: &'static str, row: u64| {
+        folder.open().with_source(|source| {
+            let others = OnTape { others: source.others, cold };
+            let source =
+                Source { object: Arc::clone(&source.object), others: &others, limits: source.limits };
+            let region = Region { start: vec![row, 0], shape: vec![1, ROW as u64] };
+            let values = Hdf5Format::default().decode(&source, variable(&indexed, "v"), &region)?;
+            let ArrayBytes::Fixed(bytes) = values else { panic!("texts") };
+            let mut numbers =
+                bytes.chunks_exact(8).map(|bytes| f64::from_le_bytes(bytes.try_into().unwrap()));
+            let first = numbers.next().unwrap();
+            assert!(numbers.all(|number| number == first));
+            Ok(first)
+        })
+    };
+    let row: &dyn Fn(&'static str, u64) -> Result<f64> = &row;
+    for cold in ["0.h5", "1.h5"] {
+        for number in 0..3 {
+            let outcome = row(cold, number);
+            match format!("{number}.h5") == cold {
+                true => assert_eq!(outcome.unwrap_err().kind(), ErrorKind::NotStaged, "it is no fill"),
+                false => assert_eq!(outcome.unwrap(), [0.0, 1.0, -1.0][number as usize]),
+            }
+        }
+    }
+}
+
+/// Other objects, of which one can be found and not be read.
+struct OnTape<'o> {
+    others: &'o dyn OpenOther,
+    cold: &'static str,
+}
+
+impl OpenOther for OnTape<'_> {
+    fn open(&self, name: &str) -> Result<Option<Arc<dyn ReadAt>>> {
+        let opened = self.others.open(name)?;
+        if name != self.cold {
+            return Ok(opened);
+        }
+        Ok(opened.map(|object| Arc::new(Cold(object.object().clone())) as Arc<dyn ReadAt>))
+    }
+
+    fn list(&self, prefix: &str) -> Result<Vec<(String, u64)>> {
+        self.others.list(prefix)
+    }
+}
+
+/// An object that would have to be recalled.
+struct Cold(Object);
+
+impl ReadAt for Cold {
+    fn object(&self) -> &Object {
+        &self.0
+    }
+
+    fn read_at(&self, _: u64, _: usize) -> Result<bytes::Bytes> {
+        Err(Error::needs_staging(vec![self.0.href.as_str().into()]))
+    }
+
+    fn local_path(&self) -> Option<&Path> {
+        None
+    }
 }
