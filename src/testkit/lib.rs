@@ -1,6 +1,8 @@
 //! What tests of every crate share: files opened as formats see them, damage, and conformance suites for
 //! the traits that other crates implement: `Format`, `Provider` and `ByteSource`.
 
+#[cfg(feature = "server")]
+mod audit;
 pub mod conformance;
 mod files;
 mod judge;
@@ -14,6 +16,8 @@ mod tape;
 #[cfg(feature = "server")]
 mod toy;
 
+#[cfg(feature = "server")]
+pub use audit::{AuditEntry, AuditLog};
 pub use files::{LocalFile, decode_all};
 pub use judge::{Judgement, judge};
 pub use mutant::mutate;

@@ -1,5 +1,6 @@
 //! The whole stack behind a router, without a socket.
 
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -7,6 +8,7 @@ use std::time::Duration;
 use anyhow::Context;
 use async_trait::async_trait;
 use axum::body::Body;
+use axum::extract::ConnectInfo;
 use bytes::Bytes;
 use http::{HeaderMap, Request, StatusCode};
 use http_body_util::BodyExt;
@@ -35,6 +37,8 @@ pub struct TestServer {
     /// Holds the toy files and the index as long as the server lives.
     dir: TempDir,
     cold: Option<Cold>,
+    /// Where requests come from, if that is to be known.
+    peer: Option<SocketAddr>,
 }
 
 /// Sources that a test serves.
@@ -254,7 +258,13 @@ impl TestServer {
                 plugin.start(&app).await?;
             }
         }
-        Ok(Self { router: router::build(app)?, catalog, dir, cold })
+        Ok(Self { router: router::build(app)?, catalog, dir, cold, peer: None })
+    }
+
+    /// The same, asked from this address.
+    #[must_use]
+    pub fn asked_from(self, peer: SocketAddr) -> Self {
+        Self { peer: Some(peer), ..self }
     }
 
     /// What answers, for a listener of the test's own.
@@ -294,6 +304,9 @@ impl TestServer {
         let mut request = Request::builder().method(method).uri(path).header("host", "test.example");
         for (name, value) in headers {
             request = request.header(*name, *value);
+        }
+        if let Some(peer) = self.peer {
+            request = request.extension(ConnectInfo(peer));
         }
         let response = self.router.clone().oneshot(request.body(Body::from(body.into()))?).await?;
         let (parts, body) = response.into_parts();

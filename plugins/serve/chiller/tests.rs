@@ -12,7 +12,7 @@ use thermocline_core::jobs::{Job, JobId};
 use thermocline_core::staging::{Activity, Face, NewRequest, Owner, RequestFilter};
 use thermocline_http::identity::AccessRules;
 use thermocline_http::lists::wanted;
-use thermocline_testkit::{Answer, ColdParts, TestServer};
+use thermocline_testkit::{Answer, AuditLog, ColdParts, TestServer};
 
 use super::{Api, ChillerPlugin, ChillerSettings, members};
 
@@ -170,6 +170,32 @@ async fn when_no_file_could_be_recalled_the_state_is_error() {
     let job = world.ended(&id).await;
     assert_eq!((&job["State"], &job["Finished"]), (&Value::from("ERROR"), &Value::from("true")));
     assert_eq!(listed(&job), BTreeSet::new());
+}
+
+#[tokio::test]
+async fn a_job_that_was_cancelled_ends_with_error() {
+    let world = World::new().await;
+    world.set_activity(Activity::Paused).await;
+    let id = world.id(world.path("f0.nc")).await;
+    world.server.cold().unwrap().jobs.cancel(&JobId(id.as_str().into())).await.unwrap();
+    let job = world.poll(&id).await;
+    assert_eq!((&job["State"], &job["Finished"]), (&Value::from("ERROR"), &Value::from("true")));
+    assert_eq!((listed(&job), &job["Staged"]), (BTreeSet::new(), &0.into()));
+    assert_eq!(world.ended(&id).await, job);
+}
+
+#[tokio::test]
+async fn an_upload_is_in_the_audit_log() {
+    let world = World::new().await;
+    let log = AuditLog::keep();
+    let id = world.id(world.path("f0.nc")).await;
+    assert_eq!(world.upload("relative.nc").await.status, 400);
+    let entries = log.take();
+    let said: Vec<[&str; 3]> =
+        entries.iter().map(|entry| [&*entry.what, &*entry.subject, &*entry.outcome]).collect();
+    let accepted = format!("request {id}");
+    let refused = "refused with 400 Bad Request";
+    assert_eq!(said, [["upload", "1 objects", &*accepted], ["upload", "0 objects", refused]]);
 }
 
 #[tokio::test]

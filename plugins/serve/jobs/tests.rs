@@ -13,7 +13,7 @@ use thermocline_core::{Error, ErrorKind, Result};
 use thermocline_http::HttpConfig;
 use thermocline_http::identity::AccessRules;
 use thermocline_http::lists::wanted;
-use thermocline_testkit::{Answer, ColdParts, TestServer};
+use thermocline_testkit::{Answer, AuditLog, ColdParts, TestServer};
 
 use super::{JobsApiSettings, JobsPlugin};
 
@@ -177,7 +177,7 @@ async fn a_staging_request_is_a_job_of_the_same_name() {
 #[tokio::test]
 async fn a_request_that_failed_says_that_its_recalls_did_and_which() {
     let world = World::new().await;
-    world.server.cold().unwrap().archive.fail("the drive is broken", true);
+    std::fs::remove_file(world.server.data().join("a.nc")).unwrap();
     let id = world.stage().await;
     let job = world.get(&format!("/jobs/{id}?wait=60")).await;
     assert_eq!(
@@ -263,6 +263,18 @@ async fn a_job_can_be_ended_before_its_time() {
     assert_eq!(world.server.send("DELETE", &format!("/jobs/{id}"), &[]).await.unwrap().status, 200);
     assert_eq!(world.get(&format!("/jobs/{id}?wait=60")).await["state"], "cancelled");
     assert_eq!(world.answer(&format!("/jobs/{id}/result")).await.status, 404);
+}
+
+#[tokio::test]
+async fn ending_a_job_is_in_the_audit_log() {
+    let world = World::new().await;
+    let id = world.submit("hang").await;
+    let log = AuditLog::keep();
+    world.server.send("DELETE", &format!("/jobs/{id}"), &[]).await.unwrap();
+    let entries = log.take();
+    let said: Vec<[&str; 4]> =
+        entries.iter().map(|entry| [&*entry.owner, &*entry.what, &*entry.subject, &*entry.outcome]).collect();
+    assert_eq!(said, [["anonymous", "cancel", &*id, "done"]]);
 }
 
 #[tokio::test]

@@ -1,6 +1,7 @@
 //! The routes, asked through the whole router, over the real engine and an archive whose recalls take no time.
 
 mod access;
+mod audit;
 mod events;
 mod find;
 mod operators;

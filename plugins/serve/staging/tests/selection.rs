@@ -10,7 +10,7 @@ fn doubles(values: &[f64]) -> Vec<u8> {
 }
 
 /// `time(4)` with the index, `t2m(time)` in the file.
-fn toy() -> ToyDataset {
+pub(super) fn toy() -> ToyDataset {
     let double = DataType::Float { size: 8, order: ByteOrder::Little };
     let mut time = toy_variable("time", &["time"], (&[4], &[4]), double.clone(), Vec::new());
     time.attrs.set("units", Attribute::Text("days since 2000-01-01".to_owned()));
