@@ -28,7 +28,7 @@ mod units;
 mod unsupported;
 
 pub use catalogs::CatalogsConfig;
-pub use cold::{CheckStore, ColdConfig, KeyMistake, StorePaths};
+pub use cold::{CheckStore, ColdConfig, KeyMistake, StoreKeys, StorePaths};
 pub use credentials::{CredentialsConfig, CredentialsKind};
 pub use example::example;
 pub use index::{IndexConfig, VerifyConfig};

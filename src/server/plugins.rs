@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use schemars::JsonSchema;
+use serde::Serialize;
 use serde::de::DeserializeOwned;
 use thermocline_cold_command::CommandStore;
 use thermocline_cold_posix::PosixStore;
@@ -11,7 +13,7 @@ use thermocline_core::format::Format;
 use thermocline_core::{Error, Result};
 use thermocline_http::ServePlugin;
 
-use crate::config::{Config, KeyMistake};
+use crate::config::{Config, KeyMistake, StoreKeys};
 
 mod faces;
 
@@ -30,6 +32,7 @@ pub struct Registry {
 pub struct ColdKind {
     kind: &'static str,
     paths: &'static [&'static str],
+    keys: fn(&'static str) -> StoreKeys,
     check: Arc<CheckKeys>,
     make: Arc<MakeStore>,
 }
@@ -42,7 +45,7 @@ impl ColdKind {
     /// The kind that `[cold.NAME] kind` calls `kind`: its own keys are read as `C`, and `make` makes a store of them.
     pub fn new<C, S>(kind: &'static str, make: fn(C, &StoreContext) -> Result<S>) -> Self
     where
-        C: DeserializeOwned + 'static,
+        C: DeserializeOwned + Serialize + JsonSchema + Default + 'static,
         S: ColdStore + 'static,
     {
         let read = |keys: toml::Table| -> std::result::Result<C, KeyMistake> {
@@ -58,7 +61,7 @@ impl ColdKind {
             let config = read(keys).map_err(|mistake| Error::invalid_input(mistake.to_string()))?;
             Ok(Arc::new(make(config, context)?))
         };
-        Self { kind, paths: &[], check: Arc::new(check), make: Arc::new(make) }
+        Self { kind, paths: &[], keys: store_keys::<C>, check: Arc::new(check), make: Arc::new(make) }
     }
 
     /// The same kind, with own keys that are paths: relative ones begin at the file that names them.
@@ -79,6 +82,11 @@ impl ColdKind {
     pub(crate) fn check(&self, keys: toml::Table) -> std::result::Result<(), KeyMistake> {
         (self.check)(keys)
     }
+}
+
+fn store_keys<C: Serialize + JsonSchema + Default>(kind: &'static str) -> StoreKeys {
+    let defaults = serde_json::to_value(C::default()).unwrap_or_default();
+    StoreKeys { kind, schema: schemars::schema_for!(C).to_value(), defaults }
 }
 
 /// Where a key is wrong, and how.
@@ -170,6 +178,11 @@ impl Registry {
     /// The own keys of a store of a kind that are paths.
     pub(crate) fn store_paths(&self, kind: &str) -> &'static [&'static str] {
         self.cold(kind).map_or(&[], |known| known.paths)
+    }
+
+    /// The own keys of every kind of cold store.
+    pub fn store_keys(&self) -> Vec<StoreKeys> {
+        self.cold.iter().map(|known| (known.keys)(known.kind)).collect()
     }
 
     /// The kinds of cold stores.

@@ -37,7 +37,7 @@ pub(crate) fn run(registry: &Registry, given: &Given, command: &ConfigCommand) -
             None => "no mistakes, and no file: these are the defaults\n".to_owned(),
         },
         ConfigCommand::Schema => format!("{:#}\n", json_schema()),
-        ConfigCommand::Example => example(),
+        ConfigCommand::Example => example(&registry.store_keys()),
     };
     // A reader that went away (`| head`) has seen enough.
     let _ = std::io::stdout().write_all(text.as_bytes());

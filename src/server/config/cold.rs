@@ -6,13 +6,14 @@ use std::path::Path;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 use super::load::Check;
 use super::roots::RootConfig;
 
 /// A cold store: where objects of some roots lie that have to be brought online before they can be read.
 ///
-/// Further keys are the store's own: the documentation of each kind names them.
+/// Further keys are the store's own; they stand below, kind by kind.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
 pub struct ColdConfig {
@@ -44,6 +45,17 @@ impl fmt::Display for KeyMistake {
             false => write!(f, "{}: {}", self.key.join("."), self.message),
         }
     }
+}
+
+/// The own keys of a kind of store.
+#[derive(Debug, Clone)]
+pub struct StoreKeys {
+    /// The kind.
+    pub kind: &'static str,
+    /// JSON Schema of the keys.
+    pub schema: Value,
+    /// The keys with their defaults.
+    pub defaults: Value,
 }
 
 /// Says what is wrong with the own keys of a store of a kind.
