@@ -24,7 +24,7 @@ use thermocline_model::Object;
 use crate::format::{OpenOther, ReadAt};
 use crate::{Error, ErrorKind, Result};
 
-use cold::{ColdFiles, ColdObject, GatedRemote, without_inode};
+use cold::{ColdFiles, ColdName, ColdObject, GatedRemote, Steps, without_inode};
 use gate::Gate;
 use open_files::{OpenFile, OpenFiles};
 
@@ -67,6 +67,15 @@ pub trait ObjectOpener: Send + Sync {
 
     /// Everything below a directory or prefix: hrefs, sizes and identities, sorted by href.
     fn list(&self, href: &str) -> Result<Vec<Object>>;
+
+    /// By which name a cold store knows what an address means, by links too; `Ok(None)` for what lies on none.
+    ///
+    /// # Errors
+    /// Whatever keeps it from being known.
+    fn cold_name(&self, href: &str) -> Result<Option<Arc<str>>> {
+        let _ = href;
+        Ok(None)
+    }
 
     /// Opens objects relative to the directory of one object, for formats.
     fn others(&self, href: &str) -> Box<dyn OpenOther + '_>;
@@ -198,27 +207,28 @@ impl Objects {
     ) -> Result<Bytes> {
         let (roots, files, wanted) = (Arc::clone(&self.roots), Arc::clone(&self.files), object.clone());
         let cold = self.cold.clone();
-        let permit = self.gate(&object.href).enter(self.settings.local_wait, &object.href).await?;
-        let read = crate::manifest::blocking(move || {
-            let _permit = permit;
+        let steps =
+            OnPool { gate: self.gate(&object.href), wait: self.settings.local_wait, href: &object.href };
+        let read = steps.step(move || {
             files.close_idle();
             match open.map(|file| file.read_checked(&wanted, offset, len_bytes)) {
                 Some(Err(error)) if is_stale(&error) => {}
-                Some(result) => return Ok((None, result)),
+                Some(result) => return Ok(Found::Read(None, result)),
                 None => {}
             }
-            if let Some(cold) = &cold
+            if let Some(cold) = cold
                 && let Some(name) = cold.find(&roots, &wanted.href)?
             {
-                return Ok((None, cold.read(&name, &wanted, (offset, len_bytes))));
+                return Ok(Found::Cold(cold, name));
             }
             let file = OpenFile::open(&roots, &wanted.href)?;
             let result = file.read_checked(&wanted, offset, len_bytes);
-            Ok((Some(Arc::new(file)), result))
+            Ok(Found::Read(Some(Arc::new(file)), result))
         });
         match read.await {
-            Ok((None, result)) => result,
-            Ok((Some(file), result)) => {
+            Ok(Found::Cold(cold, name)) => cold.read(&name, object, (offset, len_bytes), &steps).await,
+            Ok(Found::Read(None, result)) => result,
+            Ok(Found::Read(Some(file), result)) => {
                 self.files.keep(&object.href, file);
                 result
             }
@@ -236,7 +246,7 @@ impl Objects {
         };
         cold.check_online(&object.href).await?;
         let bytes = self.remote.read(store, &path, object, range).await?;
-        cold.check_online(&object.href).await?;
+        cold.check_was_online(&object.href).await?;
         Ok(bytes)
     }
 
@@ -282,6 +292,32 @@ impl Objects {
     }
 }
 
+/// What a look for a file came to.
+enum Found {
+    /// It was read; with the file, if it was opened for that.
+    Read(Option<Arc<OpenFile>>, Result<Bytes>),
+    /// It lies on a cold store.
+    Cold(Arc<ColdFiles>, ColdName),
+}
+
+/// Steps on files on the blocking pool, each in a place of its folder.
+struct OnPool<'o> {
+    gate: &'o Gate,
+    wait: Duration,
+    href: &'o str,
+}
+
+impl Steps for OnPool<'_> {
+    async fn step<T: Send + 'static>(&self, work: impl FnOnce() -> Result<T> + Send + 'static) -> Result<T> {
+        let permit = self.gate.enter(self.wait, self.href).await?;
+        crate::manifest::blocking(move || {
+            let _permit = permit;
+            work()
+        })
+        .await
+    }
+}
+
 /// True if a file that is kept open is not the one that is wanted.
 fn is_stale(error: &Error) -> bool {
     matches!(error.kind(), ErrorKind::Changed { .. } | ErrorKind::Lost)
@@ -314,6 +350,13 @@ impl ObjectOpener for Objects {
         }
         let (store, path) = keys::find_store(&self.roots, href)?;
         self.remote.list(store, &path, href)
+    }
+
+    fn cold_name(&self, href: &str) -> Result<Option<Arc<str>>> {
+        if keys::is_url(href) {
+            return Ok(None);
+        }
+        self.gated(href, || Ok(self.cold_file(href)?.map(|(_, cold)| cold.name)))
     }
 
     fn others(&self, href: &str) -> Box<dyn OpenOther + '_> {

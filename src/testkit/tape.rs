@@ -10,7 +10,7 @@ use std::time::{Duration, SystemTime};
 use anyhow::Context;
 use async_trait::async_trait;
 use parking_lot::Mutex;
-use thermocline_core::Result;
+use thermocline_core::{ErrorKind, Result};
 use thermocline_core::bytes::Residency;
 use thermocline_core::cold::Locality;
 use thermocline_core::staging::{Estimate, Joined, ObjectState, Outcome, Owner, Presence, RequestId};
@@ -75,7 +75,8 @@ impl FakeTape {
 
     /// Ends every recall with this outcome.
     pub fn fail(&self, reason: &str, is_lost: bool) {
-        *self.failure.lock() = Some(Outcome::Failed { reason: reason.to_owned(), is_lost });
+        let kind = if is_lost { ErrorKind::Lost } else { ErrorKind::RecallFailed };
+        *self.failure.lock() = Some(Outcome::Failed { reason: reason.to_owned(), kind });
         self.changed.notify_waiters();
     }
 
@@ -144,7 +145,7 @@ impl Residency for FakeTape {
         self.folder.get().is_some_and(|folder| Path::new(href).starts_with(folder))
     }
 
-    fn presence(&self, href: &str) -> Result<Presence> {
+    async fn presence(&self, href: &str) -> Result<Presence> {
         if self.is_cold(href) {
             return Ok(Presence::Cold);
         }
@@ -178,7 +179,7 @@ impl Residency for FakeTape {
                 if self.is_releasing.swap(false, Ordering::SeqCst)
                     && let Err(error) = self.release(Path::new(href))
                 {
-                    return Outcome::Failed { reason: error.to_string(), is_lost: false };
+                    return Outcome::Failed { reason: error.to_string(), kind: ErrorKind::RecallFailed };
                 }
                 return Outcome::Online;
             }

@@ -6,10 +6,14 @@
 //!
 //! The inode is no part of the identity of such a file: a recall may put a new file in place of the stub.
 
-use std::fs::{File, Metadata};
+mod read;
+
+use std::fs::Metadata;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
+use std::task::{Context, Poll, Wake, Waker};
+use std::thread::Thread;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
@@ -21,10 +25,12 @@ use super::local::{changed, mtime_ns, object, open_file, read_exact, settled};
 use super::open_files::lost;
 use super::residency::Residency;
 use super::roots::Root;
+use read::{Here, Tie};
+
 use crate::format::{LocalState, ReadAt};
-use crate::staging::Presence;
-use crate::staging::cache::ReadGuard;
+use crate::staging::{CopyGuard, Presence};
 use crate::{Error, ErrorKind, Result};
+pub(super) use read::Steps;
 
 /// How long a file that was seen in a state is taken to be in it.
 const SEEN_FOR: Duration = Duration::from_millis(500);
@@ -39,6 +45,8 @@ const MAX_TRIES: usize = 4;
 pub(super) struct ColdFiles {
     residency: Arc<dyn Residency>,
     seen: Cache<String, Seen>,
+    /// The copies that were compared with the archive, by address.
+    ties: Cache<String, Tie>,
 }
 
 /// A state in which a file was seen in the archive.
@@ -60,7 +68,7 @@ pub(super) struct ColdName {
 
 impl ColdFiles {
     pub(super) fn new(residency: Arc<dyn Residency>) -> Self {
-        Self { residency, seen: Cache::new(MAX_SEEN) }
+        Self { residency, seen: Cache::new(MAX_SEEN), ties: Cache::new(MAX_SEEN) }
     }
 
     /// True if an address itself lies below a bound root. A path may lead there by a link all the same.
@@ -101,8 +109,15 @@ impl ColdFiles {
     /// # Errors
     /// Those of [`check_online`].
     pub(super) async fn check_online(&self, href: &str) -> Result<()> {
-        let (residency, href) = (Arc::clone(&self.residency), href.to_owned());
-        crate::manifest::blocking(move || check_online(residency.as_ref(), &href)).await
+        check_online(href, self.residency.presence(href).await)
+    }
+
+    /// Refuses an object of a store that has to be recalled, after it was read.
+    ///
+    /// # Errors
+    /// Those of [`check_online`].
+    pub(super) async fn check_was_online(&self, href: &str) -> Result<()> {
+        check_online(href, self.residency.presence_now(href).await)
     }
 
     /// True if the file was seen in the archive in this very state a moment ago.
@@ -114,129 +129,10 @@ impl ColdFiles {
         })
     }
 
-    /// Bytes of a file in the state of `object`. Blocking.
-    ///
-    /// # Errors
-    /// [`ErrorKind::NotStaged`] if it has to be recalled, also when it is made cold while it is read;
-    /// [`ErrorKind::Changed`] and [`ErrorKind::Lost`] as for every other file.
-    pub(super) fn read(
-        &self,
-        cold: &ColdName,
-        object: &Object,
-        (offset, len_bytes): (u64, usize),
-    ) -> Result<Bytes> {
-        for _ in 0..MAX_TRIES {
-            match self.residency.presence(&cold.name)? {
-                Presence::Cold => return Err(needs_staging(cold)),
-                Presence::Unbound => return Err(disagree(cold)),
-                Presence::Online { path, guard: Some(_guard) } => {
-                    let copy = self.open_copy(cold, object, &path)?;
-                    return read_exact(&copy, offset, len_bytes)
-                        .map_err(|cause| unreadable(&object.href, cause));
-                }
-                Presence::Online { guard: None, .. } => {
-                    let file = open_in_place(cold, object)?;
-                    if let Some(bytes) = self.read_in_place(cold, object, &file, (offset, len_bytes))? {
-                        return Ok(bytes);
-                    }
-                }
-            }
-        }
-        Err(exchanged(object))
-    }
-
-    /// Opens the copy of a file in the cache. It is of the state of `object`, and so is the file in the
-    /// archive as far as that can be told.
-    fn open_copy(&self, cold: &ColdName, object: &Object, path: &Path) -> Result<File> {
-        self.check_archive(cold, object)?;
-        let file = open_file(path).map_err(|cause| unreadable(&object.href, cause))?;
-        let metadata = file.metadata().map_err(|cause| unreadable(&object.href, cause))?;
-        if is_same_state(object, &metadata) {
-            return Ok(file);
-        }
-        // The archive has what is wanted, so the copy is of an older state, or damaged.
-        self.residency.doubt(&cold.name);
-        Err(needs_staging(cold))
-    }
-
-    /// Notices that the file in the archive is not the one that is wanted. An archive that does not answer
-    /// keeps nobody from reading a copy.
-    fn check_archive(&self, cold: &ColdName, object: &Object) -> Result<()> {
-        let Some(path) = cold.path.as_deref().filter(|_| !self.was_seen(object)) else { return Ok(()) };
-        match std::fs::metadata(path) {
-            Ok(metadata) => {
-                self.saw(object, &metadata);
-                if is_same_state(object, &metadata) { Ok(()) } else { Err(changed(object)) }
-            }
-            Err(cause) if is_absent(&cause) => Err(lost(&object.href)),
-            Err(_) => Ok(()),
-        }
-    }
-
-    /// Bytes of a file that is online in place; `Ok(None)` if it was exchanged meanwhile.
-    fn read_in_place(
-        &self,
-        cold: &ColdName,
-        object: &Object,
-        file: &InPlace,
-        (offset, len_bytes): (u64, usize),
-    ) -> Result<Option<Bytes>> {
-        let bytes = read_exact(&file.file, offset, len_bytes);
-        let after = file.file.metadata().map_err(|cause| unreadable(&object.href, cause))?;
-        if !is_same_state(object, &after) {
-            return Err(changed(object));
-        }
-        if matches!(self.residency.presence(&cold.name)?, Presence::Cold) {
-            return Err(needs_staging(cold));
-        }
-        if !file.is_untouched(&after)? {
-            return Ok(None);
-        }
-        self.saw(object, &after);
-        bytes.map(Some).map_err(|cause| unreadable(&object.href, cause))
-    }
-
     fn saw(&self, object: &Object, metadata: &Metadata) {
         let seen = Seen { mtime_ns: mtime_ns(metadata), len_bytes: metadata.len(), at: Instant::now() };
         self.seen.insert(object.href.clone(), seen);
     }
-}
-
-/// A file that is online where it always lies, as it was before it was read.
-struct InPlace {
-    file: File,
-    path: PathBuf,
-    before: Metadata,
-}
-
-impl InPlace {
-    /// True if neither the file nor its place on disk was exchanged while it was read: times and blocks are
-    /// those from before, and the path still names it.
-    fn is_untouched(&self, after: &Metadata) -> Result<bool> {
-        let named = match std::fs::metadata(&self.path) {
-            Ok(named) => named,
-            Err(cause) if is_absent(&cause) => return Ok(false),
-            Err(cause) => return Err(unreadable(self.path.display(), cause)),
-        };
-        let state = |metadata: &Metadata| {
-            let times = (metadata.ctime(), metadata.ctime_nsec());
-            (metadata.dev(), metadata.ino(), metadata.blocks(), times)
-        };
-        Ok(state(after) == state(&self.before) && state(after) == state(&named))
-    }
-}
-
-fn open_in_place(cold: &ColdName, object: &Object) -> Result<InPlace> {
-    let path = cold.path.clone().ok_or_else(|| away(&object.href))?;
-    let file = open_file(&path).map_err(|cause| match is_absent(&cause) {
-        true => lost(&object.href).with_source(cause),
-        false => unreadable(&object.href, cause),
-    })?;
-    let before = file.metadata().map_err(|cause| unreadable(&object.href, cause))?;
-    if !is_same_state(object, &before) {
-        return Err(changed(object));
-    }
-    Ok(InPlace { file, path, before })
 }
 
 /// What changes when a file is made cold, recalled or exchanged.
@@ -287,7 +183,7 @@ pub(super) struct ColdObject {
 /// A path that was given out.
 struct Lent {
     path: PathBuf,
-    guard: Option<ReadGuard>,
+    guard: Option<CopyGuard>,
 }
 
 impl ColdObject {
@@ -315,18 +211,19 @@ impl ColdObject {
         let path = self.cold.path.as_deref()?;
         let metadata = std::fs::metadata(path).ok().filter(|found| is_same_state(&self.object, found))?;
         // Asked for last: what was seen before was the file, and no stub.
-        match self.files.residency.presence(&self.cold.name) {
+        match wait(self.files.residency.presence_now(&self.cold.name)) {
             Ok(Presence::Online { guard: None, .. }) => Some(stamp(&metadata)),
             Ok(_) | Err(_) => None,
         }
     }
 
     fn lend(&self) -> Option<Lent> {
-        match self.files.residency.presence(&self.cold.name).ok()? {
+        match wait(self.files.residency.presence(&self.cold.name)).ok()? {
             Presence::Unbound | Presence::Cold => None,
-            Presence::Online { path, guard: Some(guard) } => {
-                self.files.open_copy(&self.cold, &self.object, &path).ok()?;
-                Some(Lent { path, guard: Some(guard) })
+            Presence::Online { path, guard: Some(copy) } => {
+                wait(self.files.check_copy(&self.cold, &self.object, &copy, &Here)).ok()?;
+                self.files.open_copy(&self.cold, &self.object, &path, &copy).ok()?;
+                Some(Lent { path, guard: Some(copy) })
             }
             Presence::Online { guard: None, .. } => Some(Lent { path: self.cold.path.clone()?, guard: None }),
         }
@@ -346,7 +243,7 @@ impl ReadAt for ColdObject {
                 self.object.href, self.object.len_bytes
             )));
         }
-        self.files.read(&self.cold, &self.object, (offset, len_bytes))
+        wait(self.files.read(&self.cold, &self.object, (offset, len_bytes), &Here))
     }
 
     /// Of a file that is not online there is none: a library would read the stub.
@@ -388,12 +285,12 @@ pub fn is_same_object(a: &Object, b: &Object) -> bool {
     }
 }
 
-/// Refuses an object of a store that has to be recalled, before and after it is read. Blocking.
+/// Refuses an object of a store that has to be recalled.
 ///
 /// # Errors
 /// [`ErrorKind::NotStaged`] if it has to be recalled, and what the residency says.
-fn check_online(residency: &dyn Residency, href: &str) -> Result<()> {
-    match residency.presence(href)? {
+fn check_online(href: &str, presence: Result<Presence>) -> Result<()> {
+    match presence? {
         Presence::Unbound | Presence::Online { guard: None, .. } => Ok(()),
         Presence::Cold => Err(Error::needs_staging(vec![href.into()])),
         // Stores name states by tags, which a file in the cache does not have.
@@ -406,12 +303,12 @@ fn check_online(residency: &dyn Residency, href: &str) -> Result<()> {
 /// Reads of an object in a store, each with a look at whether it is online before and after.
 pub(super) struct GatedRemote<T> {
     inner: T,
-    residency: Arc<dyn Residency>,
+    cold: Arc<ColdFiles>,
 }
 
 impl<T> GatedRemote<T> {
-    pub(super) fn new(inner: T, cold: &ColdFiles) -> Self {
-        Self { inner, residency: Arc::clone(&cold.residency) }
+    pub(super) fn new(inner: T, cold: &Arc<ColdFiles>) -> Self {
+        Self { inner, cold: Arc::clone(cold) }
     }
 }
 
@@ -422,13 +319,34 @@ impl<T: ReadAt> ReadAt for GatedRemote<T> {
 
     fn read_at(&self, offset: u64, len_bytes: usize) -> Result<Bytes> {
         let href = &self.inner.object().href;
-        check_online(self.residency.as_ref(), href)?;
+        wait(self.cold.check_online(href))?;
         let bytes = self.inner.read_at(offset, len_bytes)?;
-        check_online(self.residency.as_ref(), href)?;
+        wait(self.cold.check_was_online(href))?;
         Ok(bytes)
     }
 
     fn local_path(&self) -> Option<&Path> {
         None
+    }
+}
+
+/// Waits on a thread that may block for what is done elsewhere.
+fn wait<T>(work: impl Future<Output = T>) -> T {
+    let mut work = std::pin::pin!(work);
+    let waker = Waker::from(Arc::new(Waiting(std::thread::current())));
+    loop {
+        match work.as_mut().poll(&mut Context::from_waker(&waker)) {
+            Poll::Ready(outcome) => return outcome,
+            Poll::Pending => std::thread::park(),
+        }
+    }
+}
+
+/// A thread that waits.
+struct Waiting(Thread);
+
+impl Wake for Waiting {
+    fn wake(self: Arc<Self>) {
+        self.0.unpark();
     }
 }

@@ -5,10 +5,10 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use thermocline_model::DatasetId;
-use tracing::warn;
 
 use crate::Result;
 use crate::cold::Locality;
+use crate::staging::cache::CacheKey;
 use crate::staging::{Face, Joined, NewRequest, Outcome, Owner, Presence, Staging, Wanted};
 
 /// Knows objects on cold stores, and brings them online.
@@ -19,15 +19,33 @@ pub trait Residency: Send + Sync {
     /// True for what lies below a root that is bound to a cold store. Never waits.
     fn is_bound(&self, href: &str) -> bool;
 
-    /// Where an object's bytes can be read now. Blocking for objects that come online in place; never waits
-    /// for a recall and causes none.
+    /// Where an object's bytes can be read. Of objects that come online in place this may be a moment old: what was
+    /// read of them counts only if [`Residency::presence_now`] says the same afterwards. Never waits for a recall
+    /// and causes none.
     ///
     /// # Errors
-    /// A file system that does not answer; an object that is lost.
-    fn presence(&self, href: &str) -> Result<Presence>;
+    /// A store that does not answer; an object that is lost.
+    async fn presence(&self, href: &str) -> Result<Presence>;
 
-    /// Tells that the bytes at [`Presence::Online`] are of another state than the object in the archive: they
-    /// are never read again, and the object counts as cold.
+    /// The same as it is after this was called.
+    ///
+    /// # Errors
+    /// Those of [`Residency::presence`].
+    async fn presence_now(&self, href: &str) -> Result<Presence> {
+        self.presence(href).await
+    }
+
+    /// True if an object's store has it in the state of a copy now.
+    ///
+    /// # Errors
+    /// Those of [`Residency::presence`].
+    async fn is_state_of(&self, href: &str, copy: &CacheKey) -> Result<bool> {
+        let _ = (href, copy);
+        Ok(false)
+    }
+
+    /// Tells that the copy at [`Presence::Online`] is of another state than the object in the archive, damaged, or
+    /// gone: it is not read until it has been looked at, and the object counts as cold.
     fn doubt(&self, href: &str);
 
     /// Where an object is as far as it is known without asking anybody.
@@ -86,12 +104,19 @@ impl Residency for Staged {
         self.staging.is_bound(href)
     }
 
-    fn presence(&self, href: &str) -> Result<Presence> {
-        self.staging.presence(href)
+    async fn presence(&self, href: &str) -> Result<Presence> {
+        self.staging.presence(href).await
+    }
+
+    async fn presence_now(&self, href: &str) -> Result<Presence> {
+        self.staging.presence_now(href).await
+    }
+
+    async fn is_state_of(&self, href: &str, copy: &CacheKey) -> Result<bool> {
+        self.staging.is_state_of(href, copy).await
     }
 
     fn doubt(&self, href: &str) {
-        warn!(object = href, "the copy in the cache is of another state than the archive");
         self.staging.doubt(href);
     }
 

@@ -14,7 +14,7 @@ use std::time::Duration;
 use futures::StreamExt;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 
-use super::{ColdObject, FailureCause, NamespaceRoot, StageFailure};
+use super::{ColdObject, FailureCause, NamespaceRoot, ObjectId, StageFailure};
 use crate::clock::Clock;
 use crate::{Error, ErrorKind, Result};
 
@@ -43,6 +43,8 @@ pub struct ArchiveFile {
     pub path: PathBuf,
     /// What the file system says of it.
     pub metadata: Metadata,
+    /// By which name it is the same file without links, if it was asked for by another one.
+    pub links_to: Option<ObjectId>,
 }
 
 impl ArchiveFile {
@@ -198,11 +200,16 @@ impl ArchiveFiles {
     }
 
     /// Starts work that keeps its permit for as long as its thread is kept.
+    ///
+    /// It has a thread of its own: threads of the pool may all be waiting for what is seen here.
     fn start(&self, permit: OwnedSemaphorePermit, work: impl FnOnce() + Send + 'static) {
-        tokio::task::spawn_blocking(move || {
+        let started = std::thread::Builder::new().name("archive-look".to_owned()).spawn(move || {
             let _permit = permit;
             work();
         });
+        if let Err(error) = started {
+            tracing::warn!(%error, "no thread could be started to look at an archive");
+        }
     }
 
     /// The answers that come in time.
@@ -251,7 +258,16 @@ fn find(root: &Path, object: &ColdObject) -> Result<ArchiveFile> {
     if !metadata.is_file() {
         return Err(Error::not_found(format!("{id} is not a file")));
     }
-    Ok(ArchiveFile { path, metadata })
+    let links_to = link_target(&path, &root, id)?;
+    Ok(ArchiveFile { path, metadata, links_to })
+}
+
+/// The object whose path has no links, if it is not `id` itself.
+fn link_target(path: &Path, root: &Path, id: &ObjectId) -> Result<Option<ObjectId>> {
+    let below = path.strip_prefix(root).ok().filter(|below| *below != Path::new(id.path()));
+    let Some(below) = below else { return Ok(None) };
+    let named = below.to_str().and_then(|below| ObjectId::new(id.root(), below).ok());
+    named.map(Some).ok_or_else(|| Error::invalid_input(format!("{id} is a link to a file without a name")))
 }
 
 /// True for the two failures that say that nothing is there; all others leave it open.
@@ -292,7 +308,6 @@ mod tests {
 
     use super::*;
     use crate::clock::ManualClock;
-    use crate::cold::ObjectId;
 
     struct Archive {
         folder: tempfile::TempDir,
@@ -343,6 +358,23 @@ mod tests {
         );
         assert_eq!(answers.len(), 506);
         assert!(answers.iter().skip(6).all(|answer| matches!(answer, Ok(5))));
+    }
+
+    #[tokio::test]
+    async fn a_link_is_told_from_the_file_that_it_is() {
+        let archive = archive(1);
+        let at = |name: &str| archive.folder.path().join(name);
+        std::fs::create_dir(at("real")).unwrap();
+        std::fs::write(at("real/f"), b"12345").unwrap();
+        symlink("real/f", at("link")).unwrap();
+        symlink("real", at("folder")).unwrap();
+        let objects = ["real/f", "link", "folder/f"].map(|name| archive.object(name));
+
+        let answers = archive.files.look(&objects, |_, file| Ok(file.links_to)).await;
+
+        let real = Some(ObjectId::new("a", "real/f").unwrap());
+        let links: Vec<Option<ObjectId>> = answers.into_iter().map(Result::unwrap).collect();
+        assert_eq!(links, [None, real.clone(), real]);
     }
 
     #[tokio::test]

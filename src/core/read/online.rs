@@ -8,7 +8,7 @@ use thermocline_model::{Dataset, Object, Variable};
 use super::{ChunkForm, Reader, Recalls, derive};
 use crate::cold::Locality;
 use crate::format::Region;
-use crate::manifest::{ChunkObjects, Manifest};
+use crate::manifest::{ChunkObjects, Manifest, blocking};
 use crate::staging::{CopyGuard, Presence};
 use crate::{Error, Result};
 
@@ -62,6 +62,7 @@ impl Reader {
         let objects = numbers.iter().filter_map(|number| manifest.dataset.objects.get(*number as usize));
         let bound = objects.filter(|object| residency.is_bound(&object.href));
         let hrefs: Vec<Arc<str>> = bound.map(|object| object.href.as_str().into()).collect();
+        let hrefs = self.cold_names(hrefs).await?;
         let places = residency.localities(&hrefs).await;
         Ok(places.iter().copied().find(|place| !place.is_online()).or_else(|| places.first().copied()))
     }
@@ -101,6 +102,7 @@ impl Reader {
         if bound.is_empty() {
             return Ok(Online::default());
         }
+        let bound = self.cold_names(bound).await?;
         let (mut guards, mut cold) = (Vec::new(), Vec::new());
         let mut looks = futures::stream::iter(bound)
             .map(|href| {
@@ -116,6 +118,17 @@ impl Reader {
             }
         }
         if cold.is_empty() { Ok(Online { _guards: guards }) } else { Err(Error::needs_staging(cold)) }
+    }
+
+    /// The names by which cold stores know objects: a link and what it leads to are one.
+    async fn cold_names(&self, hrefs: Vec<Arc<str>>) -> Result<Vec<Arc<str>>> {
+        let opener = Arc::clone(&self.opener);
+        blocking(move || {
+            // Why an object cannot be found is said by who reads it.
+            let name = |href: Arc<str>| opener.cold_name(&href).ok().flatten().unwrap_or(href);
+            Ok(hrefs.into_iter().map(name).collect())
+        })
+        .await
     }
 
     /// Objects that the chunks after a chunk lie in, along the first dimension of its variable: as many as are

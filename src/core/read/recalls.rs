@@ -3,6 +3,8 @@
 //! Any number of readers of one owner join a recall once, together; each waits for itself, and nobody who goes
 //! away stops it for another.
 
+mod rounds;
+
 use std::collections::HashMap;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
@@ -19,6 +21,8 @@ use tracing::debug;
 use crate::bytes::Residency;
 use crate::staging::{Joined, Outcome, Owner};
 use crate::{Error, ErrorKind, Result};
+
+use rounds::Rounds;
 
 /// How long joining a recall may take although the reader waits for less: the answer names the request.
 const JOIN_WAIT: Duration = Duration::from_secs(10);
@@ -48,6 +52,8 @@ pub enum NotOnline {
     Failed(String),
     /// No copy is left of one of them.
     Lost(String),
+    /// The bytes of one of them are damaged.
+    Damaged(String),
     /// A recall could not be joined.
     NotJoined(Error),
 }
@@ -60,6 +66,7 @@ pub struct Recalls {
     residency: Arc<dyn Residency>,
     joining: Mutex<HashMap<JoinKey, Weak<Joining>>>,
     ahead: Cache<Arc<str>, Instant>,
+    rounds: Rounds,
 }
 
 /// A recall that readers join together.
@@ -72,7 +79,7 @@ struct Joining {
 
 impl Recalls {
     pub(super) fn new(residency: Arc<dyn Residency>) -> Self {
-        Self { residency, joining: Mutex::default(), ahead: Cache::new(MAX_AHEAD) }
+        Self { residency, joining: Mutex::default(), ahead: Cache::new(MAX_AHEAD), rounds: Rounds::new() }
     }
 
     /// Knows which objects are online.
@@ -94,7 +101,9 @@ impl Recalls {
         ahead: Vec<Arc<str>>,
         (until, ended): (Instant, &CancellationToken),
     ) -> Result<(), NotOnline> {
-        let joining: Vec<Arc<Joining>> = objects.iter().map(|object| self.joining(object, reader)).collect();
+        let joining: Result<Vec<Arc<Joining>>> =
+            objects.iter().map(|object| self.joining(object, reader)).collect();
+        let joining = joining.map_err(NotOnline::NotJoined)?;
         let joined = try_join_all(joining.iter().map(|joining| joining.joined.clone()));
         let latest = until.max(Instant::now() + JOIN_WAIT);
         let joined = match tokio::time::timeout_at(latest, joined).await {
@@ -116,21 +125,30 @@ impl Recalls {
     async fn outcome(&self, joining: &Arc<Joining>) -> Result<(), NotOnline> {
         let outcome = self.residency.wait(&joining.object).await;
         // What comes now is another recall.
-        self.forget(joining);
+        if self.forget(joining) && outcome == Outcome::Online {
+            self.rounds.came_online(&joining.object);
+        }
         match outcome {
             Outcome::Online => Ok(()),
-            Outcome::Failed { reason, is_lost: true } => Err(NotOnline::Lost(reason)),
-            Outcome::Failed { reason, is_lost: false } => Err(NotOnline::Failed(reason)),
+            Outcome::Failed { reason, kind } => Err(match kind {
+                ErrorKind::Lost => NotOnline::Lost(reason),
+                ErrorKind::Corrupt => NotOnline::Damaged(reason),
+                _ => NotOnline::Failed(reason),
+            }),
         }
     }
 
     /// The recall of an object as readers of one owner join it at this moment.
-    fn joining(&self, object: &Arc<str>, reader: &ReadFor) -> Arc<Joining> {
+    ///
+    /// # Errors
+    /// Those of [`Rounds::begin`].
+    fn joining(&self, object: &Arc<str>, reader: &ReadFor) -> Result<Arc<Joining>> {
         let key = (Arc::clone(object), reader.owner.clone());
         let mut known = self.joining.lock();
         if let Some(joining) = known.get(&key).and_then(Weak::upgrade) {
-            return joining;
+            return Ok(joining);
         }
+        self.rounds.begin(object)?;
         if known.len() >= MIN_REMEMBERED && known.len() == known.capacity() {
             known.retain(|_, joining| joining.strong_count() > 0);
         }
@@ -143,7 +161,7 @@ impl Recalls {
         let joined = joined.boxed().shared();
         let joining = Arc::new(Joining { object, owner, began: Instant::now(), joined });
         known.insert(key, Arc::downgrade(&joining));
-        joining
+        Ok(joining)
     }
 
     #[cfg(test)]
@@ -151,12 +169,15 @@ impl Recalls {
         self.joining.lock().len()
     }
 
-    fn forget(&self, joining: &Arc<Joining>) {
+    /// True for the first who says that a recall has ended.
+    fn forget(&self, joining: &Arc<Joining>) -> bool {
         let mut known = self.joining.lock();
         let key = (Arc::clone(&joining.object), joining.owner.clone());
-        if known.get(&key).is_some_and(|known| Weak::ptr_eq(known, &Arc::downgrade(joining))) {
+        let is_first = known.get(&key).is_some_and(|known| Weak::ptr_eq(known, &Arc::downgrade(joining)));
+        if is_first {
             known.remove(&key);
         }
+        is_first
     }
 
     /// Asks for what will be wanted next, once for the readers that came upon the same object.

@@ -1,13 +1,15 @@
 //! What is asked of the engine, and what it tells: requests, their objects, changes.
 
 use std::fmt;
+use std::fs::Metadata;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use thermocline_model::DatasetId;
 
-use super::cache::ReadGuard;
+use super::cache::{CacheKey, ReadGuard, Stamp};
+use crate::ErrorKind;
 use crate::cold::{Locality, ObjectId};
 
 /// Who wants objects: what shares, caps and rights are counted by.
@@ -436,10 +438,40 @@ pub enum Presence {
         path: PathBuf,
         /// Keeps them there. `None` for objects that came online in place: their file system may make them
         /// cold at any time, which is looked at after each read again.
-        guard: Option<ReadGuard>,
+        guard: Option<CopyGuard>,
     },
     /// A recall is needed.
     Cold,
+}
+
+/// A copy in the cache: it is not evicted as long as this lives.
+#[derive(Debug)]
+pub struct CopyGuard {
+    object: ObjectId,
+    guard: ReadGuard,
+    stamp: Stamp,
+}
+
+impl CopyGuard {
+    /// The copy of an object.
+    pub fn new(object: ObjectId, guard: ReadGuard, stamp: Stamp) -> Self {
+        Self { object, guard, stamp }
+    }
+
+    /// Names the object and the state in which it was copied.
+    pub fn key(&self) -> &CacheKey {
+        self.guard.key()
+    }
+
+    /// True if that state has this version and size.
+    pub fn is_of(&self, version: &str, len_bytes: u64) -> bool {
+        CacheKey::new(&self.object, version, len_bytes) == *self.key()
+    }
+
+    /// True if a file looks as the copy did when it had landed.
+    pub fn is_as_it_landed(&self, metadata: &Metadata) -> bool {
+        self.stamp.is_on(metadata)
+    }
 }
 
 /// A recall that a reader joined.
@@ -462,7 +494,8 @@ pub enum Outcome {
     Failed {
         /// Why.
         reason: String,
-        /// True if no copy is left.
-        is_lost: bool,
+        /// [`ErrorKind::Lost`] if it does not exist any more, [`ErrorKind::Corrupt`] if its bytes are damaged, else
+        /// [`ErrorKind::RecallFailed`].
+        kind: ErrorKind,
     },
 }

@@ -14,6 +14,7 @@ mod evict;
 mod hand_out;
 mod join;
 mod land;
+mod links;
 mod look;
 mod pins;
 mod reasons;
@@ -30,7 +31,7 @@ use std::collections::{BTreeSet, HashMap, HashSet, VecDeque};
 use std::sync::Arc;
 
 use super::book::{Book, ObjectSlot, Place, RequestSlot};
-use super::cache::{CacheKey, Eviction, Reservation, Space};
+use super::cache::{CacheKey, Eviction, Reservation, Space, Stamp};
 use super::landing::{LandFailure, Landed};
 use super::schedule::{BatchId, Flow, Limits, Scheduler};
 use super::tables::Op;
@@ -83,6 +84,8 @@ pub(super) struct Engine {
     copies: HashMap<CacheKey, ObjectSlot>,
     /// Keys of which leftovers are being removed: nothing lands under them meanwhile.
     discarding: HashSet<CacheKey>,
+    /// Objects in place that their stores are making cold: their recalls rest until that is over.
+    releasing: HashSet<ObjectId>,
     /// Bytes that are to be evicted for what waits for space.
     needed_bytes: u64,
     /// Whether anybody listens to events.
@@ -119,7 +122,9 @@ struct Looks {
 struct Batch {
     lane: usize,
     key: Arc<str>,
-    /// Its name in the queue of its store.
+    /// The store's own name for it.
+    store_id: Option<Arc<str>>,
+    /// Its name in our queue of its store.
     scheduled: BatchId,
     /// Its recalls that have not ended, by object.
     open: HashMap<ObjectSlot, u64>,
@@ -130,7 +135,16 @@ struct Batch {
 /// Something that takes long: it is done in pieces, so that nobody else waits for all of it.
 enum Chore {
     Admit { request: RequestSlot, rows: std::vec::IntoIter<AdmittedRow> },
-    Withdraw { request: RequestSlot, next: u32, what: Withdrawn, reply: Option<Reply> },
+    /// By the request's number: it may be over, and its place another one's, before this is done.
+    Withdraw { request: i64, of: WithdrawnOf, what: Withdrawn, reply: Reply },
+}
+
+/// Of which objects a request gives something up.
+enum WithdrawnOf {
+    /// Of those at this position and behind it.
+    From(u32),
+    /// Of those at these positions.
+    These(std::vec::IntoIter<u32>),
 }
 
 /// What a request gives up.
@@ -177,9 +191,9 @@ pub(super) enum Note {
     /// A recall has ended.
     Ended { object: ObjectId, outcome: Outcome, signal: Arc<Signal> },
     /// A copy may be read.
-    Landed { slot: ObjectSlot, object: ObjectId, key: CacheKey, reservation: Reservation },
+    Landed { slot: ObjectSlot, object: ObjectId, key: CacheKey, stamp: Stamp, reservation: Reservation },
     /// A copy may be read again: it was doubted, and is right.
-    Shelved { object: ObjectId, key: CacheKey },
+    Shelved { object: ObjectId, key: CacheKey, stamp: Stamp },
     /// A copy may not be read any more.
     Gone { object: ObjectId, key: CacheKey },
 }
@@ -217,6 +231,8 @@ pub(super) enum Action {
 
 /// What has happened.
 pub(super) enum Happening {
+    /// The file of a copy is not as it landed, or is gone.
+    Damaged { slot: ObjectSlot, flight: u64, key: CacheKey },
     /// The status of objects is known.
     Looked { place: Place, answers: Vec<(ObjectSlot, u64, Result<ObjectStatus>)> },
     /// A store has accepted a batch, or not.
@@ -235,7 +251,7 @@ pub(super) enum Happening {
         object: ObjectId,
         key: CacheKey,
         /// With the space that is taken: after a failure, of what has landed so far.
-        outcome: Result<(Landed, Reservation), (LandFailure, Option<Reservation>)>,
+        outcome: Result<(Landed, Reservation), Box<(LandFailure, Option<Reservation>)>>,
     },
 }
 
@@ -268,6 +284,7 @@ impl Engine {
             failures: super::waiting::Failures::default(),
             copies: HashMap::new(),
             discarding: HashSet::new(),
+            releasing: HashSet::new(),
             needed_bytes: 0,
             has_listeners: false,
             numbers,
@@ -277,6 +294,7 @@ impl Engine {
     /// Takes note of what has happened.
     pub(super) fn happened(&mut self, happening: Happening, now: Now) {
         match happening {
+            Happening::Damaged { slot, flight, key } => self.damaged(slot, flight, key),
             Happening::Looked { place, answers } => self.looked(place, answers, now),
             Happening::Staged { batch, outcome } => self.staged(batch, outcome, now),
             Happening::Progress { batch, answer } => self.progressed(batch, answer, now),

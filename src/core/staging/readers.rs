@@ -1,5 +1,7 @@
 //! What readers of chunks ask: whether an object can be read now, and when it can.
 
+mod looks;
+
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -8,23 +10,45 @@ use thermocline_model::DatasetId;
 use tokio::sync::oneshot;
 
 use super::book::Place;
+use super::cache::CacheKey;
 use super::driver::Input;
 use super::engine::Note;
-use super::{Joined, Outcome, Owner, Presence, Shared, Staging};
-use crate::cold::{ColdObject, Landing, Locality, ObjectId};
+use super::{CopyGuard, Joined, Outcome, Owner, Presence, Shared, Staging};
+use crate::cold::{ColdObject, Landing, Locality, ObjectId, ObjectStatus};
 use crate::{Error, ErrorKind, Result};
 
+pub(super) use looks::Looks;
+
+/// What can be told of an object without waiting.
+enum Known {
+    /// Where it is.
+    So(Presence),
+    /// That its store has to be asked.
+    AsksStore(ObjectId, usize),
+}
+
 impl Staging {
-    /// Where an object's bytes can be read at this moment. Blocking for objects that lie in place (their file
-    /// system is asked), in memory otherwise. Never waits for a recall and causes none.
+    /// Where an object's bytes can be read. Of objects that lie in place this may be a moment old: who reads them asks
+    /// [`Staging::presence_now`] afterwards. Never waits for a recall and causes none.
     ///
     /// # Errors
-    /// A file system that does not answer; an object that is lost.
-    pub fn presence(&self, href: &str) -> Result<Presence> {
-        if let Some(presence) = self.presence_in_memory(href) {
-            return Ok(presence);
+    /// A store that does not answer; an object that is lost.
+    pub async fn presence(&self, href: &str) -> Result<Presence> {
+        match self.known(href)? {
+            Known::So(presence) => Ok(presence),
+            Known::AsksStore(id, lane) => self.presence_of(&id, &*self.shared.seen(&id, lane).await),
         }
-        self.shared.runtime.block_on(self.presence_in_place(href))
+    }
+
+    /// The same as it is after this was called.
+    ///
+    /// # Errors
+    /// Those of [`Staging::presence`].
+    pub async fn presence_now(&self, href: &str) -> Result<Presence> {
+        match self.known(href)? {
+            Known::So(presence) => Ok(presence),
+            Known::AsksStore(id, lane) => self.presence_of(&id, &*self.shared.seen_now(&id, lane).await),
+        }
     }
 
     /// Where an object's bytes can be read at this moment, if that can be told without asking anybody: `None` for
@@ -42,22 +66,21 @@ impl Staging {
         Some(self.shared.copy_of(&id).unwrap_or(Presence::Cold))
     }
 
-    /// Where an object's bytes can be read at this moment; its store is asked if that is needed.
-    ///
-    /// # Errors
-    /// Those of [`Staging::presence`].
-    pub async fn presence_in_place(&self, href: &str) -> Result<Presence> {
+    fn known(&self, href: &str) -> Result<Known> {
         if let Some(presence) = self.presence_in_memory(href) {
-            return Ok(presence);
+            return Ok(Known::So(presence));
         }
-        let Some((id, lane)) = self.shared.bound(href)? else { return Ok(Presence::Unbound) };
-        let object =
-            self.namespace().object(&id).ok_or_else(|| Error::internal(format!("{id} has no root")))?;
-        let path = PathBuf::from(&*object.href);
-        let mut answers = self.shared.status(place(lane), vec![object]).await;
-        let status = answers.pop().unwrap_or_else(|| Err(Error::internal("no status was given")))?;
-        match status.locality {
-            Locality::Online | Locality::OnlineAndNearline => Ok(Presence::Online { path, guard: None }),
+        let bound = self.shared.bound(href)?;
+        Ok(bound.map_or(Known::So(Presence::Unbound), |(id, lane)| Known::AsksStore(id, lane)))
+    }
+
+    fn presence_of(&self, id: &ObjectId, status: &Result<ObjectStatus>) -> Result<Presence> {
+        match status.as_ref().map_err(Error::shared)?.locality {
+            Locality::Online | Locality::OnlineAndNearline => {
+                let path = self.namespace().href(id);
+                let path = path.ok_or_else(|| Error::internal(format!("{id} has no root")))?;
+                Ok(Presence::Online { path: PathBuf::from(path), guard: None })
+            }
             Locality::Nearline => Ok(Presence::Cold),
             Locality::Lost => Err(Error::new(ErrorKind::Lost, format!("no copy of {id} is left"))),
             Locality::Unavailable => Err(Error::new(
@@ -65,6 +88,17 @@ impl Staging {
                 format!("the store of {id} cannot tell where it is"),
             )),
         }
+    }
+
+    /// True if an object's store has it in the state of a copy now.
+    ///
+    /// # Errors
+    /// A store that does not answer; an object that does not exist.
+    pub async fn is_state_of(&self, href: &str, copy: &CacheKey) -> Result<bool> {
+        let Some((id, lane)) = self.shared.bound(href)? else { return Ok(false) };
+        let status = self.shared.seen_now(&id, lane).await;
+        let status = (*status).as_ref().map_err(Error::shared)?;
+        Ok(CacheKey::new(&id, &status.version, status.len_bytes) == *copy)
     }
 
     /// Joins the recall of a cold object for a reader, or begins it, in the interactive lane. The answer is durable.
@@ -104,7 +138,9 @@ impl Staging {
         let id = match self.shared.bound(href) {
             Ok(Some((id, _))) => id,
             Ok(None) => return Outcome::Online,
-            Err(error) => return Outcome::Failed { reason: error.to_string(), is_lost: false },
+            Err(error) => {
+                return Outcome::Failed { reason: error.to_string(), kind: ErrorKind::RecallFailed };
+            }
         };
         let signal = {
             let now = self.shared.now();
@@ -115,7 +151,7 @@ impl Staging {
                 None => {
                     return match engine.failures.get(&id, now.steady_ns) {
                         Some(failure) => {
-                            Outcome::Failed { reason: failure.reason.to_string(), is_lost: failure.is_lost }
+                            Outcome::Failed { reason: failure.reason.to_string(), kind: failure.kind }
                         }
                         None => Outcome::Online,
                     };
@@ -204,8 +240,8 @@ impl Shared {
 
     /// The copy of an object in the cache, kept as long as the guard lives.
     pub(super) fn copy_of(&self, id: &ObjectId) -> Option<Presence> {
-        let key = self.shelf.get(id)?;
-        let guard = self.space.read(&key)?;
+        let (key, stamp) = self.shelf.copy(id)?;
+        let guard = CopyGuard::new(id.clone(), self.space.read(&key)?, stamp);
         Some(Presence::Online { path: self.dir.path(&key), guard: Some(guard) })
     }
 }

@@ -5,7 +5,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use super::StagingParts;
-use super::cache::{CacheDir, CacheKey, Kept, Known, Space, SpaceSettings, Unknown};
+use super::cache::{CacheDir, CacheKey, Kept, Known, Space, SpaceSettings, Stamp, Unknown};
 use super::engine::{Engine, Now};
 use super::numbers::Numbers;
 use super::shelf::Shelf;
@@ -78,9 +78,10 @@ pub(super) fn take_up(engine: &mut Engine, loaded: Loaded, missing: &HashSet<Cac
             is_safe: row.online.is_safe,
         };
         let object = row.object.clone();
+        let stamp = Stamp::of(&row.online.version, row.online.len_bytes);
         let key = engine.restore_copy(row);
         engine.space.restore(key, kept);
-        shelf.put(object, key);
+        shelf.put(object, key, stamp);
     }
     for request in requests {
         engine.restore_request(request, now);

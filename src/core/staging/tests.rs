@@ -2,9 +2,12 @@
 
 mod bound;
 mod cancel;
+mod copies;
 mod durable;
 mod failures;
+mod in_place;
 mod life;
+mod patience;
 mod room;
 mod scale;
 mod store;

@@ -45,13 +45,18 @@ impl Residency for Looked {
         !matches!(self.bound(href), Ok(None))
     }
 
-    fn presence(&self, href: &str) -> Result<Presence> {
+    async fn presence(&self, href: &str) -> Result<Presence> {
         let Some((id, store)) = self.bound(href)? else { return Ok(Presence::Unbound) };
         if store.store.capabilities().landing == Landing::Copied {
             return Ok(Presence::Cold);
         }
         let object = ColdObject { id, href: href.into() };
-        let mut answers = self.runtime.block_on(store.store.status(std::slice::from_ref(&object)));
+        let store_of = Arc::clone(&store.store);
+        // In a task: commands and time need the runtime, and who asks may be a thread outside it.
+        let asked = self.runtime.spawn(async move { store_of.status(std::slice::from_ref(&object)).await });
+        let mut answers = asked
+            .await
+            .map_err(|cause| Error::internal("a look at an object broke off").with_source(cause))?;
         let status = answers.pop().unwrap_or_else(|| Err(Error::internal("no status was given")))?;
         match status.locality {
             Locality::Online | Locality::OnlineAndNearline => {
@@ -81,6 +86,6 @@ impl Residency for Looked {
 
     async fn wait(&self, href: &str) -> Outcome {
         let reason = format!("{href} is cold, and this command recalls nothing");
-        Outcome::Failed { reason, is_lost: false }
+        Outcome::Failed { reason, kind: ErrorKind::RecallFailed }
     }
 }

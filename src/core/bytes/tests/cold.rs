@@ -12,10 +12,13 @@ use thermocline_model::{DatasetId, ObjectIdentity};
 use super::*;
 use crate::clock::ManualClock;
 use crate::cold::{Locality, ObjectId};
-use crate::staging::cache::{CacheKey, Space, SpaceSettings};
-use crate::staging::{Joined, Outcome, Owner, Presence};
+use crate::staging::cache::{CacheKey, Space, SpaceSettings, Stamp};
+use crate::staging::{CopyGuard, Joined, Outcome, Owner, Presence};
 
 const BYTES: &[u8] = b"0123456789";
+
+/// Version of a file that was modified a second after 1970 began.
+const VERSION: &str = "1000000000";
 
 /// Where the bytes of an object are.
 #[derive(Clone)]
@@ -34,6 +37,9 @@ struct Tape {
     meanwhile: Mutex<VecDeque<Box<dyn FnOnce() + Send>>>,
     asked: Mutex<Vec<String>>,
     outdated: Mutex<Vec<String>>,
+    /// The version of copies, and the one that the store has now.
+    version: Mutex<String>,
+    version_now: Mutex<String>,
 }
 
 #[async_trait]
@@ -42,7 +48,7 @@ impl Residency for Tape {
         href.starts_with(&format!("{}/", self.folder))
     }
 
-    fn presence(&self, href: &str) -> Result<Presence> {
+    async fn presence(&self, href: &str) -> Result<Presence> {
         self.asked.lock().push(href.to_owned());
         let meanwhile = self.meanwhile.lock().pop_front();
         if let Some(meanwhile) = meanwhile {
@@ -53,13 +59,21 @@ impl Residency for Tape {
             Place::Cold => Presence::Cold,
             Place::Online => Presence::Online { path: href.into(), guard: None },
             Place::Copy(path) => {
-                let key = CacheKey::new(&ObjectId::new("tape", href)?, "1", 10);
+                let (id, version) = (ObjectId::new("tape", href)?, self.version.lock().clone());
+                let key = CacheKey::new(&id, &version, 10);
                 if !self.space.has(&key) {
                     drop(self.space.reserve(key, 10).unwrap().landed(0, true));
                 }
-                Presence::Online { path, guard: self.space.read(&key) }
+                let guard = self.space.read(&key);
+                let guard = guard.map(|guard| CopyGuard::new(id, guard, Stamp::of(&version, 10)));
+                Presence::Online { path, guard }
             }
         })
+    }
+
+    async fn is_state_of(&self, href: &str, copy: &CacheKey) -> Result<bool> {
+        let now = CacheKey::new(&ObjectId::new("tape", href)?, &self.version_now.lock(), 10);
+        Ok(now == *copy)
     }
 
     fn doubt(&self, href: &str) {
@@ -107,6 +121,8 @@ impl World {
             meanwhile: Mutex::default(),
             asked: Mutex::default(),
             outdated: Mutex::default(),
+            version: Mutex::new(VERSION.to_owned()),
+            version_now: Mutex::new(VERSION.to_owned()),
         });
         let roots = ["tape", "disk"].map(|folder| Root::directory(at(folder)).unwrap()).to_vec();
         let runtime = tokio::runtime::Handle::current();
@@ -273,7 +289,7 @@ async fn a_copy_is_kept_while_a_library_may_open_it_and_not_longer() {
     world.write("tape/a", &[0; 10], 1);
     let object = world.object("tape/a");
     world.put("tape/a", Place::Copy(world.write("cache/a", BYTES, 1)));
-    let key = CacheKey::new(&ObjectId::new("tape", &object.href).unwrap(), "1", 10);
+    let key = CacheKey::new(&ObjectId::new("tape", &object.href).unwrap(), VERSION, 10);
 
     let opened = world.objects.open(&object.href).unwrap();
     opened.read_at(0, 1).unwrap();
@@ -289,9 +305,60 @@ async fn a_copy_of_an_older_state_is_never_served() {
     world.write("tape/a", BYTES, 2);
     let object = world.object("tape/a");
     world.put("tape/a", Place::Copy(world.write("cache/a", b"9876543210", 1)));
+    *world.tape.version_now.lock() = "2000000000".to_owned();
 
     assert_not_staged(&world.read(&object).await.unwrap_err(), &object.href);
     assert_eq!(*world.tape.outdated.lock(), [object.href]);
+}
+
+#[tokio::test]
+async fn a_copy_is_served_whatever_words_its_store_has_for_versions() {
+    for version in ["2024-01-01T00:00:00", "size 10", "7", ""] {
+        let world = World::new();
+        world.write("tape/a", &[0; 10], 5);
+        let object = world.object("tape/a");
+        let copy = world.write("cache/a", b"", 1);
+        fs::write(&copy, BYTES).unwrap();
+        Stamp::of(version, 10).put_on(&File::options().write(true).open(&copy).unwrap()).unwrap();
+        world.put("tape/a", Place::Copy(copy.clone()));
+        *world.tape.version.lock() = version.to_owned();
+        *world.tape.version_now.lock() = version.to_owned();
+
+        assert_eq!(world.read(&object).await.unwrap(), BYTES, "{version}");
+        let opened = world.objects.open(&object.href).unwrap();
+        assert_eq!(opened.read_at(4, 2).unwrap(), &BYTES[4..6], "{version}");
+        assert_eq!(opened.local_path(), Some(copy.as_path()), "{version}");
+        assert!(world.tape.outdated.lock().is_empty());
+
+        // Replaced by bytes of the same length, and indexed anew: what the store says counts, not what it said.
+        world.write("tape/a", b"9876543210", 6);
+        let replaced = world.object("tape/a");
+        *world.tape.version_now.lock() = "another".to_owned();
+        assert_not_staged(&world.read(&replaced).await.unwrap_err(), &object.href);
+        assert_eq!(*world.tape.outdated.lock(), [object.href]);
+    }
+}
+
+#[tokio::test]
+async fn a_copy_that_was_written_to_or_is_gone_is_doubted_and_never_served() {
+    let harms: [fn(&std::path::Path); 3] = [
+        |copy| File::options().write(true).open(copy).unwrap().set_modified(SystemTime::now()).unwrap(),
+        |copy| File::options().write(true).open(copy).unwrap().set_len(9).unwrap(),
+        |copy| fs::remove_file(copy).unwrap(),
+    ];
+    for harm in harms {
+        let world = World::new();
+        world.write("tape/a", &[0; 10], 1);
+        let object = world.object("tape/a");
+        let copy = world.write("cache/a", BYTES, 1);
+        world.put("tape/a", Place::Copy(copy.clone()));
+        assert_eq!(world.read(&object).await.unwrap(), BYTES);
+
+        harm(&copy);
+
+        assert_not_staged(&world.read(&object).await.unwrap_err(), &object.href);
+        assert_eq!(*world.tape.outdated.lock(), [object.href]);
+    }
 }
 
 #[tokio::test]

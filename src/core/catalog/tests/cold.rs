@@ -21,7 +21,7 @@ impl Residency for Tape {
         true
     }
 
-    fn presence(&self, href: &str) -> Result<Presence> {
+    async fn presence(&self, href: &str) -> Result<Presence> {
         let is_cold = self.0.lock().iter().any(|name| href.ends_with(name.as_str()));
         Ok(if is_cold { Presence::Cold } else { Presence::Online { path: href.into(), guard: None } })
     }

@@ -47,7 +47,7 @@ impl Residency for Tape {
         href.starts_with("/tape/")
     }
 
-    fn presence(&self, href: &str) -> Result<Presence> {
+    async fn presence(&self, href: &str) -> Result<Presence> {
         if self.is_online(href) {
             return Ok(Presence::Online { path: href.into(), guard: None });
         }
@@ -279,16 +279,17 @@ async fn what_takes_longest_of_several_recalls_is_told() {
 
 #[tokio::test]
 async fn one_recall_that_fails_ends_the_wait_for_all() {
-    for is_lost in [false, true] {
+    for kind in [ErrorKind::RecallFailed, ErrorKind::Lost, ErrorKind::Corrupt] {
         let world = World::cold();
         let (waited, ()) = tokio::join!(world.wait(&["/tape/0", "/tape/1"], 60), async {
             world.tape.until_waiting(2).await;
-            *world.tape.failed.lock() = Some(Outcome::Failed { reason: "torn".into(), is_lost });
+            *world.tape.failed.lock() = Some(Outcome::Failed { reason: "torn".into(), kind });
             world.tape.came.notify_waiters();
         });
         match waited {
-            Err(NotOnline::Lost(reason)) if is_lost => assert_eq!(reason, "torn"),
-            Err(NotOnline::Failed(reason)) if !is_lost => assert_eq!(reason, "torn"),
+            Err(NotOnline::Lost(reason)) if kind == ErrorKind::Lost => assert_eq!(reason, "torn"),
+            Err(NotOnline::Damaged(reason)) if kind == ErrorKind::Corrupt => assert_eq!(reason, "torn"),
+            Err(NotOnline::Failed(reason)) if kind == ErrorKind::RecallFailed => assert_eq!(reason, "torn"),
             other => panic!("{other:?}"),
         }
     }
@@ -305,6 +306,37 @@ async fn a_recall_after_one_that_ended_is_another_one() {
         waited.unwrap();
         world.tape.online.lock().clear();
         assert_eq!(world.tape.joined.lock().len(), n);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_object_that_is_said_to_be_online_and_is_not_is_recalled_ever_more_seldom() {
+    let world = World::cold();
+    // The store says that it is done, and nothing can be read.
+    *world.tape.failed.lock() = Some(Outcome::Online);
+    let mut waits = Vec::new();
+    let began = Instant::now();
+    while began.elapsed() < Duration::from_secs(60) {
+        let waited = join_all((0..50).map(|_| world.wait(&["/tape/0"], 60))).await;
+        for waited in waited {
+            let Err(reason) = waited else { continue };
+            let NotOnline::NotJoined(error) = reason else { panic!("{reason:?}") };
+            let ErrorKind::Unavailable { retry_after } = error.kind() else { panic!("{error}") };
+            assert!(error.to_string().contains("/tape/0"), "{error}");
+            waits.push(retry_after);
+        }
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    assert_eq!(waits.iter().max().map(Duration::as_secs), Some(40));
+    // Four at once, then after 5, 15, and 35 seconds.
+    assert_eq!(world.tape.joined.lock().len(), 7);
+
+    // When it can be read for a while, that is forgotten.
+    tokio::time::sleep(Duration::from_secs(120)).await;
+    world.wait(&["/tape/0"], 60).await.unwrap();
+    tokio::time::sleep(Duration::from_secs(11)).await;
+    for _ in 0..4 {
+        world.wait(&["/tape/0"], 60).await.unwrap();
     }
 }
 

@@ -141,6 +141,13 @@ impl Space {
         Some(Eviction::new(self.clone(), *key, len_bytes))
     }
 
+    /// Takes an object out of reach whose file is damaged or gone, whoever holds it; `None` if it is not there, is
+    /// landing once more, or may be the only copy there is. Who has opened its file can read it to its end.
+    pub fn discard(&self, key: &CacheKey) -> Option<Eviction> {
+        let len_bytes = self.shared.ledger.lock().discard(key)?;
+        Some(Eviction::new(self.clone(), *key, len_bytes))
+    }
+
     /// Bytes that should be evicted now: above the high watermark down to the low one, and what the file system
     /// lacks.
     pub fn excess_bytes(&self) -> u64 {

@@ -10,7 +10,7 @@ use super::Input;
 use crate::cold::{ColdObject, ColdStore, Locality, ObjectId, ObjectStatus, StageTicket};
 use crate::staging::Shared;
 use crate::staging::book::{ObjectSlot, Place};
-use crate::staging::cache::{CacheKey, Eviction, Reservation};
+use crate::staging::cache::{CacheKey, Eviction, Reservation, Stamp};
 use crate::staging::engine::{Action, Happening};
 use crate::staging::landing::{Source, land};
 use crate::{Error, ErrorKind, Result};
@@ -107,12 +107,39 @@ impl Shared {
     }
 
     async fn look(&self, place: Place, objects: Vec<(ObjectSlot, u64, ColdObject)>) {
+        self.look_at_copies(&objects).await;
         let plain: Vec<ColdObject> = objects.iter().map(|(.., object)| object.clone()).collect();
         let answers = self.status(place, plain).await;
         let answers =
             objects.into_iter().zip(answers).map(|((slot, flight, _), answer)| (slot, flight, answer));
         let answers = answers.collect();
         self.send(Happening::Looked { place, answers }).await;
+    }
+
+    /// Looks whether copies of objects are there and as they landed: what somebody wants is not only in the books.
+    async fn look_at_copies(&self, objects: &[(ObjectSlot, u64, ColdObject)]) {
+        let copies: Vec<_> = {
+            let engine = self.engine.lock();
+            let copy = |(slot, flight, _): &(ObjectSlot, u64, ColdObject)| {
+                engine.copy_of(*slot).map(|(key, stamp)| (*slot, *flight, key, stamp))
+            };
+            objects.iter().filter_map(copy).collect()
+        };
+        if copies.is_empty() {
+            return;
+        }
+        let dir = self.dir.clone();
+        let damaged = tokio::task::spawn_blocking(move || {
+            let is_damaged = |key: &CacheKey, stamp: Stamp| match std::fs::symlink_metadata(dir.path(key)) {
+                Ok(metadata) => !stamp.is_on(&metadata),
+                // A disk that does not answer may have it still.
+                Err(cause) => cause.kind() == std::io::ErrorKind::NotFound,
+            };
+            copies.into_iter().filter(|(.., key, stamp)| is_damaged(key, *stamp)).collect::<Vec<_>>()
+        });
+        for (slot, flight, key, _) in damaged.await.unwrap_or_default() {
+            self.send(Happening::Damaged { slot, flight, key }).await;
+        }
     }
 
     /// The status of objects that lie at one place, one answer for each.
@@ -151,6 +178,7 @@ impl Shared {
                     version: format!("{:?}", found.identity),
                     place: None,
                     checksum: None,
+                    links_to: None,
                 }),
                 None => Err(Error::not_found(format!("{} does not exist", object.id))),
             };
@@ -219,7 +247,7 @@ impl Shared {
             // What has landed so far takes its room until the next attempt.
             Err(failure) => {
                 let is_kept = failure.cause.keeps_parts() && reservation.is_allocated();
-                Err((failure, is_kept.then_some(reservation)))
+                Err(Box::new((failure, is_kept.then_some(reservation))))
             }
         };
         let key = CacheKey::of(&object, &status);

@@ -12,14 +12,14 @@ impl Shared {
         for note in notes {
             match note {
                 Note::Reply(reply) => reply(Ok(())),
-                Note::Landed { slot, object, key, reservation } => {
+                Note::Landed { slot, object, key, stamp, reservation } => {
                     let engine = self.engine.lock();
                     let n_pins = engine.book.object(slot).map_or(0, crate::staging::book::Object::n_pins);
                     // The guard is not needed: the pins, or the shortest residency, keep the copy.
                     drop(reservation.landed(n_pins, true));
-                    self.shelf.put(object, key);
+                    self.shelf.put(object, key, stamp);
                 }
-                Note::Shelved { object, key } => self.shelf.put(object, key),
+                Note::Shelved { object, key, stamp } => self.shelf.put(object, key, stamp),
                 Note::Gone { object, key } => self.shelf.take(&object, &key),
                 Note::Ended { object, outcome, signal } => {
                     let mut engine = self.engine.lock();

@@ -4,12 +4,16 @@ use std::time::Duration;
 
 use super::hand_out::LOOK_FOR_SPACE_NS;
 use super::{Action, Engine, Note, Now};
+use crate::ErrorKind;
 use crate::cold::{ObjectId, ObjectStatus};
 use crate::staging::ObjectState;
 use crate::staging::book::{ObjectSlot, Online, Stage};
 use crate::staging::cache::{CacheKey, Reservation};
 use crate::staging::landing::{LandCause, LandFailure, Landed};
 use crate::staging::tables::{OnlineRow, Op};
+
+/// Why a recall is given up.
+pub(super) const REPLACED_AGAIN: &str = "it was replaced while it was recalled, and again when that was begun anew";
 
 impl Engine {
     /// An object is online at its store: it is to be copied.
@@ -19,7 +23,7 @@ impl Engine {
         };
         flight.stage = Stage::ToLand;
         let number = flight.number;
-        let is_urgent = flight.reader.is_some();
+        let is_urgent = !flight.readers.is_empty();
         self.to_land.insert(number, status);
         let has_space = self.reservations.contains_key(&number);
         let Some(lane) = self.lanes.get_mut(lane) else { return };
@@ -105,7 +109,7 @@ impl Engine {
         &mut self,
         slot: ObjectSlot,
         number: u64,
-        outcome: Result<(Landed, Reservation), (LandFailure, Option<Reservation>)>,
+        outcome: Result<(Landed, Reservation), Box<(LandFailure, Option<Reservation>)>>,
         now: Now,
     ) -> bool {
         let flight = self.book.object_mut(slot).and_then(|object| object.flight_of(number));
@@ -116,13 +120,16 @@ impl Engine {
             Ok((landed, reservation)) => {
                 self.drop_old_copy(slot);
                 self.note_online(slot, true, now);
-                let Some(object) = self.book.object(slot) else { return false };
+                let (Some(object), Some((_, stamp))) = (self.book.object(slot), self.copy_of(slot)) else {
+                    return false;
+                };
                 let (id, key) = (object.id.clone(), landed.key);
                 self.copies.insert(key, slot);
-                self.out.notes.push(Note::Landed { slot, object: id, key, reservation });
+                self.out.notes.push(Note::Landed { slot, object: id, key, stamp, reservation });
                 self.hot(slot, now);
             }
-            Err((failure, kept)) => {
+            Err(failed) => {
+                let (failure, kept) = *failed;
                 if let Some(flight) = self.book.object_mut(slot).and_then(|object| object.flight_of(number)) {
                     flight.has_parts = failure.cause.keeps_parts();
                 }
@@ -136,17 +143,13 @@ impl Engine {
     fn not_landed(&mut self, slot: ObjectSlot, failure: &LandFailure, now: Now) {
         let why = failure.to_string();
         match failure.cause {
-            LandCause::Gone | LandCause::Refused => self.fail(slot, ObjectState::Failed, why, now),
+            LandCause::Lost => self.fail(slot, ObjectState::Lost, why, now),
+            LandCause::Gone => self.fail_as(slot, (ObjectState::Failed, ErrorKind::Lost), why, now),
+            LandCause::Refused => self.fail(slot, ObjectState::Failed, why, now),
             LandCause::Corrupt => self.stage_anew(slot, &why, now),
             LandCause::Retryable { after } => self.retry(slot, &why, after, now),
             LandCause::Stalled | LandCause::CacheDisk => self.retry(slot, &why, None, now),
-            LandCause::Changed => {
-                let flight = self.book.object_mut(slot).and_then(|object| object.flight.as_deref_mut());
-                let Some(flight) = flight else { return };
-                // Looking at it again finds the new state, and counts how often that happened.
-                flight.attempt = flight.attempt.max(1);
-                self.rest(slot, Duration::from_secs(1), now);
-            }
+            LandCause::Changed => self.replaced_meanwhile(slot, now),
             LandCause::NoSpace => {
                 self.space.disk_is_full();
                 self.needed_bytes = self
@@ -158,17 +161,32 @@ impl Engine {
         }
     }
 
+    /// An object was replaced while it was copied: that is begun anew, once.
+    fn replaced_meanwhile(&mut self, slot: ObjectSlot, now: Now) {
+        let Some(object) = self.book.object_mut(slot) else { return };
+        let Some(flight) = object.flight.as_deref_mut() else { return };
+        flight.n_changes = flight.n_changes.saturating_add(1);
+        if flight.n_changes > 1 {
+            self.fail(slot, ObjectState::Failed, REPLACED_AGAIN, now);
+            return;
+        }
+        // Whatever state is found next, the change to it has been counted.
+        object.version = None;
+        self.rest(slot, Duration::from_secs(1), now);
+    }
+
     /// The copy that a store has staged of an object is damaged: the store is told to forget it, if it can, and
     /// makes another one.
     fn stage_anew(&mut self, slot: ObjectSlot, why: &str, now: Now) {
         let lane = self.lane_of(slot);
-        let can_release =
-            |lane: &usize| self.lanes.get(*lane).is_some_and(|lane| lane.capabilities.can_release);
+        let can_release = |lane: &usize| {
+            self.lanes.get(*lane).is_some_and(|lane| lane.capabilities.can_release)
+        };
         let Some(lane) = lane.filter(can_release) else {
-            self.fail(slot, ObjectState::Failed, why, now);
+            self.fail_as(slot, (ObjectState::Failed, ErrorKind::Corrupt), why, now);
             return;
         };
-        self.retry(slot, why, None, now);
+        self.retry_as(slot, ErrorKind::Corrupt, (why, None), now);
         let Some(object) = self.book.object_mut(slot) else { return };
         if let Some(flight) = object.flight.as_deref_mut() {
             flight.is_spoilt = true;

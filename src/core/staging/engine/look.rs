@@ -3,11 +3,13 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::land::REPLACED_AGAIN;
 use super::{Action, Engine, Looks, Note, Now};
-use crate::cold::{Landing, Locality, ObjectStatus};
+use crate::cold::{Landing, Locality, ObjectId, ObjectStatus};
+use crate::staging::ObjectState;
 use crate::staging::book::{Interest, ObjectSlot, Place, Stage};
+use crate::staging::cache::{CacheKey, Stamp};
 use crate::staging::tables::{OnlineRow, Op};
-use crate::staging::{ObjectState, cache::CacheKey};
 use crate::{Error, ErrorKind, Result};
 
 /// Most objects that a store is asked about at once.
@@ -91,15 +93,18 @@ impl Engine {
     }
 
     fn found(&mut self, slot: ObjectSlot, status: ObjectStatus, now: Now) {
+        if let Some(target) = self.link_target(slot, status.links_to.as_ref()) {
+            self.follow_link(slot, &target, now);
+            return;
+        }
         if self.has_copy_of(slot, &status) {
-            if let Some(key) = self.copy_key(slot) {
+            if let Some((key, stamp)) = self.copy_of(slot) {
                 // The last copy there is must not be evicted.
                 let is_safe = status.locality != Locality::Lost;
                 self.space.set_safe(&key, is_safe);
                 self.keep_whether_safe(slot, is_safe);
-                self.out.notes.extend(
-                    self.book.object(slot).map(|object| Note::Shelved { object: object.id.clone(), key }),
-                );
+                let shelved = |id: &ObjectId| Note::Shelved { object: id.clone(), key, stamp };
+                self.out.notes.extend(self.book.object(slot).map(|object| shelved(&object.id)));
             }
             self.learn(slot, status.len_bytes, &status.version);
             self.hot(slot, now);
@@ -153,18 +158,46 @@ impl Engine {
 
     /// The key of an object's copy in the cache.
     pub(super) fn copy_key(&self, slot: ObjectSlot) -> Option<CacheKey> {
+        self.copy_of(slot).map(|(key, _)| key)
+    }
+
+    /// An object's copy in the cache, and what its file looks like as long as nobody writes to it.
+    pub(in crate::staging) fn copy_of(&self, slot: ObjectSlot) -> Option<(CacheKey, Stamp)> {
         let object = self.book.object(slot)?;
         let online = object.online.as_ref().filter(|online| online.is_copied)?;
-        Some(CacheKey::new(&object.id, &online.version, online.len_bytes))
+        let key = CacheKey::new(&object.id, &online.version, online.len_bytes);
+        Some((key, Stamp::of(&online.version, online.len_bytes)))
+    }
+
+    /// The file of a copy is not as it landed, or is gone: the object is recalled as if there had been none. Its pins
+    /// stay, for the copy that comes.
+    pub(super) fn damaged(&mut self, slot: ObjectSlot, flight: u64, key: CacheKey) {
+        let flight = self.book.object_mut(slot).and_then(|object| object.flight_of(flight));
+        let is_being_looked_at =
+            flight.is_some_and(|flight| matches!(flight.stage, Stage::Look | Stage::Checking));
+        if !is_being_looked_at || self.copy_key(slot) != Some(key) {
+            return;
+        }
+        let Some(eviction) = self.space.discard(&key) else { return };
+        self.copies.remove(&key);
+        let Some(object) = self.book.object_mut(slot) else { return };
+        object.online = None;
+        let id = object.id.clone();
+        tracing::warn!(object = %id, %key, "the copy in the cache is damaged or gone, recalling the object again");
+        self.out.ops.push(Op::Offline(id.clone()));
+        self.out.notes.push(Note::Gone { object: id, key });
+        self.out.actions.push(Action::Remove { of: None, eviction, done: None });
     }
 
     /// True if an object is not in the state in which its recall began.
     fn was_replaced(&self, slot: ObjectSlot, status: &ObjectStatus) -> bool {
         let Some(object) = self.book.object(slot) else { return false };
         let Some(flight) = &object.flight else { return false };
-        let is_other = object.version.as_deref().is_some_and(|version| version != status.version)
-            || object.len_bytes.is_some_and(|len_bytes| len_bytes != status.len_bytes);
-        is_other && flight.attempt > 0
+        let is_other = |version: &str| {
+            version != status.version
+                || object.len_bytes.is_some_and(|len_bytes| len_bytes != status.len_bytes)
+        };
+        object.version.as_deref().is_some_and(is_other) && flight.attempt > 0
     }
 
     /// Notes that an object was replaced while it was recalled. False if that is once too often.
@@ -174,8 +207,7 @@ impl Engine {
         };
         flight.n_changes = flight.n_changes.saturating_add(1);
         if flight.n_changes > 1 {
-            let reason = "it was replaced while it was recalled, and again when that was begun anew";
-            self.fail(slot, ObjectState::Failed, reason, now);
+            self.fail(slot, ObjectState::Failed, REPLACED_AGAIN, now);
             return false;
         }
         // What was reserved was for another state.
@@ -257,7 +289,7 @@ impl Engine {
     fn fail_if_wanted(&mut self, slot: ObjectSlot, state: ObjectState, reason: String, now: Now) {
         let is_wanted = self.book.object(slot).is_some_and(|object| object.waiting().next().is_some());
         match is_wanted {
-            true => self.fail(slot, state, reason, now),
+            true => self.fail_as(slot, (state, ErrorKind::Lost), reason, now),
             false => self.give_up(slot, now),
         }
     }

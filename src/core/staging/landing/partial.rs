@@ -7,14 +7,14 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use parking_lot::Mutex;
-use rustix::fs::{FallocateFlags, Timespec, Timestamps, UTIME_OMIT, fallocate, futimens};
+use rustix::fs::{FallocateFlags, fallocate};
 use rustix::io::Errno;
 
 use super::failure::LandFailure;
 use super::journal;
 use super::parts::{Done, Part};
 use crate::cold::{ObjectId, ObjectStatus};
-use crate::staging::cache::{CacheDir, CacheKey, Claim, FileStep, label, remove_file, sync_folder};
+use crate::staging::cache::{CacheDir, CacheKey, Claim, FileStep, Stamp, label, remove_file, sync_folder};
 
 /// An object in the cache: complete, checked, on the disk.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -25,7 +25,7 @@ pub struct Landed {
     pub path: PathBuf,
     /// Its size.
     pub len_bytes: u64,
-    /// When the file was changed last, in nanoseconds since 1970: the version of the object, if that is a time.
+    /// When the file was changed last, in nanoseconds since 1970: see [`crate::staging::cache::Stamp`].
     pub mtime_ns: i64,
     /// Number of the file in its file system.
     pub inode: u64,
@@ -71,7 +71,8 @@ impl PartialFile {
         claim: Arc<Claim>,
     ) -> Result<Opened, LandFailure> {
         let key = CacheKey::new(object, &status.version, status.len_bytes);
-        let opened = if let Some(landed) = landed(dir, &key, status.len_bytes) {
+        let stamp = Stamp::of(&status.version, status.len_bytes);
+        let opened = if let Some(landed) = landed(dir, &key, stamp) {
             Ok(Opened::Landed(landed))
         } else {
             Self::open_partial(dir, key, object, status.len_bytes, claim)
@@ -224,9 +225,7 @@ impl PartialFile {
     fn publish(&self, status: &ObjectStatus) -> io::Result<Landed> {
         self.dir.before(FileStep::Sync)?;
         label(&self.file, &self.object, status);
-        if let Some(mtime_ns) = version_ns(&status.version) {
-            set_mtime(&self.file, mtime_ns)?;
-        }
+        Stamp::of(&status.version, status.len_bytes).put_on(&self.file)?;
         self.file.sync_all()?;
         self.dir.before(FileStep::Rename)?;
         std::fs::rename(self.dir.partial_path(&self.key), self.dir.path(&self.key))?;
@@ -248,10 +247,10 @@ impl PartialFile {
     }
 }
 
-/// The landed file of a key, if there is one of the right size.
-fn landed(dir: &CacheDir, key: &CacheKey, len_bytes: u64) -> Option<Landed> {
+/// The landed file of a key, if there is one that is as it landed.
+fn landed(dir: &CacheDir, key: &CacheKey, stamp: Stamp) -> Option<Landed> {
     let metadata = std::fs::symlink_metadata(dir.path(key)).ok()?;
-    (metadata.is_file() && metadata.len() == len_bytes).then(|| of_file(dir, key, &metadata))
+    stamp.is_on(&metadata).then(|| of_file(dir, key, &metadata))
 }
 
 fn of_file(dir: &CacheDir, key: &CacheKey, metadata: &Metadata) -> Landed {
@@ -273,18 +272,4 @@ fn resume(mut journal: File, head: &[u8], len_bytes: u64) -> io::Result<(File, D
         journal.set_len(n_good_bytes)?;
     }
     Ok((journal, done))
-}
-
-/// The time that a version is, in nanoseconds since 1970.
-fn version_ns(version: &str) -> Option<i64> {
-    let digits = version.strip_prefix('-').unwrap_or(version);
-    let is_number = !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit());
-    is_number.then(|| version.parse().ok()).flatten()
-}
-
-fn set_mtime(file: &File, mtime_ns: i64) -> io::Result<()> {
-    let last_modification =
-        Timespec { tv_sec: mtime_ns.div_euclid(1_000_000_000), tv_nsec: mtime_ns.rem_euclid(1_000_000_000) };
-    let last_access = Timespec { tv_sec: 0, tv_nsec: UTIME_OMIT };
-    Ok(futimens(file, &Timestamps { last_access, last_modification })?)
 }

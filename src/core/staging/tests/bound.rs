@@ -6,7 +6,7 @@ use crate::ErrorKind;
 use crate::cold::{Landing, Locality};
 use crate::staging::{Outcome, Presence};
 
-#[tokio::test(flavor = "multi_thread")]
+#[tokio::test]
 async fn a_file_below_a_bound_root_that_names_no_object_is_refused_and_never_unbound() {
     for landing in [Landing::Copied, Landing::InPlace] {
         let world = World::new(FakeStore::new(landing)).await;
@@ -15,11 +15,11 @@ async fn a_file_below_a_bound_root_that_names_no_object_is_refused_and_never_unb
 
         assert!(staging.is_bound(&broken));
         assert_eq!(staging.known_locality(&broken), Locality::Unavailable);
-        let presence = tokio::task::block_in_place(|| staging.presence(&broken));
+        let presence = staging.presence(&broken).await;
         assert_eq!(presence.err().map(|error| error.kind()), Some(ErrorKind::InvalidInput));
         let joined = staging.join(&broken, &owner("x"), None).await;
         assert_eq!(joined.err().map(|error| error.kind()), Some(ErrorKind::InvalidInput));
-        assert!(matches!(staging.wait(&broken).await, Outcome::Failed { is_lost: false, .. }));
+        assert!(matches!(staging.wait(&broken).await, Outcome::Failed { kind: ErrorKind::RecallFailed, .. }));
     }
 }
 

@@ -178,7 +178,7 @@ impl World {
 
     /// The bytes of a copy, if there is one.
     pub(super) async fn read(&self, path: &str) -> Option<Vec<u8>> {
-        match self.staging.presence_in_place(&href(path)).await.unwrap() {
+        match self.staging.presence(&href(path)).await.unwrap() {
             Presence::Online { path, guard: Some(_guard) } => Some(std::fs::read(path).unwrap()),
             Presence::Online { guard: None, .. } => Some(Vec::new()),
             Presence::Cold => None,

@@ -62,20 +62,16 @@ async fn locality(dataset: &Dataset, reader: &Reader) -> String {
     let residency = Arc::clone(recalls.residency());
     let hrefs: Vec<String> =
         dataset.objects.iter().take(MAX_LOOKS).map(|object| object.href.clone()).collect();
-    let counted = tokio::task::spawn_blocking(move || {
-        let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
-        for href in hrefs.iter().filter(|href| residency.is_bound(href)) {
-            let locality = match residency.presence(href) {
-                Ok(Presence::Online { .. } | Presence::Unbound) => Locality::Online,
-                Ok(Presence::Cold) => Locality::Nearline,
-                Err(error) if error.kind() == ErrorKind::Lost => Locality::Lost,
-                Err(_) => Locality::Unavailable,
-            };
-            *counts.entry(locality.as_str()).or_default() += 1;
-        }
-        counts
-    });
-    let counts = counted.await.unwrap_or_default();
+    let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
+    for href in hrefs.iter().filter(|href| residency.is_bound(href)) {
+        let locality = match residency.presence(href).await {
+            Ok(Presence::Online { .. } | Presence::Unbound) => Locality::Online,
+            Ok(Presence::Cold) => Locality::Nearline,
+            Err(error) if error.kind() == ErrorKind::Lost => Locality::Lost,
+            Err(_) => Locality::Unavailable,
+        };
+        *counts.entry(locality.as_str()).or_default() += 1;
+    }
     let counts: Vec<String> = counts.iter().map(|(word, n)| format!("{n} {word}")).collect();
     match counts.as_slice() {
         [] => String::new(),

@@ -270,6 +270,13 @@ impl Ledger {
         Some(len_bytes)
     }
 
+    /// Takes an object out of reach although it is pinned or being read; its size.
+    pub(super) fn discard(&mut self, key: &CacheKey) -> Option<u64> {
+        self.entries.get(key).filter(|entry| entry.is_safe && entry.n_landing == 0)?;
+        self.change(key, |entry| (entry.n_pins, entry.n_readers) = (0, 0));
+        self.begin_eviction(key)
+    }
+
     pub(super) fn removed(&mut self, key: &CacheKey) {
         if self.entries.get(key).is_some_and(|entry| entry.age == Age::Evicting)
             && let Some(entry) = self.remove(key)

@@ -320,12 +320,12 @@ impl Rig {
     fn tell(&mut self, note: Note) {
         match note {
             Note::Reply(reply) => reply(Ok(())),
-            Note::Landed { slot, object, key, reservation } => {
+            Note::Landed { slot, object, key, stamp, reservation } => {
                 let n_pins = self.engine.book.object(slot).map_or(0, |object| object.n_pins());
                 drop(reservation.landed(n_pins, true));
-                self.shelf.put(object, key);
+                self.shelf.put(object, key, stamp);
             }
-            Note::Shelved { object, key } => self.shelf.put(object, key),
+            Note::Shelved { object, key, stamp } => self.shelf.put(object, key, stamp),
             Note::Gone { object, key } => self.shelf.take(&object, &key),
             Note::Ended { object, outcome, signal } => {
                 if let Some(ending) = self.engine.ending.remove(&object) {
@@ -416,10 +416,10 @@ impl Rig {
                 reservation.allocated();
                 let is_there = self.status(&object.id).is_ok_and(|now| now == status);
                 let outcome = match (luck, is_there) {
-                    (0, _) => Err((failure(busy()), Some(reservation))),
+                    (0, _) => Err(Box::new((failure(busy()), Some(reservation)))),
                     (_, false) => {
                         let changed = ErrorKind::Changed { retry_after: Duration::ZERO };
-                        Err((failure(Error::new(changed, "it changed")), None))
+                        Err(Box::new((failure(Error::new(changed, "it changed")), None)))
                     }
                     (_, true) => {
                         self.files.insert(key);
@@ -470,6 +470,7 @@ impl Rig {
             version: version.to_string(),
             place: None,
             checksum: None,
+            links_to: None,
         })
     }
 
