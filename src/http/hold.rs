@@ -290,6 +290,7 @@ fn not_online(reason: NotOnline, base: &BaseUrl) -> Problem {
         NotOnline::NotInTime(joined) => not_in_time(&joined, base),
         NotOnline::Failed(reason) => Problem::new(&RECALL_FAILED, reason),
         NotOnline::Lost(reason) => Error::new(ErrorKind::Lost, reason).into(),
+        NotOnline::Damaged(reason) => Error::new(ErrorKind::Corrupt, reason).into(),
         NotOnline::NotJoined(error) if error.kind() == ErrorKind::NotFound => {
             Error::internal("what an answer is made of was not found").with_source(error).into()
         }

@@ -10,10 +10,10 @@ use std::time::{Duration, SystemTime};
 use anyhow::Context;
 use async_trait::async_trait;
 use parking_lot::Mutex;
-use thermocline_core::{ErrorKind, Result};
 use thermocline_core::bytes::Residency;
 use thermocline_core::cold::Locality;
 use thermocline_core::staging::{Estimate, Joined, ObjectState, Outcome, Owner, Presence, RequestId};
+use thermocline_core::{ErrorKind, Result};
 use thermocline_model::DatasetId;
 use tokio::sync::Notify;
 

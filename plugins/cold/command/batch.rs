@@ -7,7 +7,7 @@ use futures::StreamExt;
 use futures::future::join_all;
 use thermocline_core::Result;
 use thermocline_core::cold::batches::{Batches, Item, Step};
-use thermocline_core::cold::command::CommandTemplate;
+use thermocline_core::cold::command::{CommandTemplate, Slot};
 use thermocline_core::cold::{
     ColdObject, FailureCause, Locality, ObjectId, StageFailure, StageRequest, StageState, StageTicket,
 };
@@ -101,17 +101,29 @@ impl Shared {
         group: Group,
         (template, lifetime): (&CommandTemplate, &str),
     ) -> Option<StageFailure> {
+        let slot = match self.turn().await {
+            Ok(slot) => slot,
+            Err(failure) => {
+                self.fail(key, &group.objects, &failure);
+                return Some(failure);
+            }
+        };
         let asked = self.batches.take_waiting(key, &group.objects);
         let named = || vec![("key", group.key.as_str()), ("lifetime", lifetime)];
-        match self.call(&self.quick, template, (&asked, named())).await {
+        match self.call_in(slot, template, (&asked, named())).await {
             Ok(output) => {
                 self.note(key, &group, &asked, &output.stdout);
                 None
             }
             Err(failure) if is_of_one(&failure) && asked.len() > 1 => {
+                // However many they are, each waits for its turn: that others run is not its failure.
                 let each = asked.iter().map(|object| async {
                     let one = std::slice::from_ref(object);
-                    match self.call(&self.quick, template, (one, named())).await {
+                    let told = match self.turn().await {
+                        Ok(slot) => self.call_in(slot, template, (one, named())).await,
+                        Err(failure) => Err(failure),
+                    };
+                    match told {
                         Ok(output) => self.note(key, &group, one, &output.stdout),
                         Err(failure) => self.fail(key, one, &failure),
                     }
@@ -124,6 +136,11 @@ impl Shared {
                 (!is_of_one(&failure)).then_some(failure)
             }
         }
+    }
+
+    /// Waits until one more command may run.
+    async fn turn(&self) -> Result<Slot, StageFailure> {
+        self.quick.enter().await.map_err(|error| StageFailure::from(&error))
     }
 
     /// Asks for a group with a command that returns when the objects are there.
@@ -161,7 +178,10 @@ impl Shared {
         let mut said =
             output::batch(&String::from_utf8_lossy(stdout), &self.config.words, self.config.busy_after);
         if let Some(id) = said.id.take() {
-            self.batches.set_store_id(key, Some(id.clone()));
+            // One name is no name for what several commands have asked for.
+            if group.key == key {
+                self.batches.set_store_id(key, Some(id.clone()));
+            }
             let mut groups = self.groups.lock();
             let groups = groups.get_mut(key).into_iter().flatten();
             groups.filter(|known| known.key == group.key).for_each(|known| known.id = Some(id.clone()));
@@ -203,10 +223,15 @@ impl Shared {
         };
         let mut done_bytes = std::collections::HashMap::new();
         for (object, state) in said {
-            match self.take_in(&ticket.key, &object, state).await? {
-                Some(step) => self.batches.set(&ticket.key, [(object.id, step)]),
-                None => drop(done_bytes.insert(object.id.clone(), self.done_bytes(&object).await)),
+            let (is_queued, said_bytes) = match &state {
+                SaidState::Active(done_bytes) => (false, *done_bytes),
+                state => (*state == SaidState::Queued, None),
+            };
+            let step = self.take_in(&ticket.key, &object, state).await?;
+            if !is_queued && step.as_ref().is_none_or(|step| !step.has_ended()) {
+                done_bytes.insert(object.id.clone(), said_bytes.max(self.done_bytes(&object).await));
             }
+            self.batches.set(&ticket.key, step.map(|step| (object.id, step)));
         }
         let items = self.batches.items(&ticket.key).unwrap_or_default();
         let state = |item: Item| {
@@ -217,9 +242,12 @@ impl Shared {
         Ok(items.into_iter().map(state).collect())
     }
 
-    /// Asks the archive about a batch of an earlier server, by our key. False if nobody knows it.
+    /// Asks the archive about a batch of an earlier server, by our key or by its own name. False if nobody knows it.
     async fn resume(self: &Arc<Self>, ticket: &StageTicket) -> Result<bool> {
-        let template = self.templates.progress.as_ref().filter(|template| template.takes("key"));
+        let names_batch = |template: &&CommandTemplate| {
+            template.takes("key") || (template.takes("id") && ticket.store_id.is_some())
+        };
+        let template = self.templates.progress.as_ref().filter(names_batch);
         let (Some(template), false) = (template, ticket.objects.is_empty()) else { return Ok(false) };
         // What was asked for in several commands has several keys.
         let group_size = self.templates.stage.as_ref().map(|stage| self.group_size(stage));
@@ -240,6 +268,7 @@ impl Shared {
             is_interactive: false,
         };
         self.batches.accept(&request)?;
+        self.batches.set_store_id(&ticket.key, ticket.store_id.clone());
         let group =
             Group { key: ticket.key.clone(), id: ticket.store_id.clone(), objects: ticket.objects.clone() };
         self.groups.lock().insert(ticket.key.clone(), vec![group]);
@@ -300,7 +329,8 @@ impl Shared {
             let state = match found {
                 Ok(found) if found.is_at_hand || fetches => SaidState::Staged,
                 Ok(found) if found.status.locality == Locality::Lost => SaidState::Failed(lost(object)),
-                Ok(_) => SaidState::Active(None),
+                // Where it is says nothing of how far its recall is.
+                Ok(_) => SaidState::Queued,
                 Err(error) => {
                     let failure = StageFailure::from(&error);
                     // Nothing is concluded from an archive that does not answer.
@@ -312,7 +342,7 @@ impl Shared {
         open.iter().zip(found).filter_map(state).collect()
     }
 
-    /// What becomes of an object; `None` if it is still under way.
+    /// What becomes of an object, if that changes anything.
     async fn take_in(
         self: &Arc<Self>,
         key: &str,
@@ -320,7 +350,8 @@ impl Shared {
         state: SaidState,
     ) -> Result<Option<Step>> {
         match state {
-            SaidState::Queued | SaidState::Active(_) => Ok(None),
+            SaidState::Queued => Ok(Some(self.accepted())),
+            SaidState::Active(_) => Ok(Some(Step::Accepted { at_ns: self.clock.now_ns(), is_moving: true })),
             SaidState::Failed(failure) => Ok(Some(Step::Failed(failure))),
             SaidState::Unknown => Ok(Some(Step::Cancelled)),
             SaidState::Staged if !self.is_copied() => Ok(Some(Step::Staged)),

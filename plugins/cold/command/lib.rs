@@ -56,9 +56,10 @@
 //! ```
 //!
 //! # Limits
-//! Batches end with the server. A `progress` command that takes `{key}` is asked about them afterwards; otherwise
-//! they are unknown and asked for again. Without a version from the archive an object that is replaced by one of
-//! the same size is not noticed where it is copied. Where the archive's tool fills the spool, what it leaves there is its own
+//! Batches end with the server. A `progress` command that takes `{key}` or `{id}` is asked afterwards about those that
+//! one command has asked for (`batch_objects` of no more than `objects_per_command`); others are unknown and asked for
+//! again. Without a version from the archive the time of the object's file on this machine counts; where there is no
+//! such file either, an object that is replaced by one of the same size is not noticed. Where the archive's tool fills the spool, what it leaves there is its own
 //! to remove.
 
 mod batch;
@@ -107,7 +108,7 @@ pub struct CommandStore {
 struct Shared {
     config: Config,
     templates: Templates,
-    /// The files of the archive where they are read in place.
+    /// The files of the archive, if they are seen on this machine.
     files: Option<ArchiveFiles>,
     spool: Option<Spool>,
     batches: Batches,
@@ -142,7 +143,10 @@ impl CommandStore {
         let batch_limits = BatchLimits { max_objects: config.max_objects, ..BatchLimits::default() };
         let shared = Shared {
             templates,
-            files: (config.landing == LandingConfig::InPlace).then(files).transpose()?,
+            files: match config.landing {
+                LandingConfig::InPlace => Some(files()?),
+                LandingConfig::Copied => files().ok(),
+            },
             spool: config.spool.clone().map(|folder| Spool::new(folder, filled_by, bounds)),
             batches: Batches::new(batch_limits, Arc::clone(&clock)),
             groups: Mutex::default(),

@@ -38,6 +38,8 @@ locality)
         where=nearline; [ ! -e "$home/disk/${p##*/}" ] || where=online+nearline
         printf '%s\t%s\t%s\t%s\n' "$where" "$p" "$(stat -c %s "$f")" "$(stat -c %.9Y "$f")"
     done ;;
+words) for p in "$@"; do "$0" "$home" locality "$p" | sed 's/\t[^\t]*$/\t2024-01-01T00:00:00/'; done ;;
+sizes) for p in "$@"; do "$0" "$home" locality "$p" | sed 's/\t[^\t]*$//'; done ;;
 stage)
     [ ! -e "$home/busy" ] || exit 75
     for p in "$@"; do case "${p##*/}" in denied*) echo "you may not have $p" >&2; exit 13;; esac; done
@@ -277,6 +279,53 @@ async fn an_archive_whose_recalls_wait_in_place_conforms() {
     conformance::cold(&Toy { has_failing: false, ..Toy::new(config) }).await.unwrap();
 }
 
+async fn check_reads(config: impl FnOnce(&tempfile::TempDir) -> Config) {
+    let folder = tempfile::tempdir().unwrap();
+    conformance::cold_reads(&Toy::new(config), folder.path()).await.unwrap();
+}
+
+#[tokio::test]
+async fn what_is_fetched_is_served_whatever_the_archive_calls_versions() {
+    // Seconds with a fraction, a time in words, and nothing at all.
+    for what in ["locality", "words", "sizes"] {
+        let locality = |scratch: &tempfile::TempDir| tool(scratch, &format!("{what} {{paths}}"));
+        check_reads(|scratch| Config { locality: locality(scratch), ..fetched(scratch) }).await;
+    }
+}
+
+#[tokio::test]
+async fn what_the_archive_puts_into_the_spool_is_served() {
+    check_reads(|scratch| Config {
+        fetch: None,
+        spool: Some(scratch.path().join("disk")),
+        ..fetched(scratch)
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn what_is_recalled_in_place_is_served() {
+    check_reads(|scratch| Config {
+        landing: LandingConfig::InPlace,
+        stage: Some(tool(scratch, "wait {path}")),
+        stage_waits: true,
+        objects_per_command: 50,
+        ..base(scratch)
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn without_a_version_from_the_archive_the_time_of_the_file_counts() {
+    let sizes = |scratch: &tempfile::TempDir| tool(scratch, "sizes {paths}");
+    let toy = Toy::new(|scratch| Config { locality: sizes(scratch), ..fetched(scratch) });
+    let before = toy.status("a.nc").await.unwrap().version;
+    let file = std::fs::File::options().write(true).open(toy.path("tape/a.nc")).unwrap();
+    file.set_modified(std::time::SystemTime::UNIX_EPOCH + Duration::from_secs(7)).unwrap();
+    assert_ne!(before, "7000000000");
+    assert_eq!(toy.status("a.nc").await.unwrap().version, "7000000000");
+}
+
 #[tokio::test]
 async fn one_bad_path_among_many_fails_alone() {
     let toy = Toy::new(fetched);
@@ -308,6 +357,73 @@ async fn a_batch_of_an_earlier_server_is_found_by_its_key() {
     let ticket = StageTicket { store_id: None, ..ticket };
     assert_eq!(toy.outcome(&ticket).await, [StageState::Staged, StageState::Staged]);
     assert_eq!(toy.n_recalls().await.unwrap(), 2);
+}
+
+/// Objects are recalled, and followed by the name that a script gives their batch.
+fn named(scratch: &tempfile::TempDir, progress: &str) -> Config {
+    let stage = "#!/bin/sh\necho \"$@\" >> \"$(dirname \"$0\")/staged\"\necho '{\"id\": \"4711\"}'\n";
+    let stage = script(scratch.path(), "stage", stage);
+    let progress = script(scratch.path(), "progress", progress);
+    Config {
+        stage: Some(format!("'{stage}' {{paths}}")),
+        progress: Some(format!("'{progress}' {{id}}")),
+        ..fetched(scratch)
+    }
+}
+
+#[tokio::test]
+async fn a_batch_of_an_earlier_server_is_found_by_the_archives_name_for_it() {
+    let mut toy =
+        Toy::new(|scratch| named(scratch, "#!/bin/sh\n[ \"$1\" = 4711 ] && echo queued || echo unknown\n"));
+    let ticket = toy.stage("k1", &["a.nc", "f.nc"]).await.unwrap();
+    assert_eq!(ticket.store_id.as_deref(), Some("4711"));
+    toy.store = open(&toy.scratch, &toy.config);
+    let states: Vec<_> =
+        toy.store.progress(&ticket).await.unwrap().into_iter().map(|(_, state)| state).collect();
+    assert_eq!(states, [StageState::Queued, StageState::Queued]);
+    toy.store = open(&toy.scratch, &toy.config);
+    let nameless = StageTicket { store_id: None, ..ticket };
+    let states = toy.store.progress(&nameless).await.unwrap();
+    assert!(states.iter().all(|(_, state)| *state == StageState::Unknown));
+}
+
+#[tokio::test]
+async fn what_waits_in_the_archives_queue_is_told_as_queued_and_what_is_read_as_active() {
+    for (said, state) in [
+        ("queued", StageState::Queued),
+        ("nothing that is known", StageState::Queued),
+        ("active", StageState::Active { done_bytes: None }),
+        (r#"{"state": "active", "done_bytes": 7}"#, StageState::Active { done_bytes: Some(7) }),
+    ] {
+        let toy = Toy::new(|scratch| named(scratch, &format!("#!/bin/sh\necho '{said}'\n")));
+        let ticket = toy.stage("k1", &["a.nc"]).await.unwrap();
+        for _ in 0..2 {
+            assert_eq!(toy.store.progress(&ticket).await.unwrap()[0].1, state, "{said}");
+        }
+    }
+    let toy = Toy::new(|scratch| Config { progress: None, ..named(scratch, "") });
+    let ticket = toy.stage("k1", &["a.nc"]).await.unwrap();
+    assert_eq!(toy.store.progress(&ticket).await.unwrap()[0].1, StageState::Queued);
+}
+
+#[tokio::test]
+async fn a_command_waits_for_its_turn_however_long_others_take() {
+    let toy = Toy::new(|scratch| {
+        // Several paths are refused together; one alone takes most of the time that a command may take.
+        let body = "#!/bin/sh\n[ $# = 1 ] || exit 1\nsleep 0.7\n";
+        let stage = script(scratch.path(), "slow", body);
+        Config {
+            stage: Some(format!("'{stage}' {{paths}}")),
+            progress: None,
+            commands_at_once: 1,
+            command_time_limit: Duration::from_secs(2),
+            ..fetched(scratch)
+        }
+    });
+    let ticket = toy.stage("1", &SOUND[..5]).await.unwrap();
+    for (id, state) in toy.store.progress(&ticket).await.unwrap() {
+        assert!(!matches!(state, StageState::Failed(_)), "{id}: {state:?}");
+    }
 }
 
 #[tokio::test]

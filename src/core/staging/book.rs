@@ -99,6 +99,8 @@ pub(super) struct Flight {
     pub(super) began_ns: i64,
     /// Attempts that were begun at the store or failed before.
     pub(super) attempt: u32,
+    /// Whether the attempt under way is one of them.
+    pub(super) is_counted: bool,
     /// How often the object was found replaced.
     pub(super) n_changes: u8,
     pub(super) done_bytes: Option<u64>,
@@ -112,8 +114,8 @@ pub(super) struct Flight {
     pub(super) is_written: bool,
     /// Why the last attempt failed.
     pub(super) why: Option<Arc<str>>,
-    /// The request of the readers that wait for it.
-    pub(super) reader: Option<RequestSlot>,
+    /// The requests of the readers that wait for it: one for each owner.
+    pub(super) readers: Vec<RequestSlot>,
 }
 
 /// What a recall does at present.

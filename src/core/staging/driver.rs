@@ -5,9 +5,9 @@
 //! transitions share one flush of the disk.
 
 mod actions;
+mod late;
 mod tell;
 
-use std::collections::VecDeque;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
@@ -20,6 +20,7 @@ use super::book::RequestHead;
 use super::engine::{AdmittedRow, Engine, Happening, Note, Now, Outbox};
 use super::tables::{self, Written};
 use crate::{Error, Result};
+use late::Late;
 
 /// Most happenings in one turn.
 const TOGETHER: usize = 2048;
@@ -56,12 +57,12 @@ pub(super) struct Driver {
     shared: Arc<Shared>,
     inputs: mpsc::Receiver<Input>,
     /// What came while nothing could be kept.
-    late: VecDeque<Input>,
+    late: Late,
 }
 
 impl Driver {
     pub(super) fn new(shared: Arc<Shared>, inputs: mpsc::Receiver<Input>) -> Self {
-        Self { shared, inputs, late: VecDeque::new() }
+        Self { shared, inputs, late: Late::default() }
     }
 
     /// Runs until it is told to stop. All that was decided is written then.
@@ -84,7 +85,7 @@ impl Driver {
 
     /// What waits already.
     fn waiting(&mut self) -> Vec<Input> {
-        let mut inputs: Vec<Input> = self.late.drain(..).collect();
+        let mut inputs: Vec<Input> = self.late.take();
         while inputs.len() < TOGETHER
             && let Ok(input) = self.inputs.try_recv()
         {
@@ -196,7 +197,7 @@ impl Driver {
                 () = shared.stop.cancelled() => return,
                 input = self.inputs.recv() => match input {
                     Some(Input::Call(call)) => call(Err(same(error)), shared.now()),
-                    Some(input) => self.late.push_back(input),
+                    Some(input) => self.late.keep(input),
                     None => return pause.await,
                 },
             }

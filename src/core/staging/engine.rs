@@ -134,9 +134,17 @@ struct Batch {
 
 /// Something that takes long: it is done in pieces, so that nobody else waits for all of it.
 enum Chore {
-    Admit { request: RequestSlot, rows: std::vec::IntoIter<AdmittedRow> },
+    Admit {
+        request: RequestSlot,
+        rows: std::vec::IntoIter<AdmittedRow>,
+    },
     /// By the request's number: it may be over, and its place another one's, before this is done.
-    Withdraw { request: i64, of: WithdrawnOf, what: Withdrawn, reply: Reply },
+    Withdraw {
+        request: i64,
+        of: WithdrawnOf,
+        what: Withdrawn,
+        reply: Reply,
+    },
 }
 
 /// Of which objects a request gives something up.

@@ -1,6 +1,6 @@
 //! What operators ask: where objects are, what is pinned, how full the cache is; and what they decide.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -36,6 +36,19 @@ struct Answer {
     status: Result<ObjectStatus, String>,
 }
 
+/// Objects in place that their store is making cold. When it is dropped, that is over, one way or the other.
+struct Releasing {
+    shared: Arc<Shared>,
+    lane: usize,
+    objects: Vec<ObjectId>,
+}
+
+impl Drop for Releasing {
+    fn drop(&mut self) {
+        self.shared.engine.lock().released(&self.objects);
+    }
+}
+
 impl Staging {
     /// What a request for these objects would cost, without making it.
     ///
@@ -55,11 +68,14 @@ impl Staging {
             objects: Vec::new(),
         };
         let mut nearline: BTreeMap<usize, Vec<(Option<TapePlace>, u64)>> = BTreeMap::new();
+        let mut seen = HashSet::new();
         for (wanted, answer) in objects.iter().zip(&answers) {
             let info = engine.info(wanted, answer, &self.shared);
-            let len_bytes = info.len_bytes.unwrap_or_default();
+            // What is named twice, by a link too, is counted once.
+            let is_new = answer.object.as_ref().is_none_or(|id| seen.insert(id));
+            let len_bytes = info.len_bytes.filter(|_| is_new).unwrap_or_default();
             dry_run.bytes = dry_run.bytes.saturating_add(len_bytes);
-            if info.locality == Locality::Nearline {
+            if info.locality == Locality::Nearline && is_new {
                 dry_run.n_nearline += 1;
                 dry_run.nearline_bytes = dry_run.nearline_bytes.saturating_add(len_bytes);
                 if let (Place::Store(lane), Ok(status)) = (answer.place, &answer.status) {
@@ -93,22 +109,35 @@ impl Staging {
     /// # Errors
     /// A store that does not answer.
     pub async fn evict(&self, objects: Option<Vec<ObjectId>>) -> Result<u64> {
+        let staging = self.clone();
+        // In a task of its own: what is being released is so until it is over, even if nobody waits for the answer.
+        let evicted = self.shared.tasks.spawn(async move { staging.evict_to_the_end(objects).await });
+        evicted.await.map_err(|cause| Error::internal("evicting objects broke off").with_source(cause))?
+    }
+
+    async fn evict_to_the_end(&self, objects: Option<Vec<ObjectId>>) -> Result<u64> {
         let in_place = match &objects {
             Some(objects) => objects.clone(),
             None => self.shared.database.read(tables::online_in_place).await?,
         };
         let (done, mut all_done) = mpsc::channel(1);
-        let (n_copies, by_lane) = self
+        let shared = Arc::clone(&self.shared);
+        let (n_copies, releasing) = self
             .call(move |engine, now| {
                 let done: Done = done;
-                Ok((engine.evict(objects.as_deref(), &done, now), engine.evict_in_place(&in_place, now)))
+                let n_copies = engine.evict(objects.as_deref(), &done, now);
+                let by_lane = engine.evict_in_place(&in_place, now).into_iter();
+                let releasing: Vec<Releasing> = by_lane
+                    .map(|(lane, objects)| Releasing { shared: Arc::clone(&shared), lane, objects })
+                    .collect();
+                Ok((n_copies, releasing))
             })
             .await?;
         // Nothing is ever sent: it ends when all removals have.
         let _ = all_done.recv().await;
         let mut n_evicted = n_copies;
-        for (lane, objects) in by_lane {
-            self.shared.release_at(lane, &objects).await?;
+        for Releasing { shared, lane, objects } in &releasing {
+            shared.release_at(*lane, objects).await?;
             n_evicted += objects.len() as u64;
         }
         tracing::info!(n_objects = n_evicted, "objects made cold");
@@ -294,8 +323,11 @@ impl Shared {
                         missing.push(*number);
                     }
                     if let Some(answer) = answers.get_mut(*number) {
+                        let links_to = status.as_ref().ok().and_then(|status| status.links_to.as_ref());
+                        let target = links_to.and_then(|target| self.parts.namespace.innermost(target));
                         let status = status.map_err(|error| error.to_string());
-                        *answer = Answer { object: Some(object.id.clone()), place, status };
+                        let object = Some(target.unwrap_or_else(|| object.id.clone()));
+                        *answer = Answer { object, place, status };
                     }
                 }
             }

@@ -150,11 +150,8 @@ impl Staging {
         positions: Vec<u32>,
         what: Withdrawn,
     ) -> Result<Request> {
-        let change = move |engine: &mut Engine, slot, now: Now, reply| {
-            for position in positions {
-                engine.withdraw_one(slot, position, what, now);
-            }
-            engine.out.notes.push(Note::Reply(reply));
+        let change = move |engine: &mut Engine, slot, _: Now, reply| {
+            engine.withdraw_these(slot, positions, what, reply);
         };
         self.change(id, change).await
     }
@@ -191,13 +188,14 @@ impl Staging {
         let what = Arc::new(Mutex::new(Some(what)));
         for _ in 0..LOOKS {
             if self.change_in_book(number, &what).await? || !self.shared.is_live(number).await? {
-                break;
+                let found = self.shared.find(number).await?;
+                return found.ok_or_else(|| Error::not_found(format!("there is no request {id}")));
             }
             // It was accepted a moment ago, and is on its way to the engine.
             tokio::task::yield_now().await;
         }
-        let found = self.shared.find(number).await?;
-        found.ok_or_else(|| Error::not_found(format!("there is no request {id}")))
+        let kind = ErrorKind::Unavailable { retry_after: Duration::from_secs(2) };
+        Err(Error::new(kind, format!("request {id} is still being taken in")))
     }
 
     /// Changes a request if it is in the book; false if it is not.

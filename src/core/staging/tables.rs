@@ -114,6 +114,10 @@ ALTER TABLE staging_online ADD COLUMN is_safe INTEGER NOT NULL DEFAULT 1;
     "
 ALTER TABLE staging_request_objects ADD COLUMN other_spellings TEXT;
 ",
+    "
+ALTER TABLE staging_recalls ADD COLUMN store_id TEXT;
+CREATE INDEX staging_keys_request ON staging_keys (request);
+",
 ];
 
 /// Something to be written. Writing it twice is writing it once.
@@ -201,6 +205,8 @@ pub(super) struct RecallRow {
     pub(super) object: ObjectId,
     pub(super) store: Arc<str>,
     pub(super) batch: Option<Arc<str>>,
+    /// The store's name for the batch.
+    pub(super) store_id: Option<Arc<str>>,
     pub(super) attempt: u32,
     pub(super) n_changes: u8,
     pub(super) version: Option<Box<str>>,

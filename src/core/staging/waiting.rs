@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use tokio::sync::Notify;
 
-use super::{Outcome, RequestId};
+use super::{ObjectState, Outcome, RequestId};
+use crate::ErrorKind;
 use crate::clock::nanoseconds;
 use crate::cold::ObjectId;
 
@@ -58,7 +59,8 @@ pub(super) struct Failure {
     /// The request by which it can be looked at.
     pub(super) request: Option<RequestId>,
     pub(super) reason: Arc<str>,
-    pub(super) is_lost: bool,
+    pub(super) state: ObjectState,
+    pub(super) kind: ErrorKind,
     at_ns: i64,
 }
 
@@ -68,12 +70,12 @@ impl Failures {
         &mut self,
         object: ObjectId,
         request: Option<RequestId>,
-        (reason, is_lost): (Arc<str>, bool),
+        (reason, state, kind): (Arc<str>, ObjectState, ErrorKind),
         now_ns: i64,
     ) {
         self.drop_old(now_ns);
         self.order.push_back((now_ns, object.clone()));
-        self.by_object.insert(object, Failure { request, reason, is_lost, at_ns: now_ns });
+        self.by_object.insert(object, Failure { request, reason, state, kind, at_ns: now_ns });
     }
 
     /// The failure of an object, if it is recent.
@@ -112,13 +114,23 @@ mod tests {
     fn failures_are_told_for_a_while_and_a_bounded_number_of_them() {
         let mut failures = Failures::default();
         for number in 0..2 * MAX_FAILURES {
-            failures.add(id(number), None, ("broken".into(), false), 1_000_000_000);
+            failures.add(
+                id(number),
+                None,
+                ("broken".into(), ObjectState::Failed, ErrorKind::RecallFailed),
+                1_000_000_000,
+            );
         }
         assert_eq!(failures.by_object.len(), MAX_FAILURES);
         let last = id(2 * MAX_FAILURES - 1);
         assert!(failures.get(&last, 11_000_000_000).is_some());
         assert!(failures.get(&last, 11_000_000_001).is_none());
-        failures.add(id(0), None, ("broken".into(), false), 20_000_000_000);
+        failures.add(
+            id(0),
+            None,
+            ("broken".into(), ObjectState::Failed, ErrorKind::RecallFailed),
+            20_000_000_000,
+        );
         assert_eq!(failures.by_object.len(), 1);
         failures.forget(&id(0));
         assert!(failures.get(&id(0), 20_000_000_000).is_none());

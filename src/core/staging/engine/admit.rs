@@ -42,8 +42,8 @@ impl Engine {
             let Some(chore) = self.chores.pop_front() else { break };
             let rest = match chore {
                 Chore::Admit { request, rows } => self.admit_some(request, rows, now),
-                Chore::Withdraw { request, next, what, reply } => {
-                    self.withdraw_some(request, next, (what, reply), now)
+                Chore::Withdraw { request, of, what, reply } => {
+                    self.withdraw_some(request, of, (what, reply), now)
                 }
             };
             self.chores.extend(rest);
@@ -124,6 +124,7 @@ impl Engine {
             since_ns: now.wall_ns,
             began_ns: now.watched_ns,
             attempt: 0,
+            is_counted: false,
             n_changes: 0,
             done_bytes: None,
             is_queued_at_store: false,
@@ -131,7 +132,7 @@ impl Engine {
             is_spoilt: false,
             is_written: false,
             why: None,
-            reader: None,
+            readers: Vec::new(),
         }));
         if object.place == Place::Undeclared {
             let reason =
@@ -139,7 +140,9 @@ impl Engine {
             self.fail(slot, ObjectState::Failed, reason, now);
             return;
         }
-        self.look_at(slot, number, is_urgent);
+        if !self.rests_while_released(slot, now) {
+            self.look_at(slot, number, is_urgent);
+        }
     }
 
     /// Adds an interest to the queue of the object's store.

@@ -3,9 +3,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::{Action, Engine, Now};
+use super::{Action, Batch, Engine, Now};
 use crate::clock::nanoseconds;
-use crate::cold::{FailureCause, Landing, ObjectId, StageFailure, StageState, StageTicket};
+use crate::cold::{ColdObject, FailureCause, Landing, ObjectId, StageFailure, StageState, StageTicket};
 use crate::staging::ObjectState;
 use crate::staging::book::{ObjectSlot, Stage};
 use crate::{Error, ErrorKind, Result};
@@ -21,9 +21,16 @@ impl Engine {
         let (lane, open): (usize, Vec<_>) =
             (given.lane, given.open.iter().map(|(slot, flight)| (*slot, *flight)).collect());
         match outcome {
-            Ok(_) => {
+            Ok(ticket) => {
+                given.store_id = ticket.store_id.map(Into::into);
+                let has_name = given.store_id.is_some();
                 for (slot, number) in open {
                     self.began_at_store(slot, number, lane, batch, now);
+                    let is_there =
+                        self.batches.get(&batch).is_some_and(|given| given.open.contains_key(&slot));
+                    if has_name && is_there {
+                        self.write_recall(slot, Some(batch), None);
+                    }
                 }
             }
             Err(error) => self.refused(batch, &open, &error, now),
@@ -78,6 +85,7 @@ impl Engine {
         let Some(flight) = object.flight_of(number) else { return };
         flight.stage = Stage::Waiting;
         flight.attempt = flight.attempt.saturating_sub(1);
+        flight.is_counted = false;
         flight.is_queued_at_store = false;
         if !flight.has_parts {
             self.reservations.remove(&number);
@@ -101,6 +109,7 @@ impl Engine {
             Err(error) => {
                 tracing::warn!(batch = %given.key, %error, "cold store does not tell how far a batch is");
                 self.check_standstill(batch, false, now);
+                self.end_late(batch, now);
                 return;
             }
         };
@@ -114,20 +123,19 @@ impl Engine {
             }
         }
         self.check_standstill(batch, has_news, now);
+        self.end_late(batch, now);
     }
 
     /// How far one object is. True if that is news.
     fn object_progressed(&mut self, slot: ObjectSlot, batch: u64, state: StageState, now: Now) -> bool {
-        if let Some(flight) = self.book.object_mut(slot).and_then(|object| object.flight.as_deref_mut()) {
-            flight.is_queued_at_store = state == StageState::Queued;
-        }
+        let Some(flight) = self.book.object_mut(slot).and_then(|object| object.flight.as_deref_mut()) else {
+            return false;
+        };
+        let was_queued = std::mem::replace(&mut flight.is_queued_at_store, state == StageState::Queued);
         match state {
-            // A store may have a long queue of its own.
-            StageState::Queued => true,
+            StageState::Queued => false,
             StageState::Active { done_bytes } => {
-                let flight = self.book.object_mut(slot).and_then(|object| object.flight.as_deref_mut());
-                let Some(flight) = flight else { return false };
-                let is_more = done_bytes > flight.done_bytes;
+                let is_more = was_queued || done_bytes > flight.done_bytes;
                 flight.done_bytes = done_bytes.max(flight.done_bytes);
                 is_more
             }
@@ -175,9 +183,10 @@ impl Engine {
 
     fn failed_at_store(&mut self, slot: ObjectSlot, failure: StageFailure, now: Now) {
         match failure.cause {
-            FailureCause::NotFound | FailureCause::Denied => {
-                self.fail(slot, ObjectState::Failed, failure.reason, now);
+            FailureCause::NotFound => {
+                self.fail_as(slot, (ObjectState::Failed, ErrorKind::Lost), failure.reason, now);
             }
+            FailureCause::Denied => self.fail(slot, ObjectState::Failed, failure.reason, now),
             FailureCause::Lost => self.fail(slot, ObjectState::Lost, failure.reason, now),
             FailureCause::Retryable { after } => self.retry(slot, &failure.reason, after, now),
         }
@@ -202,10 +211,16 @@ impl Engine {
         }
     }
 
-    /// Gives a batch up of which nothing was heard for too long.
+    /// Gives up what a store says to be reading if nothing was heard of any of it for too long. A store may have a
+    /// long queue of its own: what waits there stands not still.
     fn check_standstill(&mut self, batch: u64, has_news: bool, now: Now) {
         let Some(given) = self.batches.get_mut(&batch) else { return };
-        if has_news {
+        let is_being_read = |slot: &ObjectSlot| {
+            let flight = self.book.object(*slot).and_then(|object| object.flight.as_ref());
+            flight.is_some_and(|flight| !flight.is_queued_at_store)
+        };
+        let slots: Vec<ObjectSlot> = given.open.keys().copied().filter(is_being_read).collect();
+        if has_news || slots.is_empty() {
             given.last_news_ns = now.watched_ns;
             given.polls_without_news = 0;
             return;
@@ -215,13 +230,31 @@ impl Engine {
         if quiet_ns <= nanoseconds(self.settings.stalled_after) || given.polls_without_news < MIN_POLLS {
             return;
         }
-        let (lane, key, open): (_, _, Vec<ObjectSlot>) =
-            (given.lane, Arc::clone(&given.key), given.open.keys().copied().collect());
-        self.cancel_at_store(lane, &key, &open);
+        self.cancel_at_store(batch, &slots);
         let limit = humantime::format_duration(self.settings.stalled_after);
-        for slot in open {
+        for slot in slots {
             self.leave_batch(slot, batch, now);
             self.retry(slot, &format!("the store told of no progress for {limit}"), None, now);
+        }
+    }
+
+    /// Ends recalls of a batch that have taken longer than any may, whatever their store says of them.
+    fn end_late(&mut self, batch: u64, now: Now) {
+        let Some(given) = self.batches.get(&batch) else { return };
+        let oldest_ns = now.watched_ns.saturating_sub(nanoseconds(self.settings.recall_timeout));
+        let is_late = |slot: &ObjectSlot| {
+            let flight = self.book.object(*slot).and_then(|object| object.flight.as_ref());
+            flight.is_some_and(|flight| flight.began_ns < oldest_ns)
+        };
+        let slots: Vec<ObjectSlot> = given.open.keys().copied().filter(is_late).collect();
+        if slots.is_empty() {
+            return;
+        }
+        self.cancel_at_store(batch, &slots);
+        let limit = humantime::format_duration(self.settings.recall_timeout);
+        for slot in slots {
+            self.leave_batch(slot, batch, now);
+            self.fail(slot, ObjectState::Failed, format!("the recall took longer than {limit}"), now);
         }
     }
 
@@ -247,21 +280,30 @@ impl Engine {
         }
         let slots: Vec<ObjectSlot> = queued.iter().map(|(slot, _)| *slot).collect();
         tracing::info!(batch = %key, n_objects = slots.len(), "recalls give way to what a reader waits for");
-        self.cancel_at_store(lane, &key, &slots);
+        self.cancel_at_store(batch, &slots);
         for (slot, flight) in queued {
             self.close_in_batch(slot, batch);
             self.take_back(slot, flight, now);
         }
     }
 
-    /// Asks a store to stop the recall of some objects, if it can.
-    pub(super) fn cancel_at_store(&mut self, lane: usize, key: &Arc<str>, slots: &[ObjectSlot]) {
+    /// Asks the store of a batch to stop the recall of some of its objects, if it can.
+    pub(super) fn cancel_at_store(&mut self, batch: u64, slots: &[ObjectSlot]) {
+        let Some(given) = self.batches.get(&batch) else { return };
+        let lane = given.lane;
         if !self.lanes.get(lane).is_some_and(|lane| lane.capabilities.can_cancel) {
             return;
         }
         let objects: Vec<_> = slots.iter().filter_map(|slot| self.cold_object(*slot)).collect();
         let ids = objects.iter().map(|object| object.id.clone()).collect();
-        let ticket = StageTicket { key: key.to_string(), objects, store_id: None };
+        let ticket = given.ticket(objects);
         self.out.actions.push(Action::Cancel { lane, ticket, objects: ids });
+    }
+}
+
+impl Batch {
+    /// By what its store knows it.
+    pub(super) fn ticket(&self, objects: Vec<ColdObject>) -> StageTicket {
+        StageTicket { key: self.key.to_string(), objects, store_id: self.store_id.as_deref().map(Into::into) }
     }
 }

@@ -1,11 +1,16 @@
 //! Copies leave the cache: durable first, then the file, then the store is told.
 
+use std::time::Duration;
+
 use super::{Action, Done, Engine, Note, Now};
 use crate::cold::{Landing, ObjectId};
 use crate::staging::Face;
 use crate::staging::book::{Hold, Interest, ObjectSlot};
 use crate::staging::cache::Eviction;
 use crate::staging::tables::Op;
+
+/// How often it is looked whether an object has been made cold.
+const LOOK_AFTER_RELEASE: Duration = Duration::from_secs(1);
 
 impl Engine {
     /// Evicts what has to go for what waits, or because too much is there.
@@ -103,7 +108,7 @@ impl Engine {
     }
 
     /// Those of some objects that lie in place, that nobody pins or waits for, and that their store can make cold:
-    /// by number of the store. They count as cold from now on.
+    /// by number of the store. They count as cold from now on, and are being released until [`Engine::released`].
     pub(in crate::staging) fn evict_in_place(
         &mut self,
         ids: &[ObjectId],
@@ -120,14 +125,37 @@ impl Engine {
             }
             let is_of_lane = |id: &&ObjectId| self.namespace.store_of(id) == Some(&lane.name);
             let is_free = |id: &&ObjectId| {
-                self.book.find(id).is_none_or(|object| object.interests.is_empty() && object.flight.is_none())
+                let known = self.book.find(id);
+                known.is_none_or(|object| object.interests.is_empty() && object.flight.is_none())
+                    && !self.releasing.contains(*id)
             };
             let objects: Vec<ObjectId> = ids.iter().filter(is_of_lane).filter(is_free).cloned().collect();
             if !objects.is_empty() {
                 self.out.ops.extend(objects.iter().cloned().map(Op::Offline));
+                self.releasing.extend(objects.iter().cloned());
                 by_lane.push((number, objects));
             }
         }
         by_lane
+    }
+
+    /// The stores of objects in place have made them cold, or not: whoever wants them now can look at them.
+    pub(in crate::staging) fn released(&mut self, ids: &[ObjectId]) {
+        for id in ids {
+            self.releasing.remove(id);
+        }
+    }
+
+    /// Lets a recall rest while its object is being made cold: it would be found online and be gone a moment later.
+    /// False if it is not.
+    pub(super) fn rests_while_released(&mut self, slot: ObjectSlot, now: Now) -> bool {
+        if !self.book.object(slot).is_some_and(|object| self.releasing.contains(&object.id)) {
+            return false;
+        }
+        if let Some(flight) = self.book.object_mut(slot).and_then(|object| object.flight.as_deref_mut()) {
+            flight.why = Some("it is being made cold".into());
+        }
+        self.rest(slot, LOOK_AFTER_RELEASE, now);
+        true
     }
 }

@@ -121,7 +121,9 @@ impl Engine {
                 continue;
             };
             flight.stage = Stage::HandedOut { batch };
-            flight.attempt += 1;
+            if !std::mem::replace(&mut flight.is_counted, true) {
+                flight.attempt = flight.attempt.saturating_add(1);
+            }
             flight.is_spoilt = false;
             if flight.attempt == 1 {
                 flight.began_ns = now.watched_ns;
@@ -130,7 +132,7 @@ impl Engine {
             if let Some(batch) = self.batches.get_mut(&batch) {
                 batch.open.insert(*slot, flight_number);
             }
-            self.write_recall(*slot, Some(Arc::clone(&key)), None);
+            self.write_recall(*slot, Some(batch), None);
         }
         self.out.actions.push(Action::Stage { batch, lane, request });
     }
@@ -140,6 +142,7 @@ impl Engine {
         let batch = Batch {
             lane,
             key,
+            store_id: None,
             scheduled,
             open: HashMap::new(),
             last_news_ns: now.watched_ns,

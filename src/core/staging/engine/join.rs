@@ -15,7 +15,8 @@ use crate::{Error, ErrorKind, Result};
 const PRIORITY: u8 = 5;
 
 impl Engine {
-    /// Joins the recall of an object for a reader, or begins it.
+    /// Joins the recall of an object for a reader, or begins it. Readers of one owner have one request together;
+    /// those of another have one of their own, which stays when the first is cancelled, and their own share.
     pub(in crate::staging) fn join(
         &mut self,
         id: &ObjectId,
@@ -27,10 +28,12 @@ impl Engine {
         let Place::Store(lane) = place else {
             return Err(Error::invalid_input(format!("{id} lies on no cold store")));
         };
-        if let Some(joined) = self.joined(id, now) {
+        if let Some(joined) = self.joined(id, owner, now) {
             return Ok(joined);
         }
-        self.refuse_if_draining(usize::from(lane))?;
+        if self.book.find(id).is_none_or(|object| object.flight.is_none()) {
+            self.refuse_if_draining(usize::from(lane))?;
+        }
         let number = self.numbers.next(now.wall_ns);
         let lifetime = self.settings.min_residency;
         let head = RequestHead {
@@ -66,23 +69,23 @@ impl Engine {
         let Some(flight) = self.book.object_mut(slot).and_then(|object| object.flight.as_deref_mut()) else {
             return Ok(Joined { request: name, state: ObjectState::Failed, estimate: None });
         };
-        flight.reader = Some(request);
+        flight.readers.push(request);
         let state = flight.state;
         Ok(Joined { request: name, state, estimate: self.estimate(slot, now) })
     }
 
-    /// The recall of an object that readers have joined already, or that failed a moment ago.
-    fn joined(&mut self, id: &ObjectId, now: Now) -> Option<Joined> {
+    /// The recall of an object that readers of this owner have joined already, or that failed a moment ago.
+    fn joined(&mut self, id: &ObjectId, owner: &Owner, now: Now) -> Option<Joined> {
         if let Some(slot) = self.book.slot(id)
             && let Some(flight) = self.book.object(slot).and_then(|object| object.flight.as_ref())
         {
             let state = flight.state;
-            let request = self.book.request(flight.reader?)?.id.clone();
+            let mut readers = flight.readers.iter().filter_map(|reader| self.book.request(*reader));
+            let request = readers.find(|request| request.owner == *owner)?.id.clone();
             return Some(Joined { request, state, estimate: self.estimate(slot, now) });
         }
         let failure = self.failures.get(id, now.steady_ns)?;
-        let state = if failure.is_lost { ObjectState::Lost } else { ObjectState::Failed };
-        Some(Joined { request: failure.request.clone()?, state, estimate: None })
+        Some(Joined { request: failure.request.clone()?, state: failure.state, estimate: None })
     }
 
     /// Refuses what a draining store would have to do.

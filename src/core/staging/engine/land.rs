@@ -13,7 +13,8 @@ use crate::staging::landing::{LandCause, LandFailure, Landed};
 use crate::staging::tables::{OnlineRow, Op};
 
 /// Why a recall is given up.
-pub(super) const REPLACED_AGAIN: &str = "it was replaced while it was recalled, and again when that was begun anew";
+pub(super) const REPLACED_AGAIN: &str =
+    "it was replaced while it was recalled, and again when that was begun anew";
 
 impl Engine {
     /// An object is online at its store: it is to be copied.
@@ -179,9 +180,8 @@ impl Engine {
     /// makes another one.
     fn stage_anew(&mut self, slot: ObjectSlot, why: &str, now: Now) {
         let lane = self.lane_of(slot);
-        let can_release = |lane: &usize| {
-            self.lanes.get(*lane).is_some_and(|lane| lane.capabilities.can_release)
-        };
+        let can_release =
+            |lane: &usize| self.lanes.get(*lane).is_some_and(|lane| lane.capabilities.can_release);
         let Some(lane) = lane.filter(can_release) else {
             self.fail_as(slot, (ObjectState::Failed, ErrorKind::Corrupt), why, now);
             return;

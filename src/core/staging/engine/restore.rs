@@ -4,7 +4,6 @@ use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use super::{Action, Engine, Now};
-use crate::cold::StageTicket;
 use crate::staging::Face;
 use crate::staging::ObjectState;
 use crate::staging::book::{Hold, Interest, ObjectSlot, RequestSlot, Stage};
@@ -87,7 +86,7 @@ impl Engine {
             return;
         };
         if is_reader {
-            flight.reader = flight.reader.or(Some(interest.request));
+            flight.readers.push(interest.request);
         }
         if is_first {
             flight.state = state;
@@ -171,7 +170,7 @@ impl Engine {
 
     /// Takes recalls up that were given to their stores, by our own keys, and those that rest.
     pub(in crate::staging) fn restore_recalls(&mut self, recalls: Vec<RecallRow>, now: Now) {
-        let mut by_key: HashMap<(usize, Arc<str>), Vec<ObjectSlot>> = HashMap::new();
+        let mut by_key: HashMap<(usize, Arc<str>), (Option<Arc<str>>, Vec<ObjectSlot>)> = HashMap::new();
         for recall in recalls {
             let slot = self.book.slot(&recall.object);
             let lane = slot.and_then(|slot| self.lane_of(slot));
@@ -187,10 +186,13 @@ impl Engine {
             };
             flight.is_written = true;
             flight.attempt = recall.attempt;
+            flight.is_counted = recall.batch.is_some();
             flight.n_changes = recall.n_changes;
             flight.why = recall.why;
             if let Some(batch) = recall.batch {
-                by_key.entry((lane, batch)).or_default().push(slot);
+                let (store_id, slots) = by_key.entry((lane, batch)).or_default();
+                *store_id = store_id.take().or(recall.store_id);
+                slots.push(slot);
             } else if let Some(retry_ns) = recall.retry_ns.filter(|retry_ns| *retry_ns > now.wall_ns) {
                 let longest_ns = crate::clock::nanoseconds(self.settings.retries.at_most).saturating_mul(2);
                 let wait_ns = retry_ns.saturating_sub(now.wall_ns).min(longest_ns);
@@ -200,14 +202,20 @@ impl Engine {
         }
         let mut batches: Vec<_> = by_key.into_iter().collect();
         batches.sort_unstable();
-        for ((lane, key), slots) in batches {
-            self.restore_batch(lane, key, &slots, now);
+        for ((lane, key), (store_id, slots)) in batches {
+            self.restore_batch(lane, (key, store_id), &slots, now);
         }
     }
 
     /// Takes a batch up: its store is asked how far it is.
-    fn restore_batch(&mut self, lane: usize, key: Arc<str>, slots: &[ObjectSlot], now: Now) {
-        let batch = self.new_batch(lane, Arc::clone(&key), BatchId(0), now);
+    fn restore_batch(
+        &mut self,
+        lane: usize,
+        (key, store_id): (Arc<str>, Option<Arc<str>>),
+        slots: &[ObjectSlot],
+        now: Now,
+    ) {
+        let batch = self.new_batch(lane, key, BatchId(0), now);
         let objects: Vec<_> = slots.iter().filter_map(|slot| self.cold_object(*slot)).collect();
         let mut running = None;
         for slot in slots {
@@ -224,10 +232,10 @@ impl Engine {
             }
             self.set_state(*slot, ObjectState::Active, now);
         }
-        if let (Some(batch), Some(running)) = (self.batches.get_mut(&batch), running) {
-            batch.scheduled = running;
-        }
-        let ticket = StageTicket { key: key.to_string(), objects, store_id: None };
+        let Some(given) = self.batches.get_mut(&batch) else { return };
+        given.scheduled = running.unwrap_or(given.scheduled);
+        given.store_id = store_id;
+        let ticket = given.ticket(objects);
         self.out.actions.push(Action::Watch { batch, lane, ticket });
     }
 

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::{Engine, Now};
+use crate::ErrorKind;
 use crate::clock::nanoseconds;
 use crate::staging::ObjectState;
 use crate::staging::book::{ObjectSlot, Stage};
@@ -13,26 +14,36 @@ impl Engine {
     /// An attempt has failed: the recall is tried again after a while, or ends if that was the last one. It is
     /// part of no queue and no batch.
     pub(super) fn retry(&mut self, slot: ObjectSlot, why: &str, asked_for: Option<Duration>, now: Now) {
+        self.retry_as(slot, ErrorKind::RecallFailed, (why, asked_for), now);
+    }
+
+    /// The same, with the kind of error that it is for readers if this was the last attempt.
+    pub(super) fn retry_as(
+        &mut self,
+        slot: ObjectSlot,
+        kind: ErrorKind,
+        (why, asked_for): (&str, Option<Duration>),
+        now: Now,
+    ) {
         let Some(object) = self.book.object_mut(slot) else { return };
         let is_wanted = object.waiting().next().is_some();
         let Some(flight) = object.flight.as_deref_mut() else { return };
-        let (attempt, number) = (flight.attempt.max(1), flight.number);
-        flight.attempt = attempt;
+        // What is online at its store is copied, or looked at, without being handed out anew.
+        if !std::mem::take(&mut flight.is_counted) {
+            flight.attempt = flight.attempt.saturating_add(1);
+        }
+        let (attempt, number) = (flight.attempt, flight.number);
         flight.why = Some(Arc::from(why));
         let took_ns = now.watched_ns.saturating_sub(flight.began_ns);
         if !is_wanted {
             self.give_up(slot, now);
         } else if attempt >= self.settings.max_attempts {
             let reason = format!("{why} (attempt {attempt} of {})", self.settings.max_attempts);
-            self.fail(slot, ObjectState::Failed, reason, now);
+            self.fail_as(slot, (ObjectState::Failed, kind), reason, now);
         } else if took_ns > nanoseconds(self.settings.recall_timeout) {
             let limit = humantime::format_duration(self.settings.recall_timeout);
-            self.fail(
-                slot,
-                ObjectState::Failed,
-                format!("{why}, and the recall took longer than {limit}"),
-                now,
-            );
+            let reason = format!("{why}, and the recall took longer than {limit}");
+            self.fail_as(slot, (ObjectState::Failed, kind), reason, now);
         } else {
             let wait = self.settings.retries.wait(attempt, asked_for, number);
             if let Some(object) = self.book.object(slot) {
@@ -60,7 +71,7 @@ impl Engine {
     }
 
     /// A recall has rested.
-    pub(super) fn rested(&mut self, slot: ObjectSlot, number: u64, _now: Now) {
+    pub(super) fn rested(&mut self, slot: ObjectSlot, number: u64, now: Now) {
         let Some(flight) = self.book.object_mut(slot).and_then(|object| object.flight_of(number)) else {
             return;
         };
@@ -68,21 +79,25 @@ impl Engine {
             return;
         }
         flight.stage = Stage::Look;
-        let is_urgent = flight.reader.is_some();
-        self.look_at(slot, number, is_urgent);
+        let is_urgent = !flight.readers.is_empty();
+        if !self.rests_while_released(slot, now) {
+            self.look_at(slot, number, is_urgent);
+        }
     }
 
-    /// Writes how far a recall is.
-    pub(super) fn write_recall(&mut self, slot: ObjectSlot, batch: Option<Arc<str>>, retry_ns: Option<i64>) {
+    /// Writes how far a recall is, and of which batch it is part.
+    pub(super) fn write_recall(&mut self, slot: ObjectSlot, batch: Option<u64>, retry_ns: Option<i64>) {
         let Some(store) = self.lane_of(slot).and_then(|lane| self.lanes.get(lane)) else { return };
         let store = Arc::clone(&store.name);
+        let batch = batch.and_then(|batch| self.batches.get(&batch));
         let Some(object) = self.book.object_mut(slot) else { return };
         let Some(flight) = object.flight.as_deref_mut() else { return };
         flight.is_written = true;
         self.out.ops.push(Op::Recall(Box::new(RecallRow {
             object: object.id.clone(),
             store,
-            batch,
+            batch: batch.map(|batch| Arc::clone(&batch.key)),
+            store_id: batch.and_then(|batch| batch.store_id.clone()),
             attempt: flight.attempt,
             n_changes: flight.n_changes,
             version: object.version.clone(),

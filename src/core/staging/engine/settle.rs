@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::{Engine, Note, Now, Telling};
+use crate::ErrorKind;
 use crate::clock::nanoseconds;
 use crate::staging::book::{Hold, Interest, LiveRequest, ObjectSlot, RequestSlot, Stage};
 use crate::staging::tables::{ObjectRow, Op, RequestRow};
@@ -132,13 +133,25 @@ impl Engine {
         reason: impl Into<Arc<str>>,
         now: Now,
     ) {
+        let kind = if state == ObjectState::Lost { ErrorKind::Lost } else { ErrorKind::RecallFailed };
+        self.fail_as(slot, (state, kind), reason, now);
+    }
+
+    /// The same, with the kind of error that it is for readers.
+    pub(super) fn fail_as(
+        &mut self,
+        slot: ObjectSlot,
+        (state, kind): (ObjectState, ErrorKind),
+        reason: impl Into<Arc<str>>,
+        now: Now,
+    ) {
         let reason = reason.into();
         let Some(object) = self.book.object(slot) else { return };
         let Some(flight) = &object.flight else { return };
         let was = flight.state;
         // The log has one warning for each request: a list may have 100,000 files that do not exist.
         tracing::debug!(object = %object.id, error = %reason, attempt = flight.attempt, "recall failed");
-        let reader = flight.reader.and_then(|reader| Some(self.book.request(reader)?.id.clone()));
+        let reader = flight.readers.first().and_then(|reader| Some(self.book.request(*reader)?.id.clone()));
         let (id, waiting): (_, Vec<Interest>) = (object.id.clone(), object.waiting().copied().collect());
         for interest in waiting {
             if let Some(request) = self.book.request_mut(interest.request)
@@ -149,9 +162,8 @@ impl Engine {
             self.tell_object(slot, interest, (Some(was), state), Some(Arc::clone(&reason)), now);
             self.book.remove_interest(slot, interest.request, interest.position);
         }
-        let is_lost = state == ObjectState::Lost;
-        self.failures.add(id, reader, (Arc::clone(&reason), is_lost), now.steady_ns);
-        self.end_flight(slot, Outcome::Failed { reason: reason.to_string(), is_lost }, now);
+        self.failures.add(id, reader, (Arc::clone(&reason), state, kind), now.steady_ns);
+        self.end_flight(slot, Outcome::Failed { reason: reason.to_string(), kind }, now);
         self.book.tidy(slot);
     }
 

@@ -1,6 +1,7 @@
 //! Requests give up what they want; recalls that nobody wants any more stop where they can.
 
-use super::{Action, Chore, Engine, Note, Now, Reply, Withdrawn};
+use super::{Action, Chore, Engine, Note, Now, Reply, Withdrawn, WithdrawnOf};
+use crate::ErrorKind;
 use crate::staging::book::{Hold, ObjectSlot, RequestSlot, Stage};
 use crate::staging::{ObjectState, Outcome};
 
@@ -17,41 +18,65 @@ impl Engine {
             request.is_cancelled = true;
         }
         self.out.touched.insert(request);
-        self.chores.push_back(Chore::Withdraw { request, next: 0, what, reply: Some(reply) });
+        self.withdraw_later(request, WithdrawnOf::From(0), what, reply);
     }
 
-    /// Gives up a piece.
-    pub(super) fn withdraw_some(
+    /// The same of the objects at some positions of a request.
+    pub(in crate::staging) fn withdraw_these(
         &mut self,
         request: RequestSlot,
-        mut next: u32,
-        (what, reply): (Withdrawn, Option<Reply>),
+        positions: Vec<u32>,
+        what: Withdrawn,
+        reply: Reply,
+    ) {
+        self.withdraw_later(request, WithdrawnOf::These(positions.into_iter()), what, reply);
+    }
+
+    fn withdraw_later(&mut self, request: RequestSlot, of: WithdrawnOf, what: Withdrawn, reply: Reply) {
+        match self.book.request(request).map(|request| request.number) {
+            Some(request) => self.chores.push_back(Chore::Withdraw { request, of, what, reply }),
+            None => self.out.notes.push(Note::Reply(reply)),
+        }
+    }
+
+    /// Gives up a piece, once all objects of the request have been taken in.
+    pub(super) fn withdraw_some(
+        &mut self,
+        number: i64,
+        mut of: WithdrawnOf,
+        (what, reply): (Withdrawn, Reply),
         now: Now,
     ) -> Option<Chore> {
-        let is_being_admitted = self.book.request(request).is_some_and(|request| request.is_being_admitted);
-        if is_being_admitted {
-            return Some(Chore::Withdraw { request, next, what, reply });
+        let request = self.book.request_slot(number);
+        let is_being_admitted =
+            |slot| self.book.request(slot).is_some_and(|request| request.is_being_admitted);
+        if request.is_some_and(is_being_admitted) {
+            return Some(Chore::Withdraw { request: number, of, what, reply });
         }
         for _ in 0..PIECE {
-            let Some(position) = self.book.request(request).and_then(|request| request.next_held(next))
-            else {
-                self.out.notes.extend(reply.map(Note::Reply));
+            let next = request.and_then(|request| Some((request, self.next_withdrawn(request, &mut of)?)));
+            let Some((request, position)) = next else {
+                self.out.notes.push(Note::Reply(reply));
                 return None;
             };
-            next = position.saturating_add(1);
             self.withdraw_one(request, position, what, now);
         }
-        Some(Chore::Withdraw { request, next, what, reply })
+        Some(Chore::Withdraw { request: number, of, what, reply })
+    }
+
+    fn next_withdrawn(&self, request: RequestSlot, of: &mut WithdrawnOf) -> Option<u32> {
+        match of {
+            WithdrawnOf::From(next) => {
+                let position = self.book.request(request)?.next_held(*next)?;
+                *next = position.saturating_add(1);
+                Some(position)
+            }
+            WithdrawnOf::These(positions) => positions.next(),
+        }
     }
 
     /// Gives up one object of a request.
-    pub(in crate::staging) fn withdraw_one(
-        &mut self,
-        request: RequestSlot,
-        position: u32,
-        what: Withdrawn,
-        now: Now,
-    ) {
+    fn withdraw_one(&mut self, request: RequestSlot, position: u32, what: Withdrawn, now: Now) {
         let Some(slot) = self.book.request(request).and_then(|request| request.object(position)) else {
             return;
         };
@@ -82,8 +107,8 @@ impl Engine {
     fn lost_interest(&mut self, slot: ObjectSlot, request: RequestSlot, now: Now) {
         let Some(owner) = self.book.request(request).map(|request| request.owner.clone()) else { return };
         let Some(object) = self.book.object_mut(slot) else { return };
-        if let Some(flight) = object.flight.as_deref_mut().filter(|flight| flight.reader == Some(request)) {
-            flight.reader = None;
+        if let Some(flight) = object.flight.as_deref_mut() {
+            flight.readers.retain(|reader| *reader != request);
         }
         let others: Vec<RequestSlot> = object.waiting().map(|interest| interest.request).collect();
         let is_same =
@@ -114,10 +139,9 @@ impl Engine {
             // The store is being asked at this moment: its answer is waited for.
             Stage::HandedOut { .. } => {}
             Stage::Active { batch } => {
-                let Some(given) = self.batches.get(&batch) else { return };
-                let (lane, key) = (given.lane, given.key.clone());
+                let Some(lane) = self.batches.get(&batch).map(|given| given.lane) else { return };
                 if self.lanes.get(lane).is_some_and(|lane| lane.capabilities.can_cancel) {
-                    self.cancel_at_store(lane, &key, &[slot]);
+                    self.cancel_at_store(batch, &[slot]);
                     self.leave_batch(slot, batch, now);
                     self.give_up(slot, now);
                 }
@@ -128,7 +152,7 @@ impl Engine {
     /// Ends a recall that nobody wants and that is part of no queue and no batch.
     pub(super) fn give_up(&mut self, slot: ObjectSlot, now: Now) {
         let reason = "the recall was cancelled: nobody wanted it any more".to_owned();
-        self.end_flight(slot, Outcome::Failed { reason, is_lost: false }, now);
+        self.end_flight(slot, Outcome::Failed { reason, kind: ErrorKind::RecallFailed }, now);
         self.book.tidy(slot);
     }
 }

@@ -20,6 +20,8 @@ pub enum LandCause {
     Changed,
     /// Nothing: the store has no such object any more.
     Gone,
+    /// Nothing: no copy of it is left.
+    Lost,
     /// Nothing: the store will not give the bytes.
     Refused,
     /// Have it staged anew: the bytes were read twice, and had another checksum than the store has both times.
@@ -37,7 +39,7 @@ pub enum LandCause {
 impl LandCause {
     /// True if trying again is of no use.
     pub fn is_final(self) -> bool {
-        matches!(self, Self::Gone | Self::Refused)
+        matches!(self, Self::Gone | Self::Lost | Self::Refused)
     }
 
     /// True if what has landed so far is of use at the next attempt.
@@ -46,7 +48,7 @@ impl LandCause {
             Self::Retryable { .. } | Self::NoSpace | Self::CacheDisk | Self::Stalled | Self::Cancelled => {
                 true
             }
-            Self::Changed | Self::Gone | Self::Refused | Self::Corrupt => false,
+            Self::Changed | Self::Gone | Self::Lost | Self::Refused | Self::Corrupt => false,
         }
     }
 }
@@ -70,7 +72,7 @@ impl LandFailure {
                 ErrorKind::Unavailable { retry_after: Duration::from_secs(60) }
             }
             LandCause::Changed => ErrorKind::Changed { retry_after: Duration::from_secs(2) },
-            LandCause::Gone => ErrorKind::Lost,
+            LandCause::Gone | LandCause::Lost => ErrorKind::Lost,
             LandCause::Refused => ErrorKind::Refused,
             LandCause::Corrupt => ErrorKind::Corrupt,
         };
@@ -80,7 +82,8 @@ impl LandFailure {
     /// The failure of a store that was asked for bytes or for the state of an object.
     pub(super) fn of_store(error: Error, object: &dyn fmt::Display) -> Self {
         let cause = match error.kind() {
-            ErrorKind::NotFound | ErrorKind::Lost => LandCause::Gone,
+            ErrorKind::NotFound => LandCause::Gone,
+            ErrorKind::Lost => LandCause::Lost,
             ErrorKind::Refused | ErrorKind::InvalidInput | ErrorKind::Unsupported | ErrorKind::TooLarge => {
                 LandCause::Refused
             }

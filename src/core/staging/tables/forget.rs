@@ -7,11 +7,13 @@ use crate::Result;
 /// Most rows of objects that are removed in one transaction.
 const PIECE: usize = 20_000;
 
-/// Forgets requests whose pins ended before a time. False if there are more of them.
+/// Forgets requests whose pins ended before a time, unless an idempotency key leads to them still. False if there are
+/// more of them.
 pub(in crate::staging) fn forget_requests(tables: &Connection, before_ns: i64) -> Result<bool> {
     let mut find = tables.prepare_cached(
         "SELECT number FROM staging_requests
-         WHERE is_live = 0 AND coalesce(expires_ns, finished_ns) < ?1 LIMIT 1000",
+         WHERE is_live = 0 AND coalesce(expires_ns, finished_ns) < ?1
+         AND NOT EXISTS (SELECT 1 FROM staging_keys WHERE request = number) LIMIT 1000",
     )?;
     let numbers: Vec<i64> = find.query_map([before_ns], |row| row.get(0))?.collect::<Result<_, _>>()?;
     let is_last = numbers.len() < 1000;

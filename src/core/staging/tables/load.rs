@@ -133,17 +133,20 @@ fn objects(tables: &Connection, request: i64, names: &mut Names) -> Result<Vec<L
 
 fn recalls(tables: &Connection) -> Result<Vec<RecallRow>> {
     let mut find = tables.prepare(
-        "SELECT root, path, store, batch, attempt, n_changes, version, why, retry_ns FROM staging_recalls",
+        "SELECT root, path, store, batch, attempt, n_changes, version, why, retry_ns, store_id
+         FROM staging_recalls",
     )?;
     let mut rows = find.query([])?;
     let (mut recalls, mut names) = (Vec::new(), Names::default());
     while let Some(row) = rows.next()? {
         let Some(object) = object_of(row, 0, 1)? else { continue };
         let (store, batch): (Box<str>, Option<Box<str>>) = (row.get(2)?, row.get(3)?);
+        let store_id: Option<Box<str>> = row.get(9)?;
         recalls.push(RecallRow {
             object,
             store: names.shared(&store),
             batch: batch.map(|batch| names.shared(&batch)),
+            store_id: store_id.map(|store_id| names.shared(&store_id)),
             attempt: row.get(4)?,
             n_changes: row.get(5)?,
             version: row.get(6)?,

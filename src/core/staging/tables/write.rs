@@ -147,8 +147,8 @@ fn update_request(tables: &Connection, request: &RequestRow, change: u64) -> Res
 fn upsert_recall(tables: &Connection, recall: &RecallRow) -> Result<()> {
     let mut upsert = tables.prepare_cached(
         "INSERT OR REPLACE INTO staging_recalls
-         (root, path, store, batch, attempt, n_changes, version, why, retry_ns)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
+         (root, path, store, batch, attempt, n_changes, version, why, retry_ns, store_id)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
     )?;
     upsert.execute(params![
         recall.object.root(),
@@ -160,6 +160,7 @@ fn upsert_recall(tables: &Connection, recall: &RecallRow) -> Result<()> {
         recall.version.as_deref(),
         recall.why.as_deref(),
         recall.retry_ns,
+        recall.store_id.as_deref(),
     ])?;
     Ok(())
 }

@@ -150,7 +150,41 @@ async fn readers_whose_recall_is_cancelled_are_told_so() {
     let waiter = tokio::spawn(async move { staging.wait(&href("a")).await });
     world.settle().await;
     world.staging.cancel(&joined.request).await.unwrap();
-    assert!(matches!(waiter.await.unwrap(), Outcome::Failed { is_lost: false, .. }));
+    assert!(matches!(waiter.await.unwrap(), Outcome::Failed { kind: ErrorKind::RecallFailed, .. }));
+}
+
+#[tokio::test]
+async fn readers_of_one_owner_wait_on_when_those_of_another_give_up() {
+    let world = copied().await;
+    world.store.hold(true);
+    let first = world.staging.join(&href("a"), &owner("x"), None).await.unwrap();
+    let second = world.staging.join(&href("a"), &owner("y"), None).await.unwrap();
+    assert_ne!(first.request, second.request);
+    let again = world.staging.join(&href("a"), &owner("y"), None).await.unwrap();
+    assert_eq!(again.request, second.request, "all readers of an owner have one request");
+    assert_eq!(world.get(&second.request).await.owner, owner("y"));
+    world.pass(Duration::from_secs(3)).await;
+    let staging = world.staging.clone();
+    let waiter = tokio::spawn(async move { staging.wait(&href("a")).await });
+    world.settle().await;
+    world.staging.cancel(&first.request).await.unwrap();
+    world.settle().await;
+    assert!(!waiter.is_finished() && world.store.cancelled().is_empty());
+    world.store.hold(false);
+    assert_eq!(world.ended(&second.request).await.state, RequestState::Succeeded);
+    assert_eq!(waiter.await.unwrap(), Outcome::Online);
+    assert_eq!(world.store.n_recalls(&id("a")), 1);
+}
+
+#[tokio::test]
+async fn readers_join_what_a_draining_store_is_recalling_and_begin_nothing() {
+    let world = copied().await;
+    world.store.hold(true);
+    world.staging.join(&href("a"), &owner("x"), None).await.unwrap();
+    world.pass(Duration::from_secs(3)).await;
+    world.staging.set_activity("tape", Activity::Draining).await.unwrap();
+    world.staging.join(&href("a"), &owner("y"), None).await.unwrap();
+    assert!(world.staging.join(&href("b"), &owner("y"), None).await.is_err());
 }
 
 #[tokio::test]
@@ -164,4 +198,17 @@ async fn a_request_is_cancelled_while_its_objects_are_still_being_taken_in() {
     assert_eq!(request.state, RequestState::Cancelled);
     assert_eq!(request.tally(ObjectState::Cancelled).n, 30_000);
     assert!(world.staging.recalls(10).await.is_empty());
+}
+
+#[tokio::test]
+async fn objects_are_cancelled_that_are_still_being_taken_in() {
+    let world = copied().await;
+    world.store.set_silent(true);
+    let paths: Vec<String> = (0..20_000).map(|number| format!("many/{number}")).collect();
+    let paths: Vec<&str> = paths.iter().map(String::as_str).collect();
+    let request = world.staging.request(new_request("x", &paths)).await.unwrap();
+    let unwanted = paths.iter().skip(1).map(|path| href(path)).collect();
+    let request = world.staging.cancel_objects(&request.id, unwanted).await.unwrap();
+    assert_eq!(request.tally(ObjectState::Cancelled).n, 19_999);
+    assert_eq!(request.tally(ObjectState::Queued).n, 1);
 }

@@ -3,9 +3,9 @@
 use std::time::Duration;
 
 use super::store::FakeStore;
-use super::world::{START_NS, World, href, id, new_request, owner};
+use super::world::{START_NS, World, href, id, new_request, owner, settings};
 use crate::cold::Landing;
-use crate::staging::{IdempotencyKey, ObjectState, RequestFilter, RequestState};
+use crate::staging::{IdempotencyKey, ObjectState, RequestFilter, RequestState, StagingSettings};
 use crate::{ErrorKind, Result};
 
 async fn copied() -> World {
@@ -154,6 +154,41 @@ async fn the_same_key_gives_the_same_request_and_with_another_body_an_error() {
     assert_ne!(world.staging.request(foreign).await.unwrap().id, first.id);
     world.pass(Duration::from_secs(25 * 3600)).await;
     assert_ne!(world.staging.request(with_key(&["b"], 2)).await.unwrap().id, first.id);
+}
+
+#[tokio::test]
+async fn a_request_is_kept_as_long_as_the_key_that_leads_to_it() {
+    let settings = StagingSettings { keep_requests: Duration::from_secs(1), ..settings() };
+    let world = World::with(FakeStore::new(Landing::Copied), settings).await;
+    world.put("a");
+    let mut new = new_request("x", &["a"]);
+    new.idempotency = Some(IdempotencyKey { key: "k".to_owned(), body_hash: [1; 32] });
+    let first = world.staging.request(new.clone()).await.unwrap();
+    let other = world.request("x", &["a"]).await;
+    world.ended(&other.id).await;
+    for _ in 0..10 {
+        world.pass(Duration::from_secs(7200)).await;
+    }
+    assert!(world.staging.get(&other.id).await.unwrap().is_none());
+    assert_eq!(world.staging.request(new.clone()).await.unwrap().id, first.id);
+    for _ in 0..4 {
+        world.pass(Duration::from_secs(7200)).await;
+    }
+    assert!(world.staging.get(&first.id).await.unwrap().is_none());
+    assert_ne!(world.staging.request(new).await.unwrap().id, first.id);
+}
+
+#[tokio::test]
+async fn a_batch_is_found_again_by_the_name_that_its_store_gave_it() {
+    let world = World::new(FakeStore::new(Landing::Copied).knowing_its_own_names_only()).await;
+    world.put("a");
+    world.store.hold(true);
+    let request = world.request("x", &["a"]).await;
+    world.pass(Duration::from_secs(3)).await;
+    let world = world.restart().await;
+    world.store.hold(false);
+    assert_eq!(world.ended(&request.id).await.state, RequestState::Succeeded);
+    assert_eq!(world.store.n_recalls(&id("a")), 1);
 }
 
 #[tokio::test]

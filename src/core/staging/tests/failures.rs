@@ -99,6 +99,19 @@ async fn a_store_that_says_done_and_has_nothing_is_found_out() {
 #[tokio::test]
 async fn a_store_that_says_online_and_cannot_be_read_is_found_out() {
     let world = copied().await;
+    world.store.change(&id("a"), |stored| stored.locality = Locality::OnlineAndNearline);
+    world.store.fail_reads(Some(ErrorKind::Internal));
+    let (request, reason) = end(&world).await;
+    assert_eq!(request.state, RequestState::Failed);
+    let reason = reason.unwrap();
+    assert!(reason.ends_with("(attempt 5 of 5)"), "{reason}");
+    assert_eq!((world.store.n_reads(), world.store.n_recalls(&id("a"))), (5, 0));
+    assert!(world.read("a").await.is_none());
+}
+
+#[tokio::test]
+async fn a_store_whose_copies_are_all_damaged_is_found_out() {
+    let world = copied().await;
     world.store.change(&id("a"), |stored| stored.checksum = Some(Checksum::Md5([7; 16])));
     let (request, reason) = end(&world).await;
     assert_eq!(request.state, RequestState::Failed);
@@ -292,7 +305,32 @@ async fn what_no_copy_is_left_of_is_lost() {
     let (request, _) = end(&world).await;
     assert_eq!(world.states(&request.id).await, [ObjectState::Lost]);
     world.staging.join(&href("a"), &owner("x"), None).await.unwrap();
-    assert!(matches!(world.staging.wait(&href("a")).await, Outcome::Failed { is_lost: true, .. }));
+    assert!(matches!(world.staging.wait(&href("a")).await, Outcome::Failed { kind: ErrorKind::Lost, .. }));
+}
+
+#[tokio::test]
+async fn a_loss_a_disappearance_and_damage_that_landing_finds_are_told_as_what_they_are() {
+    for (read, state, kind) in [
+        (Some(ErrorKind::Lost), ObjectState::Lost, ErrorKind::Lost),
+        (Some(ErrorKind::NotFound), ObjectState::Failed, ErrorKind::Lost),
+        (Some(ErrorKind::Refused), ObjectState::Failed, ErrorKind::RecallFailed),
+        (None, ObjectState::Failed, ErrorKind::Corrupt),
+    ] {
+        for can_release in [true, false] {
+            let store = FakeStore::new(Landing::Copied).with(|store| store.can_release = can_release);
+            let world = World::new(store).await;
+            world.put("a");
+            world.store.fail_reads(read);
+            world.store.change(&id("a"), |stored| stored.checksum = Some(Checksum::Md5([7; 16])));
+            let joined = world.staging.join(&href("a"), &owner("x"), None).await.unwrap();
+            let staging = world.staging.clone();
+            let waiter = tokio::spawn(async move { staging.wait(&href("a")).await });
+            world.ended(&joined.request).await;
+            assert_eq!(world.states(&joined.request).await, [state], "{read:?}");
+            let outcome = waiter.await.unwrap();
+            assert!(matches!(outcome, Outcome::Failed { kind: found, .. } if found == kind), "{outcome:?}");
+        }
+    }
 }
 
 #[tokio::test]

@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use super::store::FakeStore;
-use super::world::{World, href, id, new_request, owner};
+use super::world::{World, href, id, new_request, owner, wanted};
+use crate::ErrorKind;
 use crate::cold::Landing;
 use crate::staging::{ObjectState, Outcome, RequestState};
 
@@ -65,12 +66,42 @@ async fn however_many_ask_there_is_one_recall() {
     let second = world.request("y", &["a"]).await;
     let joined = world.staging.join(&href("a"), &owner("z"), None).await.unwrap();
     let again = world.staging.join(&href("a"), &owner("w"), None).await.unwrap();
-    assert_eq!(joined.request, again.request);
+    assert_ne!(joined.request, again.request, "the owners do not depend on each other");
     world.store.hold(false);
-    for id in [&first.id, &second.id, &joined.request] {
+    for id in [&first.id, &second.id, &joined.request, &again.request] {
         assert_eq!(world.ended(id).await.state, RequestState::Succeeded);
     }
     assert_eq!(world.store.n_recalls(&id("a")), 1);
+}
+
+#[tokio::test]
+async fn a_link_and_what_it_leads_to_are_one_recall() {
+    for landing in [Landing::Copied, Landing::InPlace] {
+        let mut world = World::new(FakeStore::new(landing)).await;
+        world.put("a");
+        world.store.link(&id("link"), &id("a"));
+        let cost = world.staging.dry_run(vec![wanted("link"), wanted("a")]).await.unwrap();
+        assert_eq!((cost.n_nearline, cost.nearline_bytes), (1, cost.bytes));
+        world.store.hold(true);
+        let by_link = world.request("x", &["link"]).await;
+        world.pass(Duration::from_secs(2)).await;
+        let by_both = world.request("y", &["a", "link"]).await;
+        let joined = world.staging.join(&href("link"), &owner("z"), None).await.unwrap();
+        world.pass(Duration::from_secs(2)).await;
+        assert_eq!(world.objects(&by_link.id).await[0].object, Some(id("a")), "{landing:?}");
+        assert_eq!(world.staging.recalls(10).await.len(), 1);
+
+        world = world.restart().await;
+        world.store.hold(false);
+
+        for request in [&by_link.id, &by_both.id, &joined.request] {
+            assert_eq!(world.ended(request).await.state, RequestState::Succeeded);
+        }
+        assert_eq!(world.get(&by_both.id).await.tally(ObjectState::Hot).n, 2);
+        assert_eq!(world.store.n_recalls(&id("a")), 1);
+        assert_eq!(world.objects(&by_link.id).await[0].spelling.as_ref(), href("link"));
+        assert!(world.read("a").await.is_some());
+    }
 }
 
 #[tokio::test]
@@ -101,7 +132,10 @@ async fn readers_of_what_fails_are_told_so_and_no_second_recall_is_made_at_once(
     world.put("a");
     world.store.remove(&id("a"));
     let joined = world.staging.join(&href("a"), &owner("x"), None).await.unwrap();
-    assert!(matches!(world.staging.wait(&href("a")).await, Outcome::Failed { is_lost: false, .. }));
+    assert!(matches!(
+        world.staging.wait(&href("a")).await,
+        Outcome::Failed { kind: ErrorKind::RecallFailed, .. }
+    ));
     let again = world.staging.join(&href("a"), &owner("x"), None).await.unwrap();
     assert_eq!((again.request, again.state), (joined.request, ObjectState::Failed));
 }

@@ -32,7 +32,7 @@ pub(super) struct Stored {
 /// One step of a recall.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) enum Turn {
-    /// It waits in the store's own queue.
+    /// The store has it in its own queue.
     Queued,
     /// It is under way.
     Busy,
@@ -51,20 +51,28 @@ pub(super) enum Turn {
 #[derive(Default)]
 struct State {
     objects: BTreeMap<ObjectId, Stored>,
+    links: BTreeMap<ObjectId, ObjectId>,
     batches: BTreeMap<String, Vec<ObjectId>>,
     staged_batches: Vec<StageRequest>,
     refusals: Vec<Error>,
     is_silent: bool,
     is_held: bool,
     corrupt_reads: usize,
+    /// How every read fails.
+    read_failure: Option<ErrorKind>,
     cancelled: Vec<ObjectId>,
     released: Vec<ObjectId>,
+    n_reads: usize,
 }
 
 /// The store. Cloning gives the same one, as a restart of the server does.
 #[derive(Clone)]
 pub(super) struct FakeStore {
     capabilities: Capabilities,
+    /// Batches are found by the names that it gives them, and not by our keys.
+    has_names: bool,
+    /// Taken while objects are being made cold.
+    pub(super) releasing: Arc<tokio::sync::Mutex<()>>,
     state: Arc<Mutex<State>>,
 }
 
@@ -79,12 +87,22 @@ impl FakeStore {
             batch_objects: 100,
             poll_every: Duration::from_secs(1),
         };
-        Self { capabilities, state: Arc::default() }
+        Self { capabilities, has_names: false, releasing: Arc::default(), state: Arc::default() }
     }
 
     pub(super) fn with(mut self, change: impl FnOnce(&mut Capabilities)) -> Self {
         change(&mut self.capabilities);
         self
+    }
+
+    pub(super) fn knowing_its_own_names_only(mut self) -> Self {
+        self.has_names = true;
+        self
+    }
+
+    /// Its name for a batch.
+    fn name_of(&self, key: &str) -> Option<String> {
+        self.has_names.then(|| format!("job of {key}"))
     }
 
     /// Puts a nearline object there.
@@ -99,6 +117,11 @@ impl FakeStore {
             n_recalls: 0,
         };
         self.state.lock().objects.insert(id.clone(), stored);
+    }
+
+    /// Puts a link to an object there.
+    pub(super) fn link(&self, id: &ObjectId, target: &ObjectId) {
+        self.state.lock().links.insert(id.clone(), target.clone());
     }
 
     pub(super) fn change<T>(&self, id: &ObjectId, change: impl FnOnce(&mut Stored) -> T) -> T {
@@ -134,6 +157,15 @@ impl FakeStore {
     /// The next reads give wrong bytes.
     pub(super) fn corrupt(&self, n_reads: usize) {
         self.state.lock().corrupt_reads = n_reads;
+    }
+
+    /// Every read fails like this, or none.
+    pub(super) fn fail_reads(&self, kind: Option<ErrorKind>) {
+        self.state.lock().read_failure = kind;
+    }
+
+    pub(super) fn n_reads(&self) -> usize {
+        self.state.lock().n_reads
     }
 
     pub(super) fn forget_batches(&self) {
@@ -203,7 +235,8 @@ impl ColdStore for FakeStore {
                 let kind = ErrorKind::Unavailable { retry_after: Duration::from_secs(5) };
                 return Err(Error::new(kind, "the store does not answer"));
             }
-            let stored = state.objects.get(&object.id);
+            let links_to = state.links.get(&object.id).cloned();
+            let stored = state.objects.get(links_to.as_ref().unwrap_or(&object.id));
             let stored = stored.ok_or_else(|| Error::not_found(format!("{} does not exist", object.id)))?;
             Ok(ObjectStatus {
                 locality: stored.locality,
@@ -211,6 +244,7 @@ impl ColdStore for FakeStore {
                 version: stored.version.clone(),
                 place: stored.place.clone(),
                 checksum: stored.checksum.clone(),
+                links_to,
             })
         };
         objects.iter().map(status).collect()
@@ -232,13 +266,15 @@ impl ColdStore for FakeStore {
             state.batches.insert(request.key.clone(), ids);
             state.staged_batches.push(request.clone());
         }
-        Ok(StageTicket { key: request.key.clone(), objects: request.objects.clone(), store_id: None })
+        let store_id = self.name_of(&request.key);
+        Ok(StageTicket { key: request.key.clone(), objects: request.objects.clone(), store_id })
     }
 
     async fn progress(&self, ticket: &StageTicket) -> Result<Vec<(ObjectId, StageState)>> {
         self.check()?;
         let mut state = self.state.lock();
-        let Some(ids) = state.batches.get(&ticket.key).cloned() else {
+        let is_known = ticket.store_id == self.name_of(&ticket.key);
+        let Some(ids) = state.batches.get(&ticket.key).filter(|_| is_known).cloned() else {
             return Ok(ticket
                 .objects
                 .iter()
@@ -266,6 +302,7 @@ impl ColdStore for FakeStore {
     }
 
     async fn release(&self, objects: &[ColdObject]) -> Result<()> {
+        let _releasing = self.releasing.lock().await;
         let mut state = self.state.lock();
         for object in objects {
             state.released.push(object.id.clone());
@@ -279,6 +316,10 @@ impl ColdStore for FakeStore {
     async fn read(&self, object: &ColdObject, version: &str, range: Range<u64>) -> Result<Bytes> {
         self.check()?;
         let mut state = self.state.lock();
+        state.n_reads += 1;
+        if let Some(kind) = state.read_failure {
+            return Err(Error::new(kind, "the disk of the archive fails"));
+        }
         let is_corrupt = state.corrupt_reads > 0;
         state.corrupt_reads = state.corrupt_reads.saturating_sub(1);
         let stored = state.objects.get(&object.id).ok_or_else(|| Error::not_found("it does not exist"))?;
