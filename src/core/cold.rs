@@ -96,6 +96,8 @@ pub struct ObjectStatus {
     pub place: Option<TapePlace>,
     /// Its checksum, if the store has one.
     pub checksum: Option<Checksum>,
+    /// The object that it is, if it is a link to another one below the same root: that one is recalled.
+    pub links_to: Option<ObjectId>,
 }
 
 /// How objects become readable.

@@ -152,7 +152,7 @@ impl Comparison<'_> {
 
     /// Why the library would not find objects that chunks are put together from: it looks for them by their names,
     /// from where it opened the first one, and takes what it does not find for fill.
-    fn out_of_place(&mut self, table: &ChunkTable) -> Option<String> {
+    fn out_of_place(&self, table: &ChunkTable) -> Option<String> {
         let lists: BTreeSet<List> = table.iter().filter_map(|(_, chunk)| list_of(&chunk)).collect();
         if lists.is_empty() {
             return None;
@@ -164,12 +164,21 @@ impl Comparison<'_> {
                 Err(error) => return Some(error.to_string()),
             }
         }
-        let away = numbers.into_iter().find(|number| {
-            let object = self.object(*number as usize);
-            !object.is_ok_and(|object| is_in_place(object.as_ref()))
-        })?;
-        let href = self.indexed.dataset.objects.get(away as usize).map_or("", |object| object.href.as_str());
-        Some(format!("the reference library would not find {href} where it looks for it"))
+        let away = numbers.into_iter().find(|number| !self.is_in_place(*number))?;
+        Some(format!("the reference library would not find {} where it looks for it", self.href(away)))
+    }
+
+    fn href(&self, number: u32) -> &str {
+        self.indexed.dataset.objects.get(number as usize).map_or("", |object| object.href.as_str())
+    }
+
+    /// True if libraries may open an object where its name says that it lies. There may be more than can be open.
+    fn is_in_place(&self, number: u32) -> bool {
+        let object = match number {
+            0 => Ok(Some(Arc::clone(&self.source.object))),
+            _ => self.source.others.open(self.href(number)),
+        };
+        object.ok().flatten().is_some_and(|object| is_in_place(object.as_ref()))
     }
 
     fn listed(&self, (offset, len_bytes): List) -> Result<Vec<u32>> {

@@ -75,6 +75,7 @@ impl ColdStore for ToyArchive {
                 version: version(&metadata),
                 place: None,
                 checksum: None,
+                links_to: None,
             })
         };
         objects.iter().map(status).collect()

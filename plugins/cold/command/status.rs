@@ -83,7 +83,7 @@ impl Shared {
         })
     }
 
-    /// The files of objects that are read in place, where the command does not say everything.
+    /// The files of objects, where the command does not say everything.
     async fn files_of(
         &self,
         objects: &[ColdObject],
@@ -116,10 +116,15 @@ impl Shared {
             said.ok_or_else(|| unavailable(format!("the locality command says nothing known of {id}")))?;
         let locality = said.locality.ok_or_else(|| Error::not_found(format!("no object {id}")))?;
         let file = match (said.len_bytes.is_some() && said.version.is_some(), file) {
+            // The archive knows it all the same: its files need not be seen on this machine where they are copied.
+            (false, Some(Err(error))) if self.spool.is_some() && error.kind() == ErrorKind::NotFound => None,
             (false, Some(file)) => Some(file?),
             _ => None,
         };
-        let len_bytes = said.len_bytes.or_else(|| file.as_ref().map(ArchiveFile::len_bytes));
+        let links_to = file.as_ref().and_then(|file| file.links_to.clone());
+        // What is fetched has the size that the archive says: that of the file may be a stub's.
+        let in_place = file.as_ref().filter(|_| self.spool.is_none());
+        let len_bytes = said.len_bytes.or_else(|| in_place.map(ArchiveFile::len_bytes));
         let len_bytes =
             len_bytes.ok_or_else(|| unavailable(format!("the locality command says no size of {id}")))?;
         let version = said.version.or_else(|| file.map(|file| file.version()));
@@ -139,7 +144,7 @@ impl Shared {
         };
         let place = said.place.filter(|_| self.config.knows_tapes);
         Ok(Found {
-            status: ObjectStatus { locality, len_bytes, version, place, checksum: said.checksum },
+            status: ObjectStatus { locality, len_bytes, version, place, checksum: said.checksum, links_to },
             is_at_hand,
         })
     }

@@ -248,6 +248,7 @@ impl Shared {
             version: seen.version,
             place: None,
             checksum: None,
+            links_to: seen.links_to,
         }
     }
 

@@ -35,6 +35,8 @@ pub(crate) struct Seen {
     pub(crate) version: String,
     /// Whether only its blocks said so.
     pub(crate) by_blocks: bool,
+    /// The object that it is a link to.
+    pub(crate) links_to: Option<ObjectId>,
 }
 
 impl Shared {
@@ -45,7 +47,7 @@ impl Shared {
             let by_attribute = from_attributes(&attributes, &file.path, &object.id)?;
             let state = by_attribute.unwrap_or_else(|| from_blocks(file.len_bytes(), file.metadata.blocks()));
             let (len_bytes, version) = (file.len_bytes(), file.version());
-            Ok(Seen { state, len_bytes, version, by_blocks: by_attribute.is_none() })
+            Ok(Seen { state, len_bytes, version, by_blocks: by_attribute.is_none(), links_to: file.links_to })
         };
         let mut answers = self.files.look(objects, each).await;
         if let (Some(template), Some(config)) = (&self.templates.state, &self.config.state_command) {

@@ -282,16 +282,18 @@ impl Shared {
     }
 
     fn status(&self, object: &ColdObject, file: &ArchiveFile) -> Result<ObjectStatus> {
-        let place = self.layout.lock().place(&object.id, file.len_bytes());
-        let is_staged = self.at_present().library.copy(&Key::of(&object.id)).is_some();
+        let links_to = file.links_to.clone();
+        let id = links_to.as_ref().unwrap_or(&object.id);
+        let place = self.layout.lock().place(id, file.len_bytes());
+        let is_staged = self.at_present().library.copy(&Key::of(id)).is_some();
         let locality = match is_staged {
             true => Locality::OnlineAndNearline,
-            false if self.rules.faults.is_lost(&object.id) => Locality::Lost,
+            false if self.rules.faults.is_lost(id) => Locality::Lost,
             false => Locality::Nearline,
         };
         let checksum = self.config.checksums.then(|| self.checksum(object, file)).transpose()?;
         let (len_bytes, version) = (file.len_bytes(), file.version());
-        Ok(ObjectStatus { locality, len_bytes, version, place: Some(place), checksum })
+        Ok(ObjectStatus { locality, len_bytes, version, place: Some(place), checksum, links_to })
     }
 
     /// The checksum that a library would have in its catalog since the file was written.

@@ -40,7 +40,7 @@ impl Shared {
         open.read_exact_at(&mut bytes, range.start).map_err(unreadable)?;
         // What was read bit by bit must all be of one state.
         let metadata = open.metadata().map_err(unreadable)?;
-        check(id, &ArchiveFile { path: file.path, metadata }, version)?;
+        check(id, &ArchiveFile { metadata, ..file }, version)?;
         if copy.is_corrupt {
             self.damage(id, file.metadata.len(), range.start, &mut bytes);
         }

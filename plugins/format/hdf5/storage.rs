@@ -74,8 +74,9 @@ impl FileBytes {
         self.end
     }
 
+    /// True for an object behind an address. Its path is not asked for: what lends one keeps a copy in a cache there.
     fn is_far(&self) -> bool {
-        self.object.local_path().is_none()
+        self.object.object().href.contains("://")
     }
 
     /// Fails unless all of a range lies inside the object.

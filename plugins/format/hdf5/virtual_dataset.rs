@@ -17,7 +17,7 @@ use std::sync::Arc;
 use parking_lot::Mutex;
 use thermocline_codec::{fill_chunk, region::copy_box};
 use thermocline_core::format::Region;
-use thermocline_core::{Error, Result};
+use thermocline_core::{Error, ErrorKind, Result};
 use thermocline_model::ArrayBytes;
 
 use crate::array::Array;
@@ -148,18 +148,27 @@ impl Mappings {
         let sources = if found.is_fixed { sources } else { Sources::Opened };
         let mut looking = Looking { sources, file, array, around, numbers: HashMap::new() };
         let mut extent = Extent::new(stored.len());
+        let mut cold = None;
         for (name, from, mut to) in parsed {
             to.give_axes(stored);
-            if is_numbered(&name.file) || is_numbered(&name.path) {
+            let added = if is_numbered(&name.file) || is_numbered(&name.path) {
                 let axis = to.unlimited();
                 let axis =
                     axis.ok_or_else(|| Error::corrupt("a mapping with an end, of numbered sources"))?;
                 extent.grow(axis);
-                found.add_numbered(&mut looking, &name, &from, (&to, axis))?;
+                found.add_numbered(&mut looking, &name, &from, (&to, axis))
             } else {
-                let source = found.add_source(&mut looking, name.numbered(0)?)?;
-                found.add_mapping(Mapping { source, from, to })?;
+                let source = found.add_source(&mut looking, name.numbered(0)?);
+                source.and_then(|source| found.add_mapping(Mapping { source, from, to }))
+            };
+            match added {
+                // All that have to be recalled are asked for before any is waited for.
+                Err(error) if error.kind() == ErrorKind::NotStaged => cold = cold.or(Some(error)),
+                added => added?,
             }
+        }
+        if let Some(cold) = cold {
+            return Err(cold);
         }
         for Mapping { source, from, to } in &found.mappings {
             extent.add(from, to, found.source(*source)?.shape())?;
@@ -214,7 +223,6 @@ impl Mappings {
         }
         let part = looking.around.part();
         let number = self.sources.len();
-        looking.numbers.insert(name.clone(), number);
         let state = match looking.sources {
             Sources::Named => name_source(&name, &part)?,
             Sources::Opened => match open_source(looking.file, &name, &part)? {
@@ -227,6 +235,7 @@ impl Mappings {
                 None => SourceState::Missing,
             },
         };
+        looking.numbers.insert(name.clone(), number);
         self.sources.push(SourceArray { name, state, found: part.found() });
         Ok(number)
     }

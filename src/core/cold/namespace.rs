@@ -125,6 +125,12 @@ impl Namespace {
         self.root(id.root()).map(|root| format!("{}/{}", root.base, id.path()))
     }
 
+    /// By which name an object is known, if another root lies between it and its own; `None` if its root is not
+    /// declared.
+    pub fn innermost(&self, id: &ObjectId) -> Option<ObjectId> {
+        self.resolve(&self.href(id)?).ok()
+    }
+
     /// The object with its address; `None` if its root is not declared.
     pub fn object(&self, id: &ObjectId) -> Option<ColdObject> {
         Some(ColdObject { id: id.clone(), href: self.href(id)?.into() })

@@ -156,6 +156,10 @@ impl ObjectOpener for NamedStores {
         self.objects_of(href).list(href)
     }
 
+    fn cold_name(&self, href: &str) -> Result<Option<Arc<str>>> {
+        self.objects_of(href).cold_name(href)
+    }
+
     fn others(&self, href: &str) -> Box<dyn OpenOther + '_> {
         Box::new(Others { objects: self.objects_of(href), href: href.to_owned() })
     }

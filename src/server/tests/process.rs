@@ -4,6 +4,8 @@
 
 #[path = "process/cold.rs"]
 mod cold;
+#[path = "process/neighbours.rs"]
+mod neighbours;
 #[path = "process/proxy.rs"]
 mod proxy;
 #[path = "process/waiting.rs"]

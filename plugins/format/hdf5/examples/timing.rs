@@ -67,7 +67,8 @@ fn main() -> std::result::Result<(), Box<dyn StdError>> {
         let file = File::open(&path)?;
         let len_bytes = file.metadata()?.len();
         let identity = ObjectIdentity::ETag(String::new());
-        let object = Object { href: argument.clone(), len_bytes, identity };
+        let href = if is_far { format!("https://example.invalid/{argument}") } else { argument.clone() };
+        let object = Object { href, len_bytes, identity };
         let (n_reads, n_bytes) = (AtomicU64::new(0), AtomicU64::new(0));
         let counting = Arc::new(Counting { file, path, object, is_far, n_reads, n_bytes });
         let limits = Limits::default();

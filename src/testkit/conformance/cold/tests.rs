@@ -191,6 +191,7 @@ impl ColdStore for Fake {
                 version: if is_changed { "w" } else { "v" }.to_owned(),
                 place: None,
                 checksum: None,
+                links_to: None,
             })
         };
         objects.iter().take(limit).map(status).collect()

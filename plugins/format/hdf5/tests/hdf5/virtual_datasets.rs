@@ -3,7 +3,7 @@
 
 use std::ffi::CStr;
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 use hdf5::{File, H5Type, Result as WriteResult};
 use hdf5_sys::h5d::{H5Dclose, H5Dcreate2};
@@ -266,6 +266,38 @@ fn of_the_sources_only_those_of_the_region_are_read() {
                 false => assert_eq!(outcome.unwrap(), [0.0, 1.0, -1.0][number as usize]),
             }
         }
+    }
+}
+
+#[test]
+fn all_sources_that_have_to_be_recalled_are_asked_for_at_once() {
+    let folder = of_rows();
+    let asked = folder.open().with_source(|source| {
+        let others = AllOnTape { others: source.others, asked: Mutex::default() };
+        let source = Source { object: Arc::clone(&source.object), others: &others, limits: source.limits };
+        assert_eq!(Hdf5Format::default().index(&source).unwrap_err().kind(), ErrorKind::NotStaged);
+        others.asked.into_inner().unwrap()
+    });
+    assert_eq!(asked, ["0.h5", "1.h5"]);
+}
+
+/// Other objects, none of which can be read.
+struct AllOnTape<'o> {
+    others: &'o dyn OpenOther,
+    asked: Mutex<Vec<String>>,
+}
+
+impl OpenOther for AllOnTape<'_> {
+    fn open(&self, name: &str) -> Result<Option<Arc<dyn ReadAt>>> {
+        let opened = self.others.open(name)?;
+        Ok(opened.map(|object| {
+            self.asked.lock().unwrap().push(name.to_owned());
+            Arc::new(Cold(object.object().clone())) as Arc<dyn ReadAt>
+        }))
+    }
+
+    fn list(&self, prefix: &str) -> Result<Vec<(String, u64)>> {
+        self.others.list(prefix)
     }
 }
 

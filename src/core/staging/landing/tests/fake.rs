@@ -42,6 +42,7 @@ impl FakeStore {
             version: "1".into(),
             place: None,
             checksum: None,
+            links_to: None,
         };
         Self {
             bytes,
