@@ -14,7 +14,7 @@ use thermocline_core::verify::{VerifyLevel, verify};
 use crate::{LocalFile, decode_all, mutate};
 
 pub use byte_source::byte_source;
-pub use cold::{ColdFile, ColdSite, cold};
+pub use cold::{ColdFile, ColdSite, cold, cold_reads};
 pub use provider::provider;
 
 /// Checks a format on one sound file: it is recognised, indexing is repeatable, every chunk decodes to

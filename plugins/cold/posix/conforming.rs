@@ -198,6 +198,12 @@ async fn a_file_system_of_stubs_conforms() {
     conformance::cold(&Toy::stubs()).await.unwrap();
 }
 
+#[tokio::test]
+async fn what_a_file_system_of_stubs_brings_online_is_served() {
+    let folder = tempfile::tempdir().unwrap();
+    conformance::cold_reads(&Toy::stubs(), folder.path()).await.unwrap();
+}
+
 /// Runs over a real mount where `THERMOCLINE_HSM_PYTHON` names a Python that has `fusepy`, as `tests/run cold` does.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_file_system_whose_reads_block_conforms() {

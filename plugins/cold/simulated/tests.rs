@@ -130,6 +130,12 @@ const NAMES: [&str; 12] =
     ["a.nc", "b c.nc", "d&e.nc", "f.nc", "g.nc", "h.nc", "i.nc", "j.nc", "k.nc", "l.nc", "m.nc", "n.nc"];
 
 #[tokio::test]
+async fn what_the_library_brings_online_is_served() {
+    let folder = tempfile::tempdir().unwrap();
+    conformance::cold_reads(&Site::new(&NAMES, Config::default()), folder.path()).await.unwrap();
+}
+
+#[tokio::test]
 async fn the_library_conforms() {
     let faults = vec![fault("fails.nc", FaultKind::Fail, 0), fault("denied.nc", FaultKind::Denied, 0)];
     conformance::cold(&Site::new(&NAMES, with_faults(faults))).await.unwrap();

@@ -1,8 +1,11 @@
 //! What every cold store must do.
 
 mod claims;
+mod reads;
 #[cfg(test)]
 mod tests;
+
+pub use reads::cold_reads;
 
 use std::collections::HashMap;
 use std::sync::Arc;
