@@ -6,6 +6,7 @@
 
 use std::error::Error as StdError;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::body::Body;
@@ -15,13 +16,16 @@ use http_body_util::{BodyExt, LengthLimitError, Limited};
 use thermocline_core::{Error, ErrorKind};
 use tokio::fs::File;
 use tokio::io::{AsyncReadExt, AsyncSeekExt, AsyncWriteExt};
-use tokio::sync::{Semaphore, SemaphorePermit};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, SemaphorePermit};
 
 use crate::Problem;
 use crate::problem::TOO_LARGE;
 
 /// From this size on a body is large.
 const LARGE_BYTES: usize = 1 << 20;
+
+/// From this size on a body is worked on away from the threads that answer requests.
+const LONG_BYTES: usize = 16 << 10;
 
 /// Bytes that are written into a file together.
 const WRITTEN_TOGETHER: usize = 256 << 10;
@@ -53,22 +57,45 @@ impl Default for BodySettings {
 pub struct Bodies {
     settings: BodySettings,
     arriving: Semaphore,
-    turns: Semaphore,
+    turns: Arc<Semaphore>,
 }
 
 /// A body that has come whole.
-pub struct ReadBody<'b> {
-    /// Its bytes.
-    pub bytes: Bytes,
-    /// Held as long as a large body is worked on.
-    _turn: Option<SemaphorePermit<'b>>,
+pub struct ReadBody {
+    bytes: Bytes,
+    turn: Turn,
+}
+
+/// The turn of a large body: kept as long as what was made of it is worked on.
+pub struct Turn {
+    _permit: Option<OwnedSemaphorePermit>,
+}
+
+impl ReadBody {
+    /// Does `work` on the bytes, on many of them away from the threads that answer requests. Who goes away meanwhile
+    /// takes no turn from others before the work has ended.
+    ///
+    /// # Errors
+    /// Those of `work`.
+    pub async fn work<T: Send + 'static>(
+        self,
+        work: impl FnOnce(&[u8]) -> Result<T, Problem> + Send + 'static,
+    ) -> Result<(T, Turn), Problem> {
+        let Self { bytes, turn } = self;
+        if bytes.len() < LONG_BYTES {
+            return Ok((work(&bytes)?, turn));
+        }
+        let working = tokio::task::spawn_blocking(move || Ok((work(&bytes)?, turn)));
+        working.await.unwrap_or_else(|_| Err(Error::internal("reading a body stopped by a mistake").into()))
+    }
 }
 
 impl Bodies {
     /// Bodies within these bounds.
     pub fn new(settings: BodySettings) -> Self {
         let permits = |n: usize| Semaphore::new(n.clamp(1, Semaphore::MAX_PERMITS));
-        Self { arriving: permits(settings.max_arriving), turns: permits(settings.max_at_once), settings }
+        let turns = Arc::new(permits(settings.max_at_once));
+        Self { arriving: permits(settings.max_arriving), turns, settings }
     }
 
     /// Reads a body to its end.
@@ -76,12 +103,21 @@ impl Bodies {
     /// # Errors
     /// 413 for one that is too large, 400 for one that breaks off, 503 while too many large ones arrive or when there
     /// is no room for one.
-    pub async fn read(&self, body: Body) -> Result<ReadBody<'_>, Problem> {
-        let mut pieces = Limited::new(body, self.settings.max_bytes).into_data_stream();
+    pub async fn read(&self, body: Body) -> Result<ReadBody, Problem> {
+        self.read_within(body, self.settings.max_bytes).await
+    }
+
+    /// Reads a body of at most `max_bytes` to its end: calls that ask for little take no long lists.
+    ///
+    /// # Errors
+    /// Those of [`Bodies::read`].
+    pub async fn read_within(&self, body: Body, max_bytes: usize) -> Result<ReadBody, Problem> {
+        let max_bytes = max_bytes.min(self.settings.max_bytes);
+        let mut pieces = Limited::new(body, max_bytes).into_data_stream();
         let mut held = BytesMut::new();
         let mut spool: Option<(Spool, SemaphorePermit<'_>)> = None;
         while let Some(piece) = pieces.next().await {
-            held.extend_from_slice(&piece.map_err(|cause| self.broken(&*cause))?);
+            held.extend_from_slice(&piece.map_err(|cause| broken(&*cause, max_bytes))?);
             match &mut spool {
                 Some((spool, _)) if held.len() >= WRITTEN_TOGETHER => spool.take(&mut held).await?,
                 None if held.len() > LARGE_BYTES => {
@@ -94,24 +130,14 @@ impl Bodies {
             }
         }
         let Some((mut spool, place)) = spool else {
-            return Ok(ReadBody { bytes: held.freeze(), _turn: None });
+            return Ok(ReadBody { bytes: held.freeze(), turn: Turn { _permit: None } });
         };
         spool.take(&mut held).await?;
         drop(held);
-        let turn = self.turns.acquire().await.ok();
+        let turn = Turn { _permit: Arc::clone(&self.turns).acquire_owned().await.ok() };
         let bytes = spool.whole().await?;
         drop(place);
-        Ok(ReadBody { bytes, _turn: turn })
-    }
-
-    fn broken(&self, cause: &(dyn StdError + 'static)) -> Problem {
-        let mut causes = std::iter::successors(Some(cause), |&cause| cause.source());
-        if causes.any(|cause| cause.is::<LengthLimitError>()) {
-            let limit = self.settings.max_bytes;
-            return Problem::new(&TOO_LARGE, format!("the body has more than {limit} bytes"))
-                .with_field("limit", limit);
-        }
-        Problem::invalid_input("the body broke off")
+        Ok(ReadBody { bytes, turn })
     }
 
     fn too_many(&self) -> Problem {
@@ -119,6 +145,15 @@ impl Bodies {
         let kind = ErrorKind::Unavailable { retry_after: RETRY_AFTER };
         Error::new(kind, format!("{n} large bodies are arriving already, which is the most")).into()
     }
+}
+
+fn broken(cause: &(dyn StdError + 'static), limit: usize) -> Problem {
+    let mut causes = std::iter::successors(Some(cause), |&cause| cause.source());
+    if causes.any(|cause| cause.is::<LengthLimitError>()) {
+        return Problem::new(&TOO_LARGE, format!("the body has more than {limit} bytes"))
+            .with_field("limit", limit);
+    }
+    Problem::invalid_input("the body broke off")
 }
 
 /// A body that arrives, in a file that ends with it.
@@ -185,7 +220,7 @@ mod tests {
 
     /// Reads until the body has nothing more to give at present.
     async fn begin<'b>(
-        reading: std::pin::Pin<&mut (impl Future<Output = Result<ReadBody<'b>, Problem>> + 'b)>,
+        reading: std::pin::Pin<&mut (impl Future<Output = Result<ReadBody, Problem>> + 'b)>,
         bodies: &Bodies,
         n_free: usize,
     ) {
@@ -241,5 +276,45 @@ mod tests {
         let (sender, body) = slow();
         sender.unbounded_send(Err(std::io::Error::other("length limit exceeded, says the network"))).unwrap();
         assert_eq!(bodies.read(body).await.err().unwrap().status, 400);
+    }
+
+    #[tokio::test]
+    async fn long_bodies_are_worked_on_away_from_the_threads_that_answer_requests() {
+        let bodies = bodies(1);
+        let here = std::thread::current().id();
+        for (len_bytes, is_here) in [(100, true), (64 << 10, false), (2 << 20, false)] {
+            let read = bodies.read(Body::from(vec![0; len_bytes])).await.unwrap();
+            let (thread, _) = read.work(|_| Ok(std::thread::current().id())).await.unwrap();
+            assert_eq!(thread == here, is_here, "{len_bytes}");
+        }
+    }
+
+    #[tokio::test]
+    async fn who_goes_away_gives_the_turn_back_only_when_the_work_has_ended() {
+        let bodies = bodies(1);
+        let read = bodies.read(Body::from(vec![0; 2 << 20])).await.unwrap();
+        let (open, gate) = std::sync::mpsc::channel::<()>();
+        let (ended, end) = futures::channel::oneshot::channel::<()>();
+        let mut work = Box::pin(read.work(move |_| {
+            let _ = gate.recv();
+            Ok(ended)
+        }));
+        assert!(futures::poll!(work.as_mut()).is_pending());
+        drop(work);
+        assert_eq!(bodies.turns.available_permits(), 1);
+        open.send(()).unwrap();
+        assert!(end.await.is_err());
+        while bodies.turns.available_permits() < 2 {
+            tokio::task::yield_now().await;
+        }
+    }
+
+    #[tokio::test]
+    async fn a_call_that_asks_for_little_takes_no_long_body() {
+        let bodies = bodies(1);
+        let refused = bodies.read_within(Body::from(vec![0; 1025]), 1024).await.err().unwrap();
+        assert_eq!(refused.status, 413);
+        assert!(refused.detail().contains("1024"), "{}", refused.detail());
+        assert_eq!(bodies.read_within(Body::from(vec![0; 1024]), 1024).await.unwrap().bytes.len(), 1024);
     }
 }

@@ -7,8 +7,8 @@ use axum::body::Body;
 use axum::response::Response;
 use http::StatusCode;
 use http::request::Parts;
-use thermocline_core::Error;
 use thermocline_core::staging::{Face, NewRequest, Staging, Wanted};
+use thermocline_http::bodies::Turn;
 use thermocline_http::links::BaseUrl;
 use thermocline_http::lists::lines;
 use thermocline_http::live::{self, Engine, audit};
@@ -29,9 +29,9 @@ pub(crate) async fn upload(
     body: Body,
 ) -> Result<Response, Problem> {
     let objects = read(&api, &staging, body).await;
-    let n_objects = objects.as_ref().map_or(0, Vec::len);
+    let n_objects = objects.as_ref().map_or(0, |(objects, _)| objects.len());
     let answer = match objects {
-        Ok(objects) => {
+        Ok((objects, _turn)) => {
             let new = NewRequest {
                 owner: who.owner.clone(),
                 face: Face::Chiller,
@@ -54,14 +54,12 @@ pub(crate) async fn upload(
     Ok(live::text(&parts, StatusCode::OK, format!("{}/jobs/{}\n", base.0, answer?.id)))
 }
 
-async fn read(api: &Api, staging: &Staging, body: Body) -> Result<Vec<Wanted>, Problem> {
+async fn read(api: &Api, staging: &Staging, body: Body) -> Result<(Vec<Wanted>, Turn), Problem> {
     let read = api.bodies.read(body).await?;
-    let (bytes, namespace) = (read.bytes.clone(), Arc::clone(staging.namespace()));
-    let limit = api.settings.max_objects;
-    let objects = tokio::task::spawn_blocking(move || lines(&namespace, &bytes, limit)).await;
-    let objects = objects.map_err(|_| Error::internal("reading the list stopped by a mistake"))??;
+    let (namespace, limit) = (Arc::clone(staging.namespace()), api.settings.max_objects);
+    let (objects, turn) = read.work(move |bytes| lines(&namespace, bytes, limit)).await?;
     if objects.iter().any(|wanted| wanted.object.is_ok()) {
-        return Ok(objects);
+        return Ok((objects, turn));
     }
     let first = objects.iter().find_map(|wanted| wanted.object.as_ref().err());
     let reason = first.map_or("the body is empty", String::as_str);

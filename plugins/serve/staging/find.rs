@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use globset::{GlobBuilder, GlobMatcher};
@@ -11,10 +12,10 @@ use thermocline_core::{Error, ErrorKind};
 use thermocline_http::Problem;
 use thermocline_http::lists::wanted;
 
-use crate::Api;
 use crate::body::too_large;
 use crate::requests::time_ns;
 use crate::walk::{Bounds, Page, Unlisted, walk};
+use crate::{Api, lifetime};
 
 /// Longest pattern, in bytes.
 const MAX_PATTERN_BYTES: usize = 1024;
@@ -126,10 +127,19 @@ pub(crate) struct FoundPage {
     pub(crate) unlisted: Unlisted,
 }
 
+/// What of the files that match is looked for.
+struct Part {
+    /// The last path that was looked at.
+    cursor: Option<String>,
+    limit: usize,
+    max_entries: usize,
+    time: Duration,
+}
+
 /// The files after `cursor`, at most `limit`.
 ///
 /// # Errors
-/// 503 while too many searches are under way, and for a folder that does not answer.
+/// 503 while too many searches are under way, and for folders that take too long.
 pub(crate) async fn page(
     api: &Api,
     staging: &Staging,
@@ -137,26 +147,48 @@ pub(crate) async fn page(
     cursor: Option<String>,
     limit: usize,
 ) -> Result<FoundPage, Problem> {
-    let patience = api.settings.search_time;
-    let turn = tokio::time::timeout(patience, Arc::clone(&api.searches).acquire_owned()).await;
+    let (max_entries, time) = (api.settings.search_entries, api.settings.search_time);
+    find(api, staging, search, Part { cursor, limit, max_entries, time }).await
+}
+
+/// Looks for a part, as one of few searches; it ends when nobody waits for it any more.
+async fn find(api: &Api, staging: &Staging, search: Search, part: Part) -> Result<FoundPage, Problem> {
+    let turn = Arc::clone(&api.searches).acquire_owned();
+    let turn = tokio::time::timeout(api.settings.search_time, turn).await;
     let turn = turn.map_err(|_| busy("too many searches are under way"))?;
-    let clock = Arc::clone(staging.clock());
-    let deadline_ns = clock.now_ns().saturating_add(i64::try_from(patience.as_nanos()).unwrap_or(i64::MAX));
-    let max_entries = api.settings.search_entries;
+    let (clock, listings) = (Arc::clone(staging.clock()), Arc::clone(&api.listings));
     let namespace = Arc::clone(staging.namespace());
+    let waiter = Waiter::default();
+    let is_given_up = Arc::clone(&waiter.is_gone);
     let work = tokio::task::spawn_blocking(move || {
         // A thread that a file server keeps counts as a search until it comes back.
         let _turn = turn;
-        let bounds = Bounds { limit, max_entries, is_late: &|| clock.now_ns() >= deadline_ns };
-        let Page { paths, next, unlisted } = walk(&search, cursor.as_deref(), &bounds)?;
+        let Part { cursor, limit, max_entries, time } = part;
+        let is_given_up = || is_given_up.load(Ordering::Relaxed);
+        let bounds = Bounds { limit, max_entries, time, clock: &*clock, is_given_up: &is_given_up };
+        let Page { paths, next, unlisted } = walk(&search, &listings, cursor.as_deref(), &bounds)?;
         unlisted.warn(&search.base);
         let objects = paths.iter().map(|path| wanted(&namespace, &search.href(path))).collect();
         Ok(FoundPage { objects, next, unlisted })
     });
-    let done = tokio::time::timeout(patience.saturating_mul(4), work).await;
-    match done.map_err(|_| busy("the folders of the root do not answer"))? {
+    let longest = api.settings.max_search_time;
+    let done = tokio::time::timeout(longest, work).await;
+    drop(waiter);
+    match done.map_err(|_| too_slow(longest))? {
         Ok(found) => found.map_err(|error: Error| error.into()),
         Err(_) => Err(Error::internal("a search stopped by a mistake").into()),
+    }
+}
+
+/// Somebody who waits for a search.
+#[derive(Default)]
+struct Waiter {
+    is_gone: Arc<AtomicBool>,
+}
+
+impl Drop for Waiter {
+    fn drop(&mut self) {
+        self.is_gone.store(true, Ordering::Relaxed);
     }
 }
 
@@ -170,34 +202,34 @@ pub(crate) async fn all(
     search: Search,
 ) -> Result<(Vec<Wanted>, Unlisted), Problem> {
     let limit = api.settings.max_objects;
-    let (mut objects, mut unlisted) = (Vec::new(), Unlisted::default());
-    let mut cursor = None;
-    loop {
-        let found = page(api, staging, search.clone(), cursor, limit.saturating_add(1)).await?;
-        objects.extend(found.objects);
-        unlisted.extend(found.unlisted);
-        if objects.len() > limit {
-            let detail =
-                format!("more than {limit} objects match the pattern, a request has at most {limit}");
-            return Err(too_large(detail, limit));
-        }
-        cursor = found.next;
-        if cursor.is_none() {
-            break;
-        }
+    let whole =
+        Part { cursor: None, limit: limit.saturating_add(1), max_entries: usize::MAX, time: Duration::MAX };
+    let glob = search.pattern.glob().clone();
+    let FoundPage { objects, unlisted, .. } = find(api, staging, search, whole).await?;
+    if objects.len() > limit {
+        let detail = format!("more than {limit} objects match the pattern, a request has at most {limit}");
+        return Err(too_large(detail, limit));
     }
     if objects.is_empty() {
-        let pattern = search.pattern.glob();
         let detail = match unlisted.n {
-            0 => format!("nothing below the root matches the pattern '{pattern}'"),
+            0 => format!("nothing below the root matches the pattern '{glob}'"),
             n => format!(
-                "nothing that could be looked at matches the pattern '{pattern}': {n} folders could not be, such as {}",
+                "nothing that could be looked at matches the pattern '{glob}': {n} folders could not be, such as {}",
                 unlisted.first.join(", ")
             ),
         };
         return Err(Problem::invalid_input(detail));
     }
     Ok((objects, unlisted))
+}
+
+fn too_slow(longest: Duration) -> Problem {
+    let longest = lifetime::write(longest);
+    let detail = format!(
+        "the folders of the root were not searched within {longest}, the longest that a search may take: begin the \
+         pattern with the names of folders, or go through the pages of GET /objects"
+    );
+    busy(&detail).with_field("limit", longest)
 }
 
 fn busy(detail: &str) -> Problem {

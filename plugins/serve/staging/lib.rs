@@ -38,6 +38,7 @@ mod documents;
 mod events;
 mod find;
 mod lifetime;
+mod listing;
 mod locality;
 mod objects;
 mod operators;
@@ -57,11 +58,15 @@ use thermocline_http::bodies::{Bodies, BodySettings};
 use thermocline_http::{AppState, Operation, Parameter, Route, ServePlugin};
 use tokio::sync::Semaphore;
 
+use listing::{Disk, Lister, Listings};
+
 /// How requests are taken.
 #[derive(Debug, Clone)]
 pub struct StagingApiSettings {
     /// Most bytes of a list of objects: 2,000,000 paths of 250 bytes.
     pub max_body_bytes: usize,
+    /// Most bytes of the body of a call that names no objects.
+    pub max_question_bytes: usize,
     /// Bodies of more than a mebibyte that are worked on at the same time; others wait.
     pub max_large_bodies: usize,
     /// Bodies of more than a mebibyte that may arrive at the same time; further ones are refused.
@@ -78,8 +83,13 @@ pub struct StagingApiSettings {
     pub max_streams: usize,
     /// Searches by pattern at the same time: a file server that hangs keeps their threads.
     pub max_searches: usize,
-    /// How long one page of a search may take; the next page goes on from there.
+    /// How long one page of a search may look at what it has listed; the next page goes on from there. Also how long a
+    /// search waits while others are under way.
     pub search_time: Duration,
+    /// How long a search may take with all that it lists; less than a request may.
+    pub max_search_time: Duration,
+    /// Most bytes of listings of folders that are kept for the next page.
+    pub search_memory_bytes: usize,
     /// Most files and folders that one page of a search looks at.
     pub search_entries: usize,
 }
@@ -89,6 +99,7 @@ impl Default for StagingApiSettings {
         let day = Duration::from_secs(24 * 3600);
         Self {
             max_body_bytes: 512 << 20,
+            max_question_bytes: 1 << 20,
             max_large_bodies: 2,
             max_arriving_bodies: 32,
             bodies_dir: None,
@@ -98,6 +109,8 @@ impl Default for StagingApiSettings {
             max_streams: 4096,
             max_searches: 4,
             search_time: Duration::from_secs(5),
+            max_search_time: Duration::from_secs(270),
+            search_memory_bytes: 128 << 20,
             search_entries: 1_000_000,
         }
     }
@@ -114,11 +127,17 @@ struct Api {
     bodies: Bodies,
     streams: Arc<Semaphore>,
     searches: Arc<Semaphore>,
+    listings: Arc<Listings>,
 }
 
 impl StagingPlugin {
     /// The plugin with its bounds.
     pub fn new(settings: StagingApiSettings) -> Self {
+        Self::with_lister(settings, Box::new(Disk))
+    }
+
+    /// The same with another way to list folders.
+    fn with_lister(settings: StagingApiSettings, lister: Box<dyn Lister>) -> Self {
         let permits = |n: usize| n.clamp(1, Semaphore::MAX_PERMITS);
         let bodies = Bodies::new(BodySettings {
             max_bytes: settings.max_body_bytes,
@@ -128,7 +147,8 @@ impl StagingPlugin {
         });
         let streams = Arc::new(Semaphore::new(permits(settings.max_streams)));
         let searches = Arc::new(Semaphore::new(permits(settings.max_searches)));
-        Self { api: Arc::new(Api { settings, bodies, streams, searches }) }
+        let listings = Arc::new(Listings::new(lister, settings.search_memory_bytes));
+        Self { api: Arc::new(Api { settings, bodies, streams, searches, listings }) }
     }
 
     fn route(

@@ -17,7 +17,7 @@ use thermocline_http::query::Query;
 use thermocline_http::{MayStage, Problem};
 
 use crate::Api;
-use crate::body::{self, Written};
+use crate::body::{self, Label, Written};
 use crate::documents::{ObjectDocument, ObjectPage};
 use crate::find::{self, FoundPage, Search, WrittenSearch};
 use crate::requests::{Listed, limit, page_url};
@@ -86,21 +86,20 @@ pub(crate) async fn many(
     body: Body,
 ) -> Result<Response, Problem> {
     let read = api.bodies.read(body).await?;
-    let bytes = read.bytes.clone();
-    let written = body::written(&parts, &bytes);
+    let label = Label::of(&parts);
     let namespace = Arc::clone(staging.namespace());
     let limit = api.settings.max_objects;
-    let objects = body::work(bytes.len(), move || match written {
-        Written::Lines => lines(&namespace, &bytes, limit),
+    let work = read.work(move |bytes| match label.written(bytes) {
+        Written::Lines => lines(&namespace, bytes, limit),
         Written::Json => {
-            let WrittenPaths { paths, objects } = body::json(&bytes)?;
+            let WrittenPaths { paths, objects } = body::json(bytes)?;
             let named = paths.or(objects).ok_or_else(|| {
                 Problem::invalid_input("the body names no paths").with_allowed(["paths", "objects"])
             })?;
             named.wanted(&namespace, limit)
         }
-    })
-    .await?;
+    });
+    let (objects, _turn) = work.await?;
     let objects = located(&staging, objects).await?;
     live::json(&parts, StatusCode::OK, &ObjectPage { objects, ..ObjectPage::default() })
 }

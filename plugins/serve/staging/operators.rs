@@ -18,7 +18,7 @@ use thermocline_http::query::Query;
 use thermocline_http::{AppState, MayAdminister, MayStage, Problem};
 
 use crate::Api;
-use crate::body::{self, Written};
+use crate::body::{self, Label, Written};
 use crate::documents::{CacheDocument, ObjectDocument, RecallDocument, StoreDocument};
 use crate::requests::{Listed, limit};
 
@@ -44,11 +44,10 @@ pub(crate) async fn evict(
     body: Body,
 ) -> Result<Response, Problem> {
     let read = api.bodies.read(body).await?;
-    let bytes = read.bytes.clone();
-    let written = body::written(&parts, &bytes);
+    let label = Label::of(&parts);
     let namespace = Arc::clone(staging.namespace());
     let limit = api.settings.max_objects;
-    let named = body::work(bytes.len(), move || named((written, &bytes), &namespace, limit)).await?;
+    let (named, _turn) = read.work(move |bytes| named((label, bytes), &namespace, limit)).await?;
     let subject = named.as_ref().map_or("all".to_owned(), |named| format!("{} objects", named.objects.len()));
     let unknown = named.as_ref().map(|named| named.unknown.clone()).unwrap_or_default();
     let answer = staging.evict(named.map(|named| named.objects)).await;
@@ -73,7 +72,7 @@ struct Named {
 
 /// What a body names; `None` for everything.
 fn named(
-    (written, bytes): (Written, &[u8]),
+    (label, bytes): (Label, &[u8]),
     namespace: &Namespace,
     limit: usize,
 ) -> Result<Option<Named>, Problem> {
@@ -81,7 +80,7 @@ fn named(
         Problem::invalid_input("the body says neither which paths nor {\"all\": true}")
             .with_allowed(["paths", "all"])
     };
-    let objects: Vec<Wanted> = match written {
+    let objects: Vec<Wanted> = match label.written(bytes) {
         Written::Lines => lines(namespace, bytes, limit)?,
         Written::Json => match body::json::<WrittenEviction>(bytes)? {
             WrittenEviction { paths: None, all: true } => return Ok(None),

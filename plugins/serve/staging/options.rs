@@ -101,11 +101,25 @@ fn flag(name: &str, query: &Query) -> Result<bool, Problem> {
     }
 }
 
-/// The idempotency key of a request with this body.
+/// The key of a request whose body is still to come.
+pub(crate) struct WrittenKey {
+    key: String,
+    hash: Sha256,
+}
+
+impl WrittenKey {
+    /// The key with the body. Long bodies take time.
+    pub(crate) fn with_body(mut self, body: &[u8]) -> IdempotencyKey {
+        update(&mut self.hash, body);
+        IdempotencyKey { key: self.key, body_hash: self.hash.finalize().into() }
+    }
+}
+
+/// The idempotency key of a request.
 ///
 /// # Errors
 /// 400 for a key that is none.
-pub(crate) fn idempotency(parts: &Parts, body: &[u8]) -> Result<Option<IdempotencyKey>, Problem> {
+pub(crate) fn idempotency(parts: &Parts) -> Result<Option<WrittenKey>, Problem> {
     let Some(value) = parts.headers.get(IDEMPOTENCY_KEY) else { return Ok(None) };
     let key = value.to_str().ok().map(|key| key.trim().trim_matches('"'));
     let key = key.filter(|key| !key.is_empty() && key.len() <= MAX_KEY_BYTES);
@@ -115,11 +129,16 @@ pub(crate) fn idempotency(parts: &Parts, body: &[u8]) -> Result<Option<Idempoten
         ))
     })?;
     let mut hash = Sha256::new();
-    for part in [parts.uri.path().as_bytes(), parts.uri.query().unwrap_or_default().as_bytes(), body] {
-        hash.update((part.len() as u64).to_le_bytes());
-        hash.update(part);
+    for part in [parts.uri.path(), parts.uri.query().unwrap_or_default()] {
+        update(&mut hash, part.as_bytes());
     }
-    Ok(Some(IdempotencyKey { key: key.to_owned(), body_hash: hash.finalize().into() }))
+    Ok(Some(WrittenKey { key: key.to_owned(), hash }))
+}
+
+/// Takes a part in with its length, so that no two lists of parts are the same bytes.
+fn update(hash: &mut Sha256, part: &[u8]) {
+    hash.update((part.len() as u64).to_le_bytes());
+    hash.update(part);
 }
 
 #[cfg(test)]
@@ -168,7 +187,7 @@ mod tests {
     fn another_body_or_query_has_another_hash() {
         let hash = |uri: &str, body: &[u8]| {
             let request = http::Request::post(uri).header("idempotency-key", "k").body(()).unwrap();
-            idempotency(&request.into_parts().0, body).unwrap().unwrap().body_hash
+            idempotency(&request.into_parts().0).unwrap().unwrap().with_body(body).body_hash
         };
         assert_eq!(hash("/requests", b"a"), hash("/requests", b"a"));
         assert_ne!(hash("/requests", b"a"), hash("/requests", b"b"));

@@ -17,7 +17,6 @@ use thermocline_core::cold::Namespace;
 use thermocline_core::staging::{
     ObjectState, Owner, Request, RequestFilter, RequestId, RequestState, Staging, Wanted,
 };
-use thermocline_http::bodies::ReadBody;
 use thermocline_http::identity::Right;
 use thermocline_http::links::BaseUrl;
 use thermocline_http::lists::{lines, too_long, wanted};
@@ -28,7 +27,7 @@ use thermocline_http::{AppState, Identity, MayStage, Problem};
 use thermocline_model::DatasetId;
 
 use crate::Api;
-use crate::body::{self, Written};
+use crate::body::{self, Label, Written};
 use crate::documents::{RequestDocument, RequestPage};
 use crate::find::{self, Search, WrittenSearch};
 use crate::options::{Options, WrittenOptions, bounded_lifetime, idempotency};
@@ -69,9 +68,14 @@ pub(crate) async fn create(
     parts: Parts,
     body: Body,
 ) -> Result<Response, Problem> {
+    let (key, label, limit) = (idempotency(&parts)?, Label::of(&parts), api.settings.max_objects);
+    let namespace = Arc::clone(staging.namespace());
     let read = api.bodies.read(body).await?;
-    let idempotency = idempotency(&parts, &read.bytes)?;
-    let (named, written) = parse(&staging, &parts, &read, api.settings.max_objects).await?;
+    let work = read.work(move |bytes| {
+        let named = named((label, bytes), &namespace, limit)?;
+        Ok((named, key.map(|key| key.with_body(bytes))))
+    });
+    let (((named, written), idempotency), _turn) = work.await?;
     let options = Options::new(written, &query, &api.settings)?;
     let (objects, unlisted) = match named {
         Named::Objects(objects) => (objects, Unlisted::default()),
@@ -81,23 +85,19 @@ pub(crate) async fn create(
     stage(&staging, &api.settings, &Asking { who: &who, base: &base, parts: &parts }, order).await
 }
 
-async fn parse(
-    staging: &Staging,
-    parts: &Parts,
-    read: &ReadBody<'_>,
+/// What a body names, and how that is wanted.
+fn named(
+    (label, bytes): (Label, &[u8]),
+    namespace: &Namespace,
     limit: usize,
 ) -> Result<(Named, WrittenOptions), Problem> {
-    let bytes = read.bytes.clone();
-    let written = body::written(parts, &bytes);
-    let namespace = Arc::clone(staging.namespace());
-    body::work(bytes.len(), move || match written {
-        Written::Lines => Ok((Named::Objects(lines(&namespace, &bytes, limit)?), WrittenOptions::default())),
-        Written::Json => named(body::json(&bytes)?, &namespace, limit),
-    })
-    .await
+    match label.written(bytes) {
+        Written::Lines => Ok((Named::Objects(lines(namespace, bytes, limit)?), WrittenOptions::default())),
+        Written::Json => named_by(body::json(bytes)?, namespace, limit),
+    }
 }
 
-fn named(
+fn named_by(
     request: WrittenRequest,
     namespace: &Namespace,
     limit: usize,
@@ -274,8 +274,7 @@ pub(crate) async fn release(
 ) -> Result<Response, Problem> {
     let request = own((&app, &staging), &who, &id, "release").await?;
     let read = api.bodies.read(body).await?;
-    let bytes = read.bytes.clone();
-    let paths = body::work(bytes.len(), move || body::json::<WrittenRelease>(&bytes)).await?.paths;
+    let (WrittenRelease { paths }, _turn) = read.work(|bytes| body::json(bytes)).await?;
     let paths = paths.map(|paths| paths.within(api.settings.max_objects)).transpose()?;
     let answer = staging.release(&request.id, paths).await;
     audit(&who, "release", &id, outcome(answer.is_ok()));
@@ -300,8 +299,8 @@ pub(crate) async fn extend(
     body: Body,
 ) -> Result<Response, Problem> {
     let request = own((&app, &staging), &who, &id, "extend").await?;
-    let read = api.bodies.read(body).await?;
-    let written: WrittenExtension = body::json(&read.bytes)?;
+    let read = api.bodies.read_within(body, api.settings.max_question_bytes).await?;
+    let (written, _turn) = read.work(|bytes| body::json::<WrittenExtension>(bytes)).await?;
     let lifetime = match written.lifetime.or_else(|| query.value("lifetime")) {
         Some(text) => bounded_lifetime(&text, &api.settings)?,
         None => api.settings.default_lifetime,

@@ -9,6 +9,8 @@ use axum::response::Response;
 use http::request::Parts;
 use serde::Deserialize;
 use serde_json::{Map, Value as Json};
+use thermocline_core::Error;
+use thermocline_core::cold::Namespace;
 use thermocline_core::manifest::Manifest;
 use thermocline_core::select::{Selection, Slice, Value, objects, resolve};
 use thermocline_core::staging::{Staging, Wanted};
@@ -69,10 +71,13 @@ pub(crate) async fn stage(
     parts: Parts,
     body: Body,
 ) -> Result<Response, Problem> {
-    let read = api.bodies.read(body).await?;
-    let idempotency = idempotency(&parts, &read.bytes)?;
-    let written: WrittenSelection = body::json(&read.bytes)?;
-    let (selection, variables, written) = selection(written)?;
+    let key = idempotency(&parts)?;
+    let read = api.bodies.read_within(body, api.settings.max_question_bytes).await?;
+    let work = read.work(move |bytes| {
+        let selected = selection(body::json(bytes)?)?;
+        Ok((selected, key.map(|key| key.with_body(bytes))))
+    });
+    let (((selection, variables, written), idempotency), _turn) = work.await?;
     let options = Options::new(written, &query, &api.settings)?;
     let objects = needed(&staging, &manifest, &selection, &variables).await?;
     let (unlisted, dataset) = (Unlisted::default(), Some(manifest.id.clone()));
@@ -89,8 +94,15 @@ async fn needed(
 ) -> Result<Vec<Wanted>, Problem> {
     let resolved = Arc::new(resolve(manifest, selection, variables).await?);
     let numbers = objects(manifest, &resolved).await?;
+    let (manifest, namespace) = (Arc::clone(manifest), Arc::clone(staging.namespace()));
+    let naming = tokio::task::spawn_blocking(move || named(&manifest, &namespace, &numbers));
+    naming.await.map_err(|_| Error::internal("naming the objects of a selection stopped by a mistake"))?
+}
+
+/// What objects of a dataset are called. There may be very many of them.
+fn named(manifest: &Manifest, namespace: &Namespace, numbers: &[u32]) -> Result<Vec<Wanted>, Problem> {
     let sources = &manifest.dataset.objects;
-    let found = numbers.into_iter().filter_map(|number| sources.get(number as usize));
+    let found = numbers.iter().filter_map(|number| sources.get(*number as usize));
     // One file may be several objects of a dataset that was put together from references.
     let hrefs: BTreeSet<&str> = found.map(|object| &*object.href).collect();
     if hrefs.is_empty() {
@@ -98,7 +110,7 @@ async fn needed(
             "the selection needs no object: all its values are kept with the index",
         ));
     }
-    Ok(hrefs.into_iter().map(|href| wanted(staging.namespace(), href)).collect())
+    Ok(hrefs.into_iter().map(|href| wanted(namespace, href)).collect())
 }
 
 fn selection(written: WrittenSelection) -> Result<(Selection, Vec<String>, WrittenOptions), Problem> {

@@ -1,18 +1,18 @@
 //! Walks the folders of a root in order, a page at a time. Nothing is opened but folders, links are not followed.
 
-use std::fs::{self, DirEntry};
+use std::fs;
 use std::io::{self, ErrorKind as IoErrorKind};
+use std::ops::Range;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
-use std::vec::IntoIter;
 
+use thermocline_core::clock::Clock;
 use thermocline_core::{Error, ErrorKind, Result};
 
 use crate::find::Search;
-
-/// Most entries of one folder: they are sorted in memory.
-const MAX_FOLDER_ENTRIES: usize = 5_000_000;
+use crate::listing::{Kind, Listing, Listings, MAX_FOLDER_ENTRIES};
 
 /// Most folders within each other.
 const MAX_DEPTH: usize = 256;
@@ -26,8 +26,19 @@ pub(crate) struct Bounds<'a> {
     pub(crate) limit: usize,
     /// Most entries of folders that are looked at.
     pub(crate) max_entries: usize,
-    /// True once it has taken long enough.
-    pub(crate) is_late: &'a dyn Fn() -> bool,
+    /// How long entries may be looked at. Listing the folders in which the page begins does not count: each page gets
+    /// further, however long that takes.
+    pub(crate) time: Duration,
+    pub(crate) clock: &'a dyn Clock,
+    /// True once nobody waits for the page any more.
+    pub(crate) is_given_up: &'a dyn Fn() -> bool,
+}
+
+impl Bounds<'_> {
+    fn is_late(&self, begun_ns: i64) -> bool {
+        let taken_ns = self.clock.now_ns().saturating_sub(begun_ns);
+        u128::try_from(taken_ns).is_ok_and(|taken_ns| taken_ns >= self.time.as_nanos())
+    }
 }
 
 /// A page of files.
@@ -85,16 +96,22 @@ impl Unlisted {
 /// # Errors
 /// A root that cannot be listed, a folder with more entries than are sorted. Other folders that cannot be listed, or
 /// lie too deep, are named by the page.
-pub(crate) fn walk(search: &Search, after: Option<&str>, bounds: &Bounds<'_>) -> Result<Page> {
-    let mut walker = Walker::start(search, after)?;
+pub(crate) fn walk(
+    search: &Search,
+    listings: &Listings,
+    after: Option<&str>,
+    bounds: &Bounds<'_>,
+) -> Result<Page> {
+    let mut walker = Walker::start(search, (listings, bounds.clock), after)?;
     let (mut paths, mut next) = (Vec::new(), None);
-    let mut n_entries = 0;
+    let (mut n_entries, mut begun_ns) = (0, None);
     while let Some(entry) = walker.next_entry() {
         if entry.is_again {
             walker.enter(entry)?;
             continue;
         }
         n_entries += 1;
+        let begun_ns = *begun_ns.get_or_insert_with(|| bounds.clock.now_ns());
         let is_found = entry.kind == Kind::File && walker.is_wanted(&entry);
         let path = entry.path.clone();
         if entry.kind == Kind::Folder && walker.may_hold(&entry) {
@@ -103,18 +120,14 @@ pub(crate) fn walk(search: &Search, after: Option<&str>, bounds: &Bounds<'_>) ->
         if is_found {
             paths.push(path.clone());
         }
-        if paths.len() >= bounds.limit || n_entries >= bounds.max_entries || (bounds.is_late)() {
+        let is_full = paths.len() >= bounds.limit || n_entries >= bounds.max_entries;
+        if is_full || bounds.is_late(begun_ns) || (bounds.is_given_up)() {
             next = Some(path);
+            walker.keep();
             break;
         }
     }
     Ok(Page { paths, next, unlisted: walker.unlisted })
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Kind {
-    File,
-    Folder,
 }
 
 /// An entry of a folder.
@@ -132,7 +145,9 @@ struct Entry {
 
 /// A folder that is being walked through.
 struct Level {
-    entries: IntoIter<(String, Kind)>,
+    listing: Arc<Listing>,
+    /// The entries of the listing that are still to come.
+    rest: Range<usize>,
     /// Its path below the root, with a slash at the end; empty for the root.
     path: String,
     is_inside: bool,
@@ -142,44 +157,71 @@ struct Level {
 
 struct Walker<'a> {
     search: &'a Search,
+    listings: &'a Listings,
+    clock: &'a dyn Clock,
     levels: Vec<Level>,
     unlisted: Unlisted,
 }
 
 impl<'a> Walker<'a> {
-    fn start(search: &'a Search, after: Option<&str>) -> Result<Self> {
+    fn start(
+        search: &'a Search,
+        (listings, clock): (&'a Listings, &'a dyn Clock),
+        after: Option<&str>,
+    ) -> Result<Self> {
         let resume: Vec<String> = after.unwrap_or_default().split('/').map(str::to_owned).collect();
         let resume = if after.is_none() { Vec::new() } else { resume };
-        let mut walker = Self { search, levels: Vec::new(), unlisted: Unlisted::default() };
-        let entries = entries_of(&search.base).map_err(cannot_list)?;
-        walker.push(entries, String::new(), false, resume);
+        let mut walker = Self { search, listings, clock, levels: Vec::new(), unlisted: Unlisted::default() };
+        let listing = walker.listing(&search.base, after.is_some()).map_err(cannot_list)?;
+        walker.push(listing, String::new(), false, resume);
         Ok(walker)
     }
 
-    fn push(&mut self, entries: Vec<DirEntry>, path: String, is_inside: bool, resume: Vec<String>) {
-        let depth = self.levels.len();
-        let only = self.search.prefix.get(depth);
-        let first = resume.first();
-        let mut named: Vec<(String, Kind)> = entries.into_iter().filter_map(named).collect();
-        named.retain(|(name, _)| {
-            let is_hidden = name.starts_with('.') && !self.search.shows_hidden;
-            let is_before = first.is_some_and(|first| name < first);
-            !is_hidden && !is_before && only.is_none_or(|only| only == name)
-        });
-        named.sort_unstable_by(|(one, _), (other, _)| one.cmp(other));
-        self.levels.push(Level { entries: named.into_iter(), path, is_inside, resume });
+    /// What lies in a folder: now, or when the page before was in it.
+    fn listing(&self, folder: &Path, is_again: bool) -> io::Result<Arc<Listing>> {
+        let kept = if is_again { self.listings.kept(folder, self.clock.now_ns()) } else { None };
+        kept.map_or_else(|| self.listings.list(folder), Ok)
+    }
+
+    /// Keeps the listings of the folders that it is in, for the next page.
+    fn keep(&self) {
+        let now_ns = self.clock.now_ns();
+        for level in &self.levels {
+            self.listings.keep(
+                self.folder(level.path.trim_end_matches('/')),
+                Arc::clone(&level.listing),
+                now_ns,
+            );
+        }
+    }
+
+    /// A folder by its path below the root.
+    fn folder(&self, path: &str) -> PathBuf {
+        if path.is_empty() { self.search.base.clone() } else { self.search.base.join(path) }
+    }
+
+    fn push(&mut self, listing: Arc<Listing>, path: String, is_inside: bool, resume: Vec<String>) {
+        let only = self.search.prefix.get(self.levels.len());
+        let first = resume.first().max(only);
+        let entries = &listing.entries;
+        let start = first.map_or(0, |first| entries.partition_point(|(name, _)| name < first));
+        let end = only.map_or(entries.len(), |only| entries.partition_point(|(name, _)| name <= only));
+        self.levels.push(Level { rest: start..end, listing, path, is_inside, resume });
     }
 
     /// The next entry, of the innermost folder that has one.
     fn next_entry(&mut self) -> Option<Entry> {
         loop {
             let level = self.levels.last_mut()?;
-            let Some((name, kind)) = level.entries.next() else {
+            let entry = level.rest.next().and_then(|number| level.listing.entries.get(number));
+            let Some((name, kind)) = entry else {
                 self.levels.pop();
                 continue;
             };
-            let is_on_the_way = level.resume.first() == Some(&name);
-            if is_on_the_way && level.resume.len() == 1 && kind == Kind::File {
+            let kind = *kind;
+            let is_hidden = name.starts_with('.') && !self.search.shows_hidden;
+            let is_on_the_way = level.resume.first() == Some(name);
+            if is_hidden || is_on_the_way && level.resume.len() == 1 && kind == Kind::File {
                 continue;
             }
             let resume = if is_on_the_way { level.resume.split_off(1) } else { Vec::new() };
@@ -195,8 +237,8 @@ impl<'a> Walker<'a> {
             self.unlisted.add(&folder.path, format!("it lies more than {MAX_DEPTH} folders deep"));
             return Ok(());
         }
-        match entries_of(&self.search.base.join(&folder.path)) {
-            Ok(entries) => self.push(entries, format!("{}/", folder.path), folder.is_inside, folder.resume),
+        match self.listing(&self.folder(&folder.path), folder.is_again) {
+            Ok(listing) => self.push(listing, format!("{}/", folder.path), folder.is_inside, folder.resume),
             // It is gone since the folder above was listed: nothing lies in it.
             Err(cause) if cause.kind() == IoErrorKind::NotFound => {}
             Err(cause) if cause.kind() == IoErrorKind::FileTooLarge => return Err(cannot_list(cause)),
@@ -227,18 +269,6 @@ impl<'a> Walker<'a> {
     }
 }
 
-/// The entries of a folder. One that has more of them than are sorted is [`IoErrorKind::FileTooLarge`].
-fn entries_of(folder: &Path) -> io::Result<Vec<DirEntry>> {
-    let mut entries = Vec::new();
-    for entry in fs::read_dir(folder)? {
-        if entries.len() >= MAX_FOLDER_ENTRIES {
-            return Err(IoErrorKind::FileTooLarge.into());
-        }
-        entries.push(entry?);
-    }
-    Ok(entries)
-}
-
 /// The error of a folder without which nothing can be told.
 fn cannot_list(cause: io::Error) -> Error {
     if cause.kind() == IoErrorKind::FileTooLarge {
@@ -249,27 +279,19 @@ fn cannot_list(cause: io::Error) -> Error {
     Error::new(kind, "a folder of the root cannot be listed").with_source(cause)
 }
 
-/// Files and folders whose names are UTF-8: others have no name in this API.
-fn named(entry: DirEntry) -> Option<(String, Kind)> {
-    let kind = entry.file_type().ok()?;
-    let kind = match (kind.is_dir(), kind.is_file()) {
-        (true, _) => Kind::Folder,
-        (_, true) => Kind::File,
-        _ => return None,
-    };
-    Some((entry.file_name().into_string().ok()?, kind))
-}
-
 #[cfg(test)]
 mod tests {
     use std::os::unix::fs::symlink;
+    use std::sync::atomic::{AtomicUsize, Ordering};
 
     use proptest::prelude::*;
     use tempfile::TempDir;
+    use thermocline_core::clock::{ManualClock, SystemClock};
     use thermocline_core::cold::{Namespace, NamespaceRoot};
 
     use super::*;
     use crate::find::WrittenSearch;
+    use crate::listing::{Disk, Lister};
 
     const FILES: [&str; 9] = [
         "S2A_x_T33UXP_1.SAFE/GRANULE/b.jp2",
@@ -303,11 +325,20 @@ mod tests {
         Search::new(&written, &Namespace::new(vec![root])).unwrap()
     }
 
+    /// Bounds without one of time.
+    fn bounds(limit: usize, max_entries: usize) -> Bounds<'static> {
+        Bounds { limit, max_entries, time: Duration::MAX, clock: &SystemClock, is_given_up: &|| false }
+    }
+
+    fn disk() -> Listings {
+        Listings::new(Box::new(Disk), 1 << 20)
+    }
+
     fn all(search: &Search, limit: usize, max_entries: usize) -> Vec<String> {
-        let bounds = Bounds { limit, max_entries, is_late: &|| false };
         let (mut found, mut cursor) = (Vec::new(), None);
+        let listings = disk();
         loop {
-            let page = walk(search, cursor.as_deref(), &bounds).unwrap();
+            let page = walk(search, &listings, cursor.as_deref(), &bounds(limit, max_entries)).unwrap();
             assert!(page.paths.len() <= limit);
             found.extend(page.paths);
             let Some(next) = page.next else { return found };
@@ -353,8 +384,8 @@ mod tests {
             }
             false
         };
-        let bounds = Bounds { limit: 1000, max_entries: 1000, is_late: &spoil };
-        let page = walk(&search(&dir, "**/*.nc"), None, &bounds).unwrap();
+        let bounds = Bounds { is_given_up: &spoil, ..bounds(1000, 1000) };
+        let page = walk(&search(&dir, "**/*.nc"), &disk(), None, &bounds).unwrap();
         assert_eq!(page.paths, ["S2A_x_T33UXP_1.nc", "a/b/c.nc", "a/b.nc", "a.nc"]);
         assert_eq!(page.unlisted.n, 2);
         assert_eq!(page.unlisted.first, [vec!["d"; MAX_DEPTH].join("/"), "z".to_owned()]);
@@ -380,19 +411,88 @@ mod tests {
     fn a_cursor_that_is_gone_is_no_reason_to_lose_files() {
         let dir = archive();
         let search = search(&dir, "**");
-        let bounds = Bounds { limit: 100, max_entries: 100, is_late: &|| false };
-        let rest = |cursor: &str| walk(&search, Some(cursor), &bounds).unwrap().paths;
+        let rest = |cursor: &str| walk(&search, &disk(), Some(cursor), &bounds(100, 100)).unwrap().paths;
         assert_eq!(rest("a/b/zzz").first().map(String::as_str), Some("a/b.nc"));
         assert_eq!(rest("b"), ["z/S2A_y_T33UXP_2.SAFE/c.xml", "z/other/c.xml"]);
         assert_eq!(rest("zz"), [""; 0]);
+    }
+
+    /// A folder of 1,000 files that takes a minute and a half to list, above one of as many.
+    #[derive(Clone, Default)]
+    struct SlowFolders {
+        clock: ManualClock,
+        n_listed: Arc<AtomicUsize>,
+    }
+
+    impl Lister for SlowFolders {
+        fn list(&self, folder: &Path) -> io::Result<Vec<(String, Kind)>> {
+            self.clock.advance(Duration::from_secs(90));
+            self.n_listed.fetch_add(1, Ordering::Relaxed);
+            let mut entries: Vec<_> =
+                (0..1000).map(|number| (format!("{number:04}.nc"), Kind::File)).collect();
+            if folder.ends_with("archive") {
+                entries.push(("deep".to_owned(), Kind::Folder));
+            }
+            Ok(entries)
+        }
+    }
+
+    fn slow_search() -> Search {
+        let root = NamespaceRoot {
+            name: "archive".into(),
+            base: "/archive".to_owned(),
+            map: Vec::new(),
+            store: None,
+        };
+        let (root_name, pattern) = (Some("archive".to_owned()), Some("**/*.nc".to_owned()));
+        let written = WrittenSearch { root: root_name, pattern, ..WrittenSearch::default() };
+        Search::new(&written, &Namespace::new(vec![root])).unwrap()
+    }
+
+    #[test]
+    fn pages_in_folders_that_take_long_to_list_are_full_and_list_them_once() {
+        let folders = SlowFolders::default();
+        let listings = Listings::new(Box::new(folders.clone()), 1 << 20);
+        let bounds = Bounds { time: Duration::from_secs(5), clock: &folders.clock, ..bounds(100, 10_000) };
+        let (mut n_files, mut cursor) = (0, None);
+        for number in 0..20 {
+            let page = walk(&slow_search(), &listings, cursor.as_deref(), &bounds).unwrap();
+            n_files += page.paths.len();
+            // The page in which the folder below is listed ends with it.
+            assert!(page.paths.len() == 100 || number == 10, "page {number}: {}", page.paths.len());
+            cursor = page.next;
+        }
+        assert_eq!((n_files, folders.n_listed.load(Ordering::Relaxed)), (1900, 2));
+    }
+
+    #[test]
+    fn a_search_that_begins_lists_anew_and_so_does_a_page_after_a_minute() {
+        let folders = SlowFolders::default();
+        let listings = Listings::new(Box::new(folders.clone()), 1 << 20);
+        let bounds = Bounds { clock: &folders.clock, ..bounds(10, 10_000) };
+        let n_listed = |after: Option<&str>| {
+            walk(&slow_search(), &listings, after, &bounds).unwrap();
+            folders.n_listed.load(Ordering::Relaxed)
+        };
+        assert_eq!((n_listed(None), n_listed(None)), (1, 2));
+        assert_eq!((n_listed(Some("0009.nc")), n_listed(Some("0019.nc"))), (2, 2));
+        folders.clock.advance(Duration::from_secs(61));
+        assert_eq!(n_listed(Some("0029.nc")), 3);
+    }
+
+    #[test]
+    fn a_walk_ends_when_nobody_waits_for_it() {
+        let folders = SlowFolders::default();
+        let listings = Listings::new(Box::new(folders.clone()), 1 << 20);
+        let bounds = Bounds { clock: &folders.clock, is_given_up: &|| true, ..bounds(5000, 10_000) };
+        assert_eq!(walk(&slow_search(), &listings, None, &bounds).unwrap().paths.len(), 1);
     }
 
     proptest! {
         #[test]
         fn no_cursor_panics(cursor in ".{0,20}") {
             let dir = archive();
-            let bounds = Bounds { limit: 3, max_entries: 5, is_late: &|| false };
-            walk(&search(&dir, "**"), Some(&cursor), &bounds).unwrap();
+            walk(&search(&dir, "**"), &disk(), Some(&cursor), &bounds(3, 5)).unwrap();
         }
     }
 }

@@ -12,6 +12,7 @@ pub(super) fn staging(config: &Config) -> StagingApiSettings {
     let staging = &config.staging;
     StagingApiSettings {
         max_body_bytes: staging.max_body.as_usize(),
+        max_question_bytes: config.server.max_body.as_usize(),
         default_lifetime: staging.lifetime.0,
         max_objects: staging.max_objects,
         max_lifetime: staging.max_lifetime.0,

@@ -1,6 +1,13 @@
 //! Where objects are.
 
+use std::path::Path;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::mpsc::{Receiver, Sender};
+use std::time::Duration;
+
 use super::*;
+use crate::listing::{Disk, Kind, Lister};
 
 #[tokio::test]
 async fn locality_of_one_or_many_is_told_without_recalling_any() {
@@ -107,4 +114,64 @@ async fn a_search_that_makes_no_sense_is_refused() {
     {
         assert_eq!(problem(&world.server.get(&format!("/objects?{query}")).await.unwrap()).0, 400, "{query}");
     }
+}
+
+/// Lists folders of the disk when it may, and counts how often.
+struct Counted {
+    n_listed: Arc<AtomicUsize>,
+    gate: Mutex<Receiver<()>>,
+}
+
+impl Lister for Counted {
+    fn list(&self, folder: &Path) -> std::io::Result<Vec<(String, Kind)>> {
+        // Open once its other end is gone.
+        let _ = self.gate.lock().unwrap().recv();
+        self.n_listed.fetch_add(1, Ordering::Relaxed);
+        Disk.list(folder)
+    }
+}
+
+/// A world whose folders are listed once the gate is dropped.
+async fn world_behind_a_gate(settings: StagingApiSettings) -> (World, Sender<()>, Arc<AtomicUsize>) {
+    let (gate, gated) = std::sync::mpsc::channel();
+    let n_listed = Arc::new(AtomicUsize::new(0));
+    let lister = Counted { n_listed: Arc::clone(&n_listed), gate: Mutex::new(gated) };
+    let plugin = Arc::new(StagingPlugin::with_lister(settings, Box::new(lister)));
+    let cold = ColdParts { files: FILES.to_vec(), rules: open_rules(), ..ColdParts::default() };
+    let server = TestServer::with_staging(Vec::new(), vec![plugin], cold).await.unwrap();
+    (World { server }, gate, n_listed)
+}
+
+#[tokio::test]
+async fn a_pattern_of_a_request_is_looked_for_in_one_walk_however_short_pages_are() {
+    let pages = Duration::ZERO;
+    let settings = StagingApiSettings { search_time: pages, search_entries: 1, ..Default::default() };
+    let (world, gate, n_listed) = world_behind_a_gate(settings).await;
+    drop(gate);
+    let body = json!({"root": "archive", "pattern": "**", "dry_run": true});
+    let found = document(&world.post("/requests", &body).await);
+    assert_eq!(found["n_objects"], 5, "{found}");
+    assert_eq!(n_listed.load(Ordering::Relaxed), 3, "the root and the two folders below it");
+}
+
+#[tokio::test]
+async fn a_search_of_folders_that_do_not_answer_is_503_and_names_the_limit() {
+    let longest = Duration::from_millis(1);
+    let settings = StagingApiSettings { max_search_time: longest, max_searches: 2, ..Default::default() };
+    let (world, gate, n_listed) = world_behind_a_gate(settings).await;
+    let listed = world.server.get("/objects?root=archive&pattern=**").await.unwrap();
+    let staged = world.post("/requests", &json!({"root": "archive", "pattern": "**"})).await;
+    for answer in [listed, staged] {
+        let (status, detail) = problem(&answer);
+        assert_eq!(status, 503, "{detail}");
+        let limit = document(&answer)["limit"].as_str().unwrap().to_owned();
+        assert!(detail.contains(&limit), "{limit}: {detail}");
+        assert!(answer.header("retry-after").is_some());
+    }
+    drop(gate);
+    // Nobody waits for them any more: they end with the folder that they are in.
+    while n_listed.load(Ordering::Relaxed) < 2 {
+        tokio::task::yield_now().await;
+    }
+    assert_eq!(n_listed.load(Ordering::Relaxed), 2);
 }

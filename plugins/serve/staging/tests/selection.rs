@@ -63,6 +63,51 @@ async fn all_forms_of_a_selection_are_understood() {
 }
 
 #[tokio::test]
+async fn a_call_that_names_no_objects_takes_a_short_body_only() {
+    let settings = StagingApiSettings { max_question_bytes: 1000, ..StagingApiSettings::default() };
+    let world = World::with(settings, open_rules(), vec![("toy", toy())]).await;
+    let id = world.stage(&["a.nc"]).await;
+    let body = json!({"lifetime": "P1D".repeat(400)});
+    for path in ["/datasets/toy/stage", &*format!("/requests/{id}/extend")] {
+        let (status, detail) = problem(&world.post(path, &body).await);
+        assert_eq!(status, 413, "{path}: {detail}");
+        assert!(detail.contains("1000"), "{path}: {detail}");
+    }
+    assert_eq!(problem(&world.post("/requests", &body).await).0, 400);
+}
+
+/// With one thread for requests and one for what takes long, which is taken: whatever is read by the first is answered.
+#[test]
+fn long_bodies_keep_no_other_request_waiting() {
+    let mut runtime = tokio::runtime::Builder::new_current_thread();
+    runtime.enable_all().max_blocking_threads(1).build().unwrap().block_on(async {
+        let world = world().await;
+        let dims: serde_json::Map<_, _> = (0..40_000).map(|dim| (format!("dim{dim}"), json!(0))).collect();
+        let bodies = [json!({"sel": dims}), json!({"color": "red".repeat(200_000)})];
+        let paths = ["/datasets/toy/stage", "/requests"];
+        assert_eq!(world.post(paths[0], &json!({"dry_run": true})).await.status, 200);
+
+        let (gate, gated) = std::sync::mpsc::channel::<()>();
+        let taken = tokio::task::spawn_blocking(move || gated.recv());
+        let send = async |(path, body): (&str, &Value)| {
+            let headers = [("content-type", "application/json"), ("idempotency-key", "k")];
+            world.server.send_body("POST", path, &headers, body.to_string()).await.unwrap()
+        };
+        let mut answers = std::pin::pin!(futures::future::join_all(paths.into_iter().zip(&bodies).map(send)));
+        for _ in 0..1000 {
+            assert!(futures::poll!(answers.as_mut()).is_pending());
+            tokio::task::yield_now().await;
+        }
+        assert!(world.get("/cold").await["stores"].is_array());
+        drop(gate);
+        for answer in answers.await {
+            assert_eq!(problem(&answer).0, 400);
+        }
+        assert!(taken.await.unwrap().is_err());
+    });
+}
+
+#[tokio::test]
 async fn a_selection_outside_the_dataset_names_what_there_is() {
     let world = world().await;
     for (body, named) in [
