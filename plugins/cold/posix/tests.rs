@@ -3,6 +3,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use thermocline_core::clock::ManualClock;
+use thermocline_core::cold::batches::Step;
 use thermocline_core::cold::command::{ExitCodes, ExitMeaning};
 use thermocline_core::cold::{FailureCause, NamespaceRoot};
 
@@ -104,6 +105,15 @@ async fn outcome(store: &PosixStore, ticket: &StageTicket) -> Vec<StageState> {
     }
 }
 
+/// Waits until the file system has accepted the recall of the first object of a batch.
+async fn accepted(store: &PosixStore, key: &str) {
+    let began = Instant::now();
+    while !matches!(store.shared.batches.items(key).unwrap()[0].step, Step::Accepted { .. }) {
+        assert!(began.elapsed() < PATIENCE, "the recall is not accepted");
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+}
+
 fn failure(state: &StageState) -> &StageFailure {
     match state {
         StageState::Failed(failure) => failure,
@@ -196,16 +206,9 @@ async fn a_command_that_says_yes_and_does_nothing_is_given_up_in_time() {
         });
     let ticket = stage(&store, "1", &[object]).await;
     let state = async || store.progress(&ticket).await.unwrap().remove(0).1;
-    let began = Instant::now();
     // What counts is the time since the command was accepted, which is at some moment of its own.
-    while !matches!(
-        store.shared.batches.items("1").unwrap()[0].step,
-        thermocline_core::cold::batches::Step::Accepted { .. }
-    ) {
-        assert!(began.elapsed() < PATIENCE);
-        tokio::time::sleep(Duration::from_millis(5)).await;
-    }
-    assert_eq!(state().await, StageState::Active { done_bytes: None });
+    accepted(&store, "1").await;
+    assert_eq!(state().await, StageState::Queued);
     clock.advance(Duration::from_secs(101));
     assert!(!failure(&state().await).cause.is_final());
 }
@@ -240,12 +243,8 @@ async fn advice_leaves_a_file_as_it_is() {
     let folder = Folder::new();
     let object = folder.stub("f", 10_000);
     let store = folder.store(Config { trigger: Trigger::Fadvise, recall: None, ..config("") });
-    let ticket = stage(&store, "1", std::slice::from_ref(&object)).await;
-    let began = Instant::now();
-    while store.progress(&ticket).await.unwrap()[0].1 == StageState::Queued {
-        assert!(began.elapsed() < PATIENCE);
-        tokio::time::sleep(Duration::from_millis(5)).await;
-    }
+    stage(&store, "1", std::slice::from_ref(&object)).await;
+    accepted(&store, "1").await;
     assert_eq!(locality(&store, &object).await, Locality::Nearline);
 }
 
@@ -400,4 +399,17 @@ fn documented_configurations_are_right() {
     }
     assert!(toml::from_str::<Config>("recal = 'x'").is_err());
     assert!(toml::from_str::<Config>("exit_codes = { 300 = 'ok' }").is_err());
+}
+
+#[tokio::test]
+async fn a_link_below_the_root_is_known_by_what_it_leads_to() {
+    let folder = Folder::new();
+    let file = folder.stub("f", 10_000);
+    std::os::unix::fs::symlink("f", folder.path("files").join("link")).unwrap();
+    let store = folder.store(config(&format!("{} {{paths}}", folder.filling())));
+    let href = folder.path("files").join("link").to_str().unwrap().into();
+    let link = ColdObject { id: ObjectId::new("a", "link").unwrap(), href };
+    let found = store.status(&[file.clone(), link]).await;
+    let found: Vec<_> = found.into_iter().map(|status| status.unwrap().links_to).collect();
+    assert_eq!(found, [None, Some(file.id)]);
 }

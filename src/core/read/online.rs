@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use futures::StreamExt;
-use thermocline_model::{Dataset, Object, Variable};
+use thermocline_model::{ChunkRef, Dataset, Object, Variable};
 
 use super::{ChunkForm, Reader, Recalls, derive};
 use crate::cold::Locality;
@@ -157,14 +157,19 @@ impl Reader {
             return Ok(Vec::new());
         };
         let own = derive::objects_below(manifest, variable, &form.region(variable, index)).await?;
-        let mut found: Vec<u32> = Vec::new();
+        let (mut found, mut before): (Vec<u32>, Option<ChunkRef>) = (Vec::new(), None);
         for step in 0..MAX_CHUNKS_AHEAD {
             if let Some(position) = at.first_mut() {
                 *position = first.saturating_add(length.div_ceil((*chunk).max(1))).saturating_add(step);
             }
             let Some(linear) = grid.linear(&at) else { break };
+            let Some(chunk) = table.get(linear) else { continue };
+            // Neighbours mostly are put together from the same objects, and their list is read once.
+            if before.replace(chunk) == Some(chunk) && chunk.part.place.is_decoded_by_format() {
+                continue;
+            }
             let mut objects = ChunkObjects::default();
-            table.get(linear).iter().for_each(|chunk| objects.add(chunk));
+            objects.add(&chunk);
             for number in objects.numbers(manifest).await? {
                 if !own.contains(&number) && !found.contains(&number) {
                     found.push(number);
@@ -174,7 +179,8 @@ impl Reader {
                 break;
             }
         }
-        let objects = found.iter().filter_map(|number| manifest.dataset.objects.get(*number as usize));
+        let objects =
+            found.iter().take(n_wanted).filter_map(|number| manifest.dataset.objects.get(*number as usize));
         Ok(objects.map(|object| Arc::from(object.href.as_str())).collect())
     }
 }
