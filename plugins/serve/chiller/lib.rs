@@ -55,6 +55,8 @@ pub struct ChillerSettings {
     pub lifetime: Duration,
     /// Lists of more than a mebibyte that may arrive at the same time; further ones are refused.
     pub max_arriving_bodies: usize,
+    /// Lists of more than a mebibyte that are worked on at the same time; others wait.
+    pub max_large_bodies: usize,
     /// Folder of lists that arrive; `None` for the system's folder of temporary files.
     pub bodies_dir: Option<PathBuf>,
 }
@@ -68,6 +70,7 @@ impl Default for ChillerSettings {
             max_objects: 2_000_000,
             lifetime: 2 * day,
             max_arriving_bodies: 32,
+            max_large_bodies: 2,
             bodies_dir: None,
         }
     }
@@ -92,8 +95,8 @@ impl ChillerPlugin {
         let bodies = Bodies::new(BodySettings {
             max_bytes: settings.max_body_bytes,
             max_arriving: settings.max_arriving_bodies,
+            max_at_once: settings.max_large_bodies,
             dir: settings.bodies_dir.clone(),
-            ..BodySettings::default()
         });
         Self { api: Arc::new(Api { settings, bodies, lists }) }
     }

@@ -180,6 +180,7 @@ fn selection(args: &StageArgs) -> Result<Map<String, Value>, Failure> {
 
 async fn stage(client: &Client, order: &Order, args: &StageArgs) -> Result<ExitCode, Failure> {
     let answer = client.post_repeatable(&order.url, &order.body).await?;
+    eprint!("{}", show::left_out(&answer));
     if args.dry_run {
         print!("{}", show::cost(&answer));
         return Ok(ExitCode::SUCCESS);

@@ -49,7 +49,8 @@ pub struct ServerConfig {
     pub write_timeout: Span,
     /// Most bytes of the head of a request. Enough for any client's headers.
     pub max_header: Size,
-    /// Most bytes of the body of a request. Bodies are small questions (PROPFIND); data only ever go out.
+    /// Most bytes of the body of a request. Bodies are small questions (PROPFIND, selections to stage); lists
+    /// of objects may have staging.max_body. Data only ever go out.
     pub max_body: Size,
     /// How long running requests may go on after SIGTERM, as a duration. Longer than most chunks take, shorter
     /// than the 90 s after which systemd kills.

@@ -51,11 +51,21 @@ pub struct StagingConfig {
     /// Most bodies of more than 1 MiB that may arrive at the same time, each in up to max_body of state.dir's disk.
     /// Further ones are answered with 503.
     pub max_arriving: usize,
+    /// Most bodies of more than 1 MiB that are worked on at the same time, for each plugin that takes lists; others
+    /// wait. Each may take several times its size in memory.
+    pub max_large_bodies: usize,
+    /// Most searches by pattern at the same time; others wait some seconds, then are answered with 503. A file server
+    /// that does not answer keeps a thread for each.
+    pub max_searches: usize,
+    /// Most bytes of listings of folders that are kept for the next page of a search, as a size. An entry takes about
+    /// 80 bytes; a folder that has no room is listed again for each page.
+    pub search_memory: Size,
     /// How long objects stay online for a request that does not say, as a duration.
     pub lifetime: Span,
     /// Longest time that a request may keep objects online, as a duration.
     pub max_lifetime: Span,
-    /// How long a finished request can be asked about, as a duration.
+    /// How long a finished request can be asked about, as a duration; at least the 24 hours of its `Idempotency-Key`,
+    /// if it has one.
     pub keep_requests: Span,
     /// How long files of a tape are gathered, as a duration, before it is mounted for them. Whatever somebody waits
     /// for at this moment is not gathered for.
@@ -68,7 +78,8 @@ pub struct StagingConfig {
     pub max_active_per_owner: usize,
     /// Most attempts to recall an object before it has failed.
     pub max_attempts: u32,
-    /// How long a recall may go without progress, as a duration, before it is tried again.
+    /// How long the archive may read an object without progress, as a duration, before it is tried again. Time in the
+    /// archive's own queue does not count.
     pub stalled_after: Span,
     /// How long a recall may take in all, as a duration. Libraries were seen to queue for a day.
     pub recall_timeout: Span,
@@ -113,6 +124,9 @@ impl Default for StagingConfig {
             max_objects: 2_000_000,
             max_body: Size::mebibytes(512),
             max_arriving: 32,
+            max_large_bodies: 2,
+            max_searches: 4,
+            search_memory: Size::mebibytes(128),
             lifetime: Span::seconds(2 * DAY),
             max_lifetime: Span::seconds(30 * DAY),
             keep_requests: Span::seconds(7 * DAY),
@@ -149,12 +163,14 @@ impl StagingConfig {
             Some(dir) => Some(check.absolute(&["staging", "staged_files_dir"], dir)),
             None => state.map(|state| state.join("staged")),
         };
-        let most: [(&str, u64); 5] = [
+        let most: [(&str, u64); 7] = [
             ("max_objects", self.max_objects as u64),
             ("max_active_per_owner", self.max_active_per_owner as u64),
             ("max_attempts", u64::from(self.max_attempts)),
             ("max_body", self.max_body.0),
             ("max_arriving", self.max_arriving as u64),
+            ("max_large_bodies", self.max_large_bodies as u64),
+            ("max_searches", self.max_searches as u64),
         ];
         for (key, _) in most.into_iter().filter(|(_, value)| *value == 0) {
             check.mistake(&["staging", key], "must be more than zero");

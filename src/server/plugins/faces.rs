@@ -17,7 +17,13 @@ pub(super) fn staging(config: &Config) -> StagingApiSettings {
         max_objects: staging.max_objects,
         max_lifetime: staging.max_lifetime.0,
         max_arriving_bodies: staging.max_arriving,
+        max_large_bodies: staging.max_large_bodies,
         bodies_dir: Some(bodies_dir(config)),
+        max_streams: config.max_held(),
+        max_searches: staging.max_searches,
+        // Before the request itself has taken too long, so that the answer says what did.
+        max_search_time: config.server.request_timeout.0.mul_f64(0.9),
+        search_memory_bytes: staging.search_memory.as_usize(),
         ..StagingApiSettings::default()
     }
 }
@@ -27,7 +33,7 @@ pub(super) fn jobs(config: &Config) -> JobsApiSettings {
     JobsApiSettings {
         max_wait: staging.max_hold.0,
         max_waiting: config.max_held(),
-        ..JobsApiSettings::default()
+        max_streams: config.max_held(),
     }
 }
 
@@ -39,6 +45,7 @@ pub(super) fn chiller(config: &Config) -> ChillerSettings {
         max_objects: staging.max_objects,
         lifetime: staging.lifetime.0,
         max_arriving_bodies: staging.max_arriving,
+        max_large_bodies: staging.max_large_bodies,
         bodies_dir: Some(bodies_dir(config)),
     }
 }

@@ -65,6 +65,26 @@ pub(super) fn cost(answer: &Value) -> String {
     text
 }
 
+/// A warning of folders in which the server could not look for files; nothing if there are none.
+pub(super) fn left_out(answer: &Value) -> String {
+    let folders = answer.get("incomplete").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
+    let n_folders = number(answer, "n_incomplete").max(folders.len() as u64);
+    let mut text = String::new();
+    if n_folders == 0 {
+        return text;
+    }
+    let _ =
+        writeln!(text, "warning: {n_folders} folders could not be searched, what lies in them is left out");
+    for folder in folders.iter().filter_map(Value::as_str) {
+        let _ = writeln!(text, "  {}", folder.escape_debug());
+    }
+    let n_unnamed = n_folders.saturating_sub(folders.len() as u64);
+    if n_unnamed > 0 {
+        let _ = writeln!(text, "  and {n_unnamed} more");
+    }
+    text
+}
+
 /// What came of a request: a line, and one for each file that is not there.
 pub(super) fn outcome(request: &Value, missing: &[Value]) -> String {
     let state = request.get("state").and_then(Value::as_str).unwrap_or_default();
@@ -108,6 +128,14 @@ mod tests {
         let lines = "files      12 (3.0 GiB)\nto recall  10 (2.0 GiB)\ntapes      3\n\
             time       about 1m 30s (tape model)\n";
         assert_eq!(cost(&answer), lines);
+    }
+
+    #[test]
+    fn folders_that_could_not_be_searched_are_a_warning_with_their_number() {
+        assert_eq!(left_out(&json!({"n_objects": 1})), "");
+        let answer = json!({"incomplete": ["a/b", "c\u{1b}[2J"], "n_incomplete": 7});
+        let warning = "warning: 7 folders could not be searched, what lies in them is left out\n  a/b\n  c\\u{1b}[2J\n  and 5 more\n";
+        assert_eq!(left_out(&answer), warning);
     }
 
     #[test]
