@@ -118,6 +118,13 @@ pub(super) struct Flight {
     pub(super) readers: Vec<RequestSlot>,
 }
 
+impl Flight {
+    /// Number of the attempt that is under way or comes next, from 1.
+    pub(super) fn n_attempt(&self) -> u32 {
+        self.attempt.saturating_add(u32::from(!self.is_counted))
+    }
+}
+
 /// What a recall does at present.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Stage {

@@ -26,13 +26,13 @@ pub struct StagingSettings {
     pub max_objects: usize,
     /// Longest lifetime of pins.
     pub max_lifetime: Duration,
-    /// How long a finished request can be asked about after its pins ended.
+    /// How long a finished request can be asked about after its pins ended; at least as long as its idempotency key.
     pub keep_requests: Duration,
     /// Recalls of one owner that may be under way at the same time.
     pub max_active_per_owner: usize,
-    /// Most attempts of a recall.
+    /// Most attempts of a recall, failed copies included.
     pub max_attempts: u32,
-    /// How long a recall may go without progress.
+    /// How long a store may read an object without progress. Time in its own queue does not count.
     pub stalled_after: Duration,
     /// How long a recall may take in all.
     pub recall_timeout: Duration,

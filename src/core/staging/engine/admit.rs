@@ -111,6 +111,11 @@ impl Engine {
                 }
             }
         }
+        if is_reader
+            && let Some(flight) = self.book.object_mut(slot).and_then(|object| object.flight.as_deref_mut())
+        {
+            flight.readers.push(interest.request);
+        }
     }
 
     /// Begins the recall of an object: first its status is asked.

@@ -125,6 +125,7 @@ impl Engine {
                 flight.attempt = flight.attempt.saturating_add(1);
             }
             flight.is_spoilt = false;
+            flight.is_queued_at_store = false;
             if flight.attempt == 1 {
                 flight.began_ns = now.watched_ns;
             }

@@ -66,10 +66,9 @@ impl Engine {
         }
         let slot = self.book.intern(id, place);
         self.want(slot, Interest { request, position: 0, hold: Hold::Waiting }, now);
-        let Some(flight) = self.book.object_mut(slot).and_then(|object| object.flight.as_deref_mut()) else {
+        let Some(flight) = self.book.object(slot).and_then(|object| object.flight.as_ref()) else {
             return Ok(Joined { request: name, state: ObjectState::Failed, estimate: None });
         };
-        flight.readers.push(request);
         let state = flight.state;
         Ok(Joined { request: name, state, estimate: self.estimate(slot, now) })
     }

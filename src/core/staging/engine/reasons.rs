@@ -10,13 +10,13 @@ impl Engine {
     pub(in crate::staging) fn reason(&mut self, slot: ObjectSlot, now: Now) -> Option<String> {
         let object = self.book.object(slot)?;
         let flight = object.flight.as_ref()?;
-        let (stage, why, attempt) = (flight.stage, flight.why.clone(), flight.attempt);
+        let (stage, why, attempt) = (flight.stage, flight.why.clone(), flight.n_attempt());
         let lane = self.lane_of(slot);
         match stage {
             Stage::Look => Some("waiting to be looked at".to_owned()),
             Stage::Resting => {
                 let why = why.as_deref().unwrap_or("it could not be recalled");
-                Some(format!("will be tried again (attempt {}): {why}", attempt + 1))
+                Some(format!("will be tried again (attempt {attempt}): {why}"))
             }
             Stage::Waiting => {
                 let lane = self.lanes.get_mut(lane?)?;
@@ -86,7 +86,7 @@ impl Engine {
             object: object.id.clone(),
             store: store?,
             state: flight.state,
-            attempt: flight.attempt.max(1),
+            attempt: flight.n_attempt(),
             done_bytes: flight.done_bytes,
             len_bytes: object.len_bytes,
             n_requests: object.waiting().count() as u32,

@@ -229,7 +229,7 @@ async fn what_the_store_says_decides_what_can_be_done() {
     let changed = ErrorKind::Changed { retry_after: Duration::from_secs(1) };
     for (kind, cause) in [
         (ErrorKind::NotFound, LandCause::Gone),
-        (ErrorKind::Lost, LandCause::Gone),
+        (ErrorKind::Lost, LandCause::Lost),
         (ErrorKind::Refused, LandCause::Refused),
         (ErrorKind::Unsupported, LandCause::Refused),
         (ErrorKind::Corrupt, LandCause::Retryable { after: None }),

@@ -212,3 +212,17 @@ async fn objects_are_cancelled_that_are_still_being_taken_in() {
     assert_eq!(request.tally(ObjectState::Cancelled).n, 19_999);
     assert_eq!(request.tally(ObjectState::Queued).n, 1);
 }
+
+#[tokio::test]
+async fn a_change_that_cannot_be_made_is_not_told_to_be_done() {
+    let world = copied().await;
+    let request = world.request("x", &["a"]).await;
+    world.ended(&request.id).await;
+    world.staging.release(&request.id, None).await.unwrap();
+    // As if it were on its way to the engine, and never came.
+    let revive =
+        |tables: &rusqlite::Connection| Ok(tables.execute("UPDATE staging_requests SET is_live = 1", [])?);
+    world.database.write(revive).await.unwrap();
+    let refused = world.staging.cancel(&request.id).await.unwrap_err();
+    assert!(matches!(refused.kind(), ErrorKind::Unavailable { .. }), "{refused}");
+}

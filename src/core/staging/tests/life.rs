@@ -132,10 +132,7 @@ async fn readers_of_what_fails_are_told_so_and_no_second_recall_is_made_at_once(
     world.put("a");
     world.store.remove(&id("a"));
     let joined = world.staging.join(&href("a"), &owner("x"), None).await.unwrap();
-    assert!(matches!(
-        world.staging.wait(&href("a")).await,
-        Outcome::Failed { kind: ErrorKind::RecallFailed, .. }
-    ));
+    assert!(matches!(world.staging.wait(&href("a")).await, Outcome::Failed { kind: ErrorKind::Lost, .. }));
     let again = world.staging.join(&href("a"), &owner("x"), None).await.unwrap();
     assert_eq!((again.request, again.state), (joined.request, ObjectState::Failed));
 }
