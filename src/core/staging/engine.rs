@@ -237,6 +237,9 @@ pub(super) enum Action {
     Remove { of: Option<(usize, ObjectId)>, eviction: Eviction, done: Option<Done> },
 }
 
+/// What came of copying an object, with the space that it takes.
+pub(super) type LandOutcome = Result<(Landed, Reservation), Box<(LandFailure, Option<Reservation>)>>;
+
 /// What has happened.
 pub(super) enum Happening {
     /// The file of a copy is not as it landed, or is gone.
@@ -259,7 +262,7 @@ pub(super) enum Happening {
         object: ObjectId,
         key: CacheKey,
         /// With the space that is taken: after a failure, of what has landed so far.
-        outcome: Result<(Landed, Reservation), Box<(LandFailure, Option<Reservation>)>>,
+        outcome: LandOutcome,
     },
 }
 

@@ -3,13 +3,13 @@
 use std::time::Duration;
 
 use super::hand_out::LOOK_FOR_SPACE_NS;
-use super::{Action, Engine, Note, Now};
+use super::{Action, Engine, LandOutcome, Note, Now};
 use crate::ErrorKind;
 use crate::cold::{ObjectId, ObjectStatus};
 use crate::staging::ObjectState;
 use crate::staging::book::{ObjectSlot, Online, Stage};
-use crate::staging::cache::{CacheKey, Reservation};
-use crate::staging::landing::{LandCause, LandFailure, Landed};
+use crate::staging::cache::CacheKey;
+use crate::staging::landing::{LandCause, LandFailure};
 use crate::staging::tables::{OnlineRow, Op};
 
 /// Why a recall is given up.
@@ -110,7 +110,7 @@ impl Engine {
         &mut self,
         slot: ObjectSlot,
         number: u64,
-        outcome: Result<(Landed, Reservation), Box<(LandFailure, Option<Reservation>)>>,
+        outcome: LandOutcome,
         now: Now,
     ) -> bool {
         let flight = self.book.object_mut(slot).and_then(|object| object.flight_of(number));

@@ -11,6 +11,9 @@ use crate::staging::cache::CacheKey;
 use crate::staging::schedule::{self, BatchId};
 use crate::staging::tables::{LoadedObject, LoadedRequest, OnlineRow, Op, RecallRow};
 
+/// The store's own name of a batch that was given to it, and the recalls that it has.
+type OpenBatch = (Option<Arc<str>>, Vec<ObjectSlot>);
+
 impl Engine {
     /// Takes in a copy that is in the cache.
     pub(in crate::staging) fn restore_copy(&mut self, row: OnlineRow) -> CacheKey {
@@ -170,7 +173,7 @@ impl Engine {
 
     /// Takes recalls up that were given to their stores, by our own keys, and those that rest.
     pub(in crate::staging) fn restore_recalls(&mut self, recalls: Vec<RecallRow>, now: Now) {
-        let mut by_key: HashMap<(usize, Arc<str>), (Option<Arc<str>>, Vec<ObjectSlot>)> = HashMap::new();
+        let mut by_key: HashMap<(usize, Arc<str>), OpenBatch> = HashMap::new();
         for recall in recalls {
             let slot = self.book.slot(&recall.object);
             let lane = slot.and_then(|slot| self.lane_of(slot));
