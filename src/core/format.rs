@@ -188,7 +188,8 @@ pub trait Format: Send + Sync {
     /// [`crate::ErrorKind::Refused`] with one precise message when the object cannot be a dataset.
     fn index(&self, source: &Source<'_>) -> Result<Indexed>;
 
-    /// Values of a part of a variable whose chunks have the place `Format`, in the variable's type.
+    /// Values of a part of a variable whose chunks have the place `Format` or `Assembled`, in the variable's type. Of
+    /// an `Assembled` chunk no objects are read but those that are listed for it: all others may lie on tape.
     /// Elements of `region` beyond the variable's shape read as its fill.
     ///
     /// # Errors
