@@ -274,7 +274,7 @@ pub(crate) async fn release(
 ) -> Result<Response, Problem> {
     let request = own((&app, &staging), &who, &id, "release").await?;
     let read = api.bodies.read(body).await?;
-    let (WrittenRelease { paths }, _turn) = read.work(|bytes| body::json(bytes)).await?;
+    let (WrittenRelease { paths }, _turn) = read.work(body::json).await?;
     let paths = paths.map(|paths| paths.within(api.settings.max_objects)).transpose()?;
     let answer = staging.release(&request.id, paths).await;
     audit(&who, "release", &id, outcome(answer.is_ok()));
@@ -300,7 +300,7 @@ pub(crate) async fn extend(
 ) -> Result<Response, Problem> {
     let request = own((&app, &staging), &who, &id, "extend").await?;
     let read = api.bodies.read_within(body, api.settings.max_question_bytes).await?;
-    let (written, _turn) = read.work(|bytes| body::json::<WrittenExtension>(bytes)).await?;
+    let (written, _turn) = read.work(body::json::<WrittenExtension>).await?;
     let lifetime = match written.lifetime.or_else(|| query.value("lifetime")) {
         Some(text) => bounded_lifetime(&text, &api.settings)?,
         None => api.settings.default_lifetime,
