@@ -44,6 +44,8 @@
 //! progress = "/etc/thermocline/slk-job {id}"
 //! fetch = "/etc/thermocline/slk-retrieve {path} {target}"
 //! words = { COMPLETED = "staged", PROCESSING = "active", QUEUED = "queued" }
+//! # As many as batch_objects: each batch is one job, and is found again by its name after a restart.
+//! objects_per_command = 500
 //! ```
 //! A mounted file system with a tool of its own:
 //! ```toml
