@@ -252,7 +252,7 @@ impl Reader {
             check_length(variable, form, chunk)?;
             let range = chunk.offset.saturating_add(part.start)..chunk.offset.saturating_add(part.end);
             let work = self.reserve(part.end.saturating_sub(part.start)).await?;
-            return Ok(Some(work.hold(self.bytes.read(object, range).await?)));
+            return Ok(Some(work.hold(self.read_object(object, range).await?)));
         }
         let Some(chunk) = self.chunk(manifest, variable, form, index).await? else { return Ok(None) };
         let outside = || Error::invalid_input(format!("bytes {part:?} lie outside a chunk"));
@@ -463,7 +463,7 @@ impl Reader {
         let found = found.ok_or_else(|| {
             Error::not_found(format!("Object {object} not found in dataset '{}'", manifest.id))
         })?;
-        self.bytes.read(found, range).await
+        self.read_object(found, range).await
     }
 
     /// Forgets the bytes of chunks that are kept.

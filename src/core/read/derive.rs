@@ -283,8 +283,8 @@ impl Reader {
         let start = index.iter().zip(&chunk_shape).map(|(i, length)| i * length).collect();
         let region = Region { start, shape: chunk_shape };
         let (opener, limits) = (Arc::clone(&self.opener), self.settings.limits.clone());
-        let work = work.clone();
-        blocking(move || {
+        let (work, href) = (work.clone(), object.href.clone());
+        let values = blocking(move || {
             let _taken = work;
             let notes = ColdNotes::default();
             let opened = notes.on(opener.open(&object.href)?);
@@ -295,8 +295,12 @@ impl Reader {
             // What was written meanwhile shows in size or time.
             check_unchanged(&object, opener.stat(&object.href)?.as_ref())?;
             Ok(values)
-        })
-        .await
+        });
+        let values = values.await?;
+        if let Some(recalls) = &self.recalls {
+            recalls.was_read(&href);
+        }
+        Ok(values)
     }
 
     async fn filled_chunk(&self, variable: &Variable, form: &ChunkForm) -> Result<Bytes> {

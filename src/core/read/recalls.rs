@@ -122,6 +122,11 @@ impl Recalls {
         }
     }
 
+    /// Notes that an object that was brought online could be read then.
+    pub(super) fn was_read(&self, href: &str) {
+        self.rounds.was_read(href);
+    }
+
     async fn outcome(&self, joining: &Arc<Joining>) -> Result<(), NotOnline> {
         let outcome = self.residency.wait(&joining.object).await;
         // What comes now is another recall.

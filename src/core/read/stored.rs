@@ -1,5 +1,7 @@
 //! Stored bytes of chunks, as they lie in objects or with the manifest.
 
+use std::ops::Range;
+
 use bytes::Bytes;
 use thermocline_codec::fletcher32;
 use thermocline_model::{ChunkRef, Object, Place};
@@ -27,6 +29,15 @@ impl Reader {
         Ok(bytes.slice(..n_bytes))
     }
 
+    /// Bytes of an object.
+    pub(super) async fn read_object(&self, object: &Object, range: Range<u64>) -> Result<Bytes> {
+        let bytes = self.bytes.read(object, range).await?;
+        if let Some(recalls) = &self.recalls {
+            recalls.was_read(&object.href);
+        }
+        Ok(bytes)
+    }
+
     /// The stored bytes of a chunk, all of them.
     pub(super) async fn raw_bytes(
         &self,
@@ -42,7 +53,7 @@ impl Reader {
                 })?;
                 let end = chunk.offset.checked_add(u64::from(chunk.len_bytes));
                 let end = end.ok_or_else(|| Error::corrupt("a chunk ends beyond 2^64 bytes"))?;
-                self.bytes.read(object, chunk.offset..end).await
+                self.read_object(object, chunk.offset..end).await
             }
             Place::Format(_) | Place::Assembled(_) => {
                 Err(Error::internal("a chunk without bytes was asked for its bytes"))
