@@ -1,20 +1,23 @@
 //! What was written to the audit log.
 
+use std::cell::RefCell;
 use std::fmt::Debug;
-use std::sync::Arc;
+use std::marker::PhantomData;
+use std::sync::Once;
 
-use parking_lot::Mutex;
 use thermocline_http::live::AUDIT;
 use tracing::field::{Field, Visit};
-use tracing::subscriber::DefaultGuard;
 use tracing::{Event, Subscriber};
+use tracing_subscriber::filter::filter_fn;
 use tracing_subscriber::layer::{Context, Layer, SubscriberExt};
-use tracing_subscriber::util::SubscriberInitExt;
+
+thread_local! {
+    static KEPT: RefCell<Option<Vec<AuditEntry>>> = const { RefCell::new(None) };
+}
 
 /// Keeps what this thread writes to the audit log, as long as it is there.
 pub struct AuditLog {
-    entries: Arc<Mutex<Vec<AuditEntry>>>,
-    _kept: DefaultGuard,
+    _of_this_thread: PhantomData<*const ()>,
 }
 
 /// A line of the audit log.
@@ -35,26 +38,45 @@ pub struct AuditEntry {
 impl AuditLog {
     /// Begins to keep.
     pub fn keep() -> Self {
-        let entries = Arc::new(Mutex::new(Vec::new()));
-        let kept = tracing_subscriber::registry().with(Kept(Arc::clone(&entries))).set_default();
-        Self { entries, _kept: kept }
+        listen();
+        KEPT.set(Some(Vec::new()));
+        Self { _of_this_thread: PhantomData }
     }
 
     /// What was written since this was asked before.
     pub fn take(&self) -> Vec<AuditEntry> {
-        std::mem::take(&mut self.entries.lock())
+        KEPT.replace(Some(Vec::new())).unwrap_or_default()
     }
 }
 
-struct Kept(Arc<Mutex<Vec<AuditEntry>>>);
+impl Drop for AuditLog {
+    fn drop(&mut self) {
+        KEPT.set(None);
+    }
+}
+
+/// Listens in all threads, which has to begin before anything is written: where nobody listens when a line is written
+/// for the first time, it may be left out for good.
+pub(crate) fn listen() {
+    static LISTENING: Once = Once::new();
+    LISTENING.call_once(|| {
+        let layer = Kept.with_filter(filter_fn(|metadata| metadata.target() == AUDIT));
+        // A test that listens for itself is asked nothing here.
+        let _ = tracing::subscriber::set_global_default(tracing_subscriber::registry().with(layer));
+    });
+}
+
+struct Kept;
 
 impl<S: Subscriber> Layer<S> for Kept {
     fn on_event(&self, event: &Event<'_>, _: Context<'_, S>) {
-        if event.metadata().target() == AUDIT {
-            let mut entry = AuditEntry::default();
-            event.record(&mut entry);
-            self.0.lock().push(entry);
-        }
+        KEPT.with_borrow_mut(|kept| {
+            if let Some(kept) = kept {
+                let mut entry = AuditEntry::default();
+                event.record(&mut entry);
+                kept.push(entry);
+            }
+        });
     }
 }
 

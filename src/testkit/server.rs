@@ -26,6 +26,7 @@ use thermocline_http::{App, HttpConfig, PluginStatus, ServePlugin, router};
 use thermocline_model::DatasetId;
 use tower::ServiceExt;
 
+use crate::audit;
 use crate::staging::{Cold, ColdParts};
 use crate::tape::FakeTape;
 use crate::toy::{ToyDataset, ToyFormat};
@@ -232,6 +233,7 @@ impl TestServer {
         plugins: Vec<Arc<dyn ServePlugin>>,
         config: HttpConfig,
     ) -> anyhow::Result<Self> {
+        audit::listen();
         let Stack { objects, providers, formats, settings, residency, cold } = stack;
         let catalog = Arc::new(Catalog::new(CatalogParts {
             providers,

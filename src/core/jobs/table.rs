@@ -340,12 +340,13 @@ fn job(row: &Row<'_>) -> rusqlite::Result<Job> {
 }
 
 /// Kinds of failures with their words; those that name a time keep the usual one.
-const KINDS: [(&str, ErrorKind); 8] = [
+const KINDS: [(&str, ErrorKind); 9] = [
     ("not-found", ErrorKind::NotFound),
     ("invalid-input", ErrorKind::InvalidInput),
     ("too-large", ErrorKind::TooLarge),
     ("refused", ErrorKind::Refused),
     ("lost", ErrorKind::Lost),
+    ("recall-failed", ErrorKind::RecallFailed),
     ("corrupt", ErrorKind::Corrupt),
     ("unsupported", ErrorKind::Unsupported),
     ("unavailable", ErrorKind::Unavailable { retry_after: Duration::from_secs(60) }),

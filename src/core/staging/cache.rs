@@ -23,5 +23,5 @@ pub use dir::{CacheDir, Found, Identified};
 pub(crate) use dir::{Claim, FileStep, label, remove_file, sync_folder};
 pub use key::CacheKey;
 pub use recover::{Known, Recovered, Unknown};
-pub use stamp::Stamp;
 pub use space::{Eviction, Kept, NoSpace, ReadGuard, Reservation, Space, SpaceSettings, SpaceUse};
+pub use stamp::Stamp;

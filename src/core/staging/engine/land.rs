@@ -106,13 +106,7 @@ impl Engine {
     }
 
     /// An object was copied, or not. False if nobody wants it any more.
-    pub(super) fn landed(
-        &mut self,
-        slot: ObjectSlot,
-        number: u64,
-        outcome: LandOutcome,
-        now: Now,
-    ) -> bool {
+    pub(super) fn landed(&mut self, slot: ObjectSlot, number: u64, outcome: LandOutcome, now: Now) -> bool {
         let flight = self.book.object_mut(slot).and_then(|object| object.flight_of(number));
         if flight.is_none_or(|flight| flight.stage != Stage::Landing) {
             return false;
