@@ -158,6 +158,8 @@ pub struct StageTicket {
 pub enum StageState {
     /// Accepted, not begun.
     Queued,
+    /// Accepted; the store does not tell whether it waits or has begun.
+    Accepted,
     /// Being brought online.
     Active {
         /// Bytes that are there already, if the store tells.

@@ -1,6 +1,6 @@
 //! The life of a batch: asked for, followed, fetched, cancelled.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use futures::StreamExt;
@@ -221,25 +221,30 @@ impl Shared {
             (Some(template), _) => self.ask_progress(&ticket.key, &open, template).await?,
             (None, _) => self.ask_locality(&open).await,
         };
-        let mut done_bytes = std::collections::HashMap::new();
+        let (mut queued, mut done_bytes) = (HashSet::new(), HashMap::new());
         for (object, state) in said {
-            let (is_queued, said_bytes) = match &state {
-                SaidState::Active(done_bytes) => (false, *done_bytes),
-                state => (*state == SaidState::Queued, None),
-            };
-            let step = self.take_in(&ticket.key, &object, state).await?;
-            if !is_queued && step.as_ref().is_none_or(|step| !step.has_ended()) {
-                done_bytes.insert(object.id.clone(), said_bytes.max(self.done_bytes(&object).await));
+            match &state {
+                SaidState::Active(said) => drop(done_bytes.insert(object.id.clone(), *said)),
+                SaidState::Queued => drop(queued.insert(object.id.clone())),
+                _ => {}
             }
+            let step = self.take_in(&ticket.key, &object, state).await?;
             self.batches.set(&ticket.key, step.map(|step| (object.id, step)));
         }
         let items = self.batches.items(&ticket.key).unwrap_or_default();
-        let state = |item: Item| {
-            let done = done_bytes.get(&item.object.id).copied().flatten();
-            let state = item.step.state(done);
-            (item.object.id, state)
-        };
-        Ok(items.into_iter().map(state).collect())
+        let mut states = Vec::with_capacity(items.len());
+        for Item { object, step } in items {
+            let state = match step {
+                Step::Accepted { .. } if queued.contains(&object.id) => StageState::Queued,
+                Step::Accepted { .. } => {
+                    let said = done_bytes.get(&object.id).copied().flatten();
+                    step.state(said.max(self.done_bytes(&object).await))
+                }
+                step => step.state(None),
+            };
+            states.push((object.id, state));
+        }
+        Ok(states)
     }
 
     /// Asks the archive about a batch of an earlier server, by our key or by its own name. False if nobody knows it.
@@ -330,7 +335,7 @@ impl Shared {
                 Ok(found) if found.is_at_hand || fetches => SaidState::Staged,
                 Ok(found) if found.status.locality == Locality::Lost => SaidState::Failed(lost(object)),
                 // Where it is says nothing of how far its recall is.
-                Ok(_) => SaidState::Queued,
+                Ok(_) => return None,
                 Err(error) => {
                     let failure = StageFailure::from(&error);
                     // Nothing is concluded from an archive that does not answer.

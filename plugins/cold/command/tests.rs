@@ -174,8 +174,9 @@ impl Toy {
         let began = Instant::now();
         loop {
             let progress = self.store.progress(ticket).await.unwrap();
-            let is_open =
-                |state: &StageState| matches!(state, StageState::Queued | StageState::Active { .. });
+            let is_open = |state: &StageState| {
+                matches!(state, StageState::Queued | StageState::Accepted | StageState::Active { .. })
+            };
             if !progress.iter().any(|(_, state)| is_open(state)) {
                 return progress.into_iter().map(|(_, state)| state).collect();
             }
@@ -391,7 +392,7 @@ async fn a_batch_of_an_earlier_server_is_found_by_the_archives_name_for_it() {
 async fn what_waits_in_the_archives_queue_is_told_as_queued_and_what_is_read_as_active() {
     for (said, state) in [
         ("queued", StageState::Queued),
-        ("nothing that is known", StageState::Queued),
+        ("nothing that is known", StageState::Accepted),
         ("active", StageState::Active { done_bytes: None }),
         (r#"{"state": "active", "done_bytes": 7}"#, StageState::Active { done_bytes: Some(7) }),
     ] {
@@ -403,7 +404,7 @@ async fn what_waits_in_the_archives_queue_is_told_as_queued_and_what_is_read_as_
     }
     let toy = Toy::new(|scratch| Config { progress: None, ..named(scratch, "") });
     let ticket = toy.stage("k1", &["a.nc"]).await.unwrap();
-    assert_eq!(toy.store.progress(&ticket).await.unwrap()[0].1, StageState::Queued);
+    assert_eq!(toy.store.progress(&ticket).await.unwrap()[0].1, StageState::Accepted);
 }
 
 #[tokio::test]

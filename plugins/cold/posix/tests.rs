@@ -96,7 +96,9 @@ async fn outcome(store: &PosixStore, ticket: &StageTicket) -> Vec<StageState> {
     let began = Instant::now();
     loop {
         let progress = store.progress(ticket).await.unwrap();
-        let is_open = |state: &StageState| matches!(state, StageState::Queued | StageState::Active { .. });
+        let is_open = |state: &StageState| {
+            matches!(state, StageState::Queued | StageState::Accepted | StageState::Active { .. })
+        };
         if !progress.iter().any(|(_, state)| is_open(state)) {
             return progress.into_iter().map(|(_, state)| state).collect();
         }
@@ -208,7 +210,7 @@ async fn a_command_that_says_yes_and_does_nothing_is_given_up_in_time() {
     let state = async || store.progress(&ticket).await.unwrap().remove(0).1;
     // What counts is the time since the command was accepted, which is at some moment of its own.
     accepted(&store, "1").await;
-    assert_eq!(state().await, StageState::Queued);
+    assert_eq!(state().await, StageState::Accepted);
     clock.advance(Duration::from_secs(101));
     assert!(!failure(&state().await).cause.is_final());
 }

@@ -59,6 +59,8 @@ pub struct ChillerSettings {
     pub max_large_bodies: usize,
     /// Folder of lists that arrive; `None` for the system's folder of temporary files.
     pub bodies_dir: Option<PathBuf>,
+    /// Shortest time for which lists are kept.
+    pub keep_lists: Duration,
 }
 
 impl Default for ChillerSettings {
@@ -72,6 +74,7 @@ impl Default for ChillerSettings {
             max_arriving_bodies: 32,
             max_large_bodies: 2,
             bodies_dir: None,
+            keep_lists: 37 * day,
         }
     }
 }
@@ -91,7 +94,7 @@ struct Api {
 impl ChillerPlugin {
     /// The plugin with its bounds.
     pub fn new(settings: ChillerSettings) -> Self {
-        let lists = StagedFiles::new(settings.staged_files_dir.clone());
+        let lists = StagedFiles::new(settings.staged_files_dir.clone(), settings.keep_lists);
         let bodies = Bodies::new(BodySettings {
             max_bytes: settings.max_body_bytes,
             max_arriving: settings.max_arriving_bodies,

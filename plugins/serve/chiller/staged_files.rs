@@ -48,6 +48,8 @@ pub(crate) struct StagedFiles {
 
 struct Shared {
     folder: PathBuf,
+    /// Age below which no list is deleted: another server's may lie in the same folder.
+    keep: Duration,
     written: Lock<HashMap<RequestId, Written>>,
     /// When lists were last deleted.
     tidied_ns: Lock<Option<i64>>,
@@ -65,9 +67,10 @@ struct Written {
 
 impl StagedFiles {
     /// Lists in a folder.
-    pub(crate) fn new(folder: PathBuf) -> Self {
+    pub(crate) fn new(folder: PathBuf, keep: Duration) -> Self {
         let shared = Shared {
             folder,
+            keep,
             written: Lock::default(),
             tidied_ns: Lock::default(),
             turns: Default::default(),
@@ -88,7 +91,7 @@ impl StagedFiles {
         .await
     }
 
-    /// Deletes the lists of requests that are forgotten, once an hour at most.
+    /// Deletes old lists of requests that are not known any more, once an hour at most.
     ///
     /// # Errors
     /// A folder that cannot be listed, requests that cannot be read.
@@ -101,8 +104,8 @@ impl StagedFiles {
             }
             *tidied_ns = Some(now_ns);
         }
-        let folder = self.shared.folder.clone();
-        for (id, list) in blocking(move || lists(&folder, now_ns)).await? {
+        let (folder, keep) = (self.shared.folder.clone(), self.shared.keep);
+        for (id, list) in blocking(move || lists(&folder, now_ns, keep)).await? {
             if staging.get(&id).await?.is_none() {
                 self.shared.written.lock().remove(&id);
                 // It is looked at again in an hour.
@@ -231,22 +234,23 @@ fn replace(folder: &Path, target: &Path, staged: &[Arc<str>], is_last: bool) -> 
     written().map_err(|cause| failed(folder, cause))
 }
 
-/// The lists in the folder, by their requests. What writers left that did not end is deleted.
-fn lists(folder: &Path, now_ns: i64) -> Result<Vec<(RequestId, PathBuf)>> {
+/// The lists in the folder that are older than `keep`, by their requests. What writers left that did not end is deleted.
+fn lists(folder: &Path, now_ns: i64, keep: Duration) -> Result<Vec<(RequestId, PathBuf)>> {
     let now = SystemTime::UNIX_EPOCH + Duration::from_nanos(u64::try_from(now_ns).unwrap_or_default());
     let mut lists = Vec::new();
     for entry in fs::read_dir(folder).map_err(|cause| failed(folder, cause))?.flatten() {
         let name = entry.file_name();
         let name = name.to_str().unwrap_or_default();
+        let modified = entry.metadata().and_then(|metadata| metadata.modified()).ok();
+        let age = modified.and_then(|modified| now.duration_since(modified).ok());
+        let is_older = |than: Duration| age.is_some_and(|age| age > than);
         if let Some(id) = name.strip_suffix(SUFFIX).filter(|id| is_id(id)) {
-            lists.push((RequestId(id.into()), entry.path()));
-        } else if name.starts_with(PREFIX) {
-            let modified = entry.metadata().and_then(|metadata| metadata.modified()).ok();
-            let age = modified.and_then(|modified| now.duration_since(modified).ok());
-            if age.is_some_and(|age| age > LEFT_OVER_AFTER) {
-                // It is looked at again in an hour.
-                let _ = fs::remove_file(entry.path());
+            if is_older(keep) {
+                lists.push((RequestId(id.into()), entry.path()));
             }
+        } else if name.starts_with(PREFIX) && is_older(LEFT_OVER_AFTER) {
+            // It is looked at again in an hour.
+            let _ = fs::remove_file(entry.path());
         }
     }
     Ok(lists)

@@ -260,6 +260,10 @@ async fn lists_of_jobs_that_are_forgotten_are_deleted_while_the_server_runs() {
     let folder = world.lists.path().join("staged");
     let forgotten = folder.join("1700000000000000000.txt");
     std::fs::write(&forgotten, "/gone\n").unwrap();
+    let long_ago = std::time::SystemTime::now() - Duration::from_secs(100 * 24 * 3600);
+    std::fs::File::options().write(true).open(&forgotten).unwrap().set_modified(long_ago).unwrap();
+    let of_another_server = folder.join("1800000000000000000.txt");
+    std::fs::write(&of_another_server, "/there\n").unwrap();
     let foreign = folder.join("notes.txt");
     std::fs::write(&foreign, "").unwrap();
 
@@ -268,7 +272,7 @@ async fn lists_of_jobs_that_are_forgotten_are_deleted_while_the_server_runs() {
     clock.advance(Duration::from_secs(3600));
     world.poll(&id).await;
     assert!(!forgotten.exists());
-    assert!(foreign.exists() && std::path::Path::new(&kept).exists());
+    assert!(of_another_server.exists() && foreign.exists() && std::path::Path::new(&kept).exists());
 }
 
 #[tokio::test]

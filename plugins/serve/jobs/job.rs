@@ -14,7 +14,6 @@ use thermocline_http::jobs::{JobDocument, JobsEngine, retry_seconds};
 use thermocline_http::links::BaseUrl;
 use thermocline_http::live::{self, audit};
 use thermocline_http::prefer;
-use thermocline_http::problem::NOT_ALLOWED;
 use thermocline_http::query::Query;
 use thermocline_http::{AppState, MayStage, Problem};
 use tokio::sync::SemaphorePermit;
@@ -80,8 +79,9 @@ pub(crate) async fn cancel(
 ) -> Result<Response, Problem> {
     let job = known(&jobs, &id).await?;
     if !who.may_change(&job.owner) {
-        audit(&who, "cancel", &id, "refused with 403 Forbidden");
-        return Err(Problem::new(&NOT_ALLOWED, format!("job '{id}' is not of {}", who.owner)));
+        let problem = who.not_owner(&app, &job.owner, &format!("job '{id}'"));
+        audit(&who, "cancel", &id, &format!("refused with {}", problem.status));
+        return Err(problem);
     }
     let answer = jobs.cancel(&job.id).await;
     audit(&who, "cancel", &id, if answer.is_ok() { "done" } else { "failed" });

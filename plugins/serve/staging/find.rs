@@ -205,6 +205,9 @@ pub(crate) async fn all(
     let whole =
         Part { cursor: None, limit: limit.saturating_add(1), max_entries: usize::MAX, time: Duration::MAX };
     let glob = search.pattern.glob().clone();
+    // One turn is left for those who browse.
+    let turn = tokio::time::timeout(api.settings.search_time, api.long_searches.acquire()).await;
+    let _turn = turn.map_err(|_| busy("too many searches are under way"))?;
     let FoundPage { objects, unlisted, .. } = find(api, staging, search, whole).await?;
     if objects.len() > limit {
         let detail = format!("more than {limit} objects match the pattern, a request has at most {limit}");

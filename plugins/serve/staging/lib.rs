@@ -127,6 +127,8 @@ struct Api {
     bodies: Bodies,
     streams: Arc<Semaphore>,
     searches: Arc<Semaphore>,
+    /// Of those, the searches that may take as long as a request.
+    long_searches: Semaphore,
     listings: Arc<Listings>,
 }
 
@@ -147,8 +149,9 @@ impl StagingPlugin {
         });
         let streams = Arc::new(Semaphore::new(permits(settings.max_streams)));
         let searches = Arc::new(Semaphore::new(permits(settings.max_searches)));
+        let long_searches = Semaphore::new(permits(settings.max_searches.saturating_sub(1)));
         let listings = Arc::new(Listings::new(lister, settings.search_memory_bytes));
-        Self { api: Arc::new(Api { settings, bodies, streams, searches, listings }) }
+        Self { api: Arc::new(Api { settings, bodies, streams, searches, long_searches, listings }) }
     }
 
     fn route(

@@ -43,13 +43,14 @@ impl Step {
         matches!(self, Self::Staged | Self::Failed(_) | Self::Cancelled)
     }
 
-    /// The same as users of the store see it: what was accepted is in the archive's own queue until it is seen to be
-    /// on its way, or bytes of it are there.
+    /// The same as users of the store see it: of what was accepted nothing is known until it is seen to be on its way,
+    /// or bytes of it are there.
     pub fn state(&self, done_bytes: Option<u64>) -> StageState {
         let has_bytes = done_bytes.is_some_and(|done_bytes| done_bytes > 0);
         match self {
             Self::Accepted { is_moving, .. } if *is_moving || has_bytes => StageState::Active { done_bytes },
-            Self::Waiting | Self::Asked | Self::Accepted { .. } => StageState::Queued,
+            Self::Accepted { .. } => StageState::Accepted,
+            Self::Waiting | Self::Asked => StageState::Queued,
             Self::Staged => StageState::Staged,
             Self::Failed(failure) => StageState::Failed(failure.clone()),
             Self::Cancelled => StageState::Unknown,

@@ -283,7 +283,8 @@ impl Reader {
         let start = index.iter().zip(&chunk_shape).map(|(i, length)| i * length).collect();
         let region = Region { start, shape: chunk_shape };
         let (opener, limits) = (Arc::clone(&self.opener), self.settings.limits.clone());
-        let (work, href) = (work.clone(), object.href.clone());
+        let work = work.clone();
+        let (decoded, of) = (Arc::clone(&variable), region.clone());
         let values = blocking(move || {
             let _taken = work;
             let notes = ColdNotes::default();
@@ -297,8 +298,10 @@ impl Reader {
             Ok(values)
         });
         let values = values.await?;
-        if let Some(recalls) = &self.recalls {
-            recalls.was_read(&href);
+        if let Some(recalls) = self.recalled() {
+            let numbers = objects_below(manifest, &decoded, &of).await?;
+            let read = numbers.iter().filter_map(|number| manifest.dataset.objects.get(*number as usize));
+            self.note_read(recalls, read.map(|object| object.href.as_str().into()).collect()).await;
         }
         Ok(values)
     }

@@ -120,6 +120,19 @@ impl Reader {
         if cold.is_empty() { Ok(Online { _guards: guards }) } else { Err(Error::needs_staging(cold)) }
     }
 
+    /// The recalls that readers wait for, if there were any lately.
+    pub(super) fn recalled(&self) -> Option<&Recalls> {
+        self.recalls.as_deref().filter(|recalls| recalls.has_ended_any())
+    }
+
+    /// Notes that objects could be read, and so the links that lead to them.
+    pub(super) async fn note_read(&self, recalls: &Recalls, hrefs: Vec<Arc<str>>) {
+        // Why an object has no name is said by who reads it.
+        for name in self.cold_names(hrefs).await.unwrap_or_default() {
+            recalls.was_read(&name);
+        }
+    }
+
     /// The names by which cold stores know objects: a link and what it leads to are one.
     async fn cold_names(&self, hrefs: Vec<Arc<str>>) -> Result<Vec<Arc<str>>> {
         let opener = Arc::clone(&self.opener);

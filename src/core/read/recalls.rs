@@ -122,7 +122,12 @@ impl Recalls {
         }
     }
 
-    /// Notes that an object that was brought online could be read then.
+    /// True if recalls have ended of which it is not known yet whether their objects could be read.
+    pub(super) fn has_ended_any(&self) -> bool {
+        !self.rounds.is_empty()
+    }
+
+    /// Notes that an object that was brought online could be read then: by the name that its store has for it.
     pub(super) fn was_read(&self, href: &str) {
         self.rounds.was_read(href);
     }

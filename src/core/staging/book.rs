@@ -86,6 +86,17 @@ pub(super) enum Hold {
     Pinned { until_ns: i64 },
 }
 
+/// How far a recall is at its store.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum AtStore {
+    /// In the store's own queue.
+    Queued,
+    /// Accepted: it may wait, or be read.
+    Accepted,
+    /// Being read, or not told of yet.
+    Read,
+}
+
 /// The recall of an object, from the first question to its end.
 #[derive(Debug)]
 pub(super) struct Flight {
@@ -104,8 +115,7 @@ pub(super) struct Flight {
     /// How often the object was found replaced.
     pub(super) n_changes: u8,
     pub(super) done_bytes: Option<u64>,
-    /// Its store has accepted it and not begun.
-    pub(super) is_queued_at_store: bool,
+    pub(super) at_store: AtStore,
     /// Whether parts of the object may lie in the cache.
     pub(super) has_parts: bool,
     /// The copy that its store has staged is damaged: it is staged anew before it is read again.

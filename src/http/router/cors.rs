@@ -14,7 +14,7 @@ use http::{HeaderMap, HeaderValue, StatusCode};
 
 const METHODS: HeaderValue = HeaderValue::from_static("GET, HEAD, POST, DELETE, OPTIONS, PROPFIND");
 const EXPOSED: HeaderValue = HeaderValue::from_static(
-    "ETag, Content-Length, Content-Range, Accept-Ranges, Retry-After, Link, Location, X-Request-Id, X-Locality",
+    "ETag, Content-Length, Content-Range, Accept-Ranges, Retry-After, Link, Location, X-Request-Id, X-Locality, X-Incomplete",
 );
 const ANY: HeaderValue = HeaderValue::from_static("*");
 

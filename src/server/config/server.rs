@@ -121,7 +121,7 @@ impl ServerConfig {
     }
 
     pub(super) fn complete(&mut self, check: &mut Check<'_>) {
-        self.names_proxies = check.is_set(&["server", "trusted_proxies"]);
+        self.names_proxies = self.trusted_proxies != Self::default().trusted_proxies;
         if let Some(url) = &mut self.public_url {
             match url::Url::parse(url) {
                 Ok(parsed) if matches!(parsed.scheme(), "http" | "https") && parsed.query().is_none() => {

@@ -47,6 +47,7 @@ pub(super) fn chiller(config: &Config) -> ChillerSettings {
         max_arriving_bodies: staging.max_arriving,
         max_large_bodies: staging.max_large_bodies,
         bodies_dir: Some(bodies_dir(config)),
+        keep_lists: staging.keep_requests.0.saturating_add(staging.max_lifetime.0),
     }
 }
 

@@ -194,7 +194,7 @@ const ENDED: u8 = 3;
 /// How far a recall is.
 fn rank_of(state: &StageState) -> u8 {
     match state {
-        StageState::Queued => 1,
+        StageState::Queued | StageState::Accepted => 1,
         StageState::Active { .. } => 2,
         StageState::Staged | StageState::Failed(_) | StageState::Unknown => ENDED,
     }

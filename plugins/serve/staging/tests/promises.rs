@@ -57,7 +57,9 @@ fn every_promise_names_tests_that_exist() {
         let outside_links = held_by.split('[').map(|text| text.rsplit(')').next().unwrap_or_default());
         let named: Vec<&str> = outside_links.flat_map(|text| text.split('`').skip(1).step_by(2)).collect();
         assert!(!(named.is_empty() && links.is_empty()), "no test holds: {promise}");
-        for name in named {
+        // Also those that stand between two promises of a paragraph.
+        let within = promise.split('`').skip(1).step_by(2).filter(|word| word.matches('_').count() > 3);
+        for name in named.into_iter().chain(within) {
             assert!(tests.contains(name), "{name} is no test, named by: {promise}");
         }
         for link in links {

@@ -64,11 +64,14 @@ impl Rounds {
         (round.ended, round.is_over) = (now, false);
     }
 
+    /// True if nothing is remembered.
+    pub(super) fn is_empty(&self) -> bool {
+        self.by_object.is_empty()
+    }
+
     /// Notes that an object could be read: what it takes to be recalled next is another matter.
     pub(super) fn was_read(&self, object: &str) {
-        if !self.by_object.is_empty() {
-            self.by_object.remove(object);
-        }
+        self.by_object.remove(object);
     }
 
     /// Notes that an object is to be recalled.

@@ -296,6 +296,11 @@ impl Shared {
         }
         let objects: Vec<ColdObject> =
             objects.iter().filter_map(|id| self.parts.namespace.object(id)).collect();
-        store.release(&objects).await
+        let ids = || objects.iter().map(|object| &object.id);
+        self.looks.forget(ids());
+        let released = store.release(&objects).await;
+        // Also what was seen before the store had released them.
+        self.looks.forget(ids());
+        released
     }
 }

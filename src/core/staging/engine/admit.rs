@@ -2,7 +2,9 @@
 
 use super::{Chore, Engine, Now};
 use crate::cold::ObjectId;
-use crate::staging::book::{Flight, Hold, Interest, ObjectSlot, Place, RequestHead, RequestSlot, Stage};
+use crate::staging::book::{
+    AtStore, Flight, Hold, Interest, ObjectSlot, Place, RequestHead, RequestSlot, Stage,
+};
 use crate::staging::schedule::{Lane, Wanted};
 use crate::staging::{Face, ObjectState, Tally};
 
@@ -132,7 +134,7 @@ impl Engine {
             is_counted: false,
             n_changes: 0,
             done_bytes: None,
-            is_queued_at_store: false,
+            at_store: AtStore::Read,
             has_parts: false,
             is_spoilt: false,
             is_written: false,

@@ -7,7 +7,7 @@ use super::{Action, Batch, Engine, Now};
 use crate::clock::nanoseconds;
 use crate::cold::{ColdObject, FailureCause, Landing, ObjectId, StageFailure, StageState, StageTicket};
 use crate::staging::ObjectState;
-use crate::staging::book::{ObjectSlot, Stage};
+use crate::staging::book::{AtStore, ObjectSlot, Stage};
 use crate::{Error, ErrorKind, Result};
 
 /// So many answers in a row without news are a standstill, and no jump of the clock.
@@ -86,10 +86,9 @@ impl Engine {
         flight.stage = Stage::Waiting;
         flight.attempt = flight.attempt.saturating_sub(1);
         flight.is_counted = false;
-        flight.is_queued_at_store = false;
-        if !flight.has_parts {
-            self.reservations.remove(&number);
-        }
+        flight.at_store = AtStore::Read;
+        // Room is for what is under way: of what waits, those that come first need it.
+        self.reservations.remove(&number);
         if let Some(lane) = self.lanes.get_mut(lane) {
             lane.scheduler.returned(u64::from(slot), now.steady_ns);
         }
@@ -131,11 +130,16 @@ impl Engine {
         let Some(flight) = self.book.object_mut(slot).and_then(|object| object.flight.as_deref_mut()) else {
             return false;
         };
-        let was_queued = std::mem::replace(&mut flight.is_queued_at_store, state == StageState::Queued);
+        let at_store = match state {
+            StageState::Queued => AtStore::Queued,
+            StageState::Accepted => AtStore::Accepted,
+            _ => AtStore::Read,
+        };
+        let before = std::mem::replace(&mut flight.at_store, at_store);
         match state {
-            StageState::Queued => false,
+            StageState::Queued | StageState::Accepted => false,
             StageState::Active { done_bytes } => {
-                let is_more = was_queued || done_bytes > flight.done_bytes;
+                let is_more = before != AtStore::Read || done_bytes > flight.done_bytes;
                 flight.done_bytes = done_bytes.max(flight.done_bytes);
                 is_more
             }
@@ -217,7 +221,7 @@ impl Engine {
         let Some(given) = self.batches.get_mut(&batch) else { return };
         let is_being_read = |slot: &ObjectSlot| {
             let flight = self.book.object(*slot).and_then(|object| object.flight.as_ref());
-            flight.is_some_and(|flight| !flight.is_queued_at_store)
+            flight.is_some_and(|flight| flight.at_store == AtStore::Read)
         };
         let slots: Vec<ObjectSlot> = given.open.keys().copied().filter(is_being_read).collect();
         if has_news || slots.is_empty() {
@@ -265,9 +269,12 @@ impl Engine {
         let found = self.batches.iter().find(|(_, batch)| batch.lane == lane && batch.scheduled == scheduled);
         let Some((batch, given)) = found else { return };
         let (batch, key) = (*batch, Arc::clone(&given.key));
+        // What may be being read is not taken back.
         let is_queued = |slot: &ObjectSlot| {
             let flight = self.book.object(*slot).and_then(|object| object.flight.as_ref());
-            flight.is_some_and(|flight| flight.is_queued_at_store && flight.stage == Stage::Active { batch })
+            flight.is_some_and(|flight| {
+                flight.at_store == AtStore::Queued && flight.stage == Stage::Active { batch }
+            })
         };
         let queued: Vec<(ObjectSlot, u64)> = given
             .open

@@ -7,7 +7,7 @@ use super::{Action, Batch, Engine, Now};
 use crate::clock::nanoseconds;
 use crate::cold::StageRequest;
 use crate::staging::ObjectState;
-use crate::staging::book::{ObjectSlot, Stage};
+use crate::staging::book::{AtStore, ObjectSlot, Stage};
 use crate::staging::cache::{CacheKey, NoSpace};
 use crate::staging::schedule::{self, BatchId};
 
@@ -125,7 +125,7 @@ impl Engine {
                 flight.attempt = flight.attempt.saturating_add(1);
             }
             flight.is_spoilt = false;
-            flight.is_queued_at_store = false;
+            flight.at_store = AtStore::Read;
             if flight.attempt == 1 {
                 flight.began_ns = now.watched_ns;
             }

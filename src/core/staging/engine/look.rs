@@ -236,6 +236,8 @@ impl Engine {
         let waiting: Vec<Interest> = object.waiting().copied().collect();
         if let Some(flight) = object.flight.as_deref_mut() {
             flight.stage = Stage::Waiting;
+            // Room is for what is under way: of what waits, those that come first need it.
+            self.reservations.remove(&flight.number);
         }
         self.forget_in_place(slot);
         self.set_state(slot, ObjectState::Queued, now);

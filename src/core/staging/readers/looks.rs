@@ -44,6 +44,15 @@ impl Default for Looks {
     }
 }
 
+impl Looks {
+    /// Objects are made cold: that they were online a moment ago counts no more.
+    pub(in crate::staging) fn forget<'i>(&self, ids: impl IntoIterator<Item = &'i ObjectId>) {
+        for id in ids {
+            self.seen.remove(id);
+        }
+    }
+}
+
 impl Shared {
     /// The status of an object, which may be a moment old if the object was online then.
     pub(in crate::staging) async fn seen(

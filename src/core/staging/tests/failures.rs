@@ -406,6 +406,31 @@ async fn what_has_landed_in_part_takes_its_room_while_the_recall_rests() {
     assert_eq!((usage.reserved_bytes, usage.used_bytes), (0, 14));
 }
 
+/// Else those that hold room and wait their turn could keep out for ever the one whose turn it is.
+#[tokio::test]
+async fn what_has_landed_in_part_gives_its_room_back_while_it_waits_for_its_turn_again() {
+    let world = copied().await;
+    let shared = std::sync::Arc::clone(&world.staging.shared);
+    shared.dir.inject(Box::new(|step| match step {
+        FileStep::Rename => Err(std::io::Error::from_raw_os_error(5)),
+        _ => Ok(()),
+    }));
+    let request = world.request("x", &["a"]).await;
+    let is_resting = || async {
+        let object = world.objects(&request.id).await.remove(0);
+        object.reason.is_some_and(|reason| reason.contains("the disk of the cache fails"))
+    };
+    world.until("the landing failed", is_resting).await;
+    world.store.change(&id("a"), |stored| stored.locality = Locality::Nearline);
+    world.staging.set_activity("tape", Activity::Paused).await.unwrap();
+    world.until("its room is given back", || async { shared.space.usage().reserved_bytes == 0 }).await;
+
+    shared.dir.inject(Box::new(|_| Ok(())));
+    world.staging.set_activity("tape", Activity::Running).await.unwrap();
+    assert_eq!(world.ended(&request.id).await.state, RequestState::Succeeded);
+    assert_eq!(shared.space.usage().used_bytes, 14);
+}
+
 #[tokio::test]
 async fn a_copy_that_cannot_be_removed_keeps_its_room() {
     let world = copied().await;

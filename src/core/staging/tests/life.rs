@@ -14,7 +14,7 @@ async fn a_request_brings_its_objects_online_and_pins_them() {
     world.put("a");
     world.put("b");
     let request = world.request("x", &["a", "b"]).await;
-    assert_eq!(request.state, RequestState::Queued);
+    assert!(!request.state.is_ended());
     let request = world.ended(&request.id).await;
     assert_eq!(request.state, RequestState::Succeeded);
     assert_eq!(request.tally(ObjectState::Hot).n, 2);

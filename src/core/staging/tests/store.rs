@@ -34,6 +34,8 @@ pub(super) struct Stored {
 pub(super) enum Turn {
     /// The store has it in its own queue.
     Queued,
+    /// The store took it, and does not say more.
+    Accepted,
     /// It is under way.
     Busy,
     /// It is under way, and so many bytes are there.
@@ -197,6 +199,7 @@ fn step(stored: &mut Stored) -> StageState {
     let turn = if stored.script.is_empty() { None } else { Some(stored.script.remove(0)) };
     match turn {
         Some(Turn::Queued) => StageState::Queued,
+        Some(Turn::Accepted) => StageState::Accepted,
         Some(Turn::Busy) => StageState::Active { done_bytes: None },
         Some(Turn::Bytes(done_bytes)) => StageState::Active { done_bytes: Some(done_bytes) },
         Some(Turn::Fail(cause)) => {
