@@ -313,7 +313,7 @@ fn http_config(config: &Config, single: Option<String>) -> HttpConfig {
     HttpConfig {
         public_url: server.public_url.clone(),
         trusted_proxies: server.trusted_proxies.iter().map(|network| network.0.to_string()).collect(),
-        names_proxies: server.names_proxies,
+        names_proxies: server.names_proxies(),
         metadata_max_age: plugins.zarr.metadata_max_age.0,
         chunk_max_age: plugins.zarr.chunk_max_age.0,
         max_listed_chunks: plugins.zarr.max_listed_chunks,

@@ -378,6 +378,7 @@ impl Shared {
 
     /// Bytes of an object that are in the spool already.
     async fn done_bytes(self: &Arc<Self>, object: &ColdObject) -> Option<u64> {
+        self.spool.as_ref()?;
         let version = self.known.lock().get(&object.id).map(|(version, _)| version.clone())?;
         let (shared, id) = (Arc::clone(self), object.id.clone());
         blocking(move || shared.spool.as_ref()?.done_bytes(&id, &version)).await.ok()?

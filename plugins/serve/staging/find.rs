@@ -2,7 +2,6 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use globset::{GlobBuilder, GlobMatcher};
@@ -11,6 +10,7 @@ use thermocline_core::staging::{Staging, Wanted};
 use thermocline_core::{Error, ErrorKind};
 use thermocline_http::Problem;
 use thermocline_http::lists::wanted;
+use tokio_util::sync::CancellationToken;
 
 use crate::body::too_large;
 use crate::requests::time_ns;
@@ -158,13 +158,13 @@ async fn find(api: &Api, staging: &Staging, search: Search, part: Part) -> Resul
     let turn = turn.map_err(|_| busy("too many searches are under way"))?;
     let (clock, listings) = (Arc::clone(staging.clock()), Arc::clone(&api.listings));
     let namespace = Arc::clone(staging.namespace());
-    let waiter = Waiter::default();
-    let is_given_up = Arc::clone(&waiter.is_gone);
+    let given_up = CancellationToken::new();
+    let waiter = given_up.clone().drop_guard();
     let work = tokio::task::spawn_blocking(move || {
         // A thread that a file server keeps counts as a search until it comes back.
         let _turn = turn;
         let Part { cursor, limit, max_entries, time } = part;
-        let is_given_up = || is_given_up.load(Ordering::Relaxed);
+        let is_given_up = || given_up.is_cancelled();
         let bounds = Bounds { limit, max_entries, time, clock: &*clock, is_given_up: &is_given_up };
         let Page { paths, next, unlisted } = walk(&search, &listings, cursor.as_deref(), &bounds)?;
         unlisted.warn(&search.base);
@@ -177,18 +177,6 @@ async fn find(api: &Api, staging: &Staging, search: Search, part: Part) -> Resul
     match done.map_err(|_| too_slow(longest))? {
         Ok(found) => found.map_err(|error: Error| error.into()),
         Err(_) => Err(Error::internal("a search stopped by a mistake").into()),
-    }
-}
-
-/// Somebody who waits for a search.
-#[derive(Default)]
-struct Waiter {
-    is_gone: Arc<AtomicBool>,
-}
-
-impl Drop for Waiter {
-    fn drop(&mut self) {
-        self.is_gone.store(true, Ordering::Relaxed);
     }
 }
 

@@ -283,7 +283,7 @@ impl Reader {
         let start = index.iter().zip(&chunk_shape).map(|(i, length)| i * length).collect();
         let region = Region { start, shape: chunk_shape };
         let (opener, limits) = (Arc::clone(&self.opener), self.settings.limits.clone());
-        let work = work.clone();
+        let (work, href) = (work.clone(), object.href.clone());
         let (decoded, of) = (Arc::clone(&variable), region.clone());
         let values = blocking(move || {
             let _taken = work;
@@ -298,10 +298,10 @@ impl Reader {
             Ok(values)
         });
         let values = values.await?;
-        if let Some(recalls) = self.recalled() {
+        if self.note_read(&href) {
             let numbers = objects_below(manifest, &decoded, &of).await?;
             let read = numbers.iter().filter_map(|number| manifest.dataset.objects.get(*number as usize));
-            self.note_read(recalls, read.map(|object| object.href.as_str().into()).collect()).await;
+            self.note_read_by_name(read.map(|object| object.href.as_str().into()).collect()).await;
         }
         Ok(values)
     }

@@ -120,13 +120,16 @@ impl Reader {
         if cold.is_empty() { Ok(Online { _guards: guards }) } else { Err(Error::needs_staging(cold)) }
     }
 
-    /// The recalls that readers wait for, if there were any lately.
-    pub(super) fn recalled(&self) -> Option<&Recalls> {
-        self.recalls.as_deref().filter(|recalls| recalls.has_ended_any())
+    /// Notes that an object could be read. True if what it leads to has to be noted too.
+    pub(super) fn note_read(&self, href: &str) -> bool {
+        let Some(recalls) = &self.recalls else { return false };
+        recalls.was_read(href);
+        recalls.has_just_ended_any()
     }
 
-    /// Notes that objects could be read, and so the links that lead to them.
-    pub(super) async fn note_read(&self, recalls: &Recalls, hrefs: Vec<Arc<str>>) {
+    /// Notes that objects could be read by the names of what they lead to. Looking for those takes a look at files.
+    pub(super) async fn note_read_by_name(&self, hrefs: Vec<Arc<str>>) {
+        let Some(recalls) = &self.recalls else { return };
         // Why an object has no name is said by who reads it.
         for name in self.cold_names(hrefs).await.unwrap_or_default() {
             recalls.was_read(&name);

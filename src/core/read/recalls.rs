@@ -122,9 +122,9 @@ impl Recalls {
         }
     }
 
-    /// True if recalls have ended of which it is not known yet whether their objects could be read.
-    pub(super) fn has_ended_any(&self) -> bool {
-        !self.rounds.is_empty()
+    /// True if a recall ended a moment ago, so that it matters whether links to its object could be read.
+    pub(super) fn has_just_ended_any(&self) -> bool {
+        self.rounds.is_open()
     }
 
     /// Notes that an object that was brought online could be read then: by the name that its store has for it.

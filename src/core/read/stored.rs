@@ -32,8 +32,8 @@ impl Reader {
     /// Bytes of an object.
     pub(super) async fn read_object(&self, object: &Object, range: Range<u64>) -> Result<Bytes> {
         let bytes = self.bytes.read(object, range).await?;
-        if let Some(recalls) = self.recalled() {
-            self.note_read(recalls, vec![object.href.as_str().into()]).await;
+        if self.note_read(&object.href) {
+            self.note_read_by_name(vec![object.href.as_str().into()]).await;
         }
         Ok(bytes)
     }

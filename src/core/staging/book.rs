@@ -10,6 +10,7 @@ use std::time::Duration;
 use slab::Slab;
 use thermocline_model::DatasetId;
 
+use super::cache::CacheKey;
 use super::{Face, ObjectState, Owner, RequestId, RequestState, Tally};
 use crate::cold::ObjectId;
 
@@ -116,8 +117,8 @@ pub(super) struct Flight {
     pub(super) n_changes: u8,
     pub(super) done_bytes: Option<u64>,
     pub(super) at_store: AtStore,
-    /// Whether parts of the object may lie in the cache.
-    pub(super) has_parts: bool,
+    /// Under which key parts of the object may lie in the cache.
+    pub(super) parts: Option<CacheKey>,
     /// The copy that its store has staged is damaged: it is staged anew before it is read again.
     pub(super) is_spoilt: bool,
     /// Whether the database knows of it.

@@ -318,7 +318,7 @@ impl Engine {
                     lane.n_landing = lane.n_landing.saturating_sub(1);
                 }
                 if !self.landed(slot, flight, outcome, now) {
-                    self.discard(&object, key);
+                    self.landed_for_nobody(&object, key);
                 }
             }
         }

@@ -26,9 +26,6 @@ pub struct ServerConfig {
     /// default: anyone else could make the server send links to elsewhere. A client behind a proxy that is named here belongs
     /// to no network unless the proxy says where it comes from.
     pub trusted_proxies: Vec<Network>,
-    /// True if the operator named those networks.
-    #[serde(skip)]
-    pub names_proxies: bool,
     /// Most connections open at once; the next ones wait. Each takes a file descriptor and a few kilobytes; if the system
     /// allows fewer descriptors, there are fewer. Three quarters of them may be taken by clients that wait, for cold data,
     /// events or the end of a job (staging.max_held), so that all others are answered.
@@ -73,7 +70,6 @@ impl Default for ServerConfig {
                 .into_iter()
                 .filter_map(|network| network.parse().ok().map(Network))
                 .collect(),
-            names_proxies: false,
             max_connections: NonZeroU32::MIN.saturating_add(15_999),
             max_streams: NonZeroU32::MIN.saturating_add(255),
             max_requests: NonZeroU32::MIN.saturating_add(4_095),
@@ -115,13 +111,17 @@ pub enum LogFormat {
 }
 
 impl ServerConfig {
+    /// True if the operator named other proxies than the programs of this machine.
+    pub fn names_proxies(&self) -> bool {
+        self.trusted_proxies != Self::default().trusted_proxies
+    }
+
     /// Most clients that may wait at once: all others need connections too.
     pub(super) fn max_waiting(&self) -> usize {
         usize::try_from(u64::from(self.max_connections.get()) * 3 / 4).unwrap_or(usize::MAX).max(1)
     }
 
     pub(super) fn complete(&mut self, check: &mut Check<'_>) {
-        self.names_proxies = self.trusted_proxies != Self::default().trusted_proxies;
         if let Some(url) = &mut self.public_url {
             match url::Url::parse(url) {
                 Ok(parsed) if matches!(parsed.scheme(), "http" | "https") && parsed.query().is_none() => {

@@ -1,7 +1,6 @@
 //! Reading a file of a cold store: its store is asked between the steps on files, and no thread waits for it.
 
 use std::fs::{File, Metadata};
-use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -10,7 +9,7 @@ use thermocline_model::{Object, ObjectIdentity};
 
 use super::{
     ColdFiles, ColdName, MAX_TRIES, away, changed, disagree, exchanged, is_absent, is_same_state, lost,
-    needs_staging, open_file, read_exact, unreadable,
+    needs_staging, open_file, read_exact, stamp, unreadable,
 };
 use crate::Result;
 use crate::staging::cache::CacheKey;
@@ -61,9 +60,11 @@ impl ColdFiles {
                 Presence::Unbound => return Err(disagree(cold)),
                 Presence::Online { path, guard: Some(copy) } => {
                     self.check_copy(cold, object, &copy, steps).await?;
-                    let read = self.on_copy(cold, object, (path, copy), move |file, href| {
-                        read_exact(file, range.0, range.1).map_err(|cause| unreadable(href, cause))
-                    });
+                    let (files, cold, object) = (Arc::clone(self), cold.clone(), object.clone());
+                    let read = move || {
+                        let file = files.open_copy(&cold, &object, &path, &copy)?;
+                        read_exact(&file, range.0, range.1).map_err(|cause| unreadable(&object.href, cause))
+                    };
                     return steps.step(read).await;
                 }
                 Presence::Online { guard: None, .. } => {
@@ -122,21 +123,7 @@ impl ColdFiles {
         }
     }
 
-    /// The step that opens a copy, if it is as it landed, and does some work on it.
-    pub(super) fn on_copy<T>(
-        self: &Arc<Self>,
-        cold: &ColdName,
-        object: &Object,
-        (path, copy): (PathBuf, CopyGuard),
-        work: impl FnOnce(&File, &str) -> Result<T> + Send + 'static,
-    ) -> impl FnOnce() -> Result<T> + Send + 'static {
-        let (files, cold, object) = (Arc::clone(self), cold.clone(), object.clone());
-        move || {
-            let file = files.open_copy(&cold, &object, &path, &copy)?;
-            work(&file, &object.href)
-        }
-    }
-
+    /// Opens a copy, if it is as it landed.
     pub(super) fn open_copy(
         &self,
         cold: &ColdName,
@@ -234,11 +221,8 @@ impl InPlace {
             Err(cause) if is_absent(&cause) => return Ok(false),
             Err(cause) => return Err(unreadable(self.path.display(), cause)),
         };
-        let state = |metadata: &Metadata| {
-            let times = (metadata.ctime(), metadata.ctime_nsec());
-            (metadata.dev(), metadata.ino(), metadata.blocks(), times)
-        };
-        Ok(state(after) == state(&self.before) && state(after) == state(&named))
+        let after = stamp(after);
+        Ok(after == stamp(&self.before) && after == stamp(&named))
     }
 }
 

@@ -32,6 +32,8 @@ const WARN_EVERY: Duration = Duration::from_secs(60);
 /// What became of recalls that have ended.
 pub(super) struct Rounds {
     by_object: Cache<Arc<str>, Arc<Mutex<Round>>>,
+    /// Until when it makes a difference to some object whether it was read.
+    open_until: Mutex<Option<Instant>>,
 }
 
 /// The last recall of an object, and those before it.
@@ -49,12 +51,13 @@ struct Round {
 
 impl Rounds {
     pub(super) fn new() -> Self {
-        Self { by_object: Cache::new(MAX_OBJECTS) }
+        Self { by_object: Cache::new(MAX_OBJECTS), open_until: Mutex::new(None) }
     }
 
     /// Notes that a recall has ended and the object is said to be online.
     pub(super) fn came_online(&self, object: &Arc<str>) {
         let now = Instant::now();
+        self.is_open_until(now + AT_ONCE);
         let Some(round) = self.by_object.get(object) else {
             let round = Round { n: 0, ended: now, is_over: false, until: now, warned: None };
             self.by_object.insert(Arc::clone(object), Arc::new(Mutex::new(round)));
@@ -64,14 +67,21 @@ impl Rounds {
         (round.ended, round.is_over) = (now, false);
     }
 
-    /// True if nothing is remembered.
-    pub(super) fn is_empty(&self) -> bool {
-        self.by_object.is_empty()
+    /// True if an object came online a moment ago, or waits before it is recalled again.
+    pub(super) fn is_open(&self) -> bool {
+        !self.by_object.is_empty() && self.open_until.lock().is_some_and(|until| Instant::now() < until)
+    }
+
+    fn is_open_until(&self, until: Instant) {
+        let mut open_until = self.open_until.lock();
+        *open_until = Some(open_until.map_or(until, |known| known.max(until)));
     }
 
     /// Notes that an object could be read: what it takes to be recalled next is another matter.
     pub(super) fn was_read(&self, object: &str) {
-        self.by_object.remove(object);
+        if !self.by_object.is_empty() {
+            self.by_object.remove(object);
+        }
     }
 
     /// Notes that an object is to be recalled.
@@ -95,6 +105,7 @@ impl Rounds {
         let wait = FIRST_WAIT.saturating_mul(1 << n_more.min(16)).min(LONGEST_WAIT);
         // Whoever comes after this wait recalls it once more.
         round.until = now + wait;
+        self.is_open_until(round.until);
         if round.warned.is_none_or(|warned| now.duration_since(warned) >= WARN_EVERY) {
             round.warned = Some(now);
             let n_recalls = round.n;

@@ -267,6 +267,9 @@ impl Shared {
                     tracing::warn!(key = %eviction.key(), %error, attempt, "copy could not be removed")
                 }
             }
+            if attempt == REMOVALS {
+                break;
+            }
             tokio::select! {
                 () = self.stop.cancelled() => break,
                 () = self.clock.sleep(REMOVE_AGAIN) => {}

@@ -135,7 +135,7 @@ impl Engine {
             n_changes: 0,
             done_bytes: None,
             at_store: AtStore::Read,
-            has_parts: false,
+            parts: None,
             is_spoilt: false,
             is_written: false,
             why: None,

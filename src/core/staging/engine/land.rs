@@ -81,8 +81,11 @@ impl Engine {
         self.to_land.remove(&number);
         if let Some(flight) = self.book.object_mut(slot).and_then(|object| object.flight_of(number)) {
             flight.stage = Stage::Landing;
-            flight.has_parts = true;
             flight.done_bytes = Some(0);
+            // Of a state that is no more, parts are of no use.
+            if let Some(old) = flight.parts.replace(key).filter(|old| *old != key) {
+                self.discard(&object.id, old);
+            }
         }
         if let Some(lane) = self.lanes.get_mut(lane) {
             lane.n_landing += 1;
@@ -126,7 +129,7 @@ impl Engine {
             Err(failed) => {
                 let (failure, kept) = *failed;
                 if let Some(flight) = self.book.object_mut(slot).and_then(|object| object.flight_of(number)) {
-                    flight.has_parts = failure.cause.keeps_parts();
+                    flight.parts = flight.parts.filter(|_| failure.cause.keeps_parts());
                 }
                 self.reservations.extend(kept.map(|kept| (number, kept)));
                 self.not_landed(slot, &failure, now);
@@ -188,20 +191,24 @@ impl Engine {
         }
     }
 
-    /// Removes what landings left behind of an object that is not wanted any more.
-    pub(super) fn discard_parts(&mut self, slot: ObjectSlot) {
-        let Some(object) = self.book.object(slot) else { return };
-        let (Some(version), Some(len_bytes)) = (object.version.as_deref(), object.len_bytes) else { return };
-        let (id, key) = (object.id.clone(), CacheKey::new(&object.id, version, len_bytes));
-        self.discard(&id, key);
-    }
-
-    /// Removes what landings left behind, unless the object is wanted: then it is of use.
+    /// Removes what a landing left behind, unless the object is wanted in the same state: then it is of use.
     pub(super) fn discard(&mut self, object: &ObjectId, key: CacheKey) {
-        let is_wanted = self.book.find(object).is_some_and(|object| object.flight.is_some());
+        let flight = self.book.find(object).and_then(|object| object.flight.as_ref());
+        let is_wanted = flight.is_some_and(|flight| flight.parts == Some(key));
         if !is_wanted && !self.copies.contains_key(&key) && self.discarding.insert(key) {
             self.out.actions.push(Action::Discard { key });
         }
+    }
+
+    /// A landing has ended that nobody waits for any more. What it left behind is of use to a recall that has begun
+    /// since, if that finds the object in the same state.
+    pub(super) fn landed_for_nobody(&mut self, object: &ObjectId, key: CacheKey) {
+        let flight =
+            self.book.slot(object).and_then(|slot| self.book.object_mut(slot)?.flight.as_deref_mut());
+        if let Some(flight) = flight {
+            flight.parts.get_or_insert(key);
+        }
+        self.discard(object, key);
     }
 
     /// Notes that an object is online because of a recall, in the state in which it was seen last.

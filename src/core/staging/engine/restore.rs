@@ -120,7 +120,7 @@ impl Engine {
             else {
                 continue;
             };
-            flight.has_parts = true;
+            flight.parts = Some(key);
             // Without room for all of it, it waits like the others.
             if let Ok(reservation) = self.space.reserve(key, len_bytes) {
                 reservation.allocated();

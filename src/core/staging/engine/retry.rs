@@ -61,7 +61,7 @@ impl Engine {
         flight.stage = Stage::Resting;
         flight.done_bytes = None;
         let number = flight.number;
-        if !flight.has_parts {
+        if flight.parts.is_none() {
             self.reservations.remove(&number);
         }
         self.to_land.remove(&number);

@@ -184,8 +184,10 @@ impl Engine {
                     .record(took.as_secs_f64());
             }
         }
-        if outcome != Outcome::Online && flight.has_parts && flight.stage != Stage::Landing {
-            self.discard_parts(slot);
+        if flight.stage != Stage::Landing
+            && let Some(key) = flight.parts
+        {
+            self.discard(&id, key);
         }
         self.reservations.remove(&flight.number);
         self.to_land.remove(&flight.number);

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::store::{FakeStore, Turn};
-use super::world::{World, href, id, new_request, owner, settings};
+use super::world::{World, end, href, id, new_request, owner, settings};
 use crate::cold::{Checksum, FailureCause, Landing, Locality};
 use crate::staging::cache::FileStep;
 use crate::staging::{Activity, ObjectState, Outcome, Request, RequestState, StagingSettings};
@@ -21,14 +21,6 @@ async fn in_place() -> World {
     let world = World::new(FakeStore::new(Landing::InPlace)).await;
     world.put("a");
     world
-}
-
-/// The request for `a` at its end, and why `a` failed.
-async fn end(world: &World) -> (Request, Option<String>) {
-    let request = world.request("x", &["a"]).await;
-    let request = world.ended(&request.id).await;
-    let reason = world.objects(&request.id).await.remove(0).reason;
-    (request, reason)
 }
 
 #[tokio::test]
@@ -384,11 +376,9 @@ async fn a_paused_store_begins_nothing_and_a_draining_one_takes_nothing_across_r
     assert_eq!(unknown.kind(), ErrorKind::NotFound);
 }
 
-#[tokio::test]
-async fn what_has_landed_in_part_takes_its_room_while_the_recall_rests() {
-    let world = copied().await;
-    let shared = std::sync::Arc::clone(&world.staging.shared);
-    shared.dir.inject(Box::new(|step| match step {
+/// The request for `a`, which has landed but for its final name: no file of the cache gets one.
+async fn landed_in_part(world: &World) -> Request {
+    world.staging.shared.dir.inject(Box::new(|step| match step {
         FileStep::Rename => Err(std::io::Error::from_raw_os_error(5)),
         _ => Ok(()),
     }));
@@ -398,6 +388,14 @@ async fn what_has_landed_in_part_takes_its_room_while_the_recall_rests() {
         object.reason.is_some_and(|reason| reason.contains("the disk of the cache fails"))
     };
     world.until("the landing failed", is_resting).await;
+    request
+}
+
+#[tokio::test]
+async fn what_has_landed_in_part_takes_its_room_while_the_recall_rests() {
+    let world = copied().await;
+    let shared = std::sync::Arc::clone(&world.staging.shared);
+    let request = landed_in_part(&world).await;
 
     assert_eq!(shared.space.usage().reserved_bytes, 14);
     shared.dir.inject(Box::new(|_| Ok(())));
@@ -411,16 +409,7 @@ async fn what_has_landed_in_part_takes_its_room_while_the_recall_rests() {
 async fn what_has_landed_in_part_gives_its_room_back_while_it_waits_for_its_turn_again() {
     let world = copied().await;
     let shared = std::sync::Arc::clone(&world.staging.shared);
-    shared.dir.inject(Box::new(|step| match step {
-        FileStep::Rename => Err(std::io::Error::from_raw_os_error(5)),
-        _ => Ok(()),
-    }));
-    let request = world.request("x", &["a"]).await;
-    let is_resting = || async {
-        let object = world.objects(&request.id).await.remove(0);
-        object.reason.is_some_and(|reason| reason.contains("the disk of the cache fails"))
-    };
-    world.until("the landing failed", is_resting).await;
+    let request = landed_in_part(&world).await;
     world.store.change(&id("a"), |stored| stored.locality = Locality::Nearline);
     world.staging.set_activity("tape", Activity::Paused).await.unwrap();
     world.until("its room is given back", || async { shared.space.usage().reserved_bytes == 0 }).await;

@@ -3,11 +3,11 @@
 use std::time::Duration;
 
 use super::store::{FakeStore, Turn};
-use super::world::{World, id, settings};
+use super::world::{World, end, id, settings};
 use crate::ErrorKind;
 use crate::clock::Clock;
 use crate::cold::Landing;
-use crate::staging::{ObjectState, Request, RequestState, StagingSettings};
+use crate::staging::{ObjectState, RequestState, StagingSettings};
 
 /// A store in whose recalls a minute without progress is a standstill, and ten minutes are too many in all.
 async fn hasty() -> World {
@@ -19,14 +19,6 @@ async fn hasty() -> World {
     let world = World::with(FakeStore::new(Landing::Copied), settings).await;
     ["a", "b"].iter().for_each(|path| world.put(path));
     world
-}
-
-/// The request for `a` at its end, and why `a` failed.
-async fn end(world: &World) -> (Request, Option<String>) {
-    let request = world.request("x", &["a"]).await;
-    let request = world.ended(&request.id).await;
-    let reason = world.objects(&request.id).await.remove(0).reason;
-    (request, reason)
 }
 
 #[tokio::test]

@@ -187,6 +187,14 @@ impl World {
     }
 }
 
+/// The request for `a` at its end, and why `a` failed.
+pub(super) async fn end(world: &World) -> (Request, Option<String>) {
+    let request = world.request("x", &["a"]).await;
+    let request = world.ended(&request.id).await;
+    let reason = world.objects(&request.id).await.remove(0).reason;
+    (request, reason)
+}
+
 pub(super) fn wanted(path: &str) -> Wanted {
     Wanted { spelling: href(path).into(), object: Ok(vec![id(path)]) }
 }

@@ -416,7 +416,11 @@ impl Rig {
                 reservation.allocated();
                 let is_there = self.status(&object.id).is_ok_and(|now| now == status);
                 let outcome = match (luck, is_there) {
-                    (0, _) => Err(Box::new((failure(busy()), Some(reservation)))),
+                    (0, _) => {
+                        // A part of it is there.
+                        self.files.insert(key);
+                        Err(Box::new((failure(busy()), Some(reservation))))
+                    }
                     (_, false) => {
                         let changed = ErrorKind::Changed { retry_after: Duration::ZERO };
                         Err(Box::new((failure(Error::new(changed, "it changed")), None)))
