@@ -8,6 +8,7 @@
 //! A dataset that was served once is never "not found" again while the server runs: Zarr clients
 //! read that as fill values.
 
+mod about;
 mod directory;
 mod entry;
 mod foreign;
@@ -43,6 +44,7 @@ use entry::Entries;
 use indexing::Indexer;
 use watch::Hint;
 
+pub use about::{About, CollectionSpec, DataProvider};
 pub use directory::DirectoryProvider;
 pub use ids::id_of_path;
 pub use settings::CatalogSettings;
@@ -94,6 +96,8 @@ pub struct DatasetSpec {
     pub is_hidden: bool,
     /// How often the source is checked besides change notices.
     pub invalidate_after: Duration,
+    /// What the entry says besides what its data say.
+    pub about: Arc<About>,
     /// Where the declaration stands (file and line, or the command line), for messages.
     pub origin: String,
 }
@@ -113,6 +117,7 @@ impl DatasetSpec {
             attributes: Vec::new(),
             is_hidden: false,
             invalidate_after: Duration::ZERO,
+            about: Arc::default(),
             origin: origin.into(),
         }
     }
@@ -135,6 +140,11 @@ pub trait Provider: Send + Sync {
     async fn specs_after(&self, changed: &[PathBuf]) -> Result<Option<Vec<DatasetSpec>>> {
         let _ = changed;
         Ok(None)
+    }
+
+    /// Collections of datasets that it declares. Never waits.
+    fn collections(&self) -> Vec<Arc<CollectionSpec>> {
+        Vec::new()
     }
 
     /// What is wrong with it although it declares datasets (a broken catalog file), for `/health`. Never waits.
@@ -338,6 +348,13 @@ impl Catalog {
         let failed: Vec<String> = self.shared.problems.lock().values().cloned().collect();
         let reported = self.shared.providers.iter().flat_map(|provider| provider.problems());
         failed.into_iter().chain(reported).collect()
+    }
+
+    /// Collections that are declared, in the order of the providers; of one id the first.
+    pub fn collections(&self) -> Vec<Arc<CollectionSpec>> {
+        let mut known = std::collections::HashSet::new();
+        let declared = self.shared.providers.iter().flat_map(|provider| provider.collections());
+        declared.filter(|collection| known.insert(collection.id.clone())).collect()
     }
 
     /// Estimated bytes of manifests that are kept in memory.

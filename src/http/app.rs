@@ -5,9 +5,9 @@ use std::time::Duration;
 
 use thermocline_core::catalog::Catalog;
 use thermocline_core::jobs::Jobs;
-use thermocline_core::manifest::Manifest;
 use thermocline_core::read::Reader;
 use thermocline_core::staging::Staging;
+use thermocline_search::{Search, Summary};
 
 use crate::hold::HoldConfig;
 use crate::identity::Access;
@@ -106,6 +106,8 @@ pub struct App {
     pub plugins: Vec<(Arc<dyn ServePlugin>, PluginStatus)>,
     /// Name and version of every component, for `/versions`.
     pub versions: Vec<(String, String)>,
+    /// What catalogs tell of all datasets.
+    pub search: Search,
     /// Brings cold objects online; `None` if nothing is staged here.
     pub staging: Option<Staging>,
     /// Long work; `None` if there is none.
@@ -120,6 +122,7 @@ impl App {
     /// A server of these datasets without plugins, staging, jobs and rights.
     pub fn new(catalog: Arc<Catalog>, reader: Arc<Reader>, config: HttpConfig) -> Self {
         Self {
+            search: Search::new(Arc::clone(&catalog), None),
             waiting: Waiting::new(config.hold.max_held, config.max_streams_each),
             catalog,
             reader,
@@ -138,8 +141,8 @@ impl App {
     }
 
     /// All the ways in which a dataset can be opened, of all plugins.
-    pub fn access_methods(&self, manifest: &Manifest) -> Vec<AccessMethod> {
-        self.running().flat_map(|plugin| plugin.access_methods(manifest)).collect()
+    pub fn access_methods(&self, summary: &Summary) -> Vec<AccessMethod> {
+        self.running().flat_map(|plugin| plugin.access_methods(summary)).collect()
     }
 
     /// Version of this server.

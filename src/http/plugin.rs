@@ -12,7 +12,7 @@ use http::HeaderValue;
 use serde_json::{Map, Value};
 use thermocline_core::Result;
 use thermocline_core::jobs::{Job, JobKind};
-use thermocline_core::manifest::Manifest;
+use thermocline_search::Summary;
 
 use crate::{AppState, KeyRoute, Problem};
 
@@ -64,16 +64,26 @@ pub struct Parameter {
 }
 
 /// One way in which a dataset can be opened, for catalogs.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct AccessMethod {
-    /// Short name: `zarr`, `zarr3`, `kerchunk`.
-    pub name: &'static str,
+    /// Short name, the key of the STAC asset: `zarr`, `zarr3`, `kerchunk`, `source`, `thumbnail`.
+    pub name: String,
+    /// Title for people.
+    pub title: &'static str,
     /// Path below `/datasets/{dataset_id}`, `/` first.
     pub path: String,
     /// Media type.
     pub media_type: &'static str,
-    /// What a user of xarray types, with `{url}` for the address.
-    pub xarray_call: String,
+    /// What a user of xarray types, with `{url}` for the address; `None` for what xarray does not open.
+    pub xarray_call: Option<String>,
+    /// Roles of the STAC asset: `data`, `index`, `references`, `source`, `thumbnail`.
+    pub roles: &'static [&'static str],
+    /// Further fields of the STAC asset, with the names that its extensions give them.
+    pub fields: Map<String, Value>,
+    /// The type of service by which THREDDS clients know it: `ZARR`, `HTTPServer`, `OPENDAP`.
+    pub thredds_service: Option<&'static str>,
+    /// The value of intake's parameter `method` that means it: `zarr`, `kerchunk`.
+    pub intake_method: Option<&'static str>,
 }
 
 /// Adds a handler of `PROPFIND` to a route: the method of WebDAV by which obstore lists.
@@ -150,8 +160,8 @@ pub trait ServePlugin: Send + Sync {
     }
 
     /// How a dataset can be opened through this plugin.
-    fn access_methods(&self, manifest: &Manifest) -> Vec<AccessMethod> {
-        let _ = manifest;
+    fn access_methods(&self, summary: &Summary) -> Vec<AccessMethod> {
+        let _ = summary;
         Vec::new()
     }
 

@@ -19,6 +19,7 @@ use thermocline_core::{Error, Result};
 use thermocline_http::hold::{HoldConfig, RecallOnRead};
 use thermocline_http::identity::Access;
 use thermocline_http::{AddressRule, App, AppState, HttpConfig, PluginStatus, ServePlugin, Waiting};
+use thermocline_search::Search;
 use tracing::{error, info};
 
 use crate::config::{AddressRuleConfig, Config, RootConfig, VerifyConfig};
@@ -262,11 +263,13 @@ pub(crate) async fn start(
     let enabled = plugins.iter().filter(|(_, status)| *status == PluginStatus::Running);
     let kinds = enabled.flat_map(|(plugin, _)| plugin.job_kinds()).collect();
     let jobs = jobs::open(config, kinds, staging.clone()).await?;
+    let search = Search::new(Arc::clone(&parts.catalog), staging.clone());
     let waiting = Waiting::new(http.hold.max_held, http.max_streams_each);
     let with = |plugins| {
         Arc::new(App {
             plugins,
             versions: versions::versions(registry),
+            search: search.clone(),
             staging: staging.clone(),
             jobs: Some(jobs.clone()),
             access: Arc::clone(&parts.access),

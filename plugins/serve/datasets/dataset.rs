@@ -13,7 +13,7 @@ use thermocline_http::html::Escaped;
 use thermocline_http::links::{BaseUrl, path, segment};
 use thermocline_http::negotiate::Form;
 use thermocline_http::query::Query;
-use thermocline_http::{AppState, DatasetName, DatasetPath, OpenDataset, Problem, find_group};
+use thermocline_http::{AccessMethod, AppState, DatasetName, DatasetPath, OpenDataset, Problem, find_group};
 use thermocline_model::Group;
 use thermocline_zarr::ascii_json;
 
@@ -42,10 +42,11 @@ pub(crate) async fn page(
         Opened::Refused(reason) => return Ok(refused_page(&parts, form, &base, &id, &reason)),
     };
     let freshness = freshness(&app, &manifest);
+    let methods = app.access_methods(&*app.search.describe(&manifest).await?);
     let response = match form {
-        Form::Json => answer::json(&parts, &summary(&app, &manifest, &base), freshness),
+        Form::Json => answer::json(&parts, &summary(&methods, &manifest, &base), freshness),
         Form::Html => {
-            let opening = repr::opening(&base, manifest.id.as_str(), &app.access_methods(&manifest));
+            let opening = repr::opening(&base, manifest.id.as_str(), &methods);
             let html = with_group(&app, &manifest, "", move |manifest, _, decoded| {
                 dataset_page(manifest, &decoded, &base, &opening)
             });
@@ -242,15 +243,14 @@ fn freshness(app: &AppState, manifest: &Manifest) -> Freshness {
     Freshness { max_age: app.config.metadata_max_age, modified: source_modified(&manifest.dataset) }
 }
 
-fn summary(app: &AppState, manifest: &Manifest, base: &BaseUrl) -> Value {
+fn summary(methods: &[AccessMethod], manifest: &Manifest, base: &BaseUrl) -> Value {
     let url = base.dataset(manifest.id.as_str());
-    let opening: Vec<Value> = app
-        .access_methods(manifest)
-        .into_iter()
+    let opening: Vec<Value> = methods
+        .iter()
         .map(|method| {
             let href = format!("{url}{}", method.path);
-            json!({"name": method.name, "href": href, "type": method.media_type,
-                "xarray": method.xarray_call.replace("{url}", &href)})
+            let call = method.xarray_call.as_ref().map(|call| call.replace("{url}", &href));
+            json!({"name": method.name, "href": href, "type": method.media_type, "xarray": call})
         })
         .collect();
     let links: Vec<Value> = VIEWS

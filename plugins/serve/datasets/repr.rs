@@ -18,9 +18,9 @@ const MAX_SHOWN: usize = 2000;
 pub(crate) fn opening(base: &BaseUrl, id: &str, methods: &[AccessMethod]) -> String {
     let mut html = String::new();
     for method in methods {
-        let url = format!("{}{}", base.dataset(id), method.path);
-        let call = method.xarray_call.replace("{url}", &url);
-        let name = Escaped(method.name);
+        let Some(call) = &method.xarray_call else { continue };
+        let call = call.replace("{url}", &format!("{}{}", base.dataset(id), method.path));
+        let name = Escaped(&method.name);
         let lines = format!("import xarray as xr\nds = {call}\nprint(ds)");
         // Writing into a text does not fail.
         let _ = write!(html, "<p class=\"muted\">{name}</p><pre>{}</pre>", Escaped(&lines));

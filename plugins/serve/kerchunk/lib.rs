@@ -40,8 +40,9 @@ use std::ops::RangeInclusive;
 use std::sync::Arc;
 
 use axum::routing::get;
-use thermocline_core::manifest::Manifest;
+use serde_json::json;
 use thermocline_http::{AccessMethod, Operation, Parameter, Route, ServePlugin, with_propfind};
+use thermocline_search::Summary;
 use thermocline_zarr::View;
 use thermocline_zarr_http::{Store, StoreRequest};
 
@@ -170,12 +171,18 @@ impl ServePlugin for KerchunkPlugin {
         Some(self.references.kept.used_bytes())
     }
 
-    fn access_methods(&self, _manifest: &Manifest) -> Vec<AccessMethod> {
+    fn access_methods(&self, _summary: &Summary) -> Vec<AccessMethod> {
+        let fields = json!({"xarray:open_kwargs": {"engine": "kerchunk", "chunks": {}}});
         vec![AccessMethod {
-            name: "kerchunk",
+            name: "kerchunk".to_owned(),
+            title: "kerchunk references",
             path: "/kerchunk".to_owned(),
             media_type: "application/json",
-            xarray_call: "xr.open_dataset(\"{url}\", engine=\"kerchunk\", chunks={})".to_owned(),
+            xarray_call: Some("xr.open_dataset(\"{url}\", engine=\"kerchunk\", chunks={})".to_owned()),
+            roles: &["index", "references"],
+            fields: fields.as_object().cloned().unwrap_or_default(),
+            thredds_service: None,
+            intake_method: Some("kerchunk"),
         }]
     }
 }

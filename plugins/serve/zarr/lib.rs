@@ -27,8 +27,9 @@
 
 use std::sync::Arc;
 
-use thermocline_core::manifest::Manifest;
+use serde_json::json;
 use thermocline_http::{AccessMethod, KeyRoute, Operation, Route, ServePlugin};
+use thermocline_search::Summary;
 use thermocline_zarr::View;
 use thermocline_zarr_http::Store;
 
@@ -70,23 +71,37 @@ impl ServePlugin for ZarrPlugin {
         STORES.into_iter().map(keys).collect()
     }
 
-    fn access_methods(&self, _manifest: &Manifest) -> Vec<AccessMethod> {
+    fn access_methods(&self, _summary: &Summary) -> Vec<AccessMethod> {
         vec![
-            AccessMethod {
-                name: "zarr",
-                path: "/zarr".to_owned(),
-                media_type: "application/vnd+zarr",
-                xarray_call: "xr.open_dataset(\"{url}\", engine=\"zarr\", chunks={}, zarr_format=2)"
-                    .to_owned(),
-            },
-            AccessMethod {
-                name: "zarr3",
-                path: "/zarr-v3".to_owned(),
-                media_type: "application/vnd.zarr",
-                xarray_call: "xr.open_dataset(\"{url}\", engine=\"zarr\", chunks={}, zarr_format=3)"
-                    .to_owned(),
-            },
+            access_method("zarr", "/zarr", 2, "application/vnd+zarr"),
+            access_method("zarr3", "/zarr-v3", 3, "application/vnd.zarr"),
         ]
+    }
+}
+
+/// One format of the store.
+///
+/// # Source
+/// STAC extensions `zarr` v1.1.0 and `xarray-assets` v1.0.0. No `engine` is named: callers do that themselves.
+fn access_method(name: &str, path: &str, format: u8, media_type: &'static str) -> AccessMethod {
+    let fields = json!({
+        "zarr:consolidated": true,
+        "zarr:node_type": "group",
+        "zarr:zarr_format": format,
+        "xarray:open_kwargs": {"consolidated": true, "chunks": {}},
+    });
+    AccessMethod {
+        name: name.to_owned(),
+        title: if format == 2 { "Zarr format 2" } else { "Zarr format 3" },
+        path: path.to_owned(),
+        media_type,
+        xarray_call: Some(format!(
+            "xr.open_dataset(\"{{url}}\", engine=\"zarr\", chunks={{}}, zarr_format={format})"
+        )),
+        roles: &["data"],
+        fields: fields.as_object().cloned().unwrap_or_default(),
+        thredds_service: (format == 2).then_some("ZARR"),
+        intake_method: (format == 2).then_some("zarr"),
     }
 }
 

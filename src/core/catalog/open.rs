@@ -424,7 +424,12 @@ fn make_manifest(spec: &DatasetSpec, stored: Stored) -> Result<Loaded, Arc<str>>
 /// A hash over the source's identity, the indexed content and the catalog entry. Where the entry stands
 /// and how often the source is looked at do not change what is served.
 fn revision(spec: &DatasetSpec, stored: &Stored) -> Revision {
-    let served = DatasetSpec { origin: String::new(), invalidate_after: Duration::ZERO, ..spec.clone() };
+    let served = DatasetSpec {
+        origin: String::new(),
+        invalidate_after: Duration::ZERO,
+        about: Arc::default(),
+        ..spec.clone()
+    };
     let mut hash = Sha256::new();
     hash.update(MANIFEST_VERSION.to_le_bytes());
     hash.update(identity_text(&stored.entry.source.object));

@@ -26,6 +26,12 @@ pub struct PluginsConfig {
     pub zarr: ZarrConfig,
     /// Kerchunk references.
     pub kerchunk: KerchunkConfig,
+    /// STAC items, collections and search.
+    pub stac: OtherPluginConfig,
+    /// Intake and intake-esm catalogs.
+    pub intake: OtherPluginConfig,
+    /// A THREDDS catalog and the site map.
+    pub thredds: OtherPluginConfig,
     /// Staging of cold objects: requests, selections, pins, evicting. Settings are in `[staging]`.
     pub staging: OtherPluginConfig,
     /// Long work in one document. Settings are in `[jobs]`.
@@ -163,6 +169,9 @@ impl PluginsConfig {
             "staging" => self.staging.enabled,
             "jobs" => self.jobs.enabled,
             "chiller" => self.chiller.enabled,
+            "stac" => self.stac.enabled,
+            "intake" => self.intake.enabled,
+            "thredds" => self.thredds.enabled,
             "metrics" => self.metrics.enabled,
             "hdf5" => self.hdf5.enabled,
             "netcdf" => self.netcdf.enabled,

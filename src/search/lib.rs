@@ -1,0 +1,23 @@
+//! What catalogs tell of datasets, and finding among them.
+//!
+//! Every listed dataset that is indexed has a [`Summary`]: titles, extents, dimensions, variables, searchable
+//! attributes. It is made once from the manifest and kept, so that no request opens all datasets; it never
+//! touches an archive. [`Search`] keeps the summaries, and columns of what is searched for in memory.
+
+mod describe;
+mod filter;
+mod order;
+mod query;
+mod search;
+mod summary;
+
+pub use describe::describe;
+pub use filter::{
+    ArithmeticOp, Comparison, Filter, Operand, PropertyName, SpatialOp, TemporalOp, TextFunction, TimeOperand,
+};
+pub use order::{Order, OrderStatus};
+pub use query::{Cursor, Direction, Found, Query, SortKey};
+pub use search::{Collection, Hit, Search};
+pub use summary::{
+    CubeDimension, CubeVariable, DimensionKind, Extent, SourceObject, Span, Summary, Value, VariableRole,
+};
