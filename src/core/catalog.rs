@@ -12,6 +12,7 @@ mod about;
 mod directory;
 mod entry;
 mod foreign;
+mod harvest_spec;
 mod ids;
 mod indexing;
 mod neighbours;
@@ -46,6 +47,7 @@ use watch::Hint;
 
 pub use about::{About, CollectionSpec, DataProvider};
 pub use directory::DirectoryProvider;
+pub use harvest_spec::{DatasetPer, HarvestPlace, HarvestSpec};
 pub use ids::id_of_path;
 pub use settings::CatalogSettings;
 
