@@ -15,6 +15,7 @@ mod foreign;
 mod harvest_spec;
 mod ids;
 mod indexing;
+mod listing;
 mod neighbours;
 mod open;
 mod overrides;
@@ -49,6 +50,7 @@ pub use about::{About, CollectionSpec, DataProvider};
 pub use directory::DirectoryProvider;
 pub use harvest_spec::{DatasetPer, HarvestPlace, HarvestSpec};
 pub use ids::id_of_path;
+pub use listing::{IndexedManifests, Listed, Listing};
 pub use settings::CatalogSettings;
 
 /// Where a dataset's bytes come from.
@@ -231,6 +233,8 @@ struct Shared {
     unasked: Mutex<Vec<usize>>,
     merging: Mutex<()>,
     merged: Notify,
+    /// Counts changes of what is listed or indexed.
+    changes: tokio::sync::watch::Sender<u64>,
 }
 
 impl Catalog {
@@ -251,6 +255,7 @@ impl Catalog {
             unasked: Mutex::new((0..providers.len()).collect()),
             merging: Mutex::default(),
             merged: Notify::new(),
+            changes: tokio::sync::watch::Sender::new(0),
             providers,
             index,
             indexer,

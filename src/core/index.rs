@@ -161,6 +161,13 @@ impl IndexStore {
         }
     }
 
+    /// The fingerprint of a source that is indexed, without reading its metadata; `None` if it is not, if it is refused,
+    /// or if an older program wrote it.
+    pub fn fingerprint(&self, key: &str) -> Option<[u8; 16]> {
+        let reader = Reader::open(&self.path(key), self.migrations.current()).ok()?;
+        (!reader.header.is_refusal).then_some(reader.header.fingerprint)
+    }
+
     /// What the index holds of a source; `Ok(None)` if nothing usable.
     ///
     /// # Errors

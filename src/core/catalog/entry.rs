@@ -76,6 +76,18 @@ pub(super) struct Slot {
     pub(super) manifest: Weak<Manifest>,
     pub(super) storage: Weak<IndexedStorage>,
     pub(super) flight: Option<Flight>,
+    /// That of what the index has of the source; `None` while it is not indexed, or refused. It stays while the source
+    /// is away or indexed again.
+    pub(super) fingerprint: Option<[u8; 16]>,
+    /// What those who follow the listing were told of it: the fingerprint, and whether it is refused.
+    pub(super) told: (Option<[u8; 16]>, bool),
+}
+
+impl Slot {
+    /// True for what is not served as it is, other than for a moment.
+    pub(super) fn is_refused(&self) -> bool {
+        matches!(self.phase, Phase::Refused(..) | Phase::Cold { .. })
+    }
 }
 
 /// A dataset as one provider declares it.
@@ -104,6 +116,8 @@ impl Entry {
             manifest: Weak::new(),
             storage: Weak::new(),
             flight: None,
+            fingerprint: None,
+            told: (None, false),
         };
         let number = N_ENTRIES.fetch_add(1, Ordering::Relaxed);
         Self { number, provider, spec: Arc::new(spec), slot: Mutex::new(slot) }
@@ -134,6 +148,13 @@ impl Entry {
         if !matches!(slot.phase, Phase::Cold { .. }) {
             slot.phase = Phase::Indexing;
         }
+    }
+
+    /// True if what is indexed of it is not what those who follow the listing were told; from now on they are.
+    pub(super) fn take_change(&self) -> bool {
+        let mut slot = self.slot.lock();
+        let now = (slot.fingerprint, slot.is_refused());
+        std::mem::replace(&mut slot.told, now) != now
     }
 
     /// The objects that have to be recalled before it can be indexed; none if it is not that.

@@ -167,6 +167,8 @@ impl Catalog {
                 slot.phase = Phase::Failed(failure.clone());
             }
         }
+        drop(slot);
+        self.tell_if_changed(entry);
     }
 
     async fn look(&self, entry: &Arc<Entry>) -> Result<Arc<Manifest>, Failure> {
@@ -291,11 +293,13 @@ impl Catalog {
             return Ok(None);
         }
         let source = stored.entry.source.clone();
+        let fingerprint = stored.fingerprint;
         match make_manifest(&entry.spec, stored) {
             Ok(loaded) => {
                 let len_bytes = loaded.len_bytes;
                 let mut slot = entry.slot.lock();
                 slot.phase = Phase::Ready(source);
+                slot.fingerprint = Some(fingerprint);
                 slot.manifest = Arc::downgrade(&loaded.manifest);
                 slot.storage = Arc::downgrade(&loaded.storage);
                 drop(slot);
@@ -389,6 +393,7 @@ fn note_cold(entry: &Entry, objects: Arc<[Arc<str>]>) -> Failure {
         info!(dataset = %entry.spec.id, %reason, "dataset is cold and not indexed");
     }
     slot.phase = Phase::Cold { objects, reason: Arc::clone(&reason) };
+    slot.fingerprint = None;
     Failure::new(ErrorKind::Refused, reason)
 }
 
@@ -398,6 +403,7 @@ fn note_refused(entry: &Entry, source: Option<SourceState>, reason: Arc<str>) ->
         warn!(dataset = %entry.spec.id, %reason, "dataset is refused");
     }
     slot.phase = Phase::Refused(source, Arc::clone(&reason));
+    slot.fingerprint = None;
     Failure::new(ErrorKind::Refused, reason)
 }
 
@@ -419,6 +425,14 @@ fn make_manifest(spec: &DatasetSpec, stored: Stored) -> Result<Loaded, Arc<str>>
             Ok(Loaded { manifest: Arc::new(manifest), storage, len_bytes })
         }
     }
+}
+
+/// The manifest of what the index holds; `None` if there can be none.
+pub(super) fn manifest_of(spec: &DatasetSpec, stored: &Stored) -> Option<Manifest> {
+    let StoredOutcome::Indexed(dataset, storage) = &stored.outcome else { return None };
+    let dataset = overrides::apply(dataset.clone(), spec).ok()?;
+    let storage = Arc::<index::IndexedStorage>::clone(storage);
+    Some(Manifest::new(spec.clone(), dataset, revision(spec, stored), stored.entry.format.clone(), storage))
 }
 
 /// A hash over the source's identity, the indexed content and the catalog entry. Where the entry stands

@@ -14,7 +14,6 @@ use super::entry::{Entries, Entry, Phase};
 use super::indexing::source_key;
 use super::{Catalog, DatasetSpec, watch};
 use crate::clock::nanoseconds;
-use crate::index::Peek;
 use crate::manifest::blocking;
 use crate::{Error, Result};
 
@@ -238,18 +237,29 @@ impl Catalog {
 
     /// Those of `entries` that the index does not know; the state of the others is noted.
     fn not_in_index(&self, entries: Vec<Arc<Entry>>) -> Vec<Arc<Entry>> {
-        entries
-            .into_iter()
-            .filter(|entry| {
-                // What is refused is read at once, for its reason.
-                let is_known = self.shared.index.peek(&source_key(&entry.spec)) == Peek::Indexed;
-                let mut slot = entry.slot.lock();
-                if is_known && matches!(slot.phase, Phase::Unknown) {
-                    slot.phase = Phase::Known;
-                }
-                !is_known
-            })
-            .collect()
+        let mut peeked: HashMap<String, Option<[u8; 16]>> = HashMap::new();
+        let mut unknown = Vec::new();
+        let mut has_changed = false;
+        for entry in entries {
+            // What is refused is read at once, for its reason; what an older program wrote, to be migrated.
+            let key = source_key(&entry.spec);
+            let known = peeked.entry(key).or_insert_with_key(|key| self.shared.index.fingerprint(key));
+            let Some(fingerprint) = *known else {
+                unknown.push(entry);
+                continue;
+            };
+            let mut slot = entry.slot.lock();
+            if matches!(slot.phase, Phase::Unknown) {
+                slot.phase = Phase::Known;
+                slot.fingerprint = Some(fingerprint);
+                slot.told = (slot.fingerprint, false);
+                has_changed = true;
+            }
+        }
+        if has_changed {
+            self.tell_changed();
+        }
+        unknown
     }
 
     fn report(&self, provider: usize, error: &Error) {
@@ -286,6 +296,7 @@ impl Catalog {
         merged.set_withdrawn(self.withdrawn_since(&before, &merged));
         info!(n_datasets = merged.all().len(), n_before = before.all().len(), "catalog changed");
         *self.shared.entries.write() = Arc::new(merged);
+        self.tell_changed();
     }
 
     /// Datasets that were declared and are not any more, with the time when that was first seen.
