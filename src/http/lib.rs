@@ -6,6 +6,7 @@
 
 mod app;
 pub mod bodies;
+pub mod catalogs;
 pub mod conditional;
 mod extract;
 pub mod hold;

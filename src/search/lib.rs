@@ -6,6 +6,7 @@
 
 mod describe;
 mod filter;
+mod instant;
 mod order;
 mod query;
 mod search;
@@ -15,6 +16,7 @@ pub use describe::describe;
 pub use filter::{
     ArithmeticOp, Comparison, Filter, Operand, PropertyName, SpatialOp, TemporalOp, TextFunction, TimeOperand,
 };
+pub use instant::instant_text;
 pub use order::{Order, OrderStatus};
 pub use query::{Cursor, Direction, Found, Query, SortKey};
 pub use search::{Collection, Hit, Search};
