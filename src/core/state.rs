@@ -11,7 +11,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use parking_lot::Mutex;
-use rusqlite::{Connection, OpenFlags};
+use rusqlite::{Connection, OpenFlags, TransactionBehavior};
 use tokio::sync::oneshot;
 
 use crate::{Error, ErrorKind, Result};
@@ -143,7 +143,8 @@ fn prepare(connection: &mut Connection, migrations: &[&str]) -> Result<()> {
     connection.pragma_update(None, "synchronous", "FULL")?;
     connection.pragma_update(None, "foreign_keys", "ON")?;
     connection.pragma_update(None, "temp_store", "MEMORY")?;
-    let transaction = connection.transaction()?;
+    // From the start for writing: one that becomes that later fails at once if another process wrote meanwhile.
+    let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
     let done: u32 = transaction.query_row("PRAGMA user_version", [], |row| row.get(0))?;
     let done = done as usize;
     if done > migrations.len() {

@@ -321,8 +321,16 @@ async fn stepped(shared: &Arc<Shared>, task: &Task) -> Result<Turn> {
             format!("the server has ended {} times while this job ran: it is not tried again", task.deaths);
         return Ok(failed(shared, &Error::internal(message)));
     }
-    // Never closed.
-    let _alone = if task.deaths > 1 { shared.suspects.acquire().await.ok() } else { None };
+    let active = shared.activity(&job.id);
+    let _alone = if task.deaths > 1 {
+        tokio::select! {
+            // Never closed.
+            turn = shared.suspects.acquire() => turn.ok(),
+            () = active.cancelled.cancelled() => return Ok(shared.cancelled()),
+        }
+    } else {
+        None
+    };
     let begins = Turn {
         state: Some(JobState::Running),
         attempts: task.attempts,
@@ -335,7 +343,6 @@ async fn stepped(shared: &Arc<Shared>, task: &Task) -> Result<Turn> {
         // It was cancelled a moment ago: nothing more happens to it.
         return Ok(Turn::default());
     }
-    let active = shared.activity(&job.id);
     shared.tell(&job.id);
     let outcome = match make_folder(shared.folder(&job.id)).await {
         Ok(()) => run(shared, kind, task, &active).await,

@@ -198,9 +198,17 @@ async fn a_step_with_which_the_server_ends_each_time_fails_and_those_beside_it_d
     reaches(&jobs, &deadly.id, JobState::Running).await;
     die(jobs).await;
 
-    // From now on they run one after the other; the first one is not the one that ends the server.
+    // From now on they run one after the other, whichever is first.
+    let n_steps = || world.toy.n_steps.load(Ordering::SeqCst);
+    let before = n_steps();
     let jobs = world.jobs().await;
-    reaches(&jobs, &beside.id, JobState::Running).await;
+    while n_steps() == before {
+        tokio::task::yield_now().await;
+    }
+    for _ in 0..100 {
+        tokio::task::yield_now().await;
+        assert_eq!(n_steps(), before + 1);
+    }
     jobs.cancel(&beside.id).await.unwrap();
     assert_eq!(ends(&world, &jobs, &beside.id).await.state, JobState::Cancelled);
     reaches(&jobs, &deadly.id, JobState::Running).await;
