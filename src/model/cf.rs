@@ -1,7 +1,12 @@
-//! Times as CF writes them: numbers with units such as `hours since 1900-01-01` in one of six calendars.
+//! The Conventions for Climate and Forecast metadata: what coordinates mean, and times.
 //!
-//! [`TimeUnits`] turns numbers into [`DateTime`]s and back, [`Period`] reads the dates of a request. Instants are
-//! exact to the microsecond and compared by their ticks ([`DateTime::ticks`]), 64-bit numbers within one calendar.
+//! [`Axis`] tells what a coordinate measures, [`Scope`] which variables those of a group see, [`Roles`] which of them
+//! are data, [`Grid`] where their cells lie: by latitudes and longitudes ([`Horizontal`]), in the plane of a map
+//! ([`Projection`]) or as [`Healpix`] pixels.
+//!
+//! Times are numbers with units such as `hours since 1900-01-01` in one of six calendars: [`TimeUnits`] turns numbers
+//! into [`DateTime`]s and back, [`Period`] reads the dates of a request. Instants are exact to the microsecond and
+//! compared by their ticks ([`DateTime::ticks`]), 64-bit numbers within one calendar.
 //!
 //! ```
 //! use thermocline_model::Number;
@@ -18,24 +23,41 @@
 //! ```
 //!
 //! # Source
-//! CF Conventions 1.11, section 4.4. Where CF is silent, Python's cftime decides: `tests/cf` compares with it.
+//! CF Conventions 1.11. Where CF is silent about times, Python's cftime decides: `tests/cf` compares with it.
 //!
 //! # Limits
 //! Years lie within [`MAX_YEAR`]; there are no leap seconds; nanoseconds are rounded to microseconds.
 
+mod axis;
 mod calendar;
 mod datetime;
 mod error;
+#[cfg(test)]
+mod example;
+mod grid;
+mod healpix;
+mod horizontal;
+mod mesh;
 mod period;
+mod projection;
 mod reference;
+mod roles;
 mod scan;
+mod scope;
 #[cfg(test)]
 mod tests;
 mod units;
 mod years;
 
+pub use axis::{Axis, Evidence, is_radians};
 pub use calendar::Calendar;
 pub use datetime::{DateTime, MAX_YEAR};
 pub use error::TimeError;
+pub use grid::{Grid, Pixels, Plane};
+pub use healpix::{Healpix, HealpixOrder};
+pub use horizontal::Horizontal;
 pub use period::{Period, Precision};
+pub use projection::{Ellipsoid, LonLat, PlaneUnit, Projection};
+pub use roles::{Role, Roles};
+pub use scope::{Scope, along};
 pub use units::{TimeUnits, Unit};

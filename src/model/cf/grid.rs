@@ -1,0 +1,202 @@
+//! Where the cells of a variable lie: latitudes and longitudes, a mesh, a projection's plane or HEALPix.
+//!
+//! # Source
+//! CF Conventions 1.11, sections 5 and 5.6.
+
+use super::{Axis, Healpix, Horizontal, Projection, Scope, mesh};
+use crate::Variable;
+
+/// Most grid mappings of a variable that are looked at.
+const MAX_MAPPINGS: usize = 16;
+
+/// The coordinates of a projection's plane.
+#[derive(Debug, Clone)]
+pub struct Plane<'m> {
+    /// Along the plane's first axis.
+    pub x: &'m Variable,
+    /// Along its second.
+    pub y: &'m Variable,
+    /// What leads from the plane to the earth; `None` if it is not known.
+    pub projection: Option<Projection>,
+    /// The variable that says so; `None` if none does.
+    pub mapping: Option<&'m Variable>,
+}
+
+/// A HEALPix grid along a dimension.
+#[derive(Debug, Clone)]
+pub struct Pixels<'m> {
+    /// The grid.
+    pub grid: Healpix,
+    /// The dimension of the pixels.
+    pub dim: String,
+    /// How many pixels there are along it.
+    pub n: u64,
+    /// The numbers of the pixels; `None` if they are counted from 0.
+    pub numbers: Option<&'m Variable>,
+}
+
+/// Where the cells of a variable lie, by everything that says so.
+///
+/// ```
+/// use thermocline_model::Group;
+/// use thermocline_model::cf::{Grid, Horizontal, Scope};
+///
+/// let root = Group::default();
+/// let scope = Scope::at(&root, "").expect("the root");
+/// let others = Horizontal::candidates(&scope);
+/// for variable in &root.variables {
+///     let grid = Grid::of(variable, &scope, &others);
+///     println!("{} has degrees: {}", variable.name, grid.degrees.is_some());
+/// }
+/// ```
+#[derive(Debug, Clone, Default)]
+pub struct Grid<'m> {
+    /// By latitudes and longitudes, of the cells or of the nodes of their mesh.
+    pub degrees: Option<Horizontal<'m>>,
+    /// By a projection.
+    pub plane: Option<Plane<'m>>,
+    /// By the numbers of pixels.
+    pub pixels: Option<Pixels<'m>>,
+}
+
+impl<'m> Grid<'m> {
+    /// That of a variable; `others` are the [`Horizontal::candidates`] of its scope.
+    pub fn of(variable: &'m Variable, scope: &Scope<'m>, others: &[&'m Variable]) -> Self {
+        let mappings = mappings(variable, scope);
+        let degrees = mesh::positions(variable, scope).or_else(|| Horizontal::of(variable, scope, others));
+        Self { degrees, plane: plane(variable, scope, &mappings), pixels: pixels(variable, scope, &mappings) }
+    }
+
+    /// True if nothing says where the cells lie.
+    pub fn is_nowhere(&self) -> bool {
+        self.degrees.is_none() && self.plane.is_none() && self.pixels.is_none()
+    }
+}
+
+/// A grid mapping with the coordinates that it is for; without any, it is for all.
+struct Mapping<'m> {
+    variable: &'m Variable,
+    coordinates: Vec<&'m Variable>,
+}
+
+/// Those that `grid_mapping` names: `crs`, or in the extended form `crs: x y wgs: lat lon`.
+fn mappings<'m>(variable: &Variable, scope: &Scope<'m>) -> Vec<Mapping<'m>> {
+    let text = variable.attrs.text("grid_mapping").unwrap_or_default();
+    let is_extended = text.contains(':');
+    let mut found: Vec<Mapping<'m>> = Vec::new();
+    for word in text.split_whitespace().take(8 * MAX_MAPPINGS) {
+        let name = word.trim_end_matches(':');
+        let is_mapping = !is_extended || word.ends_with(':');
+        match (scope.named(name), found.last_mut()) {
+            (Some(variable), _) if is_mapping => found.push(Mapping { variable, coordinates: Vec::new() }),
+            (Some(coordinate), Some(mapping)) => mapping.coordinates.push(coordinate),
+            _ => {}
+        }
+    }
+    found.truncate(MAX_MAPPINGS);
+    found
+}
+
+fn plane<'m>(variable: &Variable, scope: &Scope<'m>, mappings: &[Mapping<'m>]) -> Option<Plane<'m>> {
+    let along: Vec<&'m Variable> = variable.dims.iter().filter_map(|dim| scope.index_of(dim)).collect();
+    let find = |candidates: &[&'m Variable], axis: Axis| {
+        let known = candidates.iter().filter_map(|candidate| Some((axis.evidence(candidate)?, *candidate)));
+        known.min_by_key(|(evidence, _)| *evidence).map(|(_, candidate)| candidate)
+    };
+    for mapping in mappings {
+        let projection = Projection::of(&mapping.variable.attrs);
+        let candidates = if mapping.coordinates.is_empty() { &along } else { &mapping.coordinates };
+        let (x, y) = (find(candidates, Axis::ProjectedX), find(candidates, Axis::ProjectedY));
+        if let (Some(x), Some(y)) = (x, y) {
+            return Some(Plane { x, y, projection, mapping: Some(mapping.variable) });
+        }
+        // Planes whose coordinates say nothing but their names.
+        let named = |name: &str| {
+            candidates.iter().copied().find(|candidate| candidate.name.eq_ignore_ascii_case(name))
+        };
+        if let (Some(x), Some(y), Some(_)) = (named("x"), named("y"), &projection) {
+            return Some(Plane { x, y, projection, mapping: Some(mapping.variable) });
+        }
+    }
+    let (x, y) = (find(&along, Axis::ProjectedX)?, find(&along, Axis::ProjectedY)?);
+    Some(Plane { x, y, projection: None, mapping: None })
+}
+
+fn pixels<'m>(variable: &Variable, scope: &Scope<'m>, mappings: &[Mapping<'m>]) -> Option<Pixels<'m>> {
+    let by_mapping = mappings.iter().find_map(|mapping| Healpix::of(&mapping.variable.attrs));
+    let numbers_of = |dim: &String| {
+        let number = |variable: &&'m Variable| {
+            *variable.dims == [dim.clone()] && variable.attrs.text("standard_name") == Some("healpix_index")
+        };
+        scope.index_of(dim).or_else(|| scope.variables().find(number))
+    };
+    let grid = by_mapping.or_else(|| Healpix::of(&variable.attrs)).or_else(|| {
+        variable.dims.iter().filter_map(|dim| numbers_of(dim)).find_map(|index| Healpix::of(&index.attrs))
+    })?;
+    let is_index = |dim: &str| {
+        let index = scope.index_of(dim);
+        matches!(dim, "cell" | "cells" | "pix" | "pixel" | "ncells" | "values" | "healpix_index")
+            || index.is_some_and(|index| index.attrs.text("standard_name") == Some("healpix_index"))
+    };
+    let axes = || variable.dims.iter().zip(&variable.shape);
+    let whole = axes().find(|(_, len)| **len == grid.n_pixels());
+    let (dim, n) = whole.or_else(|| axes().find(|(dim, _)| is_index(dim)))?;
+    Some(Pixels { grid, dim: dim.clone(), n: *n, numbers: numbers_of(dim) })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::example::variable;
+    use super::*;
+    use crate::Group;
+
+    const X: (&str, &[&str], &[(&str, &str)]) =
+        ("x", &["x"], &[("standard_name", "projection_x_coordinate")]);
+    const Y: (&str, &[&str], &[(&str, &str)]) =
+        ("y", &["y"], &[("standard_name", "projection_y_coordinate")]);
+
+    fn group(variables: &[(&str, &[&str], &[(&str, &str)])]) -> Group {
+        let variables = variables.iter().map(|(name, dims, attrs)| variable(name, dims, attrs));
+        Group { variables: variables.collect(), ..Group::default() }
+    }
+
+    fn grid<'m>(root: &'m Group, name: &str) -> Grid<'m> {
+        let scope = Scope::at(root, "").unwrap();
+        Grid::of(root.variable(name).unwrap(), &scope, &Horizontal::candidates(&scope))
+    }
+
+    #[test]
+    fn a_plane_has_the_projection_of_its_mapping() {
+        let mercator = [("grid_mapping_name", "mercator")];
+        let plain = group(&[X, Y, ("crs", &[], &mercator), ("v", &["y", "x"], &[("grid_mapping", "crs")])]);
+        assert!(grid(&plain, "v").plane.unwrap().projection.is_some());
+
+        let none = group(&[X, Y, ("v", &["y", "x"], &[])]);
+        assert!(grid(&none, "v").plane.unwrap().projection.is_none());
+        assert!(grid(&none, "v").degrees.is_none());
+    }
+
+    #[test]
+    fn the_extended_form_names_the_coordinates_of_each_mapping() {
+        let root = group(&[
+            X,
+            Y,
+            ("wgs", &[], &[("grid_mapping_name", "latitude_longitude")]),
+            ("map", &[], &[("grid_mapping_name", "mercator")]),
+            ("lat", &["y", "x"], &[("standard_name", "latitude")]),
+            ("lon", &["y", "x"], &[("standard_name", "longitude")]),
+            ("v", &["y", "x"], &[("grid_mapping", "wgs: lat lon map: x y")]),
+        ]);
+        let grid = grid(&root, "v");
+        assert_eq!(grid.plane.unwrap().mapping.unwrap().name, "map");
+        assert_eq!(grid.degrees.unwrap().latitude.name, "lat");
+    }
+
+    #[test]
+    fn pixels_are_found_along_their_dimension() {
+        let healpix = [("grid_mapping_name", "healpix"), ("healpix_nside", "4"), ("healpix_order", "nest")];
+        let root = group(&[("crs", &[], &healpix), ("v", &["time", "cell"], &[("grid_mapping", "crs")])]);
+        let pixels = grid(&root, "v").pixels.unwrap();
+        assert_eq!((pixels.dim.as_str(), pixels.n), ("cell", 2));
+    }
+}

@@ -1,0 +1,240 @@
+//! HEALPix grids: where the pixels lie.
+//!
+//! # Source
+//! K. M. Górski et al., *HEALPix: A Framework for High-Resolution Discretization and Fast Analysis of Data Distributed on
+//! the Sphere*, Astrophysical Journal 622 (2005), sections 4 and 5. Attributes as models write them
+//! (`healpix_nside`, `healpix_order`) and as CF Conventions 1.13, appendix F, has them (`refinement_level`,
+//! `indexing_scheme`).
+
+use std::cmp::Ordering;
+
+use super::LonLat;
+use crate::{Attribute, Attributes};
+
+/// Largest number of pixels along the side of one of the twelve faces.
+const MAX_NSIDE: u64 = 1 << 29;
+
+/// Rows of a face's southern corner, in sides of faces from the north pole.
+const CORNER_ROW: [f64; 12] = [2.0, 2.0, 2.0, 2.0, 3.0, 3.0, 3.0, 3.0, 4.0, 4.0, 4.0, 4.0];
+
+/// Longitudes of the faces' centres, in eighths of a turn.
+const CENTRE: [u8; 12] = [1, 3, 5, 7, 0, 2, 4, 6, 1, 3, 5, 7];
+
+/// How pixels are numbered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum HealpixOrder {
+    /// Along circles of latitude from the north.
+    Ring,
+    /// Four children after their parent.
+    Nested,
+}
+
+/// A HEALPix grid.
+///
+/// ```
+/// use thermocline_model::cf::{Healpix, HealpixOrder};
+///
+/// let grid = Healpix::new(4, HealpixOrder::Nested).expect("a power of two");
+/// assert_eq!(grid.n_pixels(), 192);
+/// assert_eq!(grid.corners(192), None);
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Healpix {
+    nside: u64,
+    order: HealpixOrder,
+}
+
+impl Healpix {
+    /// A grid of 12·nside² pixels; `None` for sides that make none.
+    pub fn new(nside: u64, order: HealpixOrder) -> Option<Self> {
+        let is_side =
+            (1..=MAX_NSIDE).contains(&nside) && (order == HealpixOrder::Ring || nside.is_power_of_two());
+        is_side.then_some(Self { nside, order })
+    }
+
+    /// The grid that the attributes of a grid mapping, a variable or a dataset say; `None` if they say none.
+    pub fn of(attrs: &Attributes) -> Option<Self> {
+        let text = |names: [&str; 2]| names.into_iter().find_map(|name| attrs.text(name));
+        let whole = |name: &str| match attrs.get(name)? {
+            Attribute::Text(text) => text.trim().parse::<u64>().ok(),
+            value => value
+                .as_number()
+                .map(|number| number.as_f64())
+                .filter(|number| *number >= 0.0)
+                .map(|n| n as u64),
+        };
+        let level = whole("refinement_level").or_else(|| whole("healpix_zoom"));
+        let from_level = level.filter(|level| *level < 30).map(|level| 1 << level);
+        let nside = whole("healpix_nside").or_else(|| whole("nside")).or(from_level);
+        let is_healpix =
+            attrs.text("grid_mapping_name") == Some("healpix") || attrs.get("healpix_nside").is_some();
+        let order = match text(["healpix_order", "indexing_scheme"])?.to_ascii_lowercase().as_str() {
+            "ring" => HealpixOrder::Ring,
+            "nest" | "nested" | "nesting" => HealpixOrder::Nested,
+            _ => return None,
+        };
+        is_healpix.then_some(())?;
+        Self::new(nside?, order)
+    }
+
+    /// How many pixels cover the globe.
+    pub fn n_pixels(&self) -> u64 {
+        12 * self.nside * self.nside
+    }
+
+    /// The four corners of a pixel; `None` for a number that none has. At a pole, longitude is that of the pixel's
+    /// middle.
+    pub fn corners(&self, pixel: u64) -> Option<[LonLat; 4]> {
+        if pixel >= self.n_pixels() {
+            return None;
+        }
+        let (face, column, row) = match self.order {
+            HealpixOrder::Nested => self.of_nested(pixel),
+            HealpixOrder::Ring => self.of_ring(pixel)?,
+        };
+        let side = self.nside as f64;
+        let (column, row) = (column as f64, row as f64);
+        let middle = place(face, (column + 0.5) / side, (row + 0.5) / side)?.longitude;
+        let corner = |right: f64, up: f64| {
+            let point = place(face, (column + right) / side, (row + up) / side)?;
+            let is_pole = point.latitude.abs() > 90.0 - 1e-9;
+            Some(if is_pole { LonLat { longitude: middle, ..point } } else { point })
+        };
+        Some([corner(0.0, 0.0)?, corner(1.0, 0.0)?, corner(1.0, 1.0)?, corner(0.0, 1.0)?])
+    }
+
+    /// Face, column and row of a nested pixel: the bits of its number in turn.
+    fn of_nested(&self, pixel: u64) -> (usize, u64, u64) {
+        let per_face = self.nside * self.nside;
+        let within = pixel % per_face;
+        let every_other = |bits: u64| (0..30).fold(0, |sum, bit| sum | ((bits >> (2 * bit)) & 1) << bit);
+        ((pixel / per_face) as usize, every_other(within), every_other(within >> 1))
+    }
+
+    /// Face, column and row of a pixel on a circle of latitude.
+    fn of_ring(&self, pixel: u64) -> Option<(usize, u64, u64)> {
+        let side = self.nside as i64;
+        let (pixel, n_pixels) = (pixel as i64, self.n_pixels() as i64);
+        let n_cap = 2 * side * (side - 1);
+        let (ring, position, shift, per_quarter, face) = if pixel < n_cap {
+            let ring = (1 + (1 + 2 * pixel).isqrt()) >> 1;
+            let position = pixel + 1 - 2 * ring * (ring - 1);
+            (ring, position, 0, ring, (position - 1) / ring)
+        } else if pixel < n_pixels - n_cap {
+            let (below, within) = ((pixel - n_cap) / (4 * side), (pixel - n_cap) % (4 * side));
+            let (ring, position) = (below + side, within + 1);
+            let falling = (position - (below + 1) / 2 + side - 1) / side;
+            let rising = (position - (2 * side + 1 - below) / 2 + side - 1) / side;
+            let face = match rising.cmp(&falling) {
+                Ordering::Equal => rising | 4,
+                Ordering::Less => rising,
+                Ordering::Greater => falling + 8,
+            };
+            (ring, position, (ring + side) & 1, side, face)
+        } else {
+            let from_end = n_pixels - pixel;
+            let ring = (1 + (2 * from_end - 1).isqrt()) >> 1;
+            let position = 4 * ring + 1 - (from_end - 2 * ring * (ring - 1));
+            (4 * side - ring, position, 0, ring, 8 + (position - 1) / ring)
+        };
+        let at = usize::try_from(face).ok()?;
+        let (corner, centre) = (*CORNER_ROW.get(at)? as i64, i64::from(*CENTRE.get(at)?));
+        let down = ring - corner * side + 1;
+        let mut across = 2 * position - centre * per_quarter - shift - 1;
+        if across >= 2 * side {
+            across -= 8 * side;
+        }
+        Some((at, u64::try_from((across - down) >> 1).ok()?, u64::try_from((-across - down) >> 1).ok()?))
+    }
+}
+
+/// The point of a face at `x` and `y` from 0 to 1, from its southern corner to the north-east and north-west.
+fn place(face: usize, x: f64, y: f64) -> Option<LonLat> {
+    let (corner, centre) = (*CORNER_ROW.get(face)?, f64::from(*CENTRE.get(face)?));
+    let row = corner - x - y;
+    let (per_quarter, sine) = if row < 1.0 {
+        (row, 1.0 - row * row / 3.0)
+    } else if row > 3.0 {
+        (4.0 - row, (4.0 - row) * (4.0 - row) / 3.0 - 1.0)
+    } else {
+        (1.0, (2.0 - row) * 2.0 / 3.0)
+    };
+    let mut eighths = centre * per_quarter + x - y;
+    if eighths < 0.0 {
+        eighths += 8.0;
+    }
+    let longitude = if per_quarter < 1e-15 { 0.0 } else { 45.0 * eighths / per_quarter };
+    Some(LonLat { longitude, latitude: sine.clamp(-1.0, 1.0).asin().to_degrees() })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn middle(grid: &Healpix, pixel: u64) -> (f64, f64) {
+        let (face, column, row) = if grid.order == HealpixOrder::Ring {
+            grid.of_ring(pixel).unwrap()
+        } else {
+            grid.of_nested(pixel)
+        };
+        let side = grid.nside as f64;
+        let point = place(face, (column as f64 + 0.5) / side, (row as f64 + 0.5) / side).unwrap();
+        (point.latitude, point.longitude)
+    }
+
+    #[test]
+    fn the_twelve_faces_lie_where_the_paper_has_them() {
+        for order in [HealpixOrder::Ring, HealpixOrder::Nested] {
+            let grid = Healpix::new(1, order).unwrap();
+            let north = (2.0_f64 / 3.0).asin().to_degrees();
+            let rows = [north, 0.0, -north];
+            for pixel in 0..12 {
+                let (latitude, longitude) = middle(&grid, pixel);
+                let (row, column) = (pixel / 4, (pixel % 4) as f64);
+                let expected = if row == 1 { column * 90.0 } else { column * 90.0 + 45.0 };
+                assert!((latitude - rows[row as usize]).abs() < 1e-9, "{pixel}");
+                assert!((longitude - expected).abs() < 1e-9, "{pixel} {longitude}");
+            }
+        }
+    }
+
+    #[test]
+    fn rings_go_south_and_each_goes_east() {
+        for nside in [2, 3, 4, 8] {
+            let grid = Healpix::new(nside, HealpixOrder::Ring).unwrap();
+            let middles: Vec<(f64, f64)> = (0..grid.n_pixels()).map(|pixel| middle(&grid, pixel)).collect();
+            for pair in middles.windows(2) {
+                let is_same_ring = (pair[0].0 - pair[1].0).abs() < 1e-9;
+                assert!(pair[1].0 < pair[0].0 - 1e-9 || (is_same_ring && pair[1].1 > pair[0].1), "{pair:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn both_orders_have_the_same_pixels() {
+        let key = |(latitude, longitude): (f64, f64)| ((latitude * 1e6) as i64, (longitude * 1e6) as i64);
+        let all = |order| {
+            let grid = Healpix::new(8, order).unwrap();
+            let mut keys: Vec<_> = (0..grid.n_pixels()).map(|pixel| key(middle(&grid, pixel))).collect();
+            keys.sort_unstable();
+            keys.dedup();
+            keys
+        };
+        assert_eq!(all(HealpixOrder::Ring).len(), 768);
+        assert_eq!(all(HealpixOrder::Ring), all(HealpixOrder::Nested));
+    }
+
+    #[test]
+    fn grids_are_known_by_any_of_their_attributes() {
+        let texts = super::super::example::texts;
+        let grid = Healpix::of(&texts(&[("healpix_nside", "4"), ("healpix_order", "nest")])).unwrap();
+        assert_eq!(grid, Healpix::new(4, HealpixOrder::Nested).unwrap());
+        let cf = [("grid_mapping_name", "healpix"), ("refinement_level", "3"), ("indexing_scheme", "ring")];
+        assert_eq!(Healpix::of(&texts(&cf)).unwrap().n_pixels(), 768);
+        assert!(Healpix::of(&texts(&[("healpix_nside", "3"), ("healpix_order", "nest")])).is_none());
+        assert!(
+            Healpix::of(&texts(&[("healpix_nside", "99999999999"), ("healpix_order", "ring")])).is_none()
+        );
+        assert!(Healpix::of(&texts(&[("nside", "4"), ("healpix_order", "ring")])).is_none());
+    }
+}

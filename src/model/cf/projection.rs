@@ -1,0 +1,211 @@
+//! Map projections of grid mappings in closed form: from a projection's plane to longitude and latitude.
+//!
+//! # Source
+//! CF Conventions 1.11, appendix F, for the attributes. J. P. Snyder, *Map Projections: A Working Manual*, US Geological
+//! Survey Professional Paper 1395 (1987), for the formulas, by the numbers of its equations.
+//!
+//! # Limits
+//! Mappings other than those of [`Projection`] are not known, and what is known is refused with parameters that make
+//! no map: no extent is better than a wrong one.
+
+mod azimuthal;
+mod conic;
+mod cylindrical;
+mod ellipsoid;
+mod geostationary;
+mod parameters;
+mod rotated;
+mod transverse;
+
+use crate::Attributes;
+
+use azimuthal::{LambertAzimuthal, PolarStereographic};
+use conic::{Albers, LambertConformal};
+use cylindrical::{Mercator, Sinusoidal};
+use geostationary::Geostationary;
+use parameters::Parameters;
+use rotated::RotatedPole;
+use transverse::TransverseMercator;
+
+pub use ellipsoid::Ellipsoid;
+
+/// A point of the earth in degrees.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct LonLat {
+    /// Degrees east, in any turn of the globe.
+    pub longitude: f64,
+    /// Degrees north.
+    pub latitude: f64,
+}
+
+/// What the numbers of a projection's coordinates are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PlaneUnit {
+    /// Metres.
+    Metre,
+    /// Degrees.
+    Degree,
+    /// Radians as seen from a satellite.
+    Radian,
+}
+
+/// A projection with its parameters.
+///
+/// ```
+/// use thermocline_model::cf::Projection;
+/// use thermocline_model::{Attribute, Attributes, Number, NumberType};
+///
+/// let mut crs = Attributes::new();
+/// crs.set("grid_mapping_name", Attribute::Text("polar_stereographic".into()));
+/// for (name, value) in [("latitude_of_projection_origin", 90.0), ("straight_vertical_longitude_from_pole", -45.0),
+///     ("standard_parallel", 70.0), ("earth_radius", 6_371_000.0)]
+/// {
+///     crs.set(name, Attribute::number(NumberType::F64, Number::Float(value)));
+/// }
+/// let projection = Projection::of(&crs).expect("a known mapping");
+/// assert_eq!(projection.inverse(0.0, 0.0).map(|point| point.latitude), Some(90.0));
+/// ```
+#[derive(Debug, Clone, PartialEq)]
+pub struct Projection {
+    kind: Kind,
+    ellipsoid: Ellipsoid,
+    false_easting: f64,
+    false_northing: f64,
+}
+
+#[derive(Debug, Clone, PartialEq)]
+enum Kind {
+    PlateCarree,
+    RotatedPole(RotatedPole),
+    Mercator(Mercator),
+    TransverseMercator(TransverseMercator),
+    PolarStereographic(PolarStereographic),
+    LambertAzimuthal(LambertAzimuthal),
+    LambertConformal(LambertConformal),
+    Albers(Albers),
+    Sinusoidal(Sinusoidal),
+    Geostationary(Geostationary),
+}
+
+impl Projection {
+    /// The projection of a grid mapping's attributes; `None` if it is not known, or its parameters make no map.
+    pub fn of(attrs: &Attributes) -> Option<Self> {
+        let name = attrs.text("grid_mapping_name")?;
+        let parameters = Parameters::new(attrs);
+        let ellipsoid = Ellipsoid::of(attrs)?;
+        let kind = match name {
+            "latitude_longitude" => Kind::PlateCarree,
+            "rotated_latitude_longitude" => Kind::RotatedPole(RotatedPole::of(&parameters)?),
+            "mercator" => Kind::Mercator(Mercator::of(&parameters, &ellipsoid)?),
+            "transverse_mercator" => {
+                Kind::TransverseMercator(TransverseMercator::of(&parameters, &ellipsoid)?)
+            }
+            "polar_stereographic" => {
+                Kind::PolarStereographic(PolarStereographic::of(&parameters, &ellipsoid)?)
+            }
+            "lambert_azimuthal_equal_area" => {
+                Kind::LambertAzimuthal(LambertAzimuthal::of(&parameters, &ellipsoid)?)
+            }
+            "lambert_conformal_conic" => {
+                Kind::LambertConformal(LambertConformal::of(&parameters, &ellipsoid)?)
+            }
+            "albers_conical_equal_area" => Kind::Albers(Albers::of(&parameters, &ellipsoid)?),
+            "sinusoidal" => Kind::Sinusoidal(Sinusoidal::of(&parameters)?),
+            "geostationary" => Kind::Geostationary(Geostationary::of(&parameters, &ellipsoid)?),
+            _ => return None,
+        };
+        let offset = |name| parameters.number_or(name, 0.0);
+        Some(Self {
+            kind,
+            ellipsoid,
+            false_easting: offset("false_easting")?,
+            false_northing: offset("false_northing")?,
+        })
+    }
+
+    /// What [`Self::inverse`] takes.
+    pub fn plane_unit(&self) -> PlaneUnit {
+        match self.kind {
+            Kind::PlateCarree | Kind::RotatedPole(_) => PlaneUnit::Degree,
+            Kind::Geostationary(_) => PlaneUnit::Radian,
+            _ => PlaneUnit::Metre,
+        }
+    }
+
+    /// By what to multiply coordinates in these units for [`Self::inverse`]; `None` for units that are none of its
+    /// plane. Without units, coordinates are in those of the plane.
+    pub fn scale(&self, units: Option<&str>) -> Option<f64> {
+        let units = units.map(str::trim).filter(|units| !units.is_empty());
+        let metres = units.and_then(super::axis::metres_of);
+        let is_radians = units.is_some_and(super::axis::is_radians);
+        match (&self.kind, self.plane_unit(), units) {
+            (_, _, None) => Some(1.0),
+            (_, PlaneUnit::Metre, _) => metres,
+            (_, PlaneUnit::Degree, _) if is_radians => Some(1_f64.to_degrees()),
+            (_, PlaneUnit::Degree, Some(units)) => units.starts_with("deg").then_some(1.0),
+            (_, PlaneUnit::Radian, Some("1")) => Some(1.0),
+            (_, PlaneUnit::Radian, _) if is_radians => Some(1.0),
+            (_, PlaneUnit::Radian, Some("microradian" | "microradians" | "urad")) => Some(1e-6),
+            // Metres are the scanning angle times the height of the satellite.
+            (Kind::Geostationary(view), ..) if metres.is_some() => {
+                metres.map(|metres| metres / view.height())
+            }
+            (_, PlaneUnit::Radian, Some(units)) => units.starts_with("deg").then_some(1_f64.to_radians()),
+        }
+    }
+
+    /// The point of the earth at a point of the plane; `None` where the map shows nothing.
+    pub fn inverse(&self, x: f64, y: f64) -> Option<LonLat> {
+        let (x, y) = (x - self.false_easting, y - self.false_northing);
+        let point = match &self.kind {
+            Kind::PlateCarree => Some(LonLat { longitude: x, latitude: y }),
+            Kind::RotatedPole(pole) => pole.inverse(x, y),
+            Kind::Mercator(map) => map.inverse(&self.ellipsoid, x, y),
+            Kind::TransverseMercator(map) => map.inverse(x, y),
+            Kind::PolarStereographic(map) => map.inverse(&self.ellipsoid, x, y),
+            Kind::LambertAzimuthal(map) => map.inverse(&self.ellipsoid, x, y),
+            Kind::LambertConformal(map) => map.inverse(&self.ellipsoid, x, y),
+            Kind::Albers(map) => map.inverse(&self.ellipsoid, x, y),
+            Kind::Sinusoidal(map) => map.inverse(&self.ellipsoid, x, y),
+            Kind::Geostationary(view) => view.inverse(&self.ellipsoid, x, y),
+        };
+        point.filter(|point| point.longitude.is_finite() && (-90.0..=90.0).contains(&point.latitude))
+    }
+
+    /// Where the plane shows a pole of the earth in one point: its coordinates, and whether it is the north pole.
+    pub fn pole(&self) -> Option<(f64, f64, bool)> {
+        let is_north = match &self.kind {
+            Kind::PolarStereographic(map) => map.is_north(),
+            Kind::LambertAzimuthal(map) => map.is_north_polar()?,
+            _ => return None,
+        };
+        Some((self.false_easting, self.false_northing, is_north))
+    }
+
+    /// As PROJ writes it.
+    ///
+    /// # Source
+    /// <https://proj.org/en/stable/operations/projections/>
+    pub fn proj_string(&self) -> String {
+        let kind = match &self.kind {
+            Kind::PlateCarree => return format!("+proj=longlat {} +no_defs", self.ellipsoid.proj_terms()),
+            Kind::RotatedPole(pole) => pole.proj_terms(),
+            Kind::Mercator(map) => map.proj_terms(),
+            Kind::TransverseMercator(map) => map.proj_terms(),
+            Kind::PolarStereographic(map) => map.proj_terms(),
+            Kind::LambertAzimuthal(map) => map.proj_terms(),
+            Kind::LambertConformal(map) => map.proj_terms(),
+            Kind::Albers(map) => map.proj_terms(),
+            Kind::Sinusoidal(map) => map.proj_terms(),
+            Kind::Geostationary(view) => view.proj_terms(),
+        };
+        let mut terms = kind;
+        if self.plane_unit() != PlaneUnit::Degree {
+            terms.push_str(&format!(" +x_0={} +y_0={}", self.false_easting, self.false_northing));
+        }
+        format!("{terms} {} +no_defs", self.ellipsoid.proj_terms())
+    }
+}
+
+#[cfg(test)]
+mod tests;

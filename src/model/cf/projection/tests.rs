@@ -1,0 +1,163 @@
+//! Projections against the numerical examples of Snyder's appendix A, which are printed to the digits given here.
+
+use super::*;
+use crate::{Attribute, Number, NumberType};
+
+const CLARKE: [(&str, f64); 2] = [("semi_major_axis", 6_378_206.4), ("semi_minor_axis", 6_356_583.8)];
+const INTERNATIONAL: [(&str, f64); 2] = [("semi_major_axis", 6_378_388.0), ("inverse_flattening", 297.0)];
+
+fn projection(name: &str, earth: &[(&str, f64)], numbers: &[(&str, f64)]) -> Option<Projection> {
+    let mut attrs = Attributes::new();
+    attrs.set("grid_mapping_name", Attribute::Text(name.to_owned()));
+    for (name, value) in earth.iter().chain(numbers) {
+        attrs.set(*name, Attribute::number(NumberType::F64, Number::Float(*value)));
+    }
+    Projection::of(&attrs)
+}
+
+fn parallels(name: &str, earth: &[(&str, f64)], parallels: [f64; 2], numbers: &[(&str, f64)]) -> Projection {
+    let mut attrs = Attributes::new();
+    attrs.set("grid_mapping_name", Attribute::Text(name.to_owned()));
+    for (name, value) in earth.iter().chain(numbers) {
+        attrs.set(*name, Attribute::number(NumberType::F64, Number::Float(*value)));
+    }
+    let values = parallels.map(Number::Float).to_vec();
+    attrs.set("standard_parallel", Attribute::Numbers { dtype: NumberType::F64, shape: vec![2], values });
+    Projection::of(&attrs).unwrap()
+}
+
+#[track_caller]
+fn lies(projection: &Projection, (x, y): (f64, f64), (longitude, latitude): (f64, f64), within: f64) {
+    let found = projection.inverse(x, y).unwrap();
+    let turn = (found.longitude - longitude + 180.0).rem_euclid(360.0) - 180.0;
+    assert!(turn.abs() < within && (found.latitude - latitude).abs() < within, "{found:?}");
+}
+
+#[test]
+fn mercator_of_the_ellipsoid() {
+    let map = projection("mercator", &CLARKE, &[("longitude_of_projection_origin", -180.0)]).unwrap();
+    lies(&map, (11_688_673.7, 4_139_145.6), (-75.0, 35.0), 1e-6);
+}
+
+#[test]
+fn mercator_of_a_sphere_with_a_standard_parallel() {
+    let sphere = [("earth_radius", 6_371_000.0)];
+    let map =
+        projection("mercator", &sphere, &[("standard_parallel", 60.0), ("false_easting", 100.0)]).unwrap();
+    let x = 6_371_000.0 * 0.5 * 10_f64.to_radians();
+    lies(&map, (x + 100.0, 0.0), (10.0, 0.0), 1e-9);
+}
+
+#[test]
+fn transverse_mercator_of_the_ellipsoid() {
+    let numbers = [("longitude_of_central_meridian", -75.0), ("scale_factor_at_central_meridian", 0.9996)];
+    let map = projection("transverse_mercator", &CLARKE, &numbers).unwrap();
+    lies(&map, (127_106.5, 4_484_124.4), (-73.5, 40.5), 1e-6);
+}
+
+#[test]
+fn lambert_conformal_conic_with_two_parallels() {
+    let numbers = [("latitude_of_projection_origin", 23.0), ("longitude_of_central_meridian", -96.0)];
+    let map = parallels("lambert_conformal_conic", &CLARKE, [33.0, 45.0], &numbers);
+    lies(&map, (1_894_410.9, 1_564_649.5), (-75.0, 35.0), 1e-6);
+}
+
+#[test]
+fn albers_with_two_parallels() {
+    let numbers = [("latitude_of_projection_origin", 23.0), ("longitude_of_central_meridian", -96.0)];
+    let map = parallels("albers_conical_equal_area", &CLARKE, [29.5, 45.5], &numbers);
+    lies(&map, (1_885_472.7, 1_535_925.0), (-75.0, 35.0), 1e-6);
+}
+
+#[test]
+fn polar_stereographic_of_the_south_with_a_parallel() {
+    let numbers = [
+        ("latitude_of_projection_origin", -90.0),
+        ("straight_vertical_longitude_from_pole", -100.0),
+        ("standard_parallel", -71.0),
+    ];
+    let map = projection("polar_stereographic", &INTERNATIONAL, &numbers).unwrap();
+    lies(&map, (-1_540_033.6, -560_526.4), (150.0, -75.0), 1e-6);
+    assert_eq!(map.pole(), Some((0.0, 0.0, false)));
+}
+
+#[test]
+fn polar_stereographic_with_a_scale_at_the_pole() {
+    let numbers = [
+        ("latitude_of_projection_origin", -90.0),
+        ("straight_vertical_longitude_from_pole", -100.0),
+        ("scale_factor_at_projection_origin", 0.994),
+    ];
+    let map = projection("polar_stereographic", &INTERNATIONAL, &numbers).unwrap();
+    // Near the pole, lengths are those on a sphere of the pole's radius of curvature, times the scale.
+    let colatitude = 1e-4_f64;
+    let curvature = 6_378_388.0 / (1.0 - 1.0 / 297.0);
+    lies(&map, (0.0, 0.994 * curvature * colatitude), (-100.0, -90.0 + colatitude.to_degrees()), 1e-9);
+}
+
+#[test]
+fn lambert_azimuthal_equal_area_oblique_and_polar() {
+    let oblique = [("latitude_of_projection_origin", 40.0), ("longitude_of_projection_origin", -100.0)];
+    let map = projection("lambert_azimuthal_equal_area", &CLARKE, &oblique).unwrap();
+    lies(&map, (-965_932.1, -1_056_814.9), (-110.0, 30.0), 1e-6);
+
+    let polar = [("latitude_of_projection_origin", 90.0), ("longitude_of_projection_origin", -100.0)];
+    let map = projection("lambert_azimuthal_equal_area", &INTERNATIONAL, &polar).unwrap();
+    lies(&map, (1_077_459.7, 288_704.5), (5.0, 80.0), 3e-6);
+    assert!(map.inverse(13e6, 0.0).is_none());
+}
+
+#[test]
+fn sinusoidal_of_the_ellipsoid_ends_at_half_a_turn() {
+    let map = projection("sinusoidal", &CLARKE, &[("longitude_of_projection_origin", -90.0)]).unwrap();
+    lies(&map, (1_075_471.5, -5_540_628.0), (-75.0, -50.0), 1e-6);
+    assert!(map.inverse(2.1e7, 0.0).is_none());
+    assert!(map.inverse(2.0e7, 4.0e6).is_none());
+}
+
+#[test]
+fn a_rotated_pole_puts_the_origin_opposite_to_it() {
+    let numbers = [("grid_north_pole_latitude", 39.25), ("grid_north_pole_longitude", -162.0)];
+    let map = projection("rotated_latitude_longitude", &[], &numbers).unwrap();
+    lies(&map, (0.0, 0.0), (18.0, 50.75), 1e-9);
+    assert!(map.inverse(0.0, 39.25).is_some_and(|pole| pole.latitude > 90.0 - 1e-9));
+    assert!(map.inverse(0.0, 91.0).is_none());
+}
+
+#[test]
+fn a_geostationary_satellite_sees_space_beside_the_earth() {
+    let earth = [("semi_major_axis", 6_378_137.0), ("semi_minor_axis", 6_356_752.314_14)];
+    let numbers = [("perspective_point_height", 35_786_023.0), ("longitude_of_projection_origin", -75.0)];
+    let mut attrs = Attributes::new();
+    attrs.set("grid_mapping_name", Attribute::Text("geostationary".into()));
+    attrs.set("sweep_angle_axis", Attribute::Text("x".into()));
+    for (name, value) in earth.iter().chain(&numbers) {
+        attrs.set(*name, Attribute::number(NumberType::F64, Number::Float(*value)));
+    }
+    let map = Projection::of(&attrs).unwrap();
+    // The worked example of the GOES-R Product Definition and Users' Guide, volume 3, section 5.1.2.8.1.
+    lies(&map, (-0.024_052, 0.095_340), (-84.690_932, 33.846_162), 1e-5);
+    assert!(map.inverse(0.2, 0.0).is_none());
+    assert_eq!(map.scale(Some("m")), Some(1.0 / 35_786_023.0));
+}
+
+#[test]
+fn what_makes_no_map_is_not_known() {
+    assert!(projection("lambert_conformal_conic", &[], &[]).is_none());
+    assert!(projection("oblique_mercator", &[], &[]).is_none());
+    assert!(projection("mercator", &[("earth_radius", 0.0)], &[]).is_none());
+    assert!(projection("mercator", &[("earth_radius", f64::NAN), ("semi_major_axis", -1.0)], &[]).is_none());
+    let flat = [("standard_parallel", 0.0), ("longitude_of_central_meridian", 0.0)];
+    assert!(projection("lambert_conformal_conic", &[], &flat).is_none());
+}
+
+#[test]
+fn units_of_the_plane_are_scaled_and_others_refused() {
+    let map = projection("mercator", &[], &[]).unwrap();
+    assert_eq!(map.scale(Some("km")), Some(1000.0));
+    assert_eq!(map.scale(None), Some(1.0));
+    assert_eq!(map.scale(Some("degrees")), None);
+    let plain = projection("latitude_longitude", &[], &[]).unwrap();
+    assert_eq!(plain.scale(Some("degrees_north")), Some(1.0));
+    assert_eq!(plain.scale(Some("m")), None);
+}
