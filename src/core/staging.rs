@@ -14,6 +14,7 @@
 //! | `driver` | turns the rules into writes, answers, events and work for stores, in this order |
 //! | `requests`, `readers`, `operators` | what is asked of it |
 //! | `watch` | wakes who watches a request |
+//! | `standing` | how objects stand, whoever wants them, and who is told at once when that changes |
 //! | `restart` | takes up what was under way |
 //! | `schedule`, `tape` | the order of recalls |
 //! | `landing`, `cache` | how bytes come into the cache, and how room is made there |
@@ -36,6 +37,7 @@ mod retries;
 pub mod schedule;
 mod settings;
 mod shelf;
+mod standing;
 mod steady;
 mod tables;
 pub mod tape;
@@ -63,6 +65,7 @@ use engine::{Engine, Now};
 pub use api::*;
 pub use retries::Retries;
 pub use settings::StagingSettings;
+pub use standing::{Onlooker, Phase, Standing};
 
 /// Most calls and answers that wait for the engine; further ones wait before they are taken.
 const MAX_INPUTS: usize = 16_384;
@@ -112,6 +115,8 @@ struct Shared {
     waiting_inputs: Mutex<Option<mpsc::Receiver<Input>>>,
     events: broadcast::Sender<Event>,
     watchers: watch::Watchers,
+    /// Is told of objects whose standing changes.
+    onlooker: standing::OnlookerPlace,
     shelf: shelf::Shelf,
     looks: readers::Looks,
     space: Space,
@@ -151,6 +156,7 @@ impl Staging {
             waiting_inputs: Mutex::new(Some(waiting_inputs)),
             events,
             watchers: watch::Watchers::default(),
+            onlooker: standing::OnlookerPlace::default(),
             shelf: restored.shelf,
             looks: readers::Looks::default(),
             space: restored.space,

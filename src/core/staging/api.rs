@@ -35,6 +35,13 @@ impl fmt::Display for Owner {
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct RequestId(pub Arc<str>);
 
+impl RequestId {
+    /// When the request was accepted, in nanoseconds since 1970; `None` for a name that no request can have.
+    pub fn created_ns(&self) -> Option<i64> {
+        super::tables::request_number(self)
+    }
+}
+
 impl fmt::Display for RequestId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)

@@ -94,8 +94,17 @@ pub(super) enum AtStore {
     Queued,
     /// Accepted: it may wait, or be read.
     Accepted,
-    /// Being read, or not told of yet.
+    /// Not told of yet: it may be read.
+    Untold,
+    /// Being read.
     Read,
+}
+
+impl AtStore {
+    /// True if it is being read, as far as is known.
+    pub(super) fn may_be_read(self) -> bool {
+        matches!(self, Self::Untold | Self::Read)
+    }
 }
 
 /// The recall of an object, from the first question to its end.
@@ -384,6 +393,11 @@ impl Book {
 
     pub(super) fn objects(&self) -> impl Iterator<Item = (ObjectSlot, &Object)> {
         self.objects.iter().map(|(slot, object)| (slot as ObjectSlot, object))
+    }
+
+    /// Beyond the last position that an object may have.
+    pub(super) fn objects_end(&self) -> usize {
+        self.objects.capacity()
     }
 
     /// Forgets an object that nobody wants and that is not in the cache.

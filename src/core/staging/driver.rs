@@ -157,6 +157,7 @@ impl Driver {
         self.shared.tell(notes);
         self.shared.publish(&ops, events, &written);
         self.shared.watchers.wake(&ops);
+        self.shared.tell_onlooker(&ops);
         for action in actions {
             Shared::begin(&self.shared, action);
         }

@@ -13,7 +13,7 @@ use super::engine::{AdmittedRow, Engine, Note, Now, Reply, Withdrawn};
 use super::tables::{self, Acceptance, Accepted, AcceptedRow, StoredRequest, request_id, request_number};
 use super::{
     NewRequest, ObjectFilter, ObjectState, Request, RequestFilter, RequestId, RequestObject, Shared, Staging,
-    Wanted,
+    Wanted, standing,
 };
 use crate::cold::ObjectId;
 use crate::manifest::blocking;
@@ -283,7 +283,12 @@ impl Shared {
             "request accepted"
         );
         if !acceptance.has_failed() {
-            let admission = blocking(move || Ok(admission(acceptance))).await?;
+            let onlooker = self.onlooker.get();
+            let admission = blocking(move || {
+                standing::tell_accepted(onlooker.as_deref(), &acceptance);
+                Ok(admission(acceptance))
+            });
+            let admission = admission.await?;
             // If the engine has ended, the next start takes the request in.
             let _ = self.inputs.send(Input::Admit(Box::new(admission))).await;
         }

@@ -134,7 +134,7 @@ impl Engine {
             is_counted: false,
             n_changes: 0,
             done_bytes: None,
-            at_store: AtStore::Read,
+            at_store: AtStore::Untold,
             parts: None,
             is_spoilt: false,
             is_written: false,

@@ -86,7 +86,7 @@ impl Engine {
         flight.stage = Stage::Waiting;
         flight.attempt = flight.attempt.saturating_sub(1);
         flight.is_counted = false;
-        flight.at_store = AtStore::Read;
+        flight.at_store = AtStore::Untold;
         // Room is for what is under way: of what waits, those that come first need it.
         self.reservations.remove(&number);
         if let Some(lane) = self.lanes.get_mut(lane) {
@@ -139,7 +139,7 @@ impl Engine {
         match state {
             StageState::Queued | StageState::Accepted => false,
             StageState::Active { done_bytes } => {
-                let is_more = before != AtStore::Read || done_bytes > flight.done_bytes;
+                let is_more = !before.may_be_read() || done_bytes > flight.done_bytes;
                 flight.done_bytes = done_bytes.max(flight.done_bytes);
                 is_more
             }
@@ -221,7 +221,7 @@ impl Engine {
         let Some(given) = self.batches.get_mut(&batch) else { return };
         let is_being_read = |slot: &ObjectSlot| {
             let flight = self.book.object(*slot).and_then(|object| object.flight.as_ref());
-            flight.is_some_and(|flight| flight.at_store == AtStore::Read)
+            flight.is_some_and(|flight| flight.at_store.may_be_read())
         };
         let slots: Vec<ObjectSlot> = given.open.keys().copied().filter(is_being_read).collect();
         if has_news || slots.is_empty() {

@@ -125,7 +125,7 @@ impl Engine {
                 flight.attempt = flight.attempt.saturating_add(1);
             }
             flight.is_spoilt = false;
-            flight.at_store = AtStore::Read;
+            flight.at_store = AtStore::Untold;
             if flight.attempt == 1 {
                 flight.began_ns = now.watched_ns;
             }
