@@ -38,7 +38,7 @@ pub(crate) use layers::parse_value;
 pub use limits::LimitsConfig;
 pub use load::{Known, Loaded, Surroundings, load};
 pub use mistake::{Mistake, Mistakes, Origin};
-pub use plugins::{KerchunkConfig, OtherPluginConfig, PluginsConfig, ZarrConfig};
+pub use plugins::{IntakeConfig, KerchunkConfig, OtherPluginConfig, PluginsConfig, ZarrConfig};
 pub use read::ReadConfig;
 pub use roots::{AddressRuleConfig, RootConfig};
 pub use schema::json_schema;

@@ -117,8 +117,8 @@ impl Registry {
                 Arc::new(thermocline_serve_kerchunk::KerchunkPlugin::new((&config.plugins.kerchunk).into()))
             },
             |_| Arc::new(thermocline_serve_stac::StacPlugin),
-            |_| Arc::new(thermocline_serve_intake::IntakePlugin),
-            |_| Arc::new(thermocline_serve_thredds::ThreddsPlugin),
+            |config| Arc::new(thermocline_serve_intake::IntakePlugin::new((&config.plugins.intake).into())),
+            |_| Arc::new(thermocline_serve_thredds::ThreddsPlugin::default()),
             |config| Arc::new(thermocline_serve_staging::StagingPlugin::new(faces::staging(config))),
             |config| Arc::new(thermocline_serve_jobs::JobsPlugin::new(faces::jobs(config))),
             |config| Arc::new(thermocline_serve_chiller::ChillerPlugin::new(faces::chiller(config))),

@@ -34,6 +34,7 @@ mod objects;
 mod parquet_tables;
 mod references;
 mod request;
+mod sources;
 mod target;
 
 use std::ops::RangeInclusive;
@@ -61,6 +62,8 @@ pub struct KerchunkSettings {
     pub max_references: u64,
     /// Rows of one parquet table.
     pub record_size: u64,
+    /// Whether catalogs name the source objects.
+    pub names_objects: bool,
 }
 
 impl KerchunkSettings {
@@ -76,6 +79,7 @@ impl Default for KerchunkSettings {
             cache_bytes: 256 << 20,
             max_references: 1 << 20,
             record_size: 10_000,
+            names_objects: true,
         }
     }
 }
@@ -83,6 +87,7 @@ impl Default for KerchunkSettings {
 /// The plugin.
 pub struct KerchunkPlugin {
     references: Arc<References>,
+    names_objects: bool,
 }
 
 impl KerchunkPlugin {
@@ -90,7 +95,8 @@ impl KerchunkPlugin {
     pub fn new(mut settings: KerchunkSettings) -> Self {
         let record_sizes = KerchunkSettings::RECORD_SIZES;
         settings.record_size = settings.record_size.clamp(*record_sizes.start(), *record_sizes.end());
-        Self { references: Arc::new(References::new(settings)) }
+        let names_objects = settings.names_objects;
+        Self { references: Arc::new(References::new(settings)), names_objects }
     }
 }
 
@@ -171,19 +177,27 @@ impl ServePlugin for KerchunkPlugin {
         Some(self.references.kept.used_bytes())
     }
 
-    fn access_methods(&self, _summary: &Summary) -> Vec<AccessMethod> {
-        let fields = json!({"xarray:open_kwargs": {"engine": "kerchunk", "chunks": {}}});
-        vec![AccessMethod {
-            name: "kerchunk".to_owned(),
-            title: "kerchunk references",
-            path: "/kerchunk".to_owned(),
-            media_type: "application/json",
-            xarray_call: Some("xr.open_dataset(\"{url}\", engine=\"kerchunk\", chunks={})".to_owned()),
-            roles: &["index", "references"],
-            fields: fields.as_object().cloned().unwrap_or_default(),
-            thredds_service: None,
-            intake_method: Some("kerchunk"),
-        }]
+    fn access_methods(&self, summary: &Summary) -> Vec<AccessMethod> {
+        let mut methods = vec![references_method()];
+        if self.names_objects {
+            methods.extend(sources::access_methods(summary));
+        }
+        methods
+    }
+}
+
+fn references_method() -> AccessMethod {
+    let fields = json!({"xarray:open_kwargs": {"engine": "kerchunk", "chunks": {}}});
+    AccessMethod {
+        name: "kerchunk".to_owned(),
+        title: "kerchunk references",
+        path: "/kerchunk".to_owned(),
+        media_type: "application/json",
+        xarray_call: Some("xr.open_dataset(\"{url}\", engine=\"kerchunk\", chunks={})".to_owned()),
+        roles: &["index", "references"],
+        fields: fields.as_object().cloned().unwrap_or_default(),
+        thredds_service: None,
+        intake_method: Some("kerchunk"),
     }
 }
 

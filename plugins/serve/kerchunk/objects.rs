@@ -22,6 +22,8 @@ use thermocline_http::{AppState, DatasetPath, OpenDataset, Problem};
 use thermocline_model::{Object, ObjectIdentity};
 use thermocline_zarr_http::chunk_problem;
 
+use crate::sources::media_type;
+
 /// Bytes that are read and held at once.
 const PIECE_BYTES: u64 = 8 << 20;
 
@@ -76,7 +78,7 @@ async fn respond(request: &ObjectRequest) -> Result<Response, Problem> {
         Problem::not_found(format!("Object '{number}' not found in dataset '{}'", manifest.id))
     })?;
     let len_bytes = object.len_bytes;
-    let representation = representation(object, app.config.chunk_max_age);
+    let representation = representation(object, &manifest.format, app.config.chunk_max_age);
     let range = match evaluate(method, headers, &representation, len_bytes) {
         Wanted::Nothing(response) => return Ok(response),
         Wanted::Whole if method == Method::HEAD => {
@@ -109,7 +111,7 @@ fn too_large(manifest: &Manifest, number: u32, len_bytes: u64) -> Error {
     Error::new(ErrorKind::TooLarge, message)
 }
 
-fn representation(object: &Object, max_age: std::time::Duration) -> Representation {
+fn representation(object: &Object, format: &str, max_age: std::time::Duration) -> Representation {
     let (etag, modified) = match &object.identity {
         ObjectIdentity::Modified { mtime_ns, inode } => {
             let time = u64::try_from(*mtime_ns).ok().map(std::time::Duration::from_nanos);
@@ -121,17 +123,7 @@ fn representation(object: &Object, max_age: std::time::Duration) -> Representati
             (format!("{plain}-{:x}", object.len_bytes), None)
         }
     };
-    Representation { media_type: media_type(&object.href), etag, modified, max_age }
-}
-
-/// Media type by the ending of the name.
-fn media_type(href: &str) -> &'static str {
-    let ending = href.rsplit('.').next().unwrap_or_default().to_ascii_lowercase();
-    match ending.as_str() {
-        "nc" | "nc4" | "cdf" => "application/x-netcdf",
-        "h5" | "hdf5" | "he5" => "application/x-hdf5",
-        _ => "application/octet-stream",
-    }
+    Representation { media_type: media_type(&object.href, format), etag, modified, max_age }
 }
 
 /// The bytes of a range: read whole if it is small, else piece by piece as the client takes them.

@@ -4,7 +4,7 @@ use thermocline_core::manifest::Manifest;
 use thermocline_core::read::ChunkLocation;
 use thermocline_core::{Error, ErrorKind, Result};
 use thermocline_http::links::{self, BaseUrl};
-use thermocline_http::{AddressRule, App};
+use thermocline_http::{App, HttpConfig};
 
 /// Where references to stored bytes point.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
@@ -65,8 +65,7 @@ impl Addresses {
         let objects = &manifest.dataset.objects;
         let objects = match target {
             Target::Source => {
-                let rules = &app.config.address_map;
-                let urls = objects.iter().map(|object| source_url(&object.href, rules));
+                let urls = objects.iter().map(|object| source_url(&object.href, &app.config));
                 urls.collect::<Option<_>>().ok_or_else(|| without_rule(manifest))?
             }
             Target::Server if app.config.serve_objects => {
@@ -99,20 +98,10 @@ impl Addresses {
     }
 }
 
-/// The URL by which clients reach an object: by the rule with the longest place that holds it. Without one
-/// a URL stays as it is, and a path of this machine has none.
-fn source_url(href: &str, rules: &[AddressRule]) -> Option<String> {
-    let fitting = rules.iter().filter_map(|rule| Some((rule, rule.rest_of(href)?)));
-    let Some((rule, rest)) = fitting.max_by_key(|(rule, _)| rule.to.len()) else {
-        return href.contains("://").then(|| href.to_owned());
-    };
-    let from = rule.from.trim_end_matches('/');
-    Some(match from.split_once("://") {
-        // Only web addresses are encoded; fsspec takes others as they stand.
-        Some(("http" | "https", _)) => format!("{from}{}", links::path(rest)),
-        Some(_) => format!("{from}{rest}"),
-        None => format!("file://{from}{rest}"),
-    })
+/// The URL by which clients reach an object. One that no rule maps stays as it is if it is a URL; a path of this
+/// machine has none.
+fn source_url(href: &str, config: &HttpConfig) -> Option<String> {
+    config.mapped_url(href).or_else(|| href.contains("://").then(|| href.to_owned()))
 }
 
 fn without_rule(manifest: &Manifest) -> Error {
@@ -127,6 +116,8 @@ fn without_rule(manifest: &Manifest) -> Error {
 
 #[cfg(test)]
 mod tests {
+    use thermocline_http::AddressRule;
+
     use super::*;
 
     #[test]
@@ -143,11 +134,12 @@ mod tests {
     #[test]
     fn objects_have_the_addresses_that_clients_know() {
         let rule = |from: &str, to: &str| AddressRule { from: from.into(), to: to.into() };
-        let rules = [
+        let address_map = vec![
             rule("/eodc/products", "/mnt/eodc"),
             rule("https://data.example/cmip6/", "/mnt/eodc/cmip6"),
             rule("s3://public", "s3://internal/bucket"),
         ];
+        let config = HttpConfig { address_map, ..HttpConfig::default() };
         for (href, url) in [
             ("/mnt/eodc/a b.nc", Some("file:///eodc/products/a b.nc")),
             ("/mnt/eodc/cmip6/a b.nc", Some("https://data.example/cmip6/a%20b.nc")),
@@ -156,7 +148,7 @@ mod tests {
             ("s3://internal/bucket/a b.nc", Some("s3://public/a b.nc")),
             ("s3://other/a.nc", Some("s3://other/a.nc")),
         ] {
-            assert_eq!(source_url(href, &rules).as_deref(), url, "{href}");
+            assert_eq!(source_url(href, &config).as_deref(), url, "{href}");
         }
     }
 }

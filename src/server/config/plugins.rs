@@ -1,5 +1,7 @@
 //! Section `[plugins.ID]`.
 
+mod intake;
+
 use std::collections::BTreeMap;
 
 use schemars::JsonSchema;
@@ -9,6 +11,8 @@ use thermocline_serve_kerchunk::KerchunkSettings;
 use super::layers::Layers;
 use super::load::Check;
 use super::units::{Size, Span};
+
+pub use intake::IntakeConfig;
 
 /// Most keys that a listing may have: it is one text in memory.
 const MOST_LISTED: u64 = 1_000_000;
@@ -29,7 +33,7 @@ pub struct PluginsConfig {
     /// STAC items, collections and search.
     pub stac: OtherPluginConfig,
     /// Intake and intake-esm catalogs.
-    pub intake: OtherPluginConfig,
+    pub intake: IntakeConfig,
     /// A THREDDS catalog and the site map.
     pub thredds: OtherPluginConfig,
     /// Staging of cold objects: requests, selections, pins, evicting. Settings are in `[staging]`.
@@ -123,6 +127,7 @@ impl From<&KerchunkConfig> for KerchunkSettings {
             cache_bytes: config.memory.0,
             max_references: config.max_references,
             record_size: config.record_size,
+            names_objects: config.serve_objects,
         }
     }
 }
@@ -143,6 +148,7 @@ impl Default for OtherPluginConfig {
 
 impl PluginsConfig {
     pub(super) fn complete(&self, check: &mut Check<'_>) {
+        self.intake.complete(check);
         let ranges = [
             (["plugins", "zarr", "max_listed_chunks"], self.zarr.max_listed_chunks, 1..=MOST_LISTED),
             (["plugins", "kerchunk", "max_references"], self.kerchunk.max_references, 1..=MOST_REFERENCES),

@@ -1,0 +1,117 @@
+//! Addresses of the datasets' pages, for search engines.
+//!
+//! # Source
+//! Sitemaps 0.90: at most 50,000 addresses in one document, an index of several beyond that.
+
+use std::fmt::Write;
+
+use axum::response::Response;
+use http::request::Parts;
+use thermocline_core::Result;
+use thermocline_http::catalogs::{DocumentKey, Documents};
+use thermocline_http::html::Escaped;
+use thermocline_http::links::BaseUrl;
+use thermocline_http::query::Query;
+use thermocline_http::{AppState, Problem};
+
+use crate::XML;
+use crate::xml::allowed;
+
+/// Most addresses in one document.
+const MAX_ADDRESSES: usize = 50_000;
+
+const HEAD: &str = "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n";
+const NAMESPACE: &str = "http://www.sitemaps.org/schemas/sitemap/0.9";
+
+/// Answers with the addresses, or with the addresses of their parts.
+pub(crate) async fn answer(
+    documents: &Documents,
+    app: &AppState,
+    base: &BaseUrl,
+    parts: &Parts,
+) -> Result<Response, Problem> {
+    let ids = documents.ids(&app.search, None).await?;
+    let page = Query::of(parts).value("page");
+    let number = page.as_deref().map(|page| page_number(page, ids.len())).transpose()?;
+    let key = DocumentKey::new(app, base, format!("sitemap/{number:?}"));
+    let base = base.clone();
+    let write = async move {
+        let written =
+            tokio::task::spawn_blocking(move || document(&ids, number, &base, MAX_ADDRESSES).into_bytes());
+        written.await.map_err(|cause| {
+            thermocline_core::Error::internal("a site map was not written").with_source(cause)
+        })
+    };
+    Ok(documents.get_or_write(key, write).await?.respond(app, parts, XML))
+}
+
+fn page_number(page: &str, n_ids: usize) -> Result<usize, Problem> {
+    let number =
+        page.parse::<usize>().ok().filter(|number| (1..=n_pages(n_ids, MAX_ADDRESSES)).contains(number));
+    number.ok_or_else(|| Problem::not_found(format!("Part '{page}' of the site map not found")))
+}
+
+fn n_pages(n_ids: usize, max: usize) -> usize {
+    n_ids.div_ceil(max).max(1)
+}
+
+/// A part by its number, or all: addresses, or the index of the parts if there are several.
+fn document(ids: &[Box<str>], number: Option<usize>, base: &BaseUrl, max: usize) -> String {
+    match number {
+        Some(number) => {
+            addresses(ids.iter().skip(number.saturating_sub(1).saturating_mul(max)).take(max), base)
+        }
+        None if ids.len() > max => index(n_pages(ids.len(), max), base),
+        None => addresses(ids.iter(), base),
+    }
+}
+
+fn addresses<'a>(ids: impl Iterator<Item = &'a Box<str>>, base: &BaseUrl) -> String {
+    let mut xml = format!("{HEAD}<urlset xmlns=\"{NAMESPACE}\">\n");
+    for id in ids {
+        push(&mut xml, "url", &base.dataset(id));
+    }
+    xml + "</urlset>\n"
+}
+
+fn index(n_pages: usize, base: &BaseUrl) -> String {
+    let mut xml = format!("{HEAD}<sitemapindex xmlns=\"{NAMESPACE}\">\n");
+    for number in 1..=n_pages {
+        push(&mut xml, "sitemap", &format!("{}/sitemap.xml?page={number}", base.0));
+    }
+    xml + "</sitemapindex>\n"
+}
+
+fn push(xml: &mut String, element: &str, url: &str) {
+    // Writing into a text does not fail.
+    let _ = writeln!(xml, "<{element}><loc>{}</loc></{element}>", Escaped(&allowed(url)));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn ids(n_ids: usize) -> Vec<Box<str>> {
+        (0..n_ids).map(|number| format!("d&{number}").into()).collect()
+    }
+
+    #[test]
+    fn many_addresses_are_in_parts_with_an_index() {
+        let base = BaseUrl("http://h/p".into());
+        let whole = document(&ids(2), None, &base, 2);
+        assert!(whole.contains("<url><loc>http://h/p/datasets/d%261</loc></url>"), "{whole}");
+        let index = document(&ids(5), None, &base, 2);
+        assert_eq!(index.matches("<loc>http://h/p/sitemap.xml?page=").count(), 3, "{index}");
+        let last = document(&ids(5), Some(3), &base, 2);
+        assert_eq!(last.matches("<loc>").count(), 1, "{last}");
+        assert!(last.contains("datasets/d%264"), "{last}");
+    }
+
+    #[test]
+    fn parts_that_do_not_exist_are_not_found() {
+        assert!(page_number("1", 0).is_ok() && page_number("2", 50_001).is_ok());
+        for page in ["0", "2", "-1", "x", "", "99999999999999999999999"] {
+            assert!(page_number(page, 50_000).is_err(), "{page}");
+        }
+    }
+}
