@@ -6,20 +6,30 @@
 
 mod describe;
 mod filter;
+mod follow;
 mod instant;
 mod order;
+mod property;
 mod query;
+mod rfc3339;
+mod row;
+mod scalar;
 mod search;
+mod snapshot;
+mod space;
 mod summary;
+mod text;
+mod time;
 
 pub use describe::describe;
 pub use filter::{
     ArithmeticOp, Comparison, Filter, Operand, PropertyName, SpatialOp, TemporalOp, TextFunction, TimeOperand,
 };
 pub use instant::instant_text;
-pub use order::{Order, OrderStatus};
+pub use order::{Changed, Order, OrderStatus, Orders};
 pub use query::{Cursor, Direction, Found, Query, SortKey};
-pub use search::{Collection, Hit, Search};
+pub use rfc3339::parse_instant;
+pub use search::{Collection, Hit, Search, SearchParts};
 pub use summary::{
     CubeDimension, CubeVariable, DimensionKind, Extent, SourceObject, Span, Summary, Value, VariableRole,
 };

@@ -19,7 +19,7 @@ use thermocline_core::{Error, Result};
 use thermocline_http::hold::{HoldConfig, RecallOnRead};
 use thermocline_http::identity::Access;
 use thermocline_http::{AddressRule, App, AppState, HttpConfig, PluginStatus, ServePlugin, Waiting};
-use thermocline_search::Search;
+use thermocline_search::{Search, SearchParts};
 use tracing::{error, info};
 
 use crate::config::{AddressRuleConfig, Config, RootConfig, VerifyConfig};
@@ -263,7 +263,14 @@ pub(crate) async fn start(
     let enabled = plugins.iter().filter(|(_, status)| *status == PluginStatus::Running);
     let kinds = enabled.flat_map(|(plugin, _)| plugin.job_kinds()).collect();
     let jobs = jobs::open(config, kinds, staging.clone()).await?;
-    let search = Search::new(Arc::clone(&parts.catalog), staging.clone());
+    let search = Search::open(SearchParts {
+        catalog: Arc::clone(&parts.catalog),
+        staging: staging.clone(),
+        // A command that only looks has no folder of its own: a server may be using it.
+        dir: parts.recalls.is_some().then(|| config.state.dir().to_owned()),
+        attributes: Vec::new(),
+        clock: Arc::new(SystemClock),
+    });
     let waiting = Waiting::new(http.hold.max_held, http.max_streams_each);
     let with = |plugins| {
         Arc::new(App {

@@ -24,6 +24,7 @@ use thermocline_core::reference::InProcess;
 use thermocline_core::verify::VerifyLevel;
 use thermocline_http::{App, HttpConfig, PluginStatus, ServePlugin, router};
 use thermocline_model::DatasetId;
+use thermocline_search::Search;
 use tower::ServiceExt;
 
 use crate::audit;
@@ -35,6 +36,7 @@ use crate::toy::{ToyDataset, ToyFormat};
 pub struct TestServer {
     router: router::Stack,
     catalog: Arc<Catalog>,
+    search: Search,
     /// Holds the toy files and the index as long as the server lives.
     dir: TempDir,
     cold: Option<Cold>,
@@ -251,6 +253,7 @@ impl TestServer {
         let mut app = App { plugins, ..App::new(Arc::clone(&catalog), reader, config) };
         if let Some(cold) = &cold {
             app.staging = Some(cold.staging.clone());
+            app.search = Search::new(Arc::clone(&catalog), Some(cold.staging.clone()));
             app.jobs = Some(cold.jobs.clone());
             app.access = Arc::clone(&cold.access);
         }
@@ -260,7 +263,8 @@ impl TestServer {
                 plugin.start(&app).await?;
             }
         }
-        Ok(Self { router: router::build(app)?, catalog, dir, cold, peer: None })
+        let search = app.search.clone();
+        Ok(Self { router: router::build(app)?, catalog, search, dir, cold, peer: None })
     }
 
     /// The same, asked from this address.
@@ -272,6 +276,15 @@ impl TestServer {
     /// What answers, for a listener of the test's own.
     pub fn stack(&self) -> &router::Stack {
         &self.router
+    }
+
+    /// Indexes all datasets and waits until what catalogs tell of them can be found.
+    ///
+    /// # Errors
+    /// An index that cannot be read.
+    pub async fn summarise(&self) -> anyhow::Result<()> {
+        self.catalog.index_ahead().await;
+        Ok(self.search.refresh().await?)
     }
 
     /// The catalog behind the routes.

@@ -110,13 +110,14 @@ async fn live(
         );
     }
     let app = app::start(registry, &within, single, &parts).await?;
-    let (jobs, waiting) = (app.jobs.clone(), Arc::clone(&app.waiting));
+    let (jobs, waiting, search) = (app.jobs.clone(), Arc::clone(&app.waiting), app.search.clone());
     if let Some(recalls) = &parts.recalls {
         recalls.staging.start().await;
     }
     if let Some(jobs) = &jobs {
         jobs.start().await?;
     }
+    search.start();
     let stack = thermocline_http::router::build(app)?;
     let answer = move |request| {
         let stack = stack.clone();
@@ -137,6 +138,7 @@ async fn live(
     info!(%address, "listening");
     (life.greet)(&address);
     let is_complete = listener::serve(socket, answer, &within.server, &tasks, shutdown).await;
+    search.shut_down().await;
     parts.catalog.shut_down().await;
     // Jobs go on after the next start.
     if let Some(jobs) = &jobs {
