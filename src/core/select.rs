@@ -55,7 +55,6 @@ mod labels;
 mod mask;
 mod objects;
 mod resolve;
-mod scope;
 #[cfg(test)]
 mod tests;
 mod times;
@@ -66,12 +65,14 @@ use crate::{Error, Result};
 
 use grammar::Pick;
 
+pub use coordinate::{Coordinate, Labels};
 pub use grammar::{Method, Slice, Tolerance};
 pub use horizontal::BoundingBox;
 pub use indices::{Indices, Run};
 pub use mask::Mask;
 pub use objects::objects;
 pub use resolve::{Resolved, ResolvedAxis, ResolvedVariable, resolve};
+pub use times::TimeAxis;
 
 /// Most dimensions and coordinates that one selection may name.
 const MAX_TERMS: usize = 64;

@@ -28,38 +28,69 @@ const MAX_CHUNK_BYTES: u64 = 1 << 30;
 
 /// A coordinate with its labels in C order.
 #[derive(Debug)]
-pub(super) struct Coordinate {
+pub struct Coordinate {
     /// Its name, for messages.
-    pub(super) name: String,
+    pub name: String,
     /// Names of the axes; those of characters are not among them.
-    pub(super) dims: Vec<String>,
+    pub dims: Vec<String>,
     /// Lengths of the axes.
-    pub(super) shape: Vec<u64>,
+    pub shape: Vec<u64>,
     /// The labels.
-    pub(super) labels: Labels,
+    pub labels: Labels,
 }
 
 /// Decoded labels.
 #[derive(Debug)]
-pub(super) enum Labels {
-    /// Numbers; missing ones are NaN. With `is_single`, they have the precision of `f32`.
-    Floats { values: Vec<f64>, is_single: bool },
+pub enum Labels {
+    /// Numbers; missing ones are NaN.
+    Floats {
+        /// The numbers.
+        values: Vec<f64>,
+        /// True if they have the precision of `f32`.
+        is_single: bool,
+    },
     /// Integers: what is stored and `above` together.
-    Integers { values: Vec<i64>, above: i128 },
-    /// Instants in microseconds, [`TimeAxis::MISSING`] where they are missing.
-    Times { ticks: Vec<i64>, axis: TimeAxis },
+    Integers {
+        /// What is stored.
+        values: Vec<i64>,
+        /// What is added to each.
+        above: i128,
+    },
+    /// Instants in microseconds of their calendar, [`TimeAxis::MISSING`] where they are missing.
+    Times {
+        /// The instants.
+        ticks: Vec<i64>,
+        /// Units and calendar.
+        axis: TimeAxis,
+    },
     /// Texts.
     Texts(Vec<String>),
 }
 
 impl Labels {
     /// How many there are.
-    pub(super) fn len(&self) -> usize {
+    pub fn len(&self) -> usize {
         match self {
             Self::Floats { values, .. } => values.len(),
             Self::Integers { values, .. } => values.len(),
             Self::Times { ticks, .. } => ticks.len(),
             Self::Texts(texts) => texts.len(),
+        }
+    }
+
+    /// True if there are none.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// The numbers; missing ones are NaN. `None` for times and texts.
+    pub fn into_numbers(self) -> Option<Vec<f64>> {
+        match self {
+            Self::Floats { values, .. } => Some(values),
+            Self::Integers { values, above } => {
+                Some(values.into_iter().map(|value| (i128::from(value) + above) as f64).collect())
+            }
+            Self::Times { .. } | Self::Texts(_) => None,
         }
     }
 }
@@ -70,7 +101,16 @@ impl Coordinate {
     /// # Errors
     /// [`ErrorKind::InvalidInput`] for one that is not kept with the manifest or has no labels that can be
     /// named; what decoding says of the stored bytes.
-    pub(super) fn read(manifest: &Manifest, variable: &Variable) -> Result<Self> {
+    pub fn read(manifest: &Manifest, variable: &Variable) -> Result<Self> {
+        Self::read_with(manifest, variable, &variable.attrs)
+    }
+
+    /// Reads a variable by other attributes than its own: bounds have the units and calendar of what they bound.
+    /// Blocking.
+    ///
+    /// # Errors
+    /// Those of [`Self::read`].
+    pub fn read_with(manifest: &Manifest, variable: &Variable, attrs: &Attributes) -> Result<Self> {
         let size = variable.dtype.len_bytes().unwrap_or(1) as u64;
         let is_small = |n: &u64| *n <= MAX_LABELS && n.saturating_mul(size) <= MAX_BYTES;
         let n_labels = variable.n_elements().filter(is_small).and_then(|n| usize::try_from(n).ok());
@@ -91,11 +131,9 @@ impl Coordinate {
                 bytes.chunks_exact((*len).max(1)).map(|text| fixed_text(text, *padding)).collect(),
             ),
             (_, ArrayBytes::Texts(texts)) => Labels::Texts(texts),
-            (dtype, ArrayBytes::Fixed(bytes)) => {
-                numbers(dtype, &bytes, &variable.attrs).map_err(|error| {
-                    Error::invalid_input(format!("{:?} cannot be decoded", variable.name)).with_source(error)
-                })?
-            }
+            (dtype, ArrayBytes::Fixed(bytes)) => numbers(dtype, &bytes, attrs).map_err(|error| {
+                Error::invalid_input(format!("{:?} cannot be decoded", variable.name)).with_source(error)
+            })?,
         };
         Ok(Self { name: variable.name.clone(), dims, shape, labels })
     }

@@ -1,17 +1,13 @@
-//! Boxes in degrees, and where the latitudes and longitudes of a variable are.
-//!
-//! # Source
-//! CF Conventions 1.11, sections 4.1, 4.2 and 5: latitude and longitude are known by `standard_name`, else by
-//! `units`; coordinates without either are taken by the names that models give them.
+//! Boxes in degrees, and the cells of a grid that lie in one.
 
 use std::sync::Arc;
 
-use thermocline_model::{Attributes, Variable};
+use thermocline_model::Attributes;
+use thermocline_model::cf::is_radians;
 
 use super::coordinate::{Coordinate, Labels};
 use super::indices::Indices;
 use super::mask::Mask;
-use super::scope::Scope;
 use crate::{Error, Result};
 
 /// A box in degrees, edges included. A cell belongs to it when its centre does.
@@ -71,98 +67,6 @@ impl BoundingBox {
 impl std::fmt::Display for BoundingBox {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "{},{},{},{}", self.west, self.south, self.east, self.north)
-    }
-}
-
-/// A horizontal direction.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Direction {
-    Latitude,
-    Longitude,
-}
-
-impl Direction {
-    fn standard_name(self) -> &'static str {
-        match self {
-            Self::Latitude => "latitude",
-            Self::Longitude => "longitude",
-        }
-    }
-
-    fn units(self) -> [&'static str; 6] {
-        match self {
-            Self::Latitude => {
-                ["degrees_north", "degree_north", "degree_N", "degrees_N", "degreeN", "degreesN"]
-            }
-            Self::Longitude => {
-                ["degrees_east", "degree_east", "degree_E", "degrees_E", "degreeE", "degreesE"]
-            }
-        }
-    }
-
-    fn names(self) -> &'static [&'static str] {
-        match self {
-            Self::Latitude => &["lat", "latitude", "nav_lat", "clat", "xlat", "xlat_m", "latcell", "gphit"],
-            Self::Longitude => {
-                &["lon", "longitude", "nav_lon", "clon", "xlong", "xlong_m", "loncell", "glamt"]
-            }
-        }
-    }
-
-    /// True for a variable that CF, or failing that its name, says to be this coordinate.
-    fn is_of(self, variable: &Variable) -> bool {
-        let attrs = &variable.attrs;
-        if let Some(standard_name) = attrs.text("standard_name") {
-            return standard_name == self.standard_name();
-        }
-        match attrs.text("units") {
-            Some(units) if self.units().contains(&units) => true,
-            Some(units) if !is_angle(units) => false,
-            _ => self.names().contains(&variable.name.to_ascii_lowercase().as_str()),
-        }
-    }
-}
-
-fn is_angle(units: &str) -> bool {
-    matches!(units, "degrees" | "degree" | "deg") || is_radians(units)
-}
-
-fn is_radians(units: &str) -> bool {
-    matches!(units, "radian" | "radians" | "rad")
-}
-
-/// Most latitudes and longitudes of one group that variables are matched with which do not name theirs.
-const MAX_CANDIDATES: usize = 64;
-
-/// Latitudes and longitudes of a variable.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Horizontal<'m> {
-    pub(super) latitude: &'m Variable,
-    pub(super) longitude: &'m Variable,
-}
-
-impl<'m> Horizontal<'m> {
-    /// The latitudes and longitudes that are in a scope.
-    pub(super) fn candidates(scope: &Scope<'m>) -> Vec<&'m Variable> {
-        let is_horizontal = |variable: &&Variable| {
-            Direction::Latitude.is_of(variable) || Direction::Longitude.is_of(variable)
-        };
-        scope.variables().filter(is_horizontal).take(MAX_CANDIDATES).collect()
-    }
-
-    /// Those of a variable, which its attribute `coordinates` names, which lie along its dimensions or are `others`;
-    /// `None` if it has none.
-    pub(super) fn of(variable: &Variable, scope: &Scope<'m>, others: &[&'m Variable]) -> Option<Self> {
-        let named = variable.attrs.text("coordinates").unwrap_or_default().split_whitespace();
-        let mut candidates: Vec<&'m Variable> = named.filter_map(|name| scope.variable(name)).collect();
-        candidates.extend(variable.dims.iter().filter_map(|dim| scope.variable(dim)));
-        candidates.extend(others);
-        let find = |direction: Direction| {
-            let is_over =
-                |candidate: &&&'m Variable| candidate.dims.iter().all(|dim| variable.dims.contains(dim));
-            candidates.iter().filter(is_over).find(|candidate| direction.is_of(candidate)).copied()
-        };
-        Some(Self { latitude: find(Direction::Latitude)?, longitude: find(Direction::Longitude)? })
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use thermocline_model::cf::{DateTime, Period, TimeError, TimeUnits};
+use thermocline_model::cf::{Calendar, DateTime, Period, TimeError, TimeUnits};
 use thermocline_model::{Attributes, Number};
 
 use super::grammar::parse_number;
@@ -10,13 +10,13 @@ use crate::{Error, Result};
 
 /// Units and calendar of a coordinate of times.
 #[derive(Debug, Clone)]
-pub(super) struct TimeAxis {
+pub struct TimeAxis {
     units: TimeUnits,
 }
 
 impl TimeAxis {
     /// What stands for a missing time; no instant has these ticks.
-    pub(super) const MISSING: i64 = i64::MIN;
+    pub const MISSING: i64 = i64::MIN;
 
     /// The axis of a coordinate with these attributes; `None` where xarray leaves numbers numbers.
     ///
@@ -31,6 +31,11 @@ impl TimeAxis {
             }
             Some(Err(_)) | None => Ok(None),
         }
+    }
+
+    /// The calendar of the instants.
+    pub fn calendar(&self) -> Calendar {
+        self.units.calendar()
     }
 
     /// True for a coordinate of times, also where clients do not agree which ones.

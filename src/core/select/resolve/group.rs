@@ -4,13 +4,13 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
 use thermocline_model::Variable;
+use thermocline_model::cf::{Horizontal, Scope, along};
 
 use super::super::coordinate::Coordinate;
 use super::super::grammar::{Pick, Slice};
-use super::super::horizontal::{BoundingBox, Boxed, Horizontal, in_box};
+use super::super::horizontal::{BoundingBox, Boxed, in_box};
 use super::super::indices::Indices;
 use super::super::mask::Mask;
-use super::super::scope::{Scope, along};
 use super::super::times::TimeAxis;
 use super::super::{Selection, Target, Term};
 use super::picks::{Along, in_positions, labelled, positions, ranged, sliced};
