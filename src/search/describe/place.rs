@@ -1,0 +1,159 @@
+//! Where on the earth a dataset lies.
+//!
+//! # Specification
+//! Edges are those of cell bounds; without them, half a spacing beyond the ends of axes of their own, and the centres
+//! of all other cells. Longitudes are what is left of the circle without its largest gap; a gap no larger than the
+//! cells beside it is none. A grid whose border goes once around the earth holds a pole. Boxes are rounded outwards to
+//! a millionth of a degree; west beyond east crosses the antimeridian (RFC 7946, section 5.2).
+
+mod axis;
+mod cells;
+mod circle;
+mod corners;
+mod outline;
+mod plane;
+mod round;
+mod union;
+
+use std::collections::HashSet;
+
+use thermocline_model::cf::{Grid, Horizontal, Pixels, Scope, is_radians};
+use thermocline_model::{Attributes, Variable};
+
+use super::coordinates::{Coordinates, Numbers, Values};
+use super::tree::DataVariable;
+use crate::summary::Extent;
+use circle::Arc;
+use corners::Corners;
+
+pub use union::union_of_boxes;
+
+/// The least and greatest of numbers; NaN and infinities are passed over.
+pub(super) fn range_of(values: &[f64]) -> Option<(f64, f64)> {
+    corners::range(values.iter().copied().filter(|value| value.is_finite()))
+}
+
+/// Most different grids of one dataset that are looked at.
+const MAX_GRIDS: usize = 256;
+
+/// Where the cells of one grid lie.
+#[derive(Debug, Clone, PartialEq)]
+struct Place {
+    south: f64,
+    north: f64,
+    longitudes: Arc,
+    /// The border of the grid in degrees, in order, neither closed nor across the antimeridian; empty if there is none.
+    border: Vec<[f64; 2]>,
+}
+
+impl Place {
+    /// Without a border of its own.
+    fn of(latitudes: (f64, f64), longitudes: Arc) -> Self {
+        Self { south: latitudes.0, north: latitudes.1, longitudes, border: Vec::new() }
+    }
+
+    fn bbox(&self) -> [f64; 4] {
+        round::outwards(self.south, self.north, self.longitudes)
+    }
+}
+
+/// Where data variables lie together; `None` if nothing says where any of them does.
+pub(super) fn of(
+    data: &[DataVariable<'_>],
+    coordinates: &Coordinates<'_>,
+    has_footprint: bool,
+) -> Option<Extent> {
+    let mut seen = HashSet::new();
+    let mut places: Vec<Place> = Vec::new();
+    for variable in data {
+        if seen.len() < MAX_GRIDS && !variable.grid.is_nowhere() && seen.insert(key(&variable.grid)) {
+            places.extend(place(variable, coordinates));
+        }
+    }
+    let boxes: Vec<[f64; 4]> = places.iter().map(Place::bbox).collect();
+    let bbox = union_of_boxes(&boxes)?;
+    let footprint = match places.as_slice() {
+        [only] if has_footprint => outline::of_border(&only.border),
+        _ => None,
+    };
+    Some(Extent { bbox, footprint })
+}
+
+/// What tells one grid from another.
+fn key(grid: &Grid<'_>) -> [usize; 5] {
+    let address =
+        |variable: Option<&Variable>| variable.map_or(0, |variable| std::ptr::from_ref(variable) as usize);
+    let plane = grid.plane.as_ref();
+    [
+        address(grid.degrees.map(|degrees| degrees.latitude)),
+        address(grid.degrees.map(|degrees| degrees.longitude)),
+        address(plane.map(|plane| plane.x)),
+        address(plane.map(|plane| plane.y)),
+        grid.pixels.as_ref().map_or(0, |pixels| pixels.n as usize),
+    ]
+}
+
+/// Where the cells of a variable lie, by the first of its grids whose coordinates can be read.
+fn place(data: &DataVariable<'_>, coordinates: &Coordinates<'_>) -> Option<Place> {
+    let scope = &data.placed.scope;
+    let by_degrees = || in_degrees(data.grid.degrees.as_ref()?, scope, coordinates, data.is_of_features);
+    let by_pixels = || of_pixels(data.grid.pixels.as_ref()?, coordinates);
+    let by_plane = || plane::place(data.grid.plane.as_ref()?, scope, coordinates);
+    by_degrees().or_else(by_pixels).or_else(by_plane)
+}
+
+/// Where latitudes and longitudes lie.
+fn in_degrees(
+    degrees: &Horizontal<'_>,
+    scope: &Scope<'_>,
+    coordinates: &Coordinates<'_>,
+    is_of_features: bool,
+) -> Option<Place> {
+    let (latitude, longitude) = (degrees.latitude, degrees.longitude);
+    let bounds = |variable: &Variable| in_own_degrees(variable, scope, coordinates);
+    let together = latitude.dims == longitude.dims && !latitude.dims.is_empty();
+    let lat = scaled(coordinates.numbers(latitude)?, &latitude.attrs);
+    let lon = scaled(coordinates.numbers(longitude)?, &longitude.attrs);
+    if !together {
+        let latitudes = axis::latitudes(lat.values, bounds(latitude).as_ref())?;
+        return Some(Place::of(latitudes, axis::longitudes(lon.values, bounds(longitude).as_ref())?));
+    }
+    let corners = match (bounds(latitude), bounds(longitude)) {
+        (Some(lat), Some(lon)) if lat.n_corners() == lon.n_corners() => Some((lat, lon)),
+        _ => None,
+    };
+    cells::place(lat, lon, corners, is_of_features)
+}
+
+/// Bounds of a latitude or longitude in degrees.
+fn in_own_degrees(variable: &Variable, scope: &Scope<'_>, coordinates: &Coordinates<'_>) -> Option<Corners> {
+    let Some(Values::Numbers(numbers)) = coordinates.bounds(variable, scope) else { return None };
+    let n_corners = numbers.shape.last().copied().and_then(|n| usize::try_from(n).ok())?;
+    Corners::new(scaled(numbers, &variable.attrs).values, n_corners)
+}
+
+/// Numbers in degrees.
+fn scaled(numbers: std::rc::Rc<Numbers>, attrs: &Attributes) -> Numbers {
+    let mut numbers = std::rc::Rc::unwrap_or_clone(numbers);
+    if attrs.text("units").is_some_and(|units| is_radians(units.trim())) {
+        numbers.values.iter_mut().for_each(|value| *value = value.to_degrees());
+    }
+    numbers
+}
+
+/// Where HEALPix pixels lie; `None` if not all of the globe is there and nothing says which.
+fn of_pixels(pixels: &Pixels<'_>, coordinates: &Coordinates<'_>) -> Option<Place> {
+    if pixels.n >= pixels.grid.n_pixels() {
+        return Some(Place::of((-90.0, 90.0), Arc::Circle));
+    }
+    let numbers = coordinates.numbers(pixels.numbers?)?;
+    let (mut lat, mut lon) = (Vec::new(), Vec::new());
+    for number in numbers.values.iter().filter(|number| **number >= 0.0) {
+        for corner in pixels.grid.corners(*number as u64)? {
+            lat.push(corner.latitude);
+            lon.push(corner.longitude);
+        }
+    }
+    let (lat, lon) = (Corners::new(lat, 4)?, Corners::new(lon, 4)?);
+    Some(Place::of(lat.range()?, lon.arc()?))
+}

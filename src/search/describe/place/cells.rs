@@ -1,0 +1,129 @@
+//! Latitudes and longitudes of the same cells: curvilinear grids, unstructured ones, points.
+
+use super::Place;
+use super::axis::{is_latitude, is_longitude};
+use super::circle::{Arc, median, normal, of_points, turn, unwrapped};
+use super::corners::{Corners, range};
+use crate::describe::coordinates::Numbers;
+
+/// Most neighbours that are looked at to know the size of cells.
+const MAX_NEIGHBOURS: usize = 1 << 14;
+
+/// Fewest unstructured cells from whose number their size is guessed.
+const FEWEST_CELLS: usize = 1000;
+
+/// Where cells lie whose latitudes and longitudes have the same axes; with the corners of both if they have bounds.
+pub(super) fn place(
+    mut lat: Numbers,
+    mut lon: Numbers,
+    corners: Option<(Corners, Corners)>,
+    is_of_features: bool,
+) -> Option<Place> {
+    if lat.values.len() != lon.values.len() {
+        return None;
+    }
+    for (lat, lon) in lat.values.iter_mut().zip(&mut lon.values) {
+        if !(is_latitude(*lat) && is_longitude(*lon)) {
+            (*lat, *lon) = (f64::NAN, f64::NAN);
+        }
+    }
+    let is_there = |cell: usize| lat.values.get(cell).is_some_and(|lat| !lat.is_nan());
+    let centres = range(lat.values.iter().copied())?;
+    let border = border(&lat, &lon);
+    let pole = if goes_around(&border) { Some(centres) } else { None };
+    let corners = corners.and_then(|(mut lats, mut lons)| {
+        lats.keep_cells(is_there);
+        lons.keep_cells(is_there);
+        Some((lats.range_of_latitudes()?, lons.arc()?))
+    });
+    if let Some((least, most)) = pole {
+        let (south, north) = corners.map_or((least, most), |(latitudes, _)| latitudes);
+        let is_north = most.abs() >= least.abs();
+        let latitudes = if is_north { (south, 90.0) } else { (-90.0, north) };
+        return Some(Place::of(clamped(latitudes), Arc::Circle));
+    }
+    let (latitudes, longitudes) = match corners {
+        Some(both) => both,
+        None => (centres, of_points(present(&lon.values), size(&lat, &lon, centres, is_of_features))?),
+    };
+    Some(Place { border: straight(border), ..Place::of(clamped(latitudes), longitudes) })
+}
+
+fn clamped((south, north): (f64, f64)) -> (f64, f64) {
+    (south.clamp(-90.0, 90.0), north.clamp(-90.0, 90.0))
+}
+
+fn present(values: &[f64]) -> Vec<f64> {
+    values.iter().copied().filter(|value| !value.is_nan()).collect()
+}
+
+/// Longitude and latitude along the border of a grid of two dimensions, once around; empty for any other.
+fn border(lat: &Numbers, lon: &Numbers) -> Vec<[f64; 2]> {
+    let &[n_rows, n_columns] = lat.shape.as_slice() else { return Vec::new() };
+    let (Ok(rows), Ok(columns)) = (usize::try_from(n_rows), usize::try_from(n_columns)) else {
+        return Vec::new();
+    };
+    if rows < 2 || columns < 2 {
+        return Vec::new();
+    }
+    let bottom = (0..columns).map(|column| (0, column));
+    let right = (1..rows).map(|row| (row, columns - 1));
+    let top = (0..columns - 1).rev().map(|column| (rows - 1, column));
+    let left = (1..rows - 1).rev().map(|row| (row, 0));
+    let at = |(row, column): (usize, usize)| {
+        let cell = row * columns + column;
+        Some([*lon.values.get(cell)?, *lat.values.get(cell)?])
+    };
+    let points = bottom.chain(right).chain(top).chain(left).filter_map(at);
+    points.filter(|[lon, lat]| !lon.is_nan() && !lat.is_nan()).collect()
+}
+
+/// True for a closed line that goes once around the earth.
+pub(super) fn goes_around(border: &[[f64; 2]]) -> bool {
+    let next = border.iter().skip(1).chain(border.first());
+    let sum: f64 = border.iter().zip(next).map(|([from, _], [to, _])| turn(*from, *to)).sum();
+    sum.abs() > 180.0
+}
+
+/// A border without jumps and in the turn of the globe around Greenwich; empty if it crosses the antimeridian.
+pub(super) fn straight(mut border: Vec<[f64; 2]>) -> Vec<[f64; 2]> {
+    let line = unwrapped(&border.iter().map(|[longitude, _]| *longitude).collect::<Vec<_>>());
+    let Some((west, east)) = range(line.iter().copied()) else { return Vec::new() };
+    let shift = normal(west) - west;
+    if east + shift > 180.0 {
+        return Vec::new();
+    }
+    for (point, longitude) in border.iter_mut().zip(line) {
+        let [lon, _] = point;
+        *lon = longitude + shift;
+    }
+    border
+}
+
+/// How wide a gap between the longitudes of cells may be that is none, in degrees: as much as their own size leaves
+/// between them. 0 where nothing tells their size.
+fn size(lat: &Numbers, lon: &Numbers, (south, north): (f64, f64), is_of_features: bool) -> f64 {
+    match lon.shape.as_slice() {
+        [_, columns] => 1.5 * spacing(&lon.values, 1).max(spacing(&lon.values, *columns as usize)),
+        [_] if !is_of_features => {
+            let n = lat.values.len();
+            if n < FEWEST_CELLS {
+                return 0.0;
+            }
+            // Of as many cells of one size as there are between two parallels.
+            let height = south.to_radians().sin().abs() + north.to_radians().sin().abs();
+            (360.0 * height.to_degrees() / n as f64).sqrt() / 2.0
+        }
+        _ => 0.0,
+    }
+}
+
+/// The median distance between longitudes so many positions apart.
+fn spacing(longitudes: &[f64], apart: usize) -> f64 {
+    let Some(n) = longitudes.len().checked_sub(apart).filter(|n| *n > 0) else { return 0.0 };
+    let stride = n.div_ceil(MAX_NEIGHBOURS).max(1);
+    let pair = |at: usize| Some(turn(*longitudes.get(at)?, *longitudes.get(at + apart)?).abs());
+    let mut steps: Vec<f64> = (0..n).step_by(stride).filter_map(pair).filter(|step| !step.is_nan()).collect();
+    let middle = steps.len() / 2;
+    median(&mut steps, middle).unwrap_or(0.0)
+}

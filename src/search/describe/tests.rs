@@ -1,0 +1,1 @@
+//! Summaries of whole datasets, made by hand.

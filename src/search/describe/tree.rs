@@ -1,0 +1,80 @@
+//! The variables of a dataset's groups, each with what it is for the others.
+
+use std::rc::Rc;
+
+use thermocline_model::cf::{Grid, Horizontal, Role, Roles, Scope};
+use thermocline_model::{Group, Variable};
+
+use super::{MAX_GROUPS, MAX_VARIABLES};
+
+/// A variable in its group.
+pub(super) struct Placed<'m> {
+    /// Its path.
+    pub(super) path: String,
+    /// The variable.
+    pub(super) variable: &'m Variable,
+    /// What it sees by name.
+    pub(super) scope: Rc<Scope<'m>>,
+}
+
+impl Placed<'_> {
+    /// The name of one of its dimensions, with the path of the group that defines it.
+    pub(super) fn dim_path(&self, dim: &str) -> String {
+        joined(self.scope.group_of_dim(dim), dim)
+    }
+}
+
+/// A data variable with what says where its cells lie.
+pub(super) struct DataVariable<'m> {
+    /// The variable.
+    pub(super) placed: Placed<'m>,
+    /// Where its cells lie.
+    pub(super) grid: Grid<'m>,
+    /// True if the dataset says that it holds points, profiles or trajectories, which have no cells.
+    pub(super) is_of_features: bool,
+}
+
+/// The variables of a dataset by what they are for.
+#[derive(Default)]
+pub(super) struct Tree<'m> {
+    /// Data.
+    pub(super) data: Vec<DataVariable<'m>>,
+    /// What describes them, without the coordinates that have the name of their dimension.
+    pub(super) auxiliary: Vec<Placed<'m>>,
+}
+
+/// All variables of a tree of groups, within bounds.
+pub(super) fn variables(root: &Group) -> Tree<'_> {
+    let mut groups: Vec<(String, &Group)> = Vec::new();
+    root.visit(&mut |path, group| {
+        if !group.variables.is_empty() && groups.len() < MAX_GROUPS {
+            groups.push((path.to_owned(), group));
+        }
+    });
+    let is_of_features = root.attrs.text("featureType").is_some();
+    let (mut tree, mut n_left) = (Tree::default(), MAX_VARIABLES);
+    for (path, group) in groups {
+        let Some(scope) = Scope::at(root, &path).map(Rc::new) else { continue };
+        let (roles, others) = (Roles::of(&scope), Horizontal::candidates(&scope));
+        for variable in group.variables.iter().take(n_left) {
+            let placed = Placed { path: joined(&path, &variable.name), variable, scope: Rc::clone(&scope) };
+            match roles.role(variable) {
+                Role::Index => {}
+                Role::Auxiliary => tree.auxiliary.push(placed),
+                Role::Data => {
+                    let grid = Grid::of(variable, &scope, &others);
+                    tree.data.push(DataVariable { placed, grid, is_of_features });
+                }
+            }
+        }
+        n_left = n_left.saturating_sub(group.variables.len());
+    }
+    if n_left == 0 {
+        tracing::debug!(max_variables = MAX_VARIABLES, "a summary does not tell of all variables");
+    }
+    tree
+}
+
+fn joined(path: &str, name: &str) -> String {
+    if path.is_empty() { name.to_owned() } else { format!("{path}/{name}") }
+}
