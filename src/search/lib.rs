@@ -21,7 +21,7 @@ mod summary;
 mod text;
 mod time;
 
-pub use describe::describe;
+pub use describe::{SearchableAttributes, describe, describe_with, union_of_boxes};
 pub use filter::{
     ArithmeticOp, Comparison, Filter, Operand, PropertyName, SpatialOp, TemporalOp, TextFunction, TimeOperand,
 };
