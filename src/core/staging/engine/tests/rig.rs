@@ -422,6 +422,8 @@ impl Rig {
                         Err(Box::new((failure(busy()), Some(reservation))))
                     }
                     (_, false) => {
+                        // What is of no use any more is removed at once.
+                        self.files.remove(&key);
                         let changed = ErrorKind::Changed { retry_after: Duration::ZERO };
                         Err(Box::new((failure(Error::new(changed, "it changed")), None)))
                     }
