@@ -68,6 +68,21 @@ pub trait ObjectOpener: Send + Sync {
     /// Everything below a directory or prefix: hrefs, sizes and identities, sorted by href.
     fn list(&self, href: &str) -> Result<Vec<Object>>;
 
+    /// The same in pages, each taken before the next one is asked for. Those of a bucket come in the order of its keys
+    /// and begin after the object `after`, whether or not it is still there.
+    ///
+    /// # Errors
+    /// Those of [`ObjectOpener::list`] and of `take`.
+    fn list_pages(
+        &self,
+        href: &str,
+        after: Option<&str>,
+        take: &mut dyn FnMut(Vec<Object>) -> Result<()>,
+    ) -> Result<()> {
+        let is_left = |object: &Object| after.is_none_or(|after| object.href.as_str() > after);
+        take(self.list(href)?.into_iter().filter(is_left).collect())
+    }
+
     /// By which name a cold store knows what an address means, by links too; `Ok(None)` for what lies on none.
     ///
     /// # Errors
@@ -350,6 +365,21 @@ impl ObjectOpener for Objects {
         }
         let (store, path) = keys::find_store(&self.roots, href)?;
         self.remote.list(store, &path, href)
+    }
+
+    fn list_pages(
+        &self,
+        href: &str,
+        after: Option<&str>,
+        take: &mut dyn FnMut(Vec<Object>) -> Result<()>,
+    ) -> Result<()> {
+        if !keys::is_bucket(href) {
+            let is_left = |object: &Object| after.is_none_or(|after| object.href.as_str() > after);
+            return take(self.list(href)?.into_iter().filter(is_left).collect());
+        }
+        let (store, path) = keys::find_store(&self.roots, href)?;
+        let after = after.map(|after| keys::find_store(&self.roots, after)).transpose()?.map(|(_, path)| path);
+        self.remote.list_pages((store, &path), href, after.as_ref(), take)
     }
 
     fn cold_name(&self, href: &str) -> Result<Option<Arc<str>>> {

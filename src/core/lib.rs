@@ -10,6 +10,7 @@ pub mod cold;
 pub mod coordinates;
 pub mod error;
 pub mod format;
+pub mod harvest;
 pub mod index;
 pub mod jobs;
 pub mod manifest;

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use bytes::Bytes;
-use futures::TryStreamExt;
+use futures::{StreamExt, TryStreamExt};
 use object_store::path::Path as StorePath;
 use object_store::{GetOptions, GetRange, ObjectMeta, ObjectStore, ObjectStoreExt};
 use thermocline_model::{Object, ObjectIdentity};
@@ -28,6 +28,9 @@ const SETTLED_AFTER: Duration = Duration::from_secs(2);
 
 /// Longest part of a store's own words in a message.
 const MAX_REASON_CHARS: usize = 300;
+
+/// Objects of a page: what S3 lists in one answer.
+const LISTED_AT_ONCE: usize = 1000;
 
 /// Most folders of a web server that are listed one by one.
 const MAX_FOLDERS: usize = 10_000;
@@ -115,6 +118,33 @@ impl RemoteReads {
         }
         found.sort_by(|a, b| a.href.cmp(&b.href));
         Ok(found)
+    }
+
+    /// Everything below a prefix of a bucket, page by page, beginning after an object.
+    pub(super) fn list_pages(
+        &self,
+        (store, path): (&Arc<dyn ObjectStore>, &StorePath),
+        href: &str,
+        after: Option<&StorePath>,
+        take: &mut dyn FnMut(Vec<Object>) -> Result<()>,
+    ) -> Result<()> {
+        let mut listing = match after {
+            Some(after) => store.list_with_offset(Some(path), after),
+            None => store.list(Some(path)),
+        };
+        loop {
+            let next = async { (&mut listing).take(LISTED_AT_ONCE).try_collect::<Vec<ObjectMeta>>().await };
+            let metas = self.runtime.block_on(next).map_err(|cause| failure(href, &cause))?;
+            let is_last = metas.len() < LISTED_AT_ONCE;
+            let below = |meta: &ObjectMeta| {
+                let name = meta.location.as_ref().strip_prefix(path.as_ref())?;
+                Some(object(&join(href, name.trim_start_matches('/')), meta))
+            };
+            take(metas.iter().filter_map(below).collect::<Result<_>>()?)?;
+            if is_last {
+                return Ok(());
+            }
+        }
     }
 }
 

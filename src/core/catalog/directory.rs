@@ -210,19 +210,7 @@ impl Shared {
 /// Datasets among the objects below a prefix.
 fn below(state: &mut State, base: &str, objects: &[Object], specs: &mut Vec<DatasetSpec>) {
     let markers: Vec<&str> = state.sniffer.markers().collect();
-    let mut stores: Vec<&str> = objects
-        .iter()
-        .filter_map(|object| object.href.rsplit_once('/'))
-        .filter(|(folder, name)| markers.contains(name) && folder.len() > base.len())
-        .map(|(folder, _)| folder)
-        .collect();
-    stores.sort_unstable();
-    let mut outermost: Vec<&str> = Vec::new();
-    for store in stores {
-        if !outermost.last().is_some_and(|outer| *outer == store || is_below(store, outer)) {
-            outermost.push(store);
-        }
-    }
+    let outermost = outermost_stores(objects, base, &markers);
     let mut declared = 0;
     for object in objects {
         let Some(relative) = object.href.strip_prefix(base).map(|rest| rest.trim_start_matches('/')) else {
@@ -242,6 +230,25 @@ fn below(state: &mut State, base: &str, objects: &[Object], specs: &mut Vec<Data
             push(state, specs, relative, SourceSpec::Object(object.href.clone()), &object.href);
         }
     }
+}
+
+/// Prefixes below `base` that hold one of the documents by which stores are known, in order, without those that lie in
+/// another one.
+pub(crate) fn outermost_stores<'o>(objects: &'o [Object], base: &str, markers: &[&str]) -> Vec<&'o str> {
+    let mut stores: Vec<&str> = objects
+        .iter()
+        .filter_map(|object| object.href.rsplit_once('/'))
+        .filter(|(folder, name)| markers.contains(name) && folder.len() > base.len())
+        .map(|(folder, _)| folder)
+        .collect();
+    stores.sort_unstable();
+    let mut outermost: Vec<&str> = Vec::new();
+    for store in stores {
+        if !outermost.last().is_some_and(|outer| *outer == store || is_below(store, outer)) {
+            outermost.push(store);
+        }
+    }
+    outermost
 }
 
 fn is_below(href: &str, folder: &str) -> bool {
@@ -336,7 +343,7 @@ fn is_dataset(state: &mut State, href: &str, metadata: impl FnOnce() -> Option<M
 }
 
 /// True if a link leads to a place below the root.
-fn is_inside(link: &Path, real_root: &Path) -> bool {
+pub(crate) fn is_inside(link: &Path, real_root: &Path) -> bool {
     link.canonicalize().is_ok_and(|target| target.starts_with(real_root))
 }
 

@@ -28,13 +28,13 @@ pub fn id_of_path(relative: &str) -> String {
 const PROMISING: &[&str] = &["nc", "nc4", "cdf", "h5", "hdf5", "he5"];
 
 /// True for a name whose extension promises a dataset.
-pub(super) fn is_promising(name: &str) -> bool {
+pub(crate) fn is_promising(name: &str) -> bool {
     name.rsplit_once('.')
         .is_some_and(|(_, extension)| PROMISING.iter().any(|known| known.eq_ignore_ascii_case(extension)))
 }
 
 /// True for names that are not looked at: hidden files, and what programs write before they rename it.
-pub(super) fn is_ignored(name: &str) -> bool {
+pub(crate) fn is_ignored(name: &str) -> bool {
     const TEMPORARY: &[&str] = &[".part", ".partial", ".swp", ".lock", ".crdownload", ".filepart"];
     name.starts_with('.')
         || name.ends_with('~')

@@ -1,0 +1,268 @@
+//! Which names a harvest takes, and what its datasets are called.
+
+use std::borrow::Cow;
+use std::sync::Arc;
+
+use globset::{GlobBuilder, GlobSet, GlobSetBuilder};
+use regex::{Regex, RegexBuilder};
+use thermocline_model::DatasetId;
+
+use crate::bytes::plain;
+use crate::catalog::{About, DatasetPer, DatasetSpec, HarvestSpec, SourceSpec, id_of_path};
+use crate::catalog::{is_ignored, is_promising};
+use crate::{Error, Result};
+
+/// Largest program of a regular expression, in bytes.
+const MAX_REGEX_BYTES: usize = 1 << 20;
+
+/// What a harvest says of names, ready to be asked.
+pub(super) struct Naming {
+    pub(super) spec: Arc<HarvestSpec>,
+    places: Vec<NamedPlace>,
+    exclude: Patterns,
+    fields: Vec<(String, Regex)>,
+}
+
+struct NamedPlace {
+    base: String,
+    /// `None` for every name that promises a dataset.
+    include: Option<Patterns>,
+}
+
+/// A name below a place.
+pub(super) struct Below<'a> {
+    place: &'a NamedPlace,
+    /// The path below the place, as its owner wrote it.
+    pub(super) path: Cow<'a, str>,
+}
+
+impl Naming {
+    /// # Errors
+    /// [`crate::ErrorKind::InvalidInput`] naming a pattern or an expression that is none.
+    pub(super) fn new(spec: Arc<HarvestSpec>) -> Result<Self> {
+        let place = |place: &crate::catalog::HarvestPlace| -> Result<NamedPlace> {
+            let base = place.base.trim_end_matches('/').to_owned();
+            let include =
+                if place.include.is_empty() { None } else { Some(Patterns::new(&spec.id, &place.include)?) };
+            Ok(NamedPlace { base, include })
+        };
+        let field = |(name, pattern): &(String, String)| -> Result<(String, Regex)> {
+            let regex = RegexBuilder::new(pattern).size_limit(MAX_REGEX_BYTES).build().map_err(|cause| {
+                let id = &spec.id;
+                Error::invalid_input(format!(
+                    "harvest \"{id}\": the field \"{name}\" has no usable expression: {cause}"
+                ))
+            })?;
+            Ok((name.clone(), regex))
+        };
+        Ok(Self {
+            places: spec.places.iter().map(place).collect::<Result<_>>()?,
+            exclude: Patterns::new(&spec.id, &spec.exclude)?,
+            fields: spec.fields.iter().map(field).collect::<Result<_>>()?,
+            spec,
+        })
+    }
+
+    /// The name of what an address or path means below the place where it was found; `None` if it lies below none.
+    pub(super) fn below<'a>(&'a self, href: &'a str) -> Option<Below<'a>> {
+        let rest_below = |place: &'a NamedPlace| {
+            let rest = href.strip_prefix(place.base.as_str())?;
+            (rest.is_empty() || rest.starts_with('/')).then_some((place, rest.trim_matches('/')))
+        };
+        let (place, rest) =
+            self.places.iter().filter_map(rest_below).max_by_key(|(place, _)| place.base.len())?;
+        Some(Below { place, path: plain(href, rest) })
+    }
+
+    /// True for a name that is taken.
+    pub(super) fn is_wanted(&self, below: &Below<'_>) -> bool {
+        let path = below.path.as_ref();
+        let is_included = match &below.place.include {
+            Some(include) => include.matches(path),
+            None => self.spec.dataset_per == DatasetPer::Directory || is_promising(path),
+        };
+        let is_in_reach = self.spec.is_recursive || !path.contains('/');
+        is_included && is_in_reach && !self.exclude.matches(path) && !path.split('/').any(is_ignored)
+    }
+
+    /// The dataset of an object or store; `None` for what lies below none of the places or is not taken any more.
+    ///
+    /// # Errors
+    /// [`crate::ErrorKind::InvalidInput`] for a name that cannot be an id.
+    pub(super) fn dataset(&self, href: &str) -> Option<Result<DatasetSpec>> {
+        let below = self.below(href)?;
+        if !self.is_wanted(&below) {
+            return None;
+        }
+        let id = self.id(&below);
+        Some(id.map(|id| self.dataset_of(id, href, &below.path)))
+    }
+
+    fn id(&self, below: &Below<'_>) -> Result<DatasetId> {
+        let name = match below.path.as_ref() {
+            "" => below.place.base.rsplit('/').next().unwrap_or_default(),
+            path => path,
+        };
+        let id = match is_named_by_place(&self.spec.id) {
+            true => id_of_path(name),
+            false => format!("{}.{}", self.spec.id, id_of_path(name)),
+        };
+        DatasetId::new(id).map_err(|error| Error::invalid_input(error.to_string()))
+    }
+
+    fn dataset_of(&self, id: DatasetId, href: &str, path: &str) -> DatasetSpec {
+        let template = &self.spec.template;
+        let source = match self.spec.dataset_per {
+            DatasetPer::Object => SourceSpec::Object(href.to_owned()),
+            DatasetPer::Directory => SourceSpec::Directory(href.to_owned()),
+        };
+        let fields = self.fields(path);
+        let about = match fields.is_empty() {
+            true => Arc::clone(&template.about),
+            false => Arc::new(About {
+                fields: template.about.fields.iter().cloned().chain(fields).collect(),
+                ..(*template.about).clone()
+            }),
+        };
+        DatasetSpec { id, source, about, ..template.clone() }
+    }
+
+    fn fields(&self, path: &str) -> Vec<(String, String)> {
+        let value = |(name, regex): &(String, Regex)| {
+            let found = regex.captures(path)?;
+            let value = found.name(name).or_else(|| found.get(1)).or_else(|| found.get(0))?;
+            Some((name.clone(), value.as_str().to_owned()))
+        };
+        self.fields.iter().filter_map(value).collect()
+    }
+}
+
+/// True for a harvest that is no entry of a catalog file but a path or address: ids of its datasets are those that they
+/// have when the path is served.
+fn is_named_by_place(id: &str) -> bool {
+    id.contains('/')
+}
+
+/// Patterns of names. One without a slash is of the last part of a path, one with a slash of the whole path.
+struct Patterns {
+    of_names: GlobSet,
+    of_paths: GlobSet,
+}
+
+impl Patterns {
+    fn new(id: &str, patterns: &[String]) -> Result<Self> {
+        let (mut of_names, mut of_paths) = (GlobSetBuilder::new(), GlobSetBuilder::new());
+        let unusable = |cause: globset::Error| {
+            Error::invalid_input(format!("harvest \"{id}\": a pattern is not usable: {cause}"))
+        };
+        for pattern in patterns {
+            let built = GlobBuilder::new(pattern.trim_start_matches('/')).literal_separator(true).build();
+            let set = if pattern.contains('/') { &mut of_paths } else { &mut of_names };
+            set.add(built.map_err(unusable)?);
+        }
+        Ok(Self {
+            of_names: of_names.build().map_err(unusable)?,
+            of_paths: of_paths.build().map_err(unusable)?,
+        })
+    }
+
+    fn matches(&self, path: &str) -> bool {
+        let name = path.rsplit('/').next().unwrap_or_default();
+        self.of_names.is_match(name) || self.of_paths.is_match(path)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::tests::spec;
+    use super::*;
+
+    fn naming(change: impl FnOnce(&mut HarvestSpec)) -> Naming {
+        let mut spec = spec("terra", "s3://terra/fused");
+        change(&mut spec);
+        Naming::new(Arc::new(spec)).unwrap()
+    }
+
+    #[test]
+    fn ids_are_those_of_paths_below_the_id_of_the_harvest() {
+        let naming = naming(|_| ());
+        let of = |href: &str| naming.dataset(href).map(|spec| spec.unwrap().id.as_str().to_owned());
+        assert_eq!(of("s3://terra/fused/2020/g17.h5").as_deref(), Some("terra.2020.g17"));
+        assert_eq!(of("s3://terra/fused/2020/g17.txt"), None);
+        assert_eq!(of("s3://terra/fused/.hidden/g17.h5"), None);
+        assert_eq!(of("s3://terra/other/g17.h5"), None);
+        assert_eq!(of("s3://terra/fused2/g17.h5"), None);
+    }
+
+    #[test]
+    fn a_harvest_of_a_path_names_datasets_as_serving_the_path_does() {
+        let naming = naming(|spec| spec.id = "s3://terra/fused".to_owned());
+        let found = naming.dataset("s3://terra/fused/2020/g17.h5").unwrap().unwrap();
+        assert_eq!(found.id.as_str(), "2020.g17");
+    }
+
+    #[test]
+    fn a_pattern_without_a_slash_is_of_the_last_part_of_a_path() {
+        let naming = naming(|spec| {
+            spec.places[0].include = vec!["*.h5".to_owned(), "/*.dat".to_owned(), "a/**/*.bin".to_owned()];
+            spec.exclude = vec!["*_bad.*".to_owned(), "trash/**".to_owned()];
+        });
+        for (path, is_wanted) in [
+            ("x.h5", true),
+            ("2020/01/x.h5", true),
+            ("x.dat", true),
+            ("2020/x.dat", false),
+            ("a/b/c.bin", true),
+            ("b/c.bin", false),
+            ("x_bad.h5", false),
+            ("trash/x.h5", false),
+            ("x.nc", false),
+        ] {
+            assert_eq!(naming.dataset(&format!("s3://terra/fused/{path}")).is_some(), is_wanted, "{path}");
+        }
+    }
+
+    #[test]
+    fn without_recursion_folders_are_not_looked_into() {
+        let naming = naming(|spec| spec.is_recursive = false);
+        assert!(naming.dataset("s3://terra/fused/a.nc").is_some());
+        assert!(naming.dataset("s3://terra/fused/a/b.nc").is_none());
+    }
+
+    #[test]
+    fn fields_are_what_expressions_find_in_the_path() {
+        let naming = naming(|spec| {
+            let field = |name: &str, pattern: &str| (name.to_owned(), pattern.to_owned());
+            spec.fields = vec![
+                field("year", r"(?P<year>\d{4})/"),
+                field("orbit", r"_o(\d+)"),
+                field("kind", "hourly|daily"),
+                field("none", "monthly"),
+            ];
+        });
+        let found = naming.dataset("s3://terra/fused/2020/daily_o00123.nc").unwrap().unwrap();
+        let fields: Vec<(&str, &str)> =
+            found.about.fields.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+        assert_eq!(fields, [("year", "2020"), ("orbit", "00123"), ("kind", "daily")]);
+    }
+
+    #[test]
+    fn patterns_and_expressions_that_are_none_are_named() {
+        let mut wrong = spec("terra", "/data");
+        wrong.exclude = vec!["a[".to_owned()];
+        assert!(Naming::new(Arc::new(wrong)).err().unwrap().to_string().contains("terra"));
+        let mut wrong = spec("terra", "/data");
+        wrong.fields = vec![("year".to_owned(), "(".to_owned())];
+        assert!(Naming::new(Arc::new(wrong)).err().unwrap().to_string().contains("year"));
+        let mut huge = spec("terra", "/data");
+        huge.fields = vec![("year".to_owned(), r"(\w{1000}){1000}".to_owned())];
+        assert!(Naming::new(Arc::new(huge)).is_err());
+    }
+
+    #[test]
+    fn a_name_that_cannot_be_an_id_is_an_error() {
+        let naming = naming(|_| ());
+        let long = format!("s3://terra/fused/{}.nc", "x".repeat(250));
+        assert!(naming.dataset(&long).unwrap().is_err());
+    }
+}
