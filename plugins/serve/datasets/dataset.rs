@@ -20,7 +20,7 @@ use thermocline_zarr::ascii_json;
 use crate::answer::{self, Freshness};
 use crate::decoded::{DecodedGroup, times};
 use crate::html::{self, link};
-use crate::{JSON, report as reports, repr, views};
+use crate::{JSON, report as reports, repr, structured, views};
 
 /// Most groups on one page.
 const MAX_SHOWN_GROUPS: usize = 200;
@@ -42,13 +42,19 @@ pub(crate) async fn page(
         Opened::Refused(reason) => return Ok(refused_page(&parts, form, &base, &id, &reason)),
     };
     let freshness = freshness(&app, &manifest);
-    let methods = app.access_methods(&*app.search.describe(&manifest).await?);
+    let described = app.search.describe(&manifest).await?;
+    let methods = app.access_methods(&described);
     let response = match form {
         Form::Json => answer::json(&parts, &summary(&methods, &manifest, &base), freshness),
         Form::Html => {
             let opening = repr::opening(&base, manifest.id.as_str(), &methods);
+            let head = structured::head(&app, &described, &methods, &base);
             let html = with_group(&app, &manifest, "", move |manifest, _, decoded| {
-                dataset_page(manifest, &decoded, &base, &opening)
+                html::page_with_head(
+                    manifest.id.as_str(),
+                    &head,
+                    &dataset_body(manifest, &decoded, &base, &opening),
+                )
             });
             answer::page(&parts, html.await?, freshness)
         }
@@ -271,7 +277,7 @@ fn summary(methods: &[AccessMethod], manifest: &Manifest, base: &BaseUrl) -> Val
     })
 }
 
-fn dataset_page(manifest: &Manifest, decoded: &DecodedGroup, base: &BaseUrl, opening: &str) -> String {
+fn dataset_body(manifest: &Manifest, decoded: &DecodedGroup, base: &BaseUrl, opening: &str) -> String {
     let id = manifest.id.as_str();
     let href = dataset_href(base, id);
     let mut body = format!("<p>{}</p>", link(&format!("{}/", base.prefix()), "all datasets"));
@@ -281,7 +287,7 @@ fn dataset_page(manifest: &Manifest, decoded: &DecodedGroup, base: &BaseUrl, ope
     body.push_str(&repr::group(decoded));
     body.push_str(&repr::subgroups(&format!("{href}/groups"), "", &manifest.dataset.root));
     body.push_str(&repr::refusals(&manifest.dataset));
-    html::page(id, &body)
+    body
 }
 
 fn group_page(

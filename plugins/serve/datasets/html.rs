@@ -15,10 +15,15 @@ th{font-weight:600}summary{cursor:pointer}.muted{color:#5c6770}.dim{font-weight:
 
 /// A whole page. `body` is HTML, `title` is text.
 pub(crate) fn page(title: &str, body: &str) -> String {
+    page_with_head(title, "", body)
+}
+
+/// The same with further elements in its head; `head` is HTML too.
+pub(crate) fn page_with_head(title: &str, head: &str, body: &str) -> String {
     let title = Escaped(title);
     format!(
         "<!doctype html><html lang=\"en\"><head><meta charset=\"utf-8\">\
-         <meta name=\"viewport\" content=\"width=device-width\"><title>{title}</title><style>{STYLE}</style></head>\
+         <meta name=\"viewport\" content=\"width=device-width\"><title>{title}</title><style>{STYLE}</style>{head}</head>\
          <body>{body}</body></html>\n"
     )
 }

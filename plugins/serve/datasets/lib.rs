@@ -6,7 +6,8 @@
 //!
 //! # Specification
 //! `xarray.Dataset.to_dict(data=False)` of xarray 2026.9; OpenAPI 3.0.3; RFC 9457;
-//! <https://datatracker.ietf.org/doc/html/draft-inadarei-api-health-check-06>.
+//! <https://datatracker.ietf.org/doc/html/draft-inadarei-api-health-check-06>; <https://schema.org/Dataset> in
+//! the head of a dataset's page, where search engines look for it.
 //!
 //! # Routes
 //! | Route | Answer |
@@ -42,6 +43,7 @@ mod report;
 mod repr;
 mod robots;
 mod server;
+mod structured;
 mod views;
 
 use std::collections::{HashMap, HashSet};

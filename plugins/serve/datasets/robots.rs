@@ -1,12 +1,14 @@
 //! What crawlers leave alone: a search engine that reads chunks would recall a whole archive.
 //!
 //! # Specification
-//! RFC 9309.
+//! RFC 9309; sitemaps 0.90 for the line `Sitemap`.
 
 use std::fmt::Write;
 
+use axum::extract::State;
 use axum::response::Response;
 use http::request::Parts;
+use thermocline_http::AppState;
 use thermocline_http::links::BaseUrl;
 
 use crate::answer::{self, Freshness};
@@ -16,10 +18,19 @@ pub(crate) const TEXT: &str = "text/plain; charset=utf-8";
 /// Beginnings of the addresses of data, of each dataset and of a server with only one. Pages are none of them.
 const DATA: [&str; 4] = ["/zarr", "/kerchunk", "/objects", "/plot"];
 
-/// Keeps crawlers from data and files.
-pub(crate) async fn show(base: BaseUrl, parts: Parts) -> Response {
-    answer::document(&parts, TEXT, rules(base.prefix()).into_bytes(), Freshness::default())
+/// Keeps crawlers from data and files, and tells them where the pages are.
+pub(crate) async fn show(State(app): State<AppState>, base: BaseUrl, parts: Parts) -> Response {
+    let mut rules = rules(base.prefix());
+    let mut routes = app.running().flat_map(|plugin| plugin.app_routes());
+    if routes.any(|route| route.path == SITEMAP) {
+        // Writing into a text does not fail.
+        let _ = writeln!(rules, "Sitemap: {}{SITEMAP}", base.0);
+    }
+    answer::document(&parts, TEXT, rules.into_bytes(), Freshness::default())
 }
+
+/// Where a plugin lists the pages of all datasets.
+const SITEMAP: &str = "/sitemap.xml";
 
 fn rules(prefix: &str) -> String {
     let mut rules = String::from("User-agent: *\n");

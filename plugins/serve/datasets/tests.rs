@@ -267,3 +267,21 @@ async fn the_title_is_that_of_the_file_where_the_catalog_has_none() {
     let bare = server.send("GET", "/datasets/bare", &json).await.unwrap();
     assert_eq!(serde_json::from_slice::<Value>(&bare.body).unwrap()["title"], Value::Null);
 }
+
+#[tokio::test]
+async fn a_page_holds_what_search_engines_read() {
+    let mut titled = toy();
+    titled.root_mut().attrs.set("title", text("Toys </script><b> & more"));
+    let server = server(vec![("a b", titled)]).await;
+    let page = server.get("/datasets/a%20b").await.unwrap().text();
+    let start = page.find("<script type=\"application/ld+json\">").unwrap();
+    let (_, rest) = page[start..].split_once('>').unwrap();
+    let (json, _) = rest.split_once("</script>").unwrap();
+    let document: Value = serde_json::from_str(json).unwrap();
+    assert_eq!(document["@type"], "Dataset");
+    assert_eq!(document["name"], "Toys </script><b> & more");
+    assert_eq!(document["identifier"], "a b");
+    assert_eq!(document["url"], "http://test.example/datasets/a%20b");
+    assert!(!document["description"].as_str().unwrap().is_empty());
+    assert_eq!(document.get("spatialCoverage"), None);
+}

@@ -249,3 +249,28 @@ async fn an_object_larger_than_a_piece_arrives_whole() {
     let part = server.send("GET", "/datasets/toy/objects/0", &[("range", "bytes=5-19000000")]).await.unwrap();
     assert!(part.body.as_ref() == &expected[5..=19_000_000]);
 }
+
+/// What catalogs would be told of the toy by a plugin with these settings.
+async fn named_sources(settings: KerchunkSettings) -> Vec<AccessMethod> {
+    let plugin = KerchunkPlugin::new(settings.clone());
+    let server = server_with(settings, HttpConfig::default()).await;
+    let manifest = server.catalog().open("toy").await.unwrap();
+    let methods = plugin.access_methods(&thermocline_search::describe(&manifest));
+    methods.into_iter().filter(|method| method.roles == ["source"]).collect()
+}
+
+#[tokio::test]
+async fn the_only_source_is_named_without_its_path() {
+    let sources = named_sources(KerchunkSettings::default()).await;
+    let [source] = sources.as_slice() else { panic!("{sources:?}") };
+    assert_eq!((source.name.as_str(), source.path.as_str()), ("source", "/objects/0"));
+    assert_eq!(source.thredds_service, Some("HTTPServer"));
+    assert!(source.fields["file:size"].as_u64().unwrap() > 0);
+    assert!(!format!("{source:?}").contains(".toy"), "{source:?}");
+}
+
+#[tokio::test]
+async fn objects_that_are_withheld_are_not_named() {
+    let settings = KerchunkSettings { names_objects: false, ..KerchunkSettings::default() };
+    assert_eq!(named_sources(settings).await, []);
+}
