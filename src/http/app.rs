@@ -11,6 +11,7 @@ use thermocline_search::{Search, Summary};
 
 use crate::hold::HoldConfig;
 use crate::identity::Access;
+use crate::links;
 use crate::plugin::{AccessMethod, PluginStatus, ServePlugin};
 use crate::waiting::Waiting;
 
@@ -91,6 +92,22 @@ impl AddressRule {
     pub fn rest_of<'a>(&self, href: &'a str) -> Option<&'a str> {
         let rest = href.strip_prefix(self.to.trim_end_matches('/'))?;
         rest.starts_with('/').then_some(rest)
+    }
+}
+
+impl HttpConfig {
+    /// The address by which clients reach an object that this server knows as `href`: by the rule with the longest
+    /// place that holds it; `None` if no rule does.
+    pub fn mapped_url(&self, href: &str) -> Option<String> {
+        let fitting = self.address_map.iter().filter_map(|rule| Some((rule, rule.rest_of(href)?)));
+        let (rule, rest) = fitting.max_by_key(|(rule, _)| rule.to.len())?;
+        let from = rule.from.trim_end_matches('/');
+        Some(match from.split_once("://") {
+            // Only web addresses are encoded; fsspec takes others as they stand.
+            Some(("http" | "https", _)) => format!("{from}{}", links::path(rest)),
+            Some(_) => format!("{from}{rest}"),
+            None => format!("file://{from}{rest}"),
+        })
     }
 }
 

@@ -32,7 +32,22 @@ impl Form {
         }
     }
 
-    fn accepted(headers: &HeaderMap) -> Self {
+    /// The same of paths that programs ask first: JSON if a client likes both the same.
+    ///
+    /// # Errors
+    /// 400 for another `f`.
+    pub fn of_api(parts: &Parts) -> Result<Self, Problem> {
+        if Query::of(parts).value("f").is_some() {
+            return Self::of(parts);
+        }
+        let (html, json) = Self::weights(&parts.headers);
+        let is_page =
+            html.quality > json.quality || (html.quality == json.quality && html.detail > json.detail);
+        Ok(if is_page { Self::Html } else { Self::Json })
+    }
+
+    /// How much a client likes pages, and documents.
+    fn weights(headers: &HeaderMap) -> (Weight, Weight) {
         let (mut html, mut json) = (Weight::default(), Weight::default());
         for list in headers.get_all(ACCEPT) {
             for item in list.to_str().unwrap_or_default().split(',') {
@@ -40,6 +55,11 @@ impl Form {
                 json.consider(item, "application", &["json", "geo+json", "ld+json"]);
             }
         }
+        (html, json)
+    }
+
+    fn accepted(headers: &HeaderMap) -> Self {
+        let (html, json) = Self::weights(headers);
         if json.quality > html.quality || (json.quality == html.quality && json.detail > html.detail) {
             return Self::Json;
         }
@@ -111,6 +131,29 @@ mod tests {
         ];
         for (accept, expected) in cases {
             assert_eq!(form("/", accept).unwrap(), expected, "{accept:?}");
+        }
+    }
+
+    #[test]
+    fn programs_get_documents_and_browsers_pages_of_paths_for_both() {
+        let cases = [
+            (None, Form::Json),
+            (Some("*/*"), Form::Json),
+            (Some("application/geo+json"), Form::Json),
+            (Some("text/html,application/xhtml+xml,*/*;q=0.8"), Form::Html),
+            (Some("text/html, */*"), Form::Html),
+            (Some("text/html;q=0.5, application/json"), Form::Json),
+        ];
+        for (accept, expected) in cases {
+            let mut request = http::Request::get("/");
+            if let Some(accept) = accept {
+                request = request.header(ACCEPT, accept);
+            }
+            assert_eq!(
+                Form::of_api(&request.body(()).unwrap().into_parts().0).unwrap(),
+                expected,
+                "{accept:?}"
+            );
         }
     }
 

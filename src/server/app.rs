@@ -10,7 +10,9 @@ use thermocline_core::bytes::{ObjectSettings, Objects, Staged};
 use thermocline_core::catalog::{Catalog, CatalogParts, CatalogSettings, DirectoryProvider, Provider};
 use thermocline_core::clock::SystemClock;
 use thermocline_core::format::{Format, Limits};
+use thermocline_core::harvest::{HarvestJob, Harvests};
 use thermocline_core::index::{IndexSettings, IndexStore};
+use thermocline_core::jobs::JobKind;
 use thermocline_core::read::{ReadSettings, Reader};
 use thermocline_core::reference::{References, WorkerSettings, Workers};
 use thermocline_core::staging::Staging;
@@ -32,10 +34,12 @@ use reload::{Reach, Watch};
 use stores::{NamedStores, NamingProvider};
 use unwatched::{NEVER, Unwatched};
 
+pub(crate) use harvest::of_place;
 pub(crate) use reload::Reloads;
 
 mod access;
 mod cold;
+mod harvest;
 mod jobs;
 mod lock;
 mod look;
@@ -55,6 +59,15 @@ pub(crate) struct Sources {
     pub(crate) paths: Vec<String>,
     /// Whether the only dataset of the only path is served without `/datasets/{id}` too.
     pub(crate) is_single: bool,
+    /// Folders and prefixes that are harvested besides those of the catalogs; `None` for a command that harvests nothing.
+    pub(crate) harvested: Option<Vec<String>>,
+}
+
+impl Sources {
+    /// Every path and address of the command line.
+    fn places(&self) -> Vec<String> {
+        self.paths.iter().chain(self.harvested.iter().flatten()).cloned().collect()
+    }
 }
 
 /// What a command does with cold objects and with what the server keeps of them.
@@ -70,6 +83,8 @@ pub(crate) enum Purpose {
 pub(crate) struct Parts {
     pub(crate) catalog: Arc<Catalog>,
     pub(crate) reader: Arc<Reader>,
+    /// Finds datasets by listing.
+    pub(crate) harvests: Option<Harvests>,
     /// Brings cold objects online, if the command does.
     pub(crate) recalls: Option<Recalls>,
     /// Who may do what.
@@ -110,7 +125,8 @@ pub(crate) async fn assemble(
 ) -> Result<Parts> {
     let catalogs = CatalogFilesProvider::new(config.catalogs.dirs.clone(), catalog_roots(config));
     let folders = catalogs.folders();
-    let roots = roots::declared(config, &sources.paths, &folders)?;
+    let places = sources.places();
+    let roots = roots::declared(config, &places, &folders)?;
     let settings = ObjectSettings {
         max_open_files: config.read.max_open_files,
         max_remote_reads: config.read.max_remote_reads,
@@ -120,7 +136,7 @@ pub(crate) async fn assemble(
     };
     let timeout = config.read.store_timeout.0;
     let connect = move |prefix: &str| roots::connect(prefix, timeout);
-    let namespace = Arc::new(cold::namespace(config, &sources.paths));
+    let namespace = Arc::new(cold::namespace(config, &places));
     // Looks at names only: whether something is online is not its business.
     let names = Objects::new(roots.clone(), settings.clone(), tokio::runtime::Handle::current());
     let (recalls, residency) = match purpose {
@@ -152,14 +168,22 @@ pub(crate) async fn assemble(
     let of_paths: Vec<Arc<dyn Provider>> = sources.paths.iter().map(directory).collect();
     let access = Arc::new(Access::new(access::rules(config), Arc::new(SystemClock)));
     let reach =
-        Reach { stores: opener(), access: Arc::clone(&access), paths: sources.paths.clone(), folders };
+        Reach { stores: opener(), access: Arc::clone(&access), paths: places, folders };
     let reloads = Arc::new(Reloads::new(config.clone(), reach));
-    let catalogs = NamingProvider { files: catalogs, stores: opener() };
+    let catalogs = Arc::new(NamingProvider::new(catalogs, opener()));
+    let given = sources.harvested.iter().flatten().map(|place| Ok(Arc::new(of_place(place)?)));
+    let declared =
+        harvest::Declared { files: Arc::clone(&catalogs), given: given.collect::<Result<_>>()? };
+    let is_harvesting = sources.harvested.is_some();
+    let harvests =
+        harvest::open(config, declared, (opener(), &formats), (purpose, is_harvesting)).await?;
     // Catalog files first: what they say of a dataset counts more than that a file lies in a folder.
-    let providers = [Arc::new(catalogs) as Arc<dyn Provider>, Arc::new(Watch(Arc::clone(&reloads)))];
+    let providers = [catalogs as Arc<dyn Provider>, Arc::new(Watch(Arc::clone(&reloads)))];
     let providers = providers.into_iter().chain(of_paths.iter().cloned());
+    let providers = providers.map(|provider| watched_or_not(config, provider));
     let parts = CatalogParts {
-        providers: providers.map(|provider| watched_or_not(config, provider)).collect(),
+        // Last, and as it is: it says by itself when there is something new.
+        providers: providers.chain(harvests.as_ref().map(Harvests::provider)).collect(),
         index,
         opener: opener(),
         formats: formats.clone(),
@@ -174,7 +198,7 @@ pub(crate) async fn assemble(
     };
     let reader = Reader::new(opener(), opener(), formats, read).on_cold_stores(residency);
     let catalog = Arc::new(Catalog::new(parts));
-    Ok(Parts { catalog, reader: Arc::new(reader), recalls, access, reloads, of_paths })
+    Ok(Parts { catalog, reader: Arc::new(reader), harvests, recalls, access, reloads, of_paths })
 }
 
 impl Parts {
@@ -261,14 +285,22 @@ pub(crate) async fn start(
         .collect();
     let staging = parts.recalls.as_ref().map(|recalls| recalls.staging.clone());
     let enabled = plugins.iter().filter(|(_, status)| *status == PluginStatus::Running);
-    let kinds = enabled.flat_map(|(plugin, _)| plugin.job_kinds()).collect();
-    let jobs = jobs::open(config, kinds, staging.clone()).await?;
+    let kinds = enabled.flat_map(|(plugin, _)| plugin.job_kinds());
+    let harvest = parts.harvests.clone().map(|harvests| {
+        Arc::new(HarvestJob::new(harvests, Arc::clone(&parts.catalog))) as Arc<dyn JobKind>
+    });
+    let kinds = kinds.chain(harvest).collect();
+    // A command that only looks leaves the jobs of the running server alone.
+    let jobs = match parts.recalls {
+        Some(_) => Some(jobs::open(config, kinds, staging.clone()).await?),
+        None => None,
+    };
     let search = Search::open(SearchParts {
         catalog: Arc::clone(&parts.catalog),
         staging: staging.clone(),
         // A command that only looks has no folder of its own: a server may be using it.
         dir: parts.recalls.is_some().then(|| config.state.dir().to_owned()),
-        attributes: Vec::new(),
+        attributes: config.plugins.stac.attributes.clone(),
         clock: Arc::new(SystemClock),
     });
     let waiting = Waiting::new(http.hold.max_held, http.max_streams_each);
@@ -278,7 +310,7 @@ pub(crate) async fn start(
             versions: versions::versions(registry),
             search: search.clone(),
             staging: staging.clone(),
-            jobs: Some(jobs.clone()),
+            jobs: jobs.clone(),
             access: Arc::clone(&parts.access),
             waiting: Arc::clone(&waiting),
             ..App::new(Arc::clone(&parts.catalog), Arc::clone(&parts.reader), http.clone())

@@ -116,7 +116,7 @@ impl Registry {
             |config| {
                 Arc::new(thermocline_serve_kerchunk::KerchunkPlugin::new((&config.plugins.kerchunk).into()))
             },
-            |_| Arc::new(thermocline_serve_stac::StacPlugin),
+            |config| Arc::new(thermocline_serve_stac::StacPlugin::new((&config.plugins.stac).into())),
             |config| Arc::new(thermocline_serve_intake::IntakePlugin::new((&config.plugins.intake).into())),
             |_| Arc::new(thermocline_serve_thredds::ThreddsPlugin::default()),
             |config| Arc::new(thermocline_serve_staging::StagingPlugin::new(faces::staging(config))),

@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use thermocline_serve_kerchunk::KerchunkSettings;
+use thermocline_serve_stac::StacSettings;
 
 use super::layers::Layers;
 use super::load::Check;
@@ -16,6 +17,9 @@ pub use intake::IntakeConfig;
 
 /// Most keys that a listing may have: it is one text in memory.
 const MOST_LISTED: u64 = 1_000_000;
+
+/// Most Items that an answer may have: each takes some kilobytes.
+const MOST_ITEMS: u64 = 100_000;
 
 /// Most references that a document may have: it is one text in memory.
 const MOST_REFERENCES: u64 = 1 << 24;
@@ -31,7 +35,7 @@ pub struct PluginsConfig {
     /// Kerchunk references.
     pub kerchunk: KerchunkConfig,
     /// STAC items, collections and search.
-    pub stac: OtherPluginConfig,
+    pub stac: StacConfig,
     /// Intake and intake-esm catalogs.
     pub intake: IntakeConfig,
     /// A THREDDS catalog and the site map.
@@ -132,6 +136,78 @@ impl From<&KerchunkConfig> for KerchunkSettings {
     }
 }
 
+/// STAC items, collections and search.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct StacConfig {
+    /// Whether the plugin is there.
+    pub enabled: bool,
+    /// Title of the landing page.
+    pub title: String,
+    /// Longer text of the landing page.
+    pub description: String,
+    /// Global attributes of datasets by which they can be searched, in STAC, intake-esm and everywhere else. Each
+    /// distinct one takes memory for every dataset. By default those of CMIP.
+    pub attributes: Vec<String>,
+    /// Items in an answer to a search without a limit.
+    pub limit: u64,
+    /// Most Items in one answer; a larger limit means this one.
+    pub max_limit: u64,
+    /// Most Items that one static document links to. Beyond it there is a document for each collection.
+    pub static_max_items: u64,
+    /// Address of a STAC Browser that shows this server, for a link to it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(example = "https://browser.example/#/external/data.example/stac")]
+    pub browser_url: Option<String>,
+    /// Whether Items carry what the viewer gridlook reads.
+    pub gridlook: bool,
+}
+
+/// The global attributes of CMIP by which datasets are searched.
+const CMIP_ATTRIBUTES: [&str; 8] = [
+    "activity_id",
+    "institution_id",
+    "source_id",
+    "experiment_id",
+    "member_id",
+    "table_id",
+    "variable_id",
+    "grid_label",
+];
+
+impl Default for StacConfig {
+    fn default() -> Self {
+        let StacSettings { title, description, limit, max_limit, static_max_items, browser_url, gridlook } =
+            StacSettings::default();
+        Self {
+            enabled: true,
+            title,
+            description,
+            attributes: CMIP_ATTRIBUTES.map(str::to_owned).to_vec(),
+            limit: limit as u64,
+            max_limit: max_limit as u64,
+            static_max_items: static_max_items as u64,
+            browser_url,
+            gridlook,
+        }
+    }
+}
+
+impl From<&StacConfig> for StacSettings {
+    fn from(config: &StacConfig) -> Self {
+        let count = |number: u64| usize::try_from(number).unwrap_or(usize::MAX);
+        Self {
+            title: config.title.clone(),
+            description: config.description.clone(),
+            limit: count(config.limit),
+            max_limit: count(config.max_limit),
+            static_max_items: count(config.static_max_items),
+            browser_url: config.browser_url.clone(),
+            gridlook: config.gridlook,
+        }
+    }
+}
+
 /// A plugin without keys of its own.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
@@ -157,6 +233,9 @@ impl PluginsConfig {
                 self.kerchunk.record_size,
                 KerchunkSettings::RECORD_SIZES,
             ),
+            (["plugins", "stac", "limit"], self.stac.limit, 1..=MOST_ITEMS),
+            (["plugins", "stac", "max_limit"], self.stac.max_limit, 1..=MOST_ITEMS),
+            (["plugins", "stac", "static_max_items"], self.stac.static_max_items, 1..=MOST_LISTED),
         ];
         for (key, value, range) in ranges {
             if !range.contains(&value) {
@@ -214,6 +293,9 @@ mod tests {
             ("KERCHUNK__RECORD_SIZE", "1000001", false),
             ("KERCHUNK__MAX_REFERENCES", "0", false),
             ("ZARR__MAX_LISTED_CHUNKS", "0", false),
+            ("STAC__LIMIT", "0", false),
+            ("STAC__MAX_LIMIT", "100001", false),
+            ("STAC__STATIC_MAX_ITEMS", "1", true),
         ] {
             let variables = [home.clone(), variable(key, value)].into();
             let loaded =
