@@ -6,19 +6,17 @@ use std::path::{Path, PathBuf};
 
 use walkdir::WalkDir;
 
-use crate::declare::{self, Declared};
+use crate::declare::{self, Parsed};
 use crate::node::{Fault, Node};
 use crate::{Mistake, rules, schema, toml, yaml};
 
 /// Largest file that is read, in bytes.
 const MAX_FILE_BYTES: u64 = 16 << 20;
 
-/// What a file without mistakes declares.
-#[derive(Debug, PartialEq)]
-pub(crate) struct Parsed {
-    pub(crate) datasets: Vec<Declared>,
-    /// Ids with their lines.
-    pub(crate) ids: Vec<(String, usize)>,
+/// What was read of a file without mistakes.
+#[derive(Debug)]
+pub(crate) struct Read {
+    pub(crate) parsed: Parsed,
     /// Names of roots with their lines.
     pub(crate) roots: Vec<(String, usize)>,
 }
@@ -51,7 +49,7 @@ fn is_catalog(path: &Path) -> bool {
 ///
 /// # Errors
 /// All its mistakes.
-pub(crate) fn parse(path: &Path) -> Result<Parsed, Vec<Mistake>> {
+pub(crate) fn parse(path: &Path) -> Result<Read, Vec<Mistake>> {
     let parsed = read(path).and_then(|text| parse_text(&text, path));
     parsed.map_err(|faults| {
         let mistake = |fault: Fault| Mistake {
@@ -79,7 +77,7 @@ fn read(path: &Path) -> Result<String, Vec<Fault>> {
     })
 }
 
-fn parse_text(text: &str, path: &Path) -> Result<Parsed, Vec<Fault>> {
+fn parse_text(text: &str, path: &Path) -> Result<Read, Vec<Fault>> {
     let is_toml = path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("toml"));
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     let parsed = if is_toml { toml::parse(text) } else { yaml::parse(text) };
@@ -92,7 +90,7 @@ fn parse_text(text: &str, path: &Path) -> Result<Parsed, Vec<Fault>> {
     if !faults.is_empty() {
         return Err(faults);
     }
-    Ok(Parsed { datasets: declare::datasets(&node), ids: rules::ids_of(&node), roots: roots_of(&node) })
+    Ok(Read { parsed: declare::parsed(&node, path), roots: roots_of(&node) })
 }
 
 fn roots_of(node: &Node) -> Vec<(String, usize)> {

@@ -1,5 +1,7 @@
 //! A parsed catalog file as a tree in which every value knows its line.
 
+use std::hash::{Hash, Hasher};
+
 use serde_json::{Map, Number, Value as Json};
 
 /// A value and the line on which it begins.
@@ -43,6 +45,27 @@ impl Fault {
     }
 }
 
+/// Lines do not count.
+impl Hash for Node {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        std::mem::discriminant(&self.value).hash(state);
+        match &self.value {
+            Value::Null => {}
+            Value::Bool(value) => value.hash(state),
+            Value::Integer(value) => value.hash(state),
+            Value::Float(value) => value.to_bits().hash(state),
+            Value::Text(text) => text.hash(state),
+            Value::List(items) => items.hash(state),
+            Value::Map(entries) => {
+                for entry in entries {
+                    entry.key.hash(state);
+                    entry.node.hash(state);
+                }
+            }
+        }
+    }
+}
+
 impl Node {
     /// The value of a key; `None` if there is none or this is no map.
     pub(crate) fn get(&self, key: &str) -> Option<&Self> {
@@ -82,9 +105,15 @@ impl Node {
         self.get(key)?.text()
     }
 
-    pub(crate) fn bool_of(&self, key: &str) -> Option<bool> {
-        match self.get(key)?.value {
-            Value::Bool(value) => Some(value),
+    pub(crate) fn is_true(&self) -> bool {
+        matches!(self.value, Value::Bool(true))
+    }
+
+    /// The value as a number, of whichever kind.
+    pub(crate) fn float(&self) -> Option<f64> {
+        match self.value {
+            Value::Integer(value) => Some(value as f64),
+            Value::Float(value) => Some(value),
             _ => None,
         }
     }

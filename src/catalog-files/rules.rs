@@ -3,9 +3,10 @@
 use std::collections::{BTreeSet, HashMap};
 
 use globset::GlobBuilder;
-use regex::Regex;
 
+use crate::extents;
 use crate::node::{Fault, Node};
+use crate::{declare, find, pattern, template};
 
 /// Mistakes of a file that follows the schema.
 pub(crate) fn faults(node: &Node) -> Vec<Fault> {
@@ -18,35 +19,37 @@ pub(crate) fn faults(node: &Node) -> Vec<Fault> {
                 source_paths(source, &format!("{path}.source"), section == "families", &mut faults);
             }
             attributes(item, &path, &mut faults);
+            extents::faults(item, &path, &mut faults);
         }
+    }
+    for (number, harvest) in node.get("harvest").map(Node::items).unwrap_or_default().iter().enumerate() {
+        expressions(harvest, &format!("harvest[{number}]"), &mut faults);
     }
     for (number, family) in node.get("families").map(Node::items).unwrap_or_default().iter().enumerate() {
         fields(family, &format!("families[{number}]"), &mut faults);
     }
     if let Some(defaults) = node.get("defaults") {
         attributes(defaults, "defaults", &mut faults);
+        extents::faults(defaults, "defaults", &mut faults);
     }
     faults
 }
 
-/// Ids of a file with their lines.
-pub(crate) fn ids_of(node: &Node) -> Vec<(String, usize)> {
-    ["datasets", "families", "harvest"]
-        .iter()
-        .flat_map(|section| node.get(section).map(Node::items).unwrap_or_default())
-        .filter_map(|item| Some((item.text_of("id")?.to_owned(), item.line_of("id"))))
-        .collect()
-}
-
 fn ids(node: &Node, faults: &mut Vec<Fault>) {
-    let mut seen: HashMap<String, usize> = HashMap::new();
-    for (id, line) in ids_of(node) {
-        match seen.get(&id) {
-            Some(first) => {
-                faults.push(Fault::new(line, "", format!("the id {id:?} stands on line {first} already")));
-            }
-            None => {
-                seen.insert(id, line);
+    let sections = [&["datasets", "families", "harvest"] as &[&str], &["collections"]];
+    for (sections, what) in sections.into_iter().zip(["id", "collection"]) {
+        let mut seen: HashMap<&str, usize> = HashMap::new();
+        let items =
+            sections.iter().flat_map(|section| node.get(section).map(Node::items).unwrap_or_default());
+        for (id, line) in items.filter_map(|item| Some((item.text_of("id")?, item.line_of("id")))) {
+            match seen.get(id) {
+                Some(first) => {
+                    let message = format!("the {what} {id:?} stands on line {first} already");
+                    faults.push(Fault::new(line, "", message));
+                }
+                None => {
+                    seen.insert(id, line);
+                }
             }
         }
     }
@@ -57,9 +60,13 @@ fn source_paths(source: &Node, path: &str, is_family: bool, faults: &mut Vec<Fau
         let Some(text) = item.text() else { continue };
         let at = format!("{path}.paths[{number}]");
         below_root(text, item.line, &at, faults);
-        let pattern = if is_family { without_fields(text) } else { text.to_owned() };
-        if let Err(error) = GlobBuilder::new(&pattern).literal_separator(true).build() {
-            faults.push(Fault::new(item.line, at, format!("not a pattern: {}", error.kind())));
+        if !is_family {
+            glob(text, item.line, &at, faults);
+        }
+    }
+    for key in ["include", "exclude"] {
+        for (number, item) in source.get(key).map(Node::items).unwrap_or_default().iter().enumerate() {
+            glob(item.text().unwrap_or_default(), item.line, &format!("{path}.{key}[{number}]"), faults);
         }
     }
     for key in ["prefix", "references", "store", "list"] {
@@ -69,67 +76,53 @@ fn source_paths(source: &Node, path: &str, is_family: bool, faults: &mut Vec<Fau
     }
 }
 
+fn glob(text: &str, line: usize, path: &str, faults: &mut Vec<Fault>) {
+    if let Err(error) = GlobBuilder::new(text).literal_separator(true).build() {
+        faults.push(Fault::new(line, path, format!("not a pattern: {}", error.kind())));
+    }
+}
+
 fn below_root(text: &str, line: usize, path: &str, faults: &mut Vec<Fault>) {
-    if text.starts_with('/') || text.starts_with('~') {
-        faults.push(Fault::new(
-            line,
-            path,
-            format!("{text:?} is absolute; paths are below a configured root"),
-        ));
-    } else if text.contains("://") {
-        faults.push(Fault::new(line, path, format!("{text:?} is a URL; those stand under `urls`")));
-    } else if text.split(['/', '\\']).any(|part| part == "..") {
-        faults.push(Fault::new(line, path, format!("{text:?} leaves its root by \"..\"")));
-    } else if text.contains('\0') {
-        faults.push(Fault::new(line, path, "a path holds no NUL"));
-    }
+    faults.extend(find::leaves_root(text).map(|reason| Fault::new(line, path, reason)));
 }
 
-/// Names in braces, as families use them.
-fn field_names(text: &str) -> BTreeSet<String> {
-    let mut names = BTreeSet::new();
-    let mut rest = text;
-    while let Some((_, after)) = rest.split_once('{') {
-        let Some((name, after)) = after.split_once('}') else { break };
-        if is_field(name) {
-            names.insert(name.to_owned());
-        }
-        rest = after;
-    }
-    names
-}
-
-fn is_field(name: &str) -> bool {
-    name.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_')
-        && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_')
-}
-
-fn without_fields(text: &str) -> String {
-    let names = field_names(text);
-    names.iter().fold(text.to_owned(), |text, name| text.replace(&format!("{{{name}}}"), "*"))
-}
-
+/// Every path of a family gives all fields of its id, and its patterns can be matched.
 fn fields(family: &Node, path: &str, faults: &mut Vec<Fault>) {
-    let given: BTreeSet<String> = family
-        .get("source")
-        .and_then(|source| source.get("paths"))
-        .map(Node::texts)
-        .unwrap_or_default()
-        .iter()
-        .flat_map(|text| field_names(text))
-        .collect();
-    let has_paths = family.get("source").is_some_and(|source| source.get("paths").is_some());
-    for name in family.text_of("id").map(field_names).unwrap_or_default() {
-        if has_paths && !given.contains(&name) {
-            let message = format!("the field {{{name}}} is in no path; there are: {given:?}");
+    let paths =
+        family.get("source").and_then(|source| source.get("paths")).map(Node::items).unwrap_or_default();
+    let of_id: BTreeSet<&str> = template::fields(family.text_of("id").unwrap_or_default()).collect();
+    let mut given = BTreeSet::new();
+    for text in paths.iter().filter_map(Node::text) {
+        let of_path: BTreeSet<&str> = template::fields(text).collect();
+        if let Some(name) = of_id.difference(&of_path).next() {
+            let message = format!("the field {{{name}}} is not in the path {text:?}; there are: {of_path:?}");
             faults.push(Fault::new(family.line_of("id"), format!("{path}.id"), message));
         }
+        given.extend(of_path);
     }
+    let n_before = faults.len();
     for entry in family.get("fields").map(Node::entries).unwrap_or_default() {
-        if let Err(error) = Regex::new(entry.node.text().unwrap_or_default()) {
+        let at = format!("{path}.fields.{}", entry.key);
+        if let Err(reason) = pattern::check_expression(entry.node.text().unwrap_or_default()) {
+            faults.push(Fault::new(entry.line, at, format!("not a regular expression: {reason}")));
+        } else if !paths.is_empty() && !given.contains(entry.key.as_str()) {
+            let message = format!("the field {{{}}} is in no path; there are: {given:?}", entry.key);
+            faults.push(Fault::new(entry.line, at, message));
+        }
+    }
+    if let Some((number, reason)) = declare::mistake(family).filter(|_| faults.len() == n_before) {
+        let line = paths.get(number).map_or(family.line, |path| path.line);
+        let at = format!("{path}.source.paths[{number}]");
+        faults.push(Fault::new(line, at, format!("not a pattern: {reason}")));
+    }
+}
+
+/// Expressions of a harvest are regular ones.
+fn expressions(harvest: &Node, path: &str, faults: &mut Vec<Fault>) {
+    for entry in harvest.get("fields").map(Node::entries).unwrap_or_default() {
+        if let Err(reason) = pattern::check_expression(entry.node.text().unwrap_or_default()) {
             let at = format!("{path}.fields.{}", entry.key);
-            let last = error.to_string().lines().last().unwrap_or_default().to_owned();
-            faults.push(Fault::new(entry.line, at, format!("not a regular expression: {last}")));
+            faults.push(Fault::new(entry.line, at, format!("not a regular expression: {reason}")));
         }
     }
 }
@@ -142,7 +135,7 @@ fn attributes(item: &Node, path: &str, faults: &mut Vec<Fault>) {
     let variables = variables.iter().map(|entry| (format!("variables.{}", entry.key), &entry.node));
     for (place, node) in global.chain(variables) {
         for entry in node.entries() {
-            if crate::declare::attribute(&entry.node).is_none() {
+            if declare::attribute(&entry.node).is_none() {
                 let at = format!("{path}.attributes.{place}.{}", entry.key);
                 faults.push(Fault::new(entry.line, at, "a list holds either texts or numbers"));
             }

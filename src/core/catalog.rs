@@ -24,7 +24,7 @@ mod settings;
 mod sniff;
 mod watch;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -49,7 +49,9 @@ use watch::Hint;
 pub use about::{About, CollectionSpec, DataProvider};
 pub use directory::DirectoryProvider;
 pub use harvest_spec::{DatasetPer, HarvestPlace, HarvestSpec};
+pub(crate) use directory::{is_inside, outermost_stores};
 pub use ids::id_of_path;
+pub(crate) use ids::{is_ignored, is_promising};
 pub use listing::{IndexedManifests, Listed, Listing};
 pub use settings::CatalogSettings;
 
@@ -95,7 +97,7 @@ pub struct DatasetSpec {
     /// Variables to leave out.
     pub exclude_variables: Vec<String>,
     /// Attributes to set or remove.
-    pub attributes: Vec<AttributeOverride>,
+    pub attributes: Arc<[AttributeOverride]>,
     /// Served but not listed.
     pub is_hidden: bool,
     /// How often the source is checked besides change notices.
@@ -118,7 +120,7 @@ impl DatasetSpec {
             group: None,
             variables: None,
             exclude_variables: Vec::new(),
-            attributes: Vec::new(),
+            attributes: Arc::default(),
             is_hidden: false,
             invalidate_after: Duration::ZERO,
             about: Arc::default(),
@@ -126,6 +128,9 @@ impl DatasetSpec {
         }
     }
 }
+
+/// What a provider declares, in order.
+pub type SharedSpecs = Arc<[Arc<DatasetSpec>]>;
 
 /// Declares datasets: catalog files, directories, buckets.
 #[async_trait]
@@ -135,6 +140,14 @@ pub trait Provider: Send + Sync {
     /// # Errors
     /// Whatever keeps it from knowing: what it declared last stays in force.
     async fn specs(&self) -> Result<Vec<DatasetSpec>>;
+
+    /// The same, shared with who is asked: while nothing changed, the same list is given again.
+    ///
+    /// # Errors
+    /// Those of [`Provider::specs`].
+    async fn shared_specs(&self) -> Result<SharedSpecs> {
+        Ok(self.specs().await?.into_iter().map(Arc::new).collect())
+    }
 
     /// Every dataset it declares after changes of exactly these paths, which are at or below those of
     /// [`Provider::watched`]; `Ok(None)` when it would have to look at everything to tell.
@@ -231,7 +244,8 @@ struct Shared {
     problems: Mutex<BTreeMap<usize, String>>,
     /// Providers that neither answered nor failed yet.
     unasked: Mutex<Vec<usize>>,
-    merging: Mutex<()>,
+    /// What was merged last of each provider that shares what it declares. Held while merging.
+    merging: Mutex<HashMap<usize, SharedSpecs>>,
     merged: Notify,
     /// Counts changes of what is listed or indexed.
     changes: tokio::sync::watch::Sender<u64>,

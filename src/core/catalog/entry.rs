@@ -100,7 +100,7 @@ pub(super) struct Entry {
 }
 
 impl Entry {
-    pub(super) fn new(provider: usize, spec: DatasetSpec) -> Self {
+    pub(super) fn new(provider: usize, spec: Arc<DatasetSpec>) -> Self {
         static N_ENTRIES: AtomicU64 = AtomicU64::new(0);
         let phase = match &spec.source {
             SourceSpec::Refused(reason) => Phase::Refused(None, reason.as_str().into()),
@@ -120,7 +120,7 @@ impl Entry {
             told: (None, false),
         };
         let number = N_ENTRIES.fetch_add(1, Ordering::Relaxed);
-        Self { number, provider, spec: Arc::new(spec), slot: Mutex::new(slot) }
+        Self { number, provider, spec, slot: Mutex::new(slot) }
     }
 
     /// True for what its provider refuses: there is no source to look at.
@@ -300,7 +300,7 @@ fn refused_as_declared_twice(first: &Arc<Entry>, others: &[&Arc<Entry>], before:
     let spec = DatasetSpec::new(id.clone(), SourceSpec::Refused(reason), first.spec.origin.clone());
     match before.get(id.as_str()) {
         Some(known) if *known.spec == spec => Arc::clone(known),
-        _ => Arc::new(Entry::new(first.provider, spec)),
+        _ => Arc::new(Entry::new(first.provider, Arc::new(spec))),
     }
 }
 

@@ -48,7 +48,7 @@ pub(super) fn apply(mut dataset: Dataset, spec: &DatasetSpec) -> Result<Dataset>
     if !spec.exclude_variables.is_empty() {
         exclude(&mut dataset, &spec.exclude_variables);
     }
-    for change in &spec.attributes {
+    for change in spec.attributes.iter() {
         set_attribute(&mut dataset, change)?;
     }
     Ok(dataset)

@@ -12,7 +12,7 @@ use tracing::{info, warn};
 
 use super::entry::{Entries, Entry, Phase};
 use super::indexing::source_key;
-use super::{Catalog, DatasetSpec, watch};
+use super::{Catalog, DatasetSpec, Provider, SharedSpecs, watch};
 use crate::clock::nanoseconds;
 use crate::manifest::blocking;
 use crate::{Error, Result};
@@ -43,7 +43,7 @@ const GRACE: Duration = Duration::from_secs(2);
 /// What a provider said. No other answer of it is merged before this one.
 struct Answer<'a> {
     provider: usize,
-    specs: Result<Vec<DatasetSpec>>,
+    specs: Result<SharedSpecs>,
     _one_at_a_time: MutexGuard<'a, ()>,
 }
 
@@ -98,10 +98,19 @@ impl Catalog {
         }
     }
 
+    /// Asks one of the providers now, after changes that it knows of itself.
+    pub async fn scan_one(&self, provider: &Arc<dyn Provider>) {
+        let is_meant = |known: &Arc<dyn Provider>| std::ptr::addr_eq(Arc::as_ptr(known), Arc::as_ptr(provider));
+        if let Some(position) = self.shared.providers.iter().position(is_meant) {
+            let answer = self.ask(position).await;
+            self.take_over(vec![answer]).await;
+        }
+    }
+
     async fn ask(&self, provider: usize) -> Option<Answer<'_>> {
         let (asked, turn) = (self.shared.providers.get(provider)?, self.shared.turns.get(provider)?);
         let one_at_a_time = turn.lock().await;
-        Some(Answer { provider, specs: asked.specs().await, _one_at_a_time: one_at_a_time })
+        Some(Answer { provider, specs: asked.shared_specs().await, _one_at_a_time: one_at_a_time })
     }
 
     /// Takes over what providers said.
@@ -201,6 +210,7 @@ impl Catalog {
         };
         let one_at_a_time = turn.lock().await;
         let Ok(Some(specs)) = asked.specs_after(&changed).await else { return false };
+        let specs = specs.into_iter().map(Arc::new).collect();
         self.take_over(vec![Some(Answer { provider, specs: Ok(specs), _one_at_a_time: one_at_a_time })])
             .await;
         true
@@ -272,13 +282,22 @@ impl Catalog {
     }
 
     /// Puts what providers declare in place of what they declared before.
-    fn merge(&self, declared: Vec<(usize, Vec<DatasetSpec>)>) {
-        let _one_at_a_time = self.shared.merging.lock();
+    fn merge(&self, declared: Vec<(usize, SharedSpecs)>) {
+        let mut merged_last = self.shared.merging.lock();
         let before = self.entries();
         let mut changed = Vec::new();
         for (provider, specs) in declared {
+            if merged_last.get(&provider).is_some_and(|last| Arc::ptr_eq(last, &specs)) {
+                continue;
+            }
             let known = before.by_provider.get(provider).and_then(Option::as_deref);
-            let entries = known_or_new(known.unwrap_or_default(), provider, specs);
+            let entries = known_or_new(known.unwrap_or_default(), provider, &specs);
+            // A list of its own that is made anew each time is not worth its memory.
+            if entries.iter().zip(specs.iter()).all(|(entry, spec)| Arc::ptr_eq(&entry.spec, spec)) {
+                merged_last.insert(provider, specs);
+            } else {
+                merged_last.remove(&provider);
+            }
             if !known.is_some_and(|known| is_same(known, &entries)) {
                 changed.push((provider, entries));
             }
@@ -317,17 +336,21 @@ impl Catalog {
 }
 
 /// Entries of what a provider declares, those that it declared before in the state in which they are.
-fn known_or_new(known: &[Arc<Entry>], provider: usize, specs: Vec<DatasetSpec>) -> Vec<Arc<Entry>> {
-    if known.len() == specs.len() && known.iter().zip(&specs).all(|(known, spec)| *known.spec == *spec) {
+fn known_or_new(known: &[Arc<Entry>], provider: usize, specs: &[Arc<DatasetSpec>]) -> Vec<Arc<Entry>> {
+    if known.len() == specs.len() && known.iter().zip(specs).all(|(known, spec)| is_of(known, spec)) {
         return known.to_vec();
     }
     let by_source: HashMap<_, _> =
         known.iter().map(|entry| ((&entry.spec.id, &entry.spec.source), entry)).collect();
-    let known_or_new = |spec: DatasetSpec| match by_source.get(&(&spec.id, &spec.source)) {
-        Some(known) if *known.spec == spec => Arc::clone(known),
-        _ => Arc::new(Entry::new(provider, spec)),
+    let known_or_new = |spec: &Arc<DatasetSpec>| match by_source.get(&(&spec.id, &spec.source)) {
+        Some(known) if is_of(known, spec) => Arc::clone(known),
+        _ => Arc::new(Entry::new(provider, Arc::clone(spec))),
     };
-    specs.into_iter().map(known_or_new).collect()
+    specs.iter().map(known_or_new).collect()
+}
+
+fn is_of(entry: &Entry, spec: &Arc<DatasetSpec>) -> bool {
+    Arc::ptr_eq(&entry.spec, spec) || entry.spec == *spec
 }
 
 fn is_same(before: &[Arc<Entry>], now: &[Arc<Entry>]) -> bool {

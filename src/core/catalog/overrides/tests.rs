@@ -143,12 +143,13 @@ fn change(variable: Option<&str>, name: &str, value: Option<Attribute>) -> Attri
 
 #[test]
 fn attributes_are_set_and_removed() {
-    let attributes = vec![
+    let attributes = [
         change(None, "title", Some(Attribute::Text("T".to_owned()))),
         change(Some("tas"), "units", None),
         change(Some("nope"), "units", None),
     ];
-    let dataset = apply(dataset(), &DatasetSpec { attributes, ..spec() }).unwrap();
+    let spec = DatasetSpec { attributes: attributes.into(), ..spec() };
+    let dataset = apply(dataset(), &spec).unwrap();
     assert_eq!(dataset.root.attrs.text("title"), Some("T"));
     assert_eq!(dataset.root.variable("tas").unwrap().attrs.get("units"), None);
     assert!(dataset.notes.iter().any(|note| note.path == "nope"));
@@ -157,7 +158,7 @@ fn attributes_are_set_and_removed() {
 #[test]
 fn a_fill_value_has_the_type_of_its_variable() {
     let value = Some(Attribute::number(NumberType::F64, Number::Float(-999.0)));
-    let spec = DatasetSpec { attributes: vec![change(Some("tas"), "_FillValue", value)], ..spec() };
+    let spec = DatasetSpec { attributes: vec![change(Some("tas"), "_FillValue", value)].into(), ..spec() };
     let dataset = apply(dataset(), &spec).unwrap();
     let expected = Attribute::number(NumberType::I16, Number::Integer(-999));
     assert_eq!(dataset.root.variable("tas").unwrap().attrs.get("_FillValue"), Some(&expected));
@@ -167,7 +168,7 @@ fn a_fill_value_has_the_type_of_its_variable() {
 fn a_fill_value_that_its_variable_cannot_hold_is_refused() {
     for value in [Number::Float(0.5), Number::Integer(40_000)] {
         let value = Some(Attribute::number(NumberType::F64, value));
-        let spec = DatasetSpec { attributes: vec![change(Some("tas"), "_FillValue", value)], ..spec() };
+        let spec = DatasetSpec { attributes: vec![change(Some("tas"), "_FillValue", value)].into(), ..spec() };
         assert_eq!(apply(dataset(), &spec).unwrap_err().kind(), ErrorKind::Refused);
     }
 }

@@ -218,7 +218,7 @@ async fn an_edited_entry_needs_no_new_index() {
 
     let value = Some(Attribute::Text("T".to_owned()));
     let change = AttributeOverride { variable: None, name: "title".to_owned(), value };
-    let edited = DatasetSpec { attributes: vec![change], exclude_variables: vec!["b".to_owned()], ..spec };
+    let edited = DatasetSpec { attributes: vec![change].into(), exclude_variables: vec!["b".to_owned()], ..spec };
     *world.declared.0.lock() = Some(vec![edited]);
     world.catalog.scan().await;
     let after = world.catalog.open("d").await.unwrap();
