@@ -123,7 +123,7 @@ pub(crate) async fn assemble(
     sources: &Sources,
     purpose: Purpose,
 ) -> Result<Parts> {
-    let catalogs = CatalogFilesProvider::new(config.catalogs.dirs.clone(), catalog_roots(config));
+    let catalogs = CatalogFilesProvider::new(config.catalogs.dirs.clone(), catalog_roots(config)).harvested();
     let folders = catalogs.folders();
     let places = sources.places();
     let roots = roots::declared(config, &places, &folders)?;

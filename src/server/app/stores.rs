@@ -14,8 +14,11 @@ use parking_lot::{Mutex, RwLock};
 use thermocline_catalog_files::CatalogFilesProvider;
 use thermocline_core::Result;
 use thermocline_core::bytes::{ByteSource, ObjectOpener, ObjectSettings, Objects, Residency, Root};
-use thermocline_core::catalog::{DatasetSpec, Provider, SourceSpec};
+use thermocline_core::catalog::{
+    CollectionSpec, DatasetSpec, HarvestSpec, Provider, SharedSpecs, SourceSpec,
+};
 use thermocline_core::format::{OpenOther, ReadAt};
+use thermocline_core::harvest::HarvestSource;
 use thermocline_model::Object;
 
 use super::roots::{is_below, prefix_of};
@@ -156,6 +159,15 @@ impl ObjectOpener for NamedStores {
         self.objects_of(href).list(href)
     }
 
+    fn list_pages(
+        &self,
+        href: &str,
+        after: Option<&str>,
+        take: &mut dyn FnMut(Vec<Object>) -> Result<()>,
+    ) -> Result<()> {
+        self.objects_of(href).list_pages(href, after, take)
+    }
+
     fn cold_name(&self, href: &str) -> Result<Option<Arc<str>>> {
         self.objects_of(href).cold_name(href)
     }
@@ -187,22 +199,62 @@ impl OpenOther for Others {
 
 /// The catalog files, the addresses in them declared as they are read.
 pub(super) struct NamingProvider {
-    pub(super) files: CatalogFilesProvider,
-    pub(super) stores: Arc<NamedStores>,
+    files: CatalogFilesProvider,
+    stores: Arc<NamedStores>,
+    /// What the files declared last, if no address in it was refused.
+    last: Mutex<Option<SharedSpecs>>,
+}
+
+impl NamingProvider {
+    pub(super) fn new(files: CatalogFilesProvider, stores: Arc<NamedStores>) -> Self {
+        Self { files, stores, last: Mutex::default() }
+    }
+
+    /// Allows to read where harvests look; what is wrong with an address is told when it is listed.
+    fn declare_harvests(&self) {
+        let harvests = self.files.harvests();
+        let places = harvests.iter().flat_map(|harvest| &harvest.places);
+        let bases = places.map(|place| &place.base).filter(|base| base.contains("://"));
+        let urls: Vec<String> = bases.map(|base| format!("{base}/")).collect();
+        let urls: Vec<&str> = urls.iter().map(String::as_str).collect();
+        self.stores.declare(&urls);
+    }
+
+    fn named(&self, specs: SharedSpecs) -> SharedSpecs {
+        if self.last.lock().as_ref().is_some_and(|last| Arc::ptr_eq(last, &specs)) {
+            return specs;
+        }
+        let urls: Vec<&str> = specs.iter().filter_map(|spec| url_of(&spec.source)).collect();
+        let refused = self.stores.declare(&urls);
+        if refused.is_empty() {
+            *self.last.lock() = Some(Arc::clone(&specs));
+            return specs;
+        }
+        let named = |spec: &Arc<DatasetSpec>| match url_of(&spec.source).and_then(|url| refused.get(url)) {
+            Some(reason) => {
+                let source = SourceSpec::Refused(reason.clone());
+                Arc::new(DatasetSpec { source, ..DatasetSpec::clone(spec) })
+            }
+            None => Arc::clone(spec),
+        };
+        specs.iter().map(named).collect()
+    }
 }
 
 #[async_trait]
 impl Provider for NamingProvider {
     async fn specs(&self) -> Result<Vec<DatasetSpec>> {
-        let mut specs = self.files.specs().await?;
-        let urls: Vec<&str> = specs.iter().filter_map(|spec| url_of(&spec.source)).collect();
-        let refused = self.stores.declare(&urls);
-        for spec in &mut specs {
-            if let Some(reason) = url_of(&spec.source).and_then(|url| refused.get(url)) {
-                spec.source = SourceSpec::Refused(reason.clone());
-            }
-        }
-        Ok(specs)
+        Ok(self.shared_specs().await?.iter().map(|spec| DatasetSpec::clone(spec)).collect())
+    }
+
+    async fn shared_specs(&self) -> Result<SharedSpecs> {
+        let specs = self.files.shared_specs().await?;
+        self.declare_harvests();
+        Ok(self.named(specs))
+    }
+
+    fn collections(&self) -> Vec<Arc<CollectionSpec>> {
+        self.files.collections()
     }
 
     fn problems(&self) -> Vec<String> {
@@ -211,6 +263,12 @@ impl Provider for NamingProvider {
 
     fn watched(&self) -> Vec<std::path::PathBuf> {
         self.files.watched()
+    }
+}
+
+impl HarvestSource for NamingProvider {
+    fn harvests(&self) -> Vec<Arc<HarvestSpec>> {
+        self.files.harvests()
     }
 }
 
@@ -267,7 +325,7 @@ mod tests {
         };
         write("one");
         let files = CatalogFilesProvider::new(vec![catalog.clone()], Vec::new());
-        let provider = NamingProvider { files, stores: Arc::clone(&stores) };
+        let provider = NamingProvider::new(files, Arc::clone(&stores));
         assert_eq!(provider.specs().await.unwrap().len(), 1);
         assert!(stat(&stores, format!("{host}/one/a.nc")).await.unwrap().is_some());
         assert!(stat(&stores, format!("{host}/second/a.nc")).await.is_err());
@@ -287,7 +345,7 @@ mod tests {
         )
         .unwrap();
         let files = CatalogFilesProvider::new(vec![catalog], Vec::new());
-        let specs = NamingProvider { files, stores: stores() }.specs().await.unwrap();
+        let specs = NamingProvider::new(files, stores()).specs().await.unwrap();
         assert!(matches!(specs.first().map(|spec| &spec.source), Some(SourceSpec::Refused(_))), "{specs:?}");
     }
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use thermocline_core::Result;
-use thermocline_core::catalog::{DatasetSpec, Provider};
+use thermocline_core::catalog::{CollectionSpec, DatasetSpec, Provider, SharedSpecs};
 
 /// Longer than servers run: what is not watched is not scanned by itself.
 pub(super) const NEVER: Duration = Duration::from_secs(10 * 365 * 24 * 3600);
@@ -17,6 +17,14 @@ pub(super) struct Unwatched(pub(super) Arc<dyn Provider>);
 impl Provider for Unwatched {
     async fn specs(&self) -> Result<Vec<DatasetSpec>> {
         self.0.specs().await
+    }
+
+    async fn shared_specs(&self) -> Result<SharedSpecs> {
+        self.0.shared_specs().await
+    }
+
+    fn collections(&self) -> Vec<Arc<CollectionSpec>> {
+        self.0.collections()
     }
 
     fn problems(&self) -> Vec<String> {
