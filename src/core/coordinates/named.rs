@@ -1,8 +1,9 @@
-//! Which variables are coordinates: what dimensions and attributes name.
+//! Which variables are coordinates: what dimensions and attributes name, and what says so itself.
 
 use std::collections::HashSet;
 
-use thermocline_model::{Attributes, Group};
+use thermocline_model::cf::Axis;
+use thermocline_model::{Attributes, Group, Variable};
 
 /// Attributes that name coordinates.
 ///
@@ -63,13 +64,25 @@ impl Named {
         let dims: HashSet<&str> = group.dims.iter().map(|dimension| dimension.name.as_str()).collect();
         self.coordinates.extend(named_in(&group.attrs, &["coordinates"], path, variables));
         for variable in &group.variables {
-            if variable.dims.contains(&variable.name) || dims.contains(variable.name.as_str()) {
+            let is_index = variable.dims.contains(&variable.name) || dims.contains(variable.name.as_str());
+            if is_index || says_so(variable) {
                 self.coordinates.insert(join(path, &variable.name));
             }
             self.coordinates.extend(named_in(&variable.attrs, &NAMING, path, variables));
             self.bounds.extend(named_in(&variable.attrs, &NAMING_BOUNDS, path, variables));
         }
     }
+}
+
+/// Most dimensions of coordinates that nothing names.
+const MAX_RANK: usize = 2;
+
+/// True for latitudes, longitudes and times that no attribute names: many files leave that out, and boxes and times are
+/// looked up in them all the same.
+fn says_so(variable: &Variable) -> bool {
+    let is = |axis: Axis| axis.evidence(variable).is_some();
+    let is_time = variable.attrs.text("standard_name") == Some("time");
+    variable.dims.len() <= MAX_RANK && (is_time || is(Axis::Latitude) || is(Axis::Longitude))
 }
 
 /// Paths of the variables that attributes of something in the group at `path` name.

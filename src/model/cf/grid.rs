@@ -53,6 +53,8 @@ pub struct Pixels<'m> {
 pub struct Grid<'m> {
     /// By latitudes and longitudes, of the cells or of the nodes of their mesh.
     pub degrees: Option<Horizontal<'m>>,
+    /// True if `degrees` are those of a mesh.
+    pub is_mesh: bool,
     /// By a projection.
     pub plane: Option<Plane<'m>>,
     /// By the numbers of pixels.
@@ -63,8 +65,14 @@ impl<'m> Grid<'m> {
     /// That of a variable; `others` are the [`Horizontal::candidates`] of its scope.
     pub fn of(variable: &'m Variable, scope: &Scope<'m>, others: &[&'m Variable]) -> Self {
         let mappings = mappings(variable, scope);
-        let degrees = mesh::positions(variable, scope).or_else(|| Horizontal::of(variable, scope, others));
-        Self { degrees, plane: plane(variable, scope, &mappings), pixels: pixels(variable, scope, &mappings) }
+        let of_mesh = mesh::positions(variable, scope);
+        let degrees = of_mesh.or_else(|| Horizontal::of(variable, scope, others));
+        Self {
+            degrees,
+            is_mesh: of_mesh.is_some(),
+            plane: plane(variable, scope, &mappings),
+            pixels: pixels(variable, scope, &mappings),
+        }
     }
 
     /// True if nothing says where the cells lie.

@@ -133,12 +133,14 @@ impl Projection {
     }
 
     /// By what to multiply coordinates in these units for [`Self::inverse`]; `None` for units that are none of its
-    /// plane. Without units, coordinates are in those of the plane.
+    /// plane. Without units, coordinates are in those of the plane, but for a satellite's view, which is written in
+    /// angles by some and in metres by others.
     pub fn scale(&self, units: Option<&str>) -> Option<f64> {
         let units = units.map(str::trim).filter(|units| !units.is_empty());
         let metres = units.and_then(super::axis::metres_of);
         let is_radians = units.is_some_and(super::axis::is_radians);
         match (&self.kind, self.plane_unit(), units) {
+            (_, PlaneUnit::Radian, None) => None,
             (_, _, None) => Some(1.0),
             (_, PlaneUnit::Metre, _) => metres,
             (_, PlaneUnit::Degree, _) if is_radians => Some(1_f64.to_degrees()),

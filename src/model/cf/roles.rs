@@ -78,7 +78,8 @@ impl Roles {
 
     /// What a variable is.
     pub fn role(&self, variable: &Variable) -> Role {
-        if matches!(along(variable), [only] if *only == variable.name) {
+        let is_index = |dims: &[String]| matches!(dims, [only] if *only == variable.name);
+        if is_index(along(variable)) || is_index(&variable.dims) {
             return Role::Index;
         }
         let is_described = DESCRIBING.iter().any(|attribute| variable.attrs.get(attribute).is_some());

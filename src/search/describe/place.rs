@@ -23,6 +23,7 @@ use thermocline_model::{Attributes, Variable};
 use super::coordinates::{Coordinates, Numbers, Values};
 use super::tree::DataVariable;
 use crate::summary::Extent;
+use cells::Cells;
 use circle::Arc;
 use corners::Corners;
 
@@ -96,7 +97,12 @@ fn key(grid: &Grid<'_>) -> [usize; 5] {
 /// Where the cells of a variable lie, by the first of its grids whose coordinates can be read.
 fn place(data: &DataVariable<'_>, coordinates: &Coordinates<'_>) -> Option<Place> {
     let scope = &data.placed.scope;
-    let by_degrees = || in_degrees(data.grid.degrees.as_ref()?, scope, coordinates, data.is_of_features);
+    let kind = match (data.grid.is_mesh, data.is_of_features) {
+        (true, _) => Cells::Mesh,
+        (false, false) => Cells::Grid,
+        (false, true) => Cells::Features,
+    };
+    let by_degrees = || in_degrees(data.grid.degrees.as_ref()?, scope, coordinates, kind);
     let by_pixels = || of_pixels(data.grid.pixels.as_ref()?, coordinates);
     let by_plane = || plane::place(data.grid.plane.as_ref()?, scope, coordinates);
     by_degrees().or_else(by_pixels).or_else(by_plane)
@@ -107,7 +113,7 @@ fn in_degrees(
     degrees: &Horizontal<'_>,
     scope: &Scope<'_>,
     coordinates: &Coordinates<'_>,
-    is_of_features: bool,
+    kind: Cells,
 ) -> Option<Place> {
     let (latitude, longitude) = (degrees.latitude, degrees.longitude);
     let bounds = |variable: &Variable| in_own_degrees(variable, scope, coordinates);
@@ -122,7 +128,7 @@ fn in_degrees(
         (Some(lat), Some(lon)) if lat.n_corners() == lon.n_corners() => Some((lat, lon)),
         _ => None,
     };
-    cells::place(lat, lon, corners, is_of_features)
+    cells::place(lat, lon, corners, kind)
 }
 
 /// Bounds of a latitude or longitude in degrees.

@@ -139,6 +139,7 @@ fn a_geostationary_satellite_sees_space_beside_the_earth() {
     lies(&map, (-0.024_052, 0.095_340), (-84.690_932, 33.846_162), 1e-5);
     assert!(map.inverse(0.2, 0.0).is_none());
     assert_eq!(map.scale(Some("m")), Some(1.0 / 35_786_023.0));
+    assert_eq!(map.scale(None), None);
 }
 
 #[test]

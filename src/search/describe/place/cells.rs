@@ -9,15 +9,29 @@ use crate::describe::coordinates::Numbers;
 /// Most neighbours that are looked at to know the size of cells.
 const MAX_NEIGHBOURS: usize = 1 << 14;
 
-/// Fewest unstructured cells from whose number their size is guessed.
+/// Fewest unstructured positions from whose number the size of cells is guessed.
 const FEWEST_CELLS: usize = 1000;
+
+/// Fewest nodes of a mesh from whose number that is guessed.
+const FEWEST_NODES: usize = 32;
+
+/// What positions belong to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Cells {
+    /// A mesh: positions are its nodes.
+    Mesh,
+    /// Cells of a grid, as far as anything says.
+    Grid,
+    /// Stations, profiles or trajectories, which have no cells.
+    Features,
+}
 
 /// Where cells lie whose latitudes and longitudes have the same axes; with the corners of both if they have bounds.
 pub(super) fn place(
     mut lat: Numbers,
     mut lon: Numbers,
     corners: Option<(Corners, Corners)>,
-    is_of_features: bool,
+    kind: Cells,
 ) -> Option<Place> {
     if lat.values.len() != lon.values.len() {
         return None;
@@ -44,7 +58,7 @@ pub(super) fn place(
     }
     let (latitudes, longitudes) = match corners {
         Some(both) => both,
-        None => (centres, of_points(present(&lon.values), size(&lat, &lon, centres, is_of_features))?),
+        None => (centres, of_points(present(&lon.values), size(&lat, &lon, centres, kind))?),
     };
     Some(Place { border: straight(border), ..Place::of(clamped(latitudes), longitudes) })
 }
@@ -102,17 +116,18 @@ pub(super) fn straight(mut border: Vec<[f64; 2]>) -> Vec<[f64; 2]> {
 
 /// How wide a gap between the longitudes of cells may be that is none, in degrees: as much as their own size leaves
 /// between them. 0 where nothing tells their size.
-fn size(lat: &Numbers, lon: &Numbers, (south, north): (f64, f64), is_of_features: bool) -> f64 {
+fn size(lat: &Numbers, lon: &Numbers, (south, north): (f64, f64), kind: Cells) -> f64 {
+    let fewest = match kind {
+        Cells::Mesh => FEWEST_NODES,
+        Cells::Grid => FEWEST_CELLS,
+        Cells::Features => usize::MAX,
+    };
     match lon.shape.as_slice() {
         [_, columns] => 1.5 * spacing(&lon.values, 1).max(spacing(&lon.values, *columns as usize)),
-        [_] if !is_of_features => {
-            let n = lat.values.len();
-            if n < FEWEST_CELLS {
-                return 0.0;
-            }
+        [n] if *n as usize >= fewest => {
             // Of as many cells of one size as there are between two parallels.
-            let height = south.to_radians().sin().abs() + north.to_radians().sin().abs();
-            (360.0 * height.to_degrees() / n as f64).sqrt() / 2.0
+            let height = (north.to_radians().sin() - south.to_radians().sin()).to_degrees();
+            (360.0 * height / *n as f64).sqrt() / 2.0
         }
         _ => 0.0,
     }
