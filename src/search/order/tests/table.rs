@@ -42,14 +42,30 @@ fn one_object_gives_its_state_to_the_dataset() {
     type What = fn(&mut Ledger);
     let cases: [(OrderStatus, What); 10] = [
         (Orderable, |_| ()),
-        (Ordered, |ledger| drop(ledger.accepted(&id("a"), &request(10), 10))),
-        (Ordered, |ledger| drop(ledger.stands(&id("a"), in_phase(Phase::Accepted)))),
-        (Pending, |ledger| drop(ledger.stands(&id("a"), in_phase(Phase::Waiting)))),
-        (Shipping, |ledger| drop(ledger.stands(&id("a"), in_phase(Phase::Coming)))),
-        (Succeeded, |ledger| drop(ledger.stands(&id("a"), pinned(10, 20)))),
-        (Failed, |ledger| drop(ledger.changed(&id("a"), ObjectState::Failed, 11))),
-        (Failed, |ledger| drop(ledger.changed(&id("a"), ObjectState::Lost, 11))),
-        (Canceled, |ledger| drop(ledger.changed(&id("a"), ObjectState::Cancelled, 11))),
+        (Ordered, |ledger| {
+            ledger.accepted(&id("a"), &request(10), 10);
+        }),
+        (Ordered, |ledger| {
+            ledger.stands(&id("a"), in_phase(Phase::Accepted));
+        }),
+        (Pending, |ledger| {
+            ledger.stands(&id("a"), in_phase(Phase::Waiting));
+        }),
+        (Shipping, |ledger| {
+            ledger.stands(&id("a"), in_phase(Phase::Coming));
+        }),
+        (Succeeded, |ledger| {
+            ledger.stands(&id("a"), pinned(10, 20));
+        }),
+        (Failed, |ledger| {
+            ledger.changed(&id("a"), ObjectState::Failed, 11);
+        }),
+        (Failed, |ledger| {
+            ledger.changed(&id("a"), ObjectState::Lost, 11);
+        }),
+        (Canceled, |ledger| {
+            ledger.changed(&id("a"), ObjectState::Cancelled, 11);
+        }),
         (Orderable, |ledger| {
             ledger.stands(&id("a"), pinned(10, 20));
             ledger.changed(&id("a"), ObjectState::Released, 20);
@@ -66,7 +82,12 @@ fn one_object_gives_its_state_to_the_dataset() {
 fn what_is_under_way_is_shown_before_what_is_not_and_what_is_lost_before_all() {
     let two = |what: fn(&mut Ledger)| after(&["a", "b"], what).status;
 
-    assert_eq!(two(|ledger| drop(ledger.stands(&id("a"), pinned(1, 2)))), Orderable);
+    assert_eq!(
+        two(|ledger| {
+            ledger.stands(&id("a"), pinned(1, 2));
+        }),
+        Orderable
+    );
     let status = two(|ledger| {
         ledger.stands(&id("a"), in_phase(Phase::Waiting));
         ledger.stands(&id("b"), in_phase(Phase::Coming));
