@@ -3,8 +3,10 @@
 //! One file for each source, `{dir}/{first two digits}/{SHA-256 of the source's key}.index`, in the
 //! layout of `index/file.rs`: written below `{dir}/tmp`, synced, renamed, so that a reader
 //! sees the old state or the new one. Directories are not synced: a power cut may bring the old state back,
-//! which only means to index the source again, and each sync takes as long as indexing a small file. Nothing is held open: a file that was replaced meanwhile is
-//! noticed by its header before any byte of it is used.
+//! which only means to index the source again, and each sync takes as long as indexing a small file. For the same
+//! reason files of sources that can be indexed again at any time are not synced at all: one that a power cut tore
+//! is noticed by its checksums. Nothing is held open: a file that was replaced meanwhile is noticed by its header
+//! before any byte of it is used.
 //!
 //! A damaged file counts as absent, an older version is migrated in place, a newer one is left alone
 //! until it is written over. Metadata and tables are in memory only while they are used, within the
@@ -109,6 +111,15 @@ pub enum StoredOutcome {
     Refused(String),
 }
 
+/// Whether a file is on the disk when it is put in its place.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Durability {
+    /// It is: to index the source again may take a recall.
+    Synced,
+    /// It will be: the source can be indexed again.
+    Rebuildable,
+}
+
 /// What can be said of a source without reading its metadata.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Peek {
@@ -194,6 +205,23 @@ impl IndexStore {
     /// [`ErrorKind::Internal`] when tables, objects and inline bytes do not fit together,
     /// [`ErrorKind::Unavailable`] when the file cannot be written.
     pub fn save(&self, entry: &IndexEntry, outcome: Result<&Indexed, &str>) -> Result<()> {
+        self.save_as(entry, outcome, Durability::Synced)
+    }
+
+    /// The same for a source that can be indexed again at any time: a power cut may lose it.
+    ///
+    /// # Errors
+    /// Those of [`IndexStore::save`].
+    pub fn save_rebuildable(&self, entry: &IndexEntry, outcome: Result<&Indexed, &str>) -> Result<()> {
+        self.save_as(entry, outcome, Durability::Rebuildable)
+    }
+
+    fn save_as(
+        &self,
+        entry: &IndexEntry,
+        outcome: Result<&Indexed, &str>,
+        durability: Durability,
+    ) -> Result<()> {
         if let Ok(indexed) = outcome {
             check(indexed)?;
         }
@@ -203,7 +231,7 @@ impl IndexStore {
             Ok(indexed) => Metadata::Indexed(Mirror::record(&indexed.dataset)),
             Err(reason) => Metadata::Refused(bounded(reason)),
         };
-        self.replace(&self.path(&entry.key), |file| {
+        self.replace(&self.path(&entry.key), durability, |file| {
             let parts = (indexed.tables.as_slice(), indexed.inline.as_slice());
             file::write(file, self.migrations.current(), about(entry), &metadata, parts).map(|_| ())
         })
@@ -274,7 +302,7 @@ impl IndexStore {
             .map_err(|error| {
                 Error::corrupt(format!("{} does not migrate", path.display())).with_source(error)
             })
-            .and_then(|bytes| self.replace(path, |file| Ok(std::io::Write::write_all(&mut &*file, &bytes)?)))
+            .and_then(|bytes| self.replace(path, Durability::Synced, |file| Ok(std::io::Write::write_all(&mut &*file, &bytes)?)))
             .and_then(|()| {
                 self.read(path, key).map_err(|error| Error::corrupt("not readable").with_source(error))
             });
@@ -290,13 +318,20 @@ impl IndexStore {
         }
     }
 
-    /// Writes a file beside its place, syncs it and puts it there in one step.
-    fn replace(&self, path: &Path, write: impl FnOnce(&File) -> Result<(), FileError>) -> Result<()> {
+    /// Writes a file beside its place, and puts it there in one step.
+    fn replace(
+        &self,
+        path: &Path,
+        durability: Durability,
+        write: impl FnOnce(&File) -> Result<(), FileError>,
+    ) -> Result<()> {
         let (tmp, file) = self.create_tmp().map_err(|cause| {
             unavailable(format!("cannot write below {}", self.dir.display())).with_source(cause)
         })?;
         let done = write(&file).and_then(|()| {
-            file.sync_data()?;
+            if durability == Durability::Synced {
+                file.sync_data()?;
+            }
             fs::create_dir_all(path.parent().unwrap_or(&self.dir))?;
             Ok(fs::rename(&tmp, path)?)
         });

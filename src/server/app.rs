@@ -167,16 +167,13 @@ pub(crate) async fn assemble(
     };
     let of_paths: Vec<Arc<dyn Provider>> = sources.paths.iter().map(directory).collect();
     let access = Arc::new(Access::new(access::rules(config), Arc::new(SystemClock)));
-    let reach =
-        Reach { stores: opener(), access: Arc::clone(&access), paths: places, folders };
+    let reach = Reach { stores: opener(), access: Arc::clone(&access), paths: places, folders };
     let reloads = Arc::new(Reloads::new(config.clone(), reach));
     let catalogs = Arc::new(NamingProvider::new(catalogs, opener()));
     let given = sources.harvested.iter().flatten().map(|place| Ok(Arc::new(of_place(place)?)));
-    let declared =
-        harvest::Declared { files: Arc::clone(&catalogs), given: given.collect::<Result<_>>()? };
+    let declared = harvest::Declared { files: Arc::clone(&catalogs), given: given.collect::<Result<_>>()? };
     let is_harvesting = sources.harvested.is_some();
-    let harvests =
-        harvest::open(config, declared, (opener(), &formats), (purpose, is_harvesting)).await?;
+    let harvests = harvest::open(config, declared, (opener(), &formats), (purpose, is_harvesting)).await?;
     // Catalog files first: what they say of a dataset counts more than that a file lies in a folder.
     let providers = [catalogs as Arc<dyn Provider>, Arc::new(Watch(Arc::clone(&reloads)))];
     let providers = providers.into_iter().chain(of_paths.iter().cloned());
@@ -286,9 +283,10 @@ pub(crate) async fn start(
     let staging = parts.recalls.as_ref().map(|recalls| recalls.staging.clone());
     let enabled = plugins.iter().filter(|(_, status)| *status == PluginStatus::Running);
     let kinds = enabled.flat_map(|(plugin, _)| plugin.job_kinds());
-    let harvest = parts.harvests.clone().map(|harvests| {
-        Arc::new(HarvestJob::new(harvests, Arc::clone(&parts.catalog))) as Arc<dyn JobKind>
-    });
+    let harvest = parts
+        .harvests
+        .clone()
+        .map(|harvests| Arc::new(HarvestJob::new(harvests, Arc::clone(&parts.catalog))) as Arc<dyn JobKind>);
     let kinds = kinds.chain(harvest).collect();
     // A command that only looks leaves the jobs of the running server alone.
     let jobs = match parts.recalls {
@@ -300,7 +298,7 @@ pub(crate) async fn start(
         staging: staging.clone(),
         // A command that only looks has no folder of its own: a server may be using it.
         dir: parts.recalls.is_some().then(|| config.state.dir().to_owned()),
-        attributes: config.plugins.stac.attributes.clone(),
+        attributes: Some(config.plugins.stac.attributes.clone()),
         clock: Arc::new(SystemClock),
     });
     let waiting = Waiting::new(http.hold.max_held, http.max_streams_each);

@@ -5,6 +5,7 @@ mod client;
 mod config;
 mod demo;
 mod failure;
+mod harvest;
 mod index;
 mod inspect;
 mod operate;
@@ -66,6 +67,8 @@ enum Command {
     Inspect(inspect::InspectArgs),
     /// Builds or refreshes the index of files, folders and object stores
     Index(index::IndexArgs),
+    /// Finds datasets by listing trees and buckets, and indexes each of them
+    Harvest(harvest::HarvestArgs),
     /// Brings cold data online: a selection of a dataset, or a list of files, of a running server
     Stage(stage::StageArgs),
     /// Makes objects of a running server cold again
@@ -139,6 +142,7 @@ fn dispatch(registry: &Registry, cli: Cli) -> Result<ExitCode, Failure> {
         Command::Demo(args) => demo::run(registry, &general, args),
         Command::Inspect(args) => inspect::run(registry, &general, &args),
         Command::Index(args) => index::run(registry, &general, args),
+        Command::Harvest(args) => harvest::run(registry, &general, args),
         Command::Stage(args) => stage::run(&args),
         Command::Evict(args) => operate::evict(&args),
         Command::Recalls(args) => operate::recalls(&args),

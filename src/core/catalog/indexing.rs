@@ -151,6 +151,17 @@ impl Indexer {
         Ok(Outcome { entry, indexed })
     }
 
+    /// True for what can be indexed again at any time: one file of this machine that lies on no cold store.
+    pub(super) fn is_rebuildable(&self, spec: &DatasetSpec, indexed: Result<&Indexed, &str>) -> bool {
+        let is_alone = indexed.is_ok_and(|indexed| indexed.dataset.objects.len() == 1);
+        match &spec.source {
+            SourceSpec::Object(href) if is_alone && !href.contains("://") => {
+                matches!(self.opener.cold_name(href), Ok(None))
+            }
+            _ => false,
+        }
+    }
+
     fn attempt(&self, spec: &DatasetSpec, entry: &mut IndexEntry) -> Result<Indexed> {
         let notes = ColdNotes::default();
         notes.judge(self.attempt_noting(spec, entry, &notes))

@@ -241,7 +241,11 @@ impl Catalog {
         let done = blocking(move || {
             let outcome = catalog.shared.indexer.index(&spec, state)?;
             let Outcome { entry, indexed } = &outcome;
-            catalog.shared.index.save(entry, indexed.as_ref().map_err(String::as_str))
+            let indexed = indexed.as_ref().map_err(String::as_str);
+            match catalog.shared.indexer.is_rebuildable(&spec, indexed) {
+                true => catalog.shared.index.save_rebuildable(entry, indexed),
+                false => catalog.shared.index.save(entry, indexed),
+            }
         });
         let done = done.await;
         let took_ns = self.shared.settings.clock.now_ns().saturating_sub(started_ns);

@@ -1,5 +1,6 @@
 //! Harvests as jobs, and when they are due.
 
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -86,7 +87,7 @@ impl HarvestJob {
             return Ok(Outcome::Done { result: None, missing: None });
         }
         let path = context.folder().join(REPORT);
-        let len_bytes = self.harvests.write_report(&harvest.id, &path).await?;
+        let len_bytes = self.harvests.write_report(&[&harvest.id], &path).await?;
         let (name, media_type) = (REPORT.into(), "application/x-ndjson".into());
         Ok(Outcome::Done {
             result: Some(JobResult::File { name, media_type, len_bytes }),
@@ -177,28 +178,21 @@ impl Harvests {
         }
     }
 
-    /// Writes a line of JSON for each object that is not indexed; the answer is the size of the file.
+    /// Writes a line of JSON for each object of these harvests that is not indexed; the answer is the size of the file.
     ///
     /// # Errors
     /// A database that cannot be read, a file that cannot be written.
-    pub async fn write_report(&self, id: &str, path: &std::path::Path) -> Result<u64> {
+    pub async fn write_report(&self, ids: &[&str], path: &Path) -> Result<u64> {
         let temporary = path.with_extension("part");
-        let mut after = String::new();
-        let mut is_first = true;
-        loop {
-            let failures = self.failures(id, &after, FAILURES).await?;
-            if failures.is_empty() && !is_first {
-                break;
+        append(&temporary, String::new(), true).await?;
+        for id in ids {
+            let mut after = String::new();
+            loop {
+                let failures = self.failures(id, &after, FAILURES).await?;
+                let Some(last) = failures.last() else { break };
+                after.clone_from(&last.href);
+                append(&temporary, failures.iter().map(line).collect(), false).await?;
             }
-            let Some(last) = failures.last() else {
-                after.clear();
-                append(&temporary, String::new(), is_first).await?;
-                break;
-            };
-            after.clone_from(&last.href);
-            let lines: String = failures.iter().map(line).collect();
-            append(&temporary, lines, is_first).await?;
-            is_first = false;
         }
         let path = path.to_owned();
         blocking(move || {
@@ -209,7 +203,7 @@ impl Harvests {
     }
 }
 
-async fn append(path: &std::path::Path, lines: String, is_first: bool) -> Result<()> {
+async fn append(path: &Path, lines: String, is_first: bool) -> Result<()> {
     let path = path.to_owned();
     blocking(move || {
         use std::io::Write;
@@ -221,7 +215,7 @@ async fn append(path: &std::path::Path, lines: String, is_first: bool) -> Result
     .await
 }
 
-fn unwritten(path: &std::path::Path, cause: std::io::Error) -> Error {
+fn unwritten(path: &Path, cause: std::io::Error) -> Error {
     let kind = ErrorKind::Unavailable { retry_after: Duration::from_secs(10) };
     Error::new(kind, format!("cannot write {}", path.display())).with_source(cause)
 }

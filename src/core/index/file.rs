@@ -16,6 +16,7 @@
 //! [`BLOCK_BYTES`] of the inline bytes. So every byte of the file is under a checksum, and one table
 //! or one piece of inline bytes is read and checked without the rest.
 
+use std::cell::RefCell;
 use std::fs::File;
 use std::io::{BufWriter, Seek, SeekFrom, Write};
 use std::os::unix::fs::FileExt;
@@ -24,6 +25,7 @@ use std::path::Path;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use thermocline_model::ChunkTable;
+use zstd::bulk::Compressor;
 
 use super::record::{Metadata, Object};
 use super::table;
@@ -35,6 +37,21 @@ pub(super) const BLOCK_BYTES: usize = 64 << 10;
 /// Largest section that is read into memory at once.
 const MAX_SECTION_BYTES: u64 = 8 << 30;
 const ZSTD_LEVEL: i32 = 3;
+
+thread_local! {
+    /// A compressor's working memory takes longer to make than a small section to compress.
+    static COMPRESSOR: RefCell<Option<Compressor<'static>>> = const { RefCell::new(None) };
+}
+
+fn compress(raw: &[u8]) -> std::io::Result<Vec<u8>> {
+    COMPRESSOR.with_borrow_mut(|compressor| {
+        let compressor = match compressor {
+            Some(compressor) => compressor,
+            None => compressor.insert(Compressor::new(ZSTD_LEVEL)?),
+        };
+        compressor.compress(raw)
+    })
+}
 
 /// Why an index file cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -164,7 +181,7 @@ impl Sections<'_> {
     }
 
     fn compressed(&mut self, raw: &[u8]) -> Result<Section> {
-        let bytes = zstd::bulk::compress(raw, ZSTD_LEVEL)?;
+        let bytes = compress(raw)?;
         let offset = self.at;
         let len = self.raw(&bytes)?;
         Ok(Section { offset, len, raw_len: raw.len() as u64, crc32c: crc32c::crc32c(&bytes) })

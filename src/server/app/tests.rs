@@ -44,7 +44,8 @@ fn config(state: &tempfile::TempDir) -> Config {
 }
 
 async fn parts_of(path: &std::path::Path, state: &tempfile::TempDir, registry: &Registry) -> Parts {
-    let sources = Sources { paths: vec![path.to_string_lossy().into_owned()], is_single: true };
+    let sources =
+        Sources { paths: vec![path.to_string_lossy().into_owned()], is_single: true, ..Sources::default() };
     assemble(registry, &config(state), &sources, Purpose::Recall).await.unwrap()
 }
 
@@ -139,7 +140,7 @@ async fn a_changed_secret_is_used_and_a_wrong_one_is_reported() {
     let credentials =
         CredentialsConfig { kind: CredentialsKind::Bearer, token_file: token, ..Default::default() };
     config.credentials.insert("c".to_owned(), credentials);
-    let sources = Sources { paths: vec![format!("{host}/a.nc")], is_single: false };
+    let sources = Sources { paths: vec![format!("{host}/a.nc")], ..Sources::default() };
     let parts = assemble(&Registry::builtin(), &config, &sources, Purpose::Recall).await.unwrap();
 
     let last_seen = async || {

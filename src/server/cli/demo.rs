@@ -50,7 +50,7 @@ pub(crate) fn run(registry: &Registry, given: &Given, args: DemoArgs) -> Result<
         write_files(&folder)
             .map_err(|cause| Failure::because(format_args!("cannot write {}", folder.display()), cause))?;
     }
-    let sources = Sources { paths: vec![archive.to_string_lossy().into_owned()], is_single: false };
+    let sources = Sources { paths: vec![archive.to_string_lossy().into_owned()], ..Sources::default() };
     let config = load(registry, given, flags.clone(), home.path())?;
     index(registry, &config, &sources)?;
     let reload = {

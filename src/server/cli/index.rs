@@ -13,7 +13,7 @@ use thermocline_model::DatasetId;
 
 use super::{Failure, Given, SourceArgs};
 use crate::app::{self, Parts, Purpose, Recalls, Sources};
-use crate::config::VerifyConfig;
+use crate::config::{Config, VerifyConfig};
 use crate::plugins::Registry;
 
 mod recall;
@@ -44,12 +44,8 @@ pub(crate) fn run(registry: &Registry, given: &Given, args: IndexArgs) -> Result
         return Err(Failure::Usage("nothing to index: name a PATH or a --catalog".to_owned()));
     }
     let runtime = super::runtime()?;
-    let n_workers = match usize::try_from(config.index.workers) {
-        Ok(n) if n > 0 => n,
-        _ => std::thread::available_parallelism().map_or(2, usize::from),
-    };
     runtime.block_on(async {
-        let sources = Sources { paths: args.source.paths, is_single: false };
+        let sources = Sources { paths: args.source.paths, ..Sources::default() };
         let purpose = if args.recall { Purpose::Recall } else { Purpose::Look };
         let parts = app::assemble(registry, &config, &sources, purpose).await?;
         if let Some(recalls) = &parts.recalls {
@@ -60,7 +56,7 @@ pub(crate) fn run(registry: &Registry, given: &Given, args: IndexArgs) -> Result
             eprintln!("{problem}");
         }
         let began = Instant::now();
-        let mut outcome = index_all(&parts, n_workers).await;
+        let mut outcome = index_all(&parts, n_workers(&config)).await;
         let cold = parts.catalog.not_indexed();
         match &parts.recalls {
             Some(recalls) => recall_and_index(&parts, recalls, cold, &mut outcome).await,
@@ -92,6 +88,19 @@ pub(crate) fn run(registry: &Registry, given: &Given, args: IndexArgs) -> Result
         );
         Ok(if n_failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
     })
+}
+
+fn n_workers(config: &Config) -> usize {
+    match usize::try_from(config.index.workers) {
+        Ok(n) if n > 0 => n,
+        _ => std::thread::available_parallelism().map_or(2, usize::from),
+    }
+}
+
+/// Indexes every dataset of a catalog that was scanned. Ids and reasons of what could not be.
+pub(super) async fn index_all_of(parts: &Parts, config: &Config) -> Vec<(String, String)> {
+    let outcome = index_all(parts, n_workers(config)).await;
+    outcome.refused.into_iter().chain(outcome.failed).collect()
 }
 
 /// What came of indexing everything.

@@ -37,7 +37,7 @@ pub(crate) fn run(registry: &Registry, given: &Given, args: &InspectArgs) -> Res
     let mut anew = config.clone();
     anew.state.dir = Some(scratch.path().to_owned());
     anew.state.index_dir = Some(scratch.path().join("index"));
-    let sources = Sources { paths: vec![args.file.clone()], is_single: false };
+    let sources = Sources { paths: vec![args.file.clone()], ..Sources::default() };
     super::runtime()?.block_on(async {
         let anew = look(registry, &anew, &sources).await?;
         // What is cold cannot be indexed: of that the server's own index tells.

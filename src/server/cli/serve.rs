@@ -42,7 +42,7 @@ impl ServeArgs {
 pub(crate) fn run(registry: &Registry, given: &Given, args: ServeArgs) -> Result<ExitCode, Failure> {
     let flags = args.flags();
     let config = given.load(registry, flags.clone())?.config;
-    let sources = Sources { paths: args.source.paths, is_single: args.single };
+    let sources = Sources { paths: args.source.paths, is_single: args.single, ..Sources::default() };
     // Files of a cold store can be staged without being datasets.
     if sources.paths.is_empty() && config.catalogs.dirs.is_empty() && config.cold.is_empty() {
         return Err(Failure::Usage(
@@ -129,6 +129,15 @@ async fn live(
     obey_signals(&tasks, &shutdown, &parts, life.reload)?;
     let catalog = Arc::clone(&parts.catalog);
     tasks.spawn(async move { catalog.start().await });
+    if let (Some(harvests), Some(jobs)) = (parts.harvests.clone(), jobs.clone()) {
+        let is_ending = shutdown.clone();
+        tasks.spawn(async move {
+            tokio::select! {
+                () = harvests.keep(&jobs) => {}
+                () = is_ending.cancelled() => {}
+            }
+        });
+    }
     let is_ending = shutdown.clone();
     // Whoever waits for what comes after the end is told at once.
     tasks.spawn(async move {
