@@ -18,7 +18,6 @@ const UNSUPPORTED: &[&str] = &[
     "limits.webhook_hosts",
     "plugins.plot",
     "plugins.groupby",
-    "plugins.intake",
 ];
 
 /// Takes every such key out of `layers` and reports it.
