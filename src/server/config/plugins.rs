@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use thermocline_search::SearchableAttributes;
 use thermocline_serve_kerchunk::KerchunkSettings;
 use thermocline_serve_stac::StacSettings;
 
@@ -163,18 +164,6 @@ pub struct StacConfig {
     pub gridlook: bool,
 }
 
-/// The global attributes of CMIP by which datasets are searched.
-const CMIP_ATTRIBUTES: [&str; 8] = [
-    "activity_id",
-    "institution_id",
-    "source_id",
-    "experiment_id",
-    "member_id",
-    "table_id",
-    "variable_id",
-    "grid_label",
-];
-
 impl Default for StacConfig {
     fn default() -> Self {
         let StacSettings { title, description, limit, max_limit, static_max_items, browser_url, gridlook } =
@@ -183,7 +172,7 @@ impl Default for StacConfig {
             enabled: true,
             title,
             description,
-            attributes: CMIP_ATTRIBUTES.map(str::to_owned).to_vec(),
+            attributes: SearchableAttributes::default().names().map(str::to_owned).collect(),
             limit: limit as u64,
             max_limit: max_limit as u64,
             static_max_items: static_max_items as u64,
