@@ -1,0 +1,272 @@
+"""Harvests of many small files: how fast, and that no end of the process loses or doubles anything.
+
+`harvest.py BINARY [--files N] [--kills K] [--min-rate R]` needs h5py and requests. Three parts, each on files that it makes itself:
+
+fast    `thermocline harvest DIR --once` from nothing: files a second; a second run indexes nothing
+kill    the same, killed with SIGKILL at random times until it comes to its end: every file is in the index once, and what was in the
+        index at any of the kills was not written again afterwards
+serve   a server with a harvest in its catalog, killed while its job runs: each file is one dataset at the end; files that come, change,
+        vanish and cannot be read show in datasets, in the job and in its report
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import random
+import re
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import requests
+from _check import Report, expect, same
+
+PATIENCE = 300
+
+
+def make_files(folder: Path, n: int) -> None:
+    """Small NetCDF-4 files, every one with values of its own."""
+    import h5py
+    import numpy as np
+
+    rng = np.random.default_rng(0)
+    for i in range(n):
+        path = folder / f"y{2000 + i % 10}" / f"tas_{i:06d}.nc"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with h5py.File(path, "w") as file:
+            file.attrs["title"] = f"file {i}"
+            for name, values, units in (
+                ("time", np.arange(3.0) + 3 * i, "days since 2000-01-01"),
+                ("lat", np.linspace(-87.5, 87.5, 36), "degrees_north"),
+                ("lon", np.arange(0, 360, 10.0), "degrees_east"),
+            ):
+                scale = file.create_dataset(name, data=values)
+                scale.attrs["units"] = units
+                scale.make_scale(name)
+            values = (rng.random((3, 36, 36)) * 40 + 250).astype("f4")
+            tas = file.create_dataset("tas", data=values, chunks=(1, 36, 36), compression="gzip", shuffle=True)
+            tas.attrs["units"] = "K"
+            for axis, name in enumerate(("time", "lat", "lon")):
+                tas.dims[axis].attach_scale(file[name])
+
+
+def index_files(state: Path) -> dict[str, int]:
+    """The files of an index with their inodes: a file that is written again has another one."""
+    return {path.name: path.stat().st_ino for path in (state / "index").glob("??/*.index")}
+
+
+class Harvest:
+    """The command on a folder, with a state of its own."""
+
+    def __init__(self, binary: str, folder: Path, state: Path) -> None:
+        self.command = [binary, "harvest", str(folder), "--once", "--state", str(state)]
+        self.state = state
+
+    def run(self, *more: str) -> tuple[int, str]:
+        done = subprocess.run([*self.command, *more], capture_output=True, text=True, timeout=PATIENCE * 10)
+        return done.returncode, done.stdout + done.stderr
+
+    def killed_after(self, seconds: float) -> bool:
+        """True if it was killed, false if it came to its end before."""
+        process = subprocess.Popen(self.command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        try:
+            process.wait(seconds)
+            return False
+        except subprocess.TimeoutExpired:
+            process.send_signal(signal.SIGKILL)
+            process.wait()
+            return True
+
+
+class Server:
+    """A server with one harvest in its catalog."""
+
+    def __init__(self, binary: str, folder: Path, catalog: Path, state: Path) -> None:
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            port = free.getsockname()[1]
+        self.url = f"http://127.0.0.1:{port}"
+        self.log = state.parent / "serve.log"
+        command = [binary, "serve", "--catalog", str(catalog), "--root", f"archive={folder.parent}", "--state", str(state)]
+        self.process = subprocess.Popen(
+            [*command, "--listen", f"127.0.0.1:{port}"], stdout=self.log.open("a"), stderr=subprocess.STDOUT
+        )
+
+    def kill(self) -> None:
+        self.process.send_signal(signal.SIGKILL)
+        self.process.wait()
+
+    def get(self, path: str) -> requests.Response:
+        return requests.get(self.url + path, timeout=60)
+
+    def is_up(self) -> bool:
+        try:
+            return self.get("/health").ok
+        except requests.ConnectionError:
+            return False
+
+    def datasets(self) -> list[str]:
+        return self.get("/datasets").json()
+
+    def jobs(self) -> list[dict]:
+        """Every harvest, the newest last; their names stand in the log."""
+        names = re.findall(r"job accepted.*?job=(\w+) kind=harvest", self.log.read_text())
+        return [self.get(f"/jobs/{name}").json() for name in names]
+
+
+def until(what: str, claim, patience: float = PATIENCE):
+    """The first true answer."""
+    end = time.time() + patience
+    while time.time() < end:
+        answer = claim()
+        if answer:
+            return answer
+        time.sleep(0.2)
+    raise AssertionError(f"{what}: not within {patience} s")
+
+
+def fast(report: Report, binary: str, folder: Path, n: int, min_rate: float) -> None:
+    with tempfile.TemporaryDirectory() as scratch:
+        harvest = Harvest(binary, folder, Path(scratch) / "state")
+        began = time.time()
+        code, text = harvest.run()
+        rate = n / (time.time() - began)
+        print(f"{n} files in {time.time() - began:.1f} s: {rate:.0f} files/s")
+        report.case("fast", "all files are indexed", lambda: expect(code == 0 and f"{n} indexed" in text, text))
+        report.case("fast", f"at least {min_rate:.0f} files/s", lambda: expect(rate >= min_rate, f"{rate:.0f} files/s"))
+        before = index_files(harvest.state)
+        report.case("fast", "one index file each", lambda: same(len(before), n))
+        began = time.time()
+        code, text = harvest.run()
+        print(f"again, nothing changed: {time.time() - began:.1f} s")
+        report.case("fast", "nothing is indexed again", lambda: same(index_files(harvest.state), before))
+
+
+def kill(report: Report, binary: str, folder: Path, n: int, n_kills: int) -> None:
+    with tempfile.TemporaryDirectory() as scratch:
+        harvest = Harvest(binary, folder, Path(scratch) / "state")
+        seen: dict[str, int] = {}
+        n_again = n_killed = 0
+        # The time that is left is not known: what is killed early leaves more for those that come.
+        for _ in range(n_kills):
+            if not harvest.killed_after(random.choice([0.05, 0.3, 1, 2]) * random.random() * 2):
+                break
+            n_killed += 1
+            now = index_files(harvest.state)
+            n_again += sum(now.get(name) != inode for name, inode in seen.items())
+            seen = now
+        code, text = harvest.run()
+        now = index_files(harvest.state)
+        n_again += sum(now.get(name) != inode for name, inode in seen.items())
+        print(f"killed {n_killed} times, with {len(seen)} of {n} files indexed at the last one")
+        report.case("kill", "it was killed at work", lambda: expect(n_killed > 2, f"{n_killed} kills"))
+        report.case("kill", "nothing is lost", lambda: expect(code == 0 and f"{n} indexed" in text, text))
+        report.case("kill", "nothing is doubled", lambda: same(len(now), n))
+        report.case("kill", "nothing is indexed twice", lambda: same(n_again, 0))
+
+
+def serve(report: Report, binary: str, folder: Path, n: int, n_kills: int) -> None:
+    with tempfile.TemporaryDirectory() as scratch:
+        catalog, state = Path(scratch) / "catalogs", Path(scratch) / "state"
+        catalog.mkdir()
+        entry = {
+            "id": "terra",
+            "source": {"prefix": f"{folder.name}/", "root": "archive", "include": ["*.nc"]},
+            "every": "2s",
+            "keep_missing": "1s",
+            "fields": {"year": r"y(\d{4})/"},
+            "title": "Terra",
+        }
+        (catalog / "terra.yaml").write_text(json.dumps({"version": 1, "harvest": [entry]}))
+        ids = {f"terra.y{2000 + i % 10}.tas_{i:06d}" for i in range(n)}
+        seen: dict[str, int] = {}
+        n_again = 0
+        for _ in range(n_kills):
+            server = Server(binary, folder, catalog, state)
+            try:
+                until("the server answers", server.is_up)
+                time.sleep(random.random() * 2)
+            finally:
+                server.kill()
+            now = index_files(state)
+            n_again += sum(now.get(name) != inode for name, inode in seen.items())
+            seen = now
+        server = Server(binary, folder, catalog, state)
+        try:
+            until("the server answers", server.is_up)
+            until("everything is a dataset", lambda: set(server.datasets()) == ids)
+            until("a harvest ends", lambda: any(job["state"] == "succeeded" for job in server.jobs()))
+            until("everything is indexed", lambda: len(index_files(state)) == n)
+            now = index_files(state)
+            n_again += sum(now.get(name) != inode for name, inode in seen.items())
+            report.case("serve", "every file is a dataset once", lambda: same(len(server.datasets()), n))
+            report.case("serve", "nothing is indexed twice", lambda: same(n_again, 0))
+            report.case("serve", "fields are searchable", lambda: searchable(server, n))
+            report.case("serve", "what comes, changes and vanishes shows", lambda: follows(server, folder, state, ids))
+        finally:
+            server.kill()
+
+
+def searchable(server: Server, n: int) -> None:
+    def found() -> bool:
+        query = {"filter": "\"attrs:year\" = '2003'", "limit": "1"}
+        answer = requests.get(f"{server.url}/stac/search", params=query, timeout=60)
+        return answer.ok and answer.json().get("numberMatched") == len(range(3, n, 10))
+
+    until("datasets are found by the field of their names", found)
+
+
+def follows(server: Server, folder: Path, state: Path, ids: set[str]) -> None:
+    first = folder / "y2000" / "tas_000000.nc"
+    moved, bad = folder / "y2000" / "tas_new.nc", folder / "y2000" / "bad.nc"
+    kept = first.read_bytes()
+    n_before = len(index_files(state))
+    try:
+        first.rename(moved)
+        bad.write_bytes(b"this is no NetCDF file")
+        wanted = ids - {"terra.y2000.tas_000000"} | {"terra.y2000.tas_new", "terra.y2000.bad"}
+        until("the new file is a dataset, and the old one none any more", lambda: set(server.datasets()) == wanted)
+        partial = until("a job tells", lambda: [job for job in server.jobs() if job["state"] == "partial"])
+        lines = server.get(f"/jobs/{partial[-1]['id']}/result").text.splitlines()
+        same([json.loads(line)["href"] for line in lines], [str(bad)], "the report")
+        expect(len(index_files(state)) <= n_before + 2, "others were indexed too")
+    finally:
+        bad.unlink(missing_ok=True)
+        moved.unlink(missing_ok=True)
+        first.write_bytes(kept)
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("binary")
+    parser.add_argument("--files", type=int, default=1000)
+    parser.add_argument("--kills", type=int, default=12)
+    parser.add_argument("--min-rate", type=float, default=0, help="files a second that `fast` has to reach; 500 for a release build")
+    parser.add_argument("--only", action="append", help="fast, kill or serve")
+    parser.add_argument("--seed", type=int, default=None)
+    parser.add_argument("--verbose", action="store_true")
+    args = parser.parse_args()
+    random.seed(args.seed)
+    binary = shutil.which(args.binary) or args.binary
+    report = Report("harvest", args.only, args.verbose)
+    with tempfile.TemporaryDirectory() as scratch:
+        folder = Path(scratch) / "many"
+        make_files(folder, args.files)
+        if report.wants("fast"):
+            fast(report, os.path.abspath(binary), folder, args.files, args.min_rate)
+        if report.wants("kill"):
+            kill(report, os.path.abspath(binary), folder, args.files, args.kills)
+        if report.wants("serve"):
+            serve(report, os.path.abspath(binary), folder, args.files, max(2, args.kills // 3))
+    return report.finish()
+
+
+if __name__ == "__main__":
+    sys.exit(main())
