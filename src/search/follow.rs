@@ -1,38 +1,82 @@
 //! Following the catalog: a summary of every listed dataset that is indexed, made again only if what it depends on
 //! changed.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::Duration;
 
-use thermocline_core::catalog::{IndexedManifests, Listed};
+use futures::{StreamExt, stream};
+use metrics::{counter, gauge};
+use sha2::{Digest, Sha256};
+use thermocline_core::catalog::{Catalog, DatasetSpec, IndexedManifests, Listed};
+use thermocline_core::manifest::Manifest;
 use thermocline_core::{Error, Result};
-use tracing::{debug, warn};
+use tracing::{debug, error, info, warn};
 
-use crate::search::Search;
+use crate::columns::Added;
+use crate::entry::Entry;
+use crate::search::{Search, Shared};
+use crate::store::{Key, New, Stored, VERSION};
 use crate::summary::Summary;
 
 /// Changes that come within this time of one another are taken over together.
 const SETTLE: Duration = Duration::from_millis(200);
 
-/// The catalog is looked at this often even if it tells of no change: collections change silently.
-const LOOK_EVERY: Duration = Duration::from_secs(2);
+/// The catalog is looked at this often even if it tells of no change: collections change silently, and what failed is
+/// tried again.
+const LOOK_EVERY: Duration = Duration::from_secs(5);
 
 /// Datasets that are summarised in one go.
 const TOGETHER: usize = 256;
 
+/// Goes at the same time.
+const AT_A_TIME: usize = 2;
+
+/// What was summarised is found at the latest when this much more was.
+const PUBLISH_EVERY: usize = 8 * TOGETHER;
+
+/// What could not be summarised is tried again after this many looks.
+const LOOKS_BEFORE_RETRY: u64 = 12;
+
 /// Where following the catalog stands.
 #[derive(Default)]
 pub(crate) struct Followed {
-    known: HashMap<String, Known>,
-    pass: u64,
+    /// What is found, by id.
+    known: HashMap<Box<str>, Known>,
+    /// What could not be summarised, and the look at which it is tried again.
+    failed: HashMap<(u64, Fingerprint), u64>,
+    n_looks: u64,
+    /// True once nothing is kept of datasets that are not listed.
+    is_swept: bool,
 }
 
+type Fingerprint = [u8; 16];
+
 struct Known {
+    /// That of the declaration.
     number: u64,
-    fingerprint: [u8; 16],
-    /// The last pass in which it was listed.
+    fingerprint: Fingerprint,
+    /// Where its summary is kept.
+    summary: i64,
+    /// The last look at which it was listed.
     seen: u64,
+}
+
+/// What is to be done.
+struct Changes {
+    todo: Vec<Listed>,
+    /// Ids of what is not found any more, and whether it is still listed.
+    gone: Vec<(String, bool)>,
+}
+
+/// What came of summarising some datasets.
+#[derive(Default)]
+struct Summarised {
+    /// What was kept already.
+    kept: Vec<(Listed, Fingerprint, Added)>,
+    made: Vec<(Listed, Fingerprint, New)>,
+    failed: Vec<(u64, Fingerprint)>,
 }
 
 impl Search {
@@ -57,90 +101,294 @@ impl Search {
     /// # Errors
     /// An index or database that cannot be read.
     pub async fn refresh(&self) -> Result<()> {
-        let mut followed = self.shared.followed.lock().await;
-        let catalog = Arc::clone(&self.shared.catalog);
-        let listing = blocking(move || Ok(catalog.listing())).await?;
-        let (todo, removed) = followed.compare(listing.datasets);
-        self.publish(&removed, Vec::new());
-        for some in todo.chunks(TOGETHER) {
-            let some = some.to_vec();
-            let mut manifests = self.shared.catalog.indexed_manifests();
-            let now_ns = self.shared.clock.now_ns();
-            let search = self.clone();
-            let made = blocking(move || search.summarise(&some, &mut manifests, now_ns)).await?;
-            let mut summaries = Vec::with_capacity(made.len());
-            for (listed, fingerprint, summary) in made {
-                let known = Known { number: listed.number, fingerprint, seen: followed.pass };
-                followed.known.insert(summary.id.clone(), known);
-                summaries.push(summary);
+        let mut guard = Arc::clone(&self.shared.followed).lock_owned().await;
+        let shared = Arc::clone(&self.shared);
+        let (mut guard, changes, is_complete) = blocking(move || {
+            shared.store()?;
+            let listing = shared.catalog.listing();
+            let is_complete = listing.is_complete;
+            let changes = guard.compare(listing.datasets);
+            Ok((guard, changes, is_complete))
+        })
+        .await?;
+        let followed = &mut *guard;
+        self.remove(changes.gone).await?;
+        self.summarise(followed, changes.todo).await?;
+        if is_complete && !followed.is_swept {
+            self.sweep().await?;
+            followed.is_swept = true;
+        }
+        gauge!("thermocline_search_datasets").set(followed.known.len() as f64);
+        Ok(())
+    }
+
+    async fn remove(&self, gone: Vec<(String, bool)>) -> Result<()> {
+        let ids: Vec<String> = gone.iter().map(|(id, _)| id.clone()).collect();
+        for id in &ids {
+            self.shared.orders.forget(id);
+        }
+        self.publish(ids, Vec::new()).await?;
+        // Of what is refused for a while it is remembered when it was first seen.
+        let unlisted = gone.into_iter().filter(|(_, is_listed)| !is_listed).map(|(id, _)| id).collect();
+        self.shared.store()?.forget(Vec::new(), unlisted).await
+    }
+
+    async fn summarise(&self, followed: &mut Followed, mut todo: Vec<Listed>) -> Result<()> {
+        if todo.is_empty() {
+            return Ok(());
+        }
+        let n_datasets = todo.len();
+        // What shares a source is read from the index once.
+        todo.sort_by(|a, b| Catalog::source_name(&a.spec).cmp(Catalog::source_name(&b.spec)));
+        let now_ns = self.shared.clock.now_ns();
+        let chunks: Vec<Vec<Listed>> = todo.chunks(TOGETHER).map(<[Listed]>::to_vec).collect();
+        let mut work = stream::iter(chunks)
+            .map(|some| {
+                let shared = Arc::clone(&self.shared);
+                blocking(move || shared.summarise(some, now_ns))
+            })
+            .buffer_unordered(AT_A_TIME);
+        let (mut added, mut replaced, mut n_made) = (Vec::new(), Vec::new(), 0);
+        while let Some(summarised) = work.next().await {
+            let Summarised { kept, made, failed } = summarised?;
+            n_made += made.len();
+            let retry_at = followed.n_looks + LOOKS_BEFORE_RETRY;
+            followed.failed.extend(failed.into_iter().map(|failed| (failed, retry_at)));
+            for (listed, fingerprint, found) in kept.into_iter().chain(self.save(made).await?) {
+                replaced.extend(followed.note(&listed, fingerprint, found.number));
+                added.push(found);
             }
-            self.publish(&[], summaries);
+            if added.len() >= PUBLISH_EVERY {
+                self.publish(Vec::new(), std::mem::take(&mut added)).await?;
+            }
+        }
+        self.publish(Vec::new(), added).await?;
+        self.shared.store()?.forget(replaced, Vec::new()).await?;
+        counter!("thermocline_search_summarised_total").increment(n_made as u64);
+        if n_made > 0 {
+            debug!(n_datasets, n_made, "datasets summarised");
         }
         Ok(())
     }
 
-    fn summarise(
-        &self,
-        listed: &[Listed],
-        manifests: &mut IndexedManifests,
-        now_ns: i64,
-    ) -> Result<Vec<(Listed, [u8; 16], Arc<Summary>)>> {
-        let mut made = Vec::with_capacity(listed.len());
-        for listed in listed {
-            let Some((fingerprint, manifest)) = manifests.get(&listed.spec)? else {
-                debug!(dataset = %listed.spec.id, "nothing to summarise");
-                continue;
-            };
-            let mut summary = crate::describe::describe(&manifest);
-            (summary.created_ns, summary.updated_ns) = (now_ns, now_ns);
-            self.shared
-                .orders
-                .note(&summary.id, manifest.dataset.objects.iter().map(|object| object.href.as_str()));
-            made.push((listed.clone(), fingerprint, Arc::new(summary)));
+    async fn save(&self, made: Vec<(Listed, Fingerprint, New)>) -> Result<Vec<(Listed, Fingerprint, Added)>> {
+        if made.is_empty() {
+            return Ok(Vec::new());
         }
-        Ok(made)
+        let new = made.iter().map(|(_, _, new)| new.clone()).collect();
+        let numbers = self.shared.store()?.save(new).await?;
+        let added = made.into_iter().zip(numbers).map(|((listed, fingerprint, new), number)| {
+            (listed, fingerprint, Added { entry: new.entry, number })
+        });
+        Ok(added.collect())
     }
 
-    fn publish(&self, removed: &[String], made: Vec<Arc<Summary>>) {
+    /// Forgets what is kept of datasets that are not listed any more.
+    async fn sweep(&self) -> Result<()> {
+        let shared = Arc::clone(&self.shared);
+        let unlisted = blocking(move || {
+            let listing = shared.catalog.listing();
+            let listed: HashSet<&str> =
+                listing.datasets.iter().map(|listed| listed.spec.id.as_str()).collect();
+            Ok(shared
+                .store()?
+                .ids()?
+                .into_iter()
+                .filter(|id| !listed.contains(id.as_str()))
+                .collect::<Vec<_>>())
+        })
+        .await?;
+        if !unlisted.is_empty() {
+            info!(
+                n_datasets = unlisted.len(),
+                "forgetting summaries of datasets that are not listed any more"
+            );
+        }
+        self.shared.store()?.forget(Vec::new(), unlisted).await
+    }
+
+    /// Lets changes be found.
+    async fn publish(&self, removed: Vec<String>, added: Vec<Added>) -> Result<()> {
         let specs = self.shared.catalog.collections();
         let before = Arc::clone(&self.shared.snapshot.read());
-        let is_same = removed.is_empty()
-            && made.is_empty()
-            && before.collections.iter().filter_map(|known| known.spec.as_ref()).count() == specs.len();
-        if is_same {
-            return;
+        if removed.is_empty() && added.is_empty() && before.has_declared(&specs) {
+            return Ok(());
         }
-        for id in removed {
-            self.shared.orders.forget(id);
-        }
-        let after = Arc::new(before.with(removed, made, &specs));
-        *self.shared.snapshot.write() = after;
+        let shared = Arc::clone(&self.shared);
+        blocking(move || {
+            let after = Arc::new(before.next(&removed, added, specs));
+            // The old table goes when the last search in it ends.
+            *shared.snapshot.write() = after;
+            Ok(())
+        })
+        .await
     }
 }
 
 impl Followed {
-    /// What is to be summarised, and the ids of what is not findable any more.
-    fn compare(&mut self, datasets: Vec<Listed>) -> (Vec<Listed>, Vec<String>) {
-        self.pass += 1;
-        let pass = self.pass;
+    /// What is to be summarised, and what is not found any more.
+    fn compare(&mut self, datasets: Vec<Listed>) -> Changes {
+        self.n_looks += 1;
+        let look = self.n_looks;
+        self.failed.retain(|_, retry_at| *retry_at > look);
         let mut todo = Vec::new();
+        let mut refused = HashSet::new();
         for listed in datasets {
-            let known = self.known.get_mut(listed.spec.id.as_str());
-            let is_current = match (&known, listed.fingerprint) {
-                (Some(known), Some(fingerprint)) => {
-                    (known.number, known.fingerprint) == (listed.number, fingerprint)
+            let id = listed.spec.id.as_str();
+            let known = self.known.get_mut(id);
+            let Some(fingerprint) = listed.fingerprint else {
+                match known {
+                    Some(_) if listed.is_refused => {
+                        refused.insert(id.to_owned());
+                    }
+                    // Declared otherwise a moment ago: what was found is found until it is looked at.
+                    Some(known) => known.seen = look,
+                    None => {}
                 }
-                _ => false,
+                continue;
             };
-            if let Some(known) = known.filter(|_| !listed.is_refused) {
-                known.seen = pass;
+            let mut is_current = false;
+            if let Some(known) = known {
+                known.seen = look;
+                is_current = (known.number, known.fingerprint) == (listed.number, fingerprint);
             }
-            if listed.fingerprint.is_some() && !is_current {
+            if !is_current && !self.failed.contains_key(&(listed.number, fingerprint)) {
                 todo.push(listed);
             }
         }
-        let gone = self.known.extract_if(|_, known| known.seen != pass).map(|(id, _)| id).collect();
-        (todo, gone)
+        let gone = self.known.extract_if(|_, known| known.seen != look);
+        let gone = gone.map(|(id, _)| (refused.contains(id.as_ref()), id));
+        Changes { todo, gone: gone.map(|(is_listed, id)| (id.into_string(), is_listed)).collect() }
+    }
+
+    /// Notes what is found of a dataset. The answer is the number of the summary that it replaces.
+    fn note(&mut self, listed: &Listed, fingerprint: Fingerprint, summary: i64) -> Option<i64> {
+        let known = Known { number: listed.number, fingerprint, summary, seen: self.n_looks };
+        let before = self.known.insert(listed.spec.id.as_str().into(), known)?;
+        (before.summary != summary).then_some(before.summary)
+    }
+}
+
+impl Shared {
+    fn summarise(&self, listed: Vec<Listed>, now_ns: i64) -> Result<Summarised> {
+        let ids: Vec<&str> = listed.iter().map(|listed| listed.spec.id.as_str()).collect();
+        let mut stored = self.store()?.find(&ids)?;
+        let mut manifests = self.catalog.indexed_manifests();
+        let mut summarised = Summarised::default();
+        for listed in listed {
+            let stored = stored.remove(listed.spec.id.as_str());
+            let Some(fingerprint) = listed.fingerprint else { continue };
+            let key = self.key(&listed.spec, fingerprint);
+            if let Some(content) = stored.as_ref().and_then(|stored| stored.content.as_ref())
+                && content.key == key
+            {
+                self.note_order(&content.entry.id, &content.hrefs);
+                let added = Added { entry: content.entry.clone(), number: content.number };
+                summarised.kept.push((listed, fingerprint, added));
+                continue;
+            }
+            match self.make(&listed, &mut manifests, stored.as_ref(), now_ns) {
+                Some((fingerprint, new)) => summarised.made.push((listed, fingerprint, new)),
+                None => summarised.failed.push((listed.number, fingerprint)),
+            }
+        }
+        Ok(summarised)
+    }
+
+    fn make(
+        &self,
+        listed: &Listed,
+        manifests: &mut IndexedManifests,
+        stored: Option<&Stored>,
+        now_ns: i64,
+    ) -> Option<(Fingerprint, New)> {
+        let dataset = &listed.spec.id;
+        let (fingerprint, manifest) = match manifests.get(&listed.spec) {
+            Ok(found) => found?,
+            Err(error) => {
+                warn!(%dataset, %error, "dataset was not summarised, will retry");
+                return None;
+            }
+        };
+        let described = catch_unwind(AssertUnwindSafe(|| self.describe(&manifest)));
+        let Ok(mut summary) = described else {
+            error!(%dataset, "dataset was not summarised by a mistake of this program");
+            return None;
+        };
+        let before = stored.and_then(|stored| stored.content.as_ref());
+        let before = before.and_then(|content| self.store().ok()?.summary(content.number).ok()?);
+        summary.created_ns = stored.map_or(now_ns, |stored| stored.created_ns);
+        summary.updated_ns = updated_ns(&mut summary, before.as_ref(), now_ns);
+        let hrefs = hrefs(&manifest);
+        self.note_order(&summary.id, &hrefs);
+        let new = New {
+            key: self.key(&listed.spec, fingerprint),
+            created_ns: summary.created_ns,
+            entry: Entry::of(&summary),
+            hrefs,
+            summary: Arc::new(summary),
+        };
+        Some((fingerprint, new))
+    }
+
+    fn note_order(&self, id: &str, hrefs: &[String]) {
+        self.orders.note(id, hrefs.iter().map(String::as_str));
+    }
+
+    /// A hash over everything that a summary is made from.
+    fn key(&self, spec: &DatasetSpec, fingerprint: Fingerprint) -> Key {
+        let DatasetSpec {
+            id,
+            title,
+            description,
+            source,
+            format,
+            group,
+            variables,
+            exclude_variables,
+            attributes,
+            is_hidden: _,
+            invalidate_after: _,
+            about,
+            origin: _,
+        } = spec;
+        let mut hash = Hashed(Sha256::new());
+        // Writing into a hash does not fail.
+        let _ = std::fmt::write(
+            &mut hash,
+            format_args!(
+                "{VERSION}{:?}{id:?}{title:?}{description:?}{source:?}{format:?}{group:?}{variables:?}\
+                 {exclude_variables:?}{attributes:?}{about:?}",
+                self.searchable
+            ),
+        );
+        hash.0.update(env!("CARGO_PKG_VERSION"));
+        hash.0.update(fingerprint);
+        let mut key = Key::default();
+        for (place, byte) in key.iter_mut().zip(hash.0.finalize()) {
+            *place = byte;
+        }
+        key
+    }
+}
+
+/// When what is told of a dataset last changed: what it was made from may change without that.
+fn updated_ns(summary: &mut Summary, before: Option<&Summary>, now_ns: i64) -> i64 {
+    let Some(before) = before else { return now_ns };
+    summary.updated_ns = before.updated_ns;
+    if summary == before { before.updated_ns } else { now_ns }
+}
+
+fn hrefs(manifest: &Manifest) -> Vec<String> {
+    manifest.dataset.objects.iter().map(|object| object.href.clone()).collect()
+}
+
+struct Hashed(Sha256);
+
+impl std::fmt::Write for Hashed {
+    fn write_str(&mut self, text: &str) -> std::fmt::Result {
+        self.0.update(text.as_bytes());
+        Ok(())
     }
 }
 

@@ -4,11 +4,18 @@
 //! attributes. It is made once from the manifest and kept, so that no request opens all datasets; it never
 //! touches an archive. [`Search`] keeps the summaries, and columns of what is searched for in memory.
 
+mod collections;
+mod column;
+mod columns;
 mod describe;
+mod entry;
+mod evaluate;
 mod filter;
+mod find;
 mod follow;
 mod instant;
 mod order;
+mod plan;
 mod property;
 mod query;
 mod rfc3339;
@@ -16,9 +23,14 @@ mod row;
 mod scalar;
 mod search;
 mod snapshot;
+mod sort;
 mod space;
+mod store;
 mod summary;
 mod text;
+#[cfg(test)]
+mod tests;
+mod texts;
 mod time;
 
 pub use describe::{SearchableAttributes, describe, describe_with, union_of_boxes};

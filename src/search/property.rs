@@ -2,14 +2,9 @@
 
 use std::borrow::Cow;
 
-use geo::Geometry;
-
 use crate::filter::PropertyName;
-use crate::order::Order;
-use crate::row::Row;
 use crate::scalar::Scalar;
-use crate::space;
-use crate::summary::{Summary, Value};
+use crate::summary::Summary;
 
 /// Names that every dataset has.
 pub(crate) const COMMON: &[&str] =
@@ -101,59 +96,9 @@ fn owned(text: &str) -> Scalar<'static> {
     Scalar::Text(Cow::Owned(text.to_owned()))
 }
 
-/// The value of an attribute.
-pub(crate) fn value_of(value: &Value) -> Scalar<'_> {
-    match value {
-        Value::Text(text) => Scalar::text(text),
-        Value::Integer(number) => Scalar::Number(*number as f64),
-        Value::Float(number) => Scalar::Number(*number),
-        Value::Texts(_) => Scalar::Composite,
-    }
-}
-
 impl Summary {
     /// What stands before the names of searchable attributes in STAC, followed by a colon.
     pub fn attribute_prefix(&self) -> &'static str {
         if self.attribute("mip_era").is_some() { "cmip6" } else { "attrs" }
     }
-}
-
-/// A dataset whose summary is in memory.
-pub(crate) struct Summarised<'a> {
-    pub(crate) summary: &'a Summary,
-    pub(crate) order: Option<&'a Order>,
-}
-
-impl Row for Summarised<'_> {
-    fn value(&self, name: &PropertyName) -> Scalar<'_> {
-        let Summarised { summary, order } = self;
-        let span = &summary.span;
-        match Property::named(name) {
-            Property::Id => Scalar::text(&summary.id),
-            Property::Collection => Scalar::text(&summary.collection),
-            Property::Title => Scalar::text(summary.display_title()),
-            Property::License => summary.license.as_deref().map_or(Scalar::Null, Scalar::text),
-            Property::Datetime => Scalar::Instant(span.start_us),
-            Property::Start if !span.is_instant => Scalar::Instant(span.start_us),
-            Property::End if !span.is_instant => Scalar::Instant(span.end_us),
-            Property::Start | Property::End => Scalar::Null,
-            Property::Created => Scalar::Instant(summary.created_ns.div_euclid(1000)),
-            Property::Updated => Scalar::Instant(summary.updated_ns.div_euclid(1000)),
-            Property::OrderStatus => order.map_or(Scalar::Null, |order| Scalar::text(order.status.as_str())),
-            Property::Geometry if summary.extent.is_some() => Scalar::Composite,
-            Property::Geometry => Scalar::Null,
-            Property::Kept(kept) => kept.of(summary),
-            Property::Attribute(name) => attribute(summary, name),
-        }
-    }
-
-    fn geometry(&self) -> Option<Cow<'_, Geometry<f64>>> {
-        let extent = self.summary.extent.as_ref()?;
-        Some(Cow::Owned(space::geometry_of(extent.bbox, extent.footprint.as_deref())))
-    }
-}
-
-fn attribute<'a>(summary: &'a Summary, stac_name: &str) -> Scalar<'a> {
-    let plain = stac_name.strip_prefix(summary.attribute_prefix()).and_then(|rest| rest.strip_prefix(':'));
-    plain.and_then(|plain| summary.attribute(plain)).map_or(Scalar::Null, value_of)
 }

@@ -1,22 +1,32 @@
 //! The summaries of all listed datasets, kept and searched.
 
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use parking_lot::RwLock;
+use quick_cache::Weighter;
+use quick_cache::sync::Cache;
 use thermocline_core::catalog::{Catalog, CollectionSpec};
 use thermocline_core::clock::{Clock, SystemClock};
 use thermocline_core::manifest::Manifest;
 use thermocline_core::staging::Staging;
 use thermocline_core::{Error, Result};
+use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use crate::describe::{SearchableAttributes, describe_with};
 use crate::follow::Followed;
 use crate::order::{Order, Orders};
-use crate::query::{Found, Query};
 use crate::snapshot::Snapshot;
+use crate::store::Store;
 use crate::summary::{Span, Summary, Value};
+
+/// Most bytes of summaries in memory, estimated.
+const MEMORY_BYTES: u64 = 16 << 20;
+
+/// About as many summaries as that is.
+const SUMMARIES_IN_MEMORY: usize = 4096;
 
 /// A dataset that was found.
 #[derive(Debug, Clone)]
@@ -58,8 +68,8 @@ pub struct SearchParts {
     pub staging: Option<Staging>,
     /// Folder where summaries are kept; `None` to make them again at each start.
     pub dir: Option<PathBuf>,
-    /// Names of searchable global attributes.
-    pub attributes: Vec<String>,
+    /// Names of searchable global attributes; `None` for the usual ones.
+    pub attributes: Option<Vec<String>>,
     /// The time.
     pub clock: Arc<dyn Clock>,
 }
@@ -74,10 +84,17 @@ pub(crate) struct Shared {
     pub(crate) catalog: Arc<Catalog>,
     pub(crate) orders: Orders,
     pub(crate) clock: Arc<dyn Clock>,
+    /// Global attributes of datasets by which they are found.
+    pub(crate) searchable: SearchableAttributes,
+    dir: Option<PathBuf>,
+    store: OnceLock<Store>,
+    /// Summaries that were used lately.
+    pub(crate) summaries: Cache<i64, Arc<Summary>, Weight>,
+    pub(crate) permits: Arc<Semaphore>,
     /// What is found at present.
     pub(crate) snapshot: RwLock<Arc<Snapshot>>,
     /// Where following the catalog stands; one at a time.
-    pub(crate) followed: tokio::sync::Mutex<Followed>,
+    pub(crate) followed: Arc<tokio::sync::Mutex<Followed>>,
     pub(crate) tasks: TaskTracker,
     pub(crate) cancel: CancellationToken,
 }
@@ -86,18 +103,24 @@ impl Search {
     /// Of a catalog's datasets, with summaries in memory and without following changes before [`Search::start`].
     pub fn new(catalog: Arc<Catalog>, staging: Option<Staging>) -> Self {
         let clock = Arc::new(SystemClock);
-        Self::open(SearchParts { catalog, staging, dir: None, attributes: Vec::new(), clock })
+        Self::open(SearchParts { catalog, staging, dir: None, attributes: None, clock })
     }
 
     /// A search that finds nothing before [`Search::start`] or [`Search::refresh`].
     pub fn open(parts: SearchParts) -> Self {
-        let SearchParts { catalog, staging, dir: _, attributes: _, clock } = parts;
+        let SearchParts { catalog, staging, dir, attributes, clock } = parts;
+        let n_permits = std::thread::available_parallelism().map_or(2, usize::from);
         let shared = Shared {
             catalog,
             orders: Orders::new(staging),
             clock,
+            searchable: attributes.map_or_else(SearchableAttributes::default, searchable),
+            dir,
+            store: OnceLock::new(),
+            summaries: Cache::with_weighter(SUMMARIES_IN_MEMORY, MEMORY_BYTES, Weight),
+            permits: Arc::new(Semaphore::new(n_permits.max(2))),
             snapshot: RwLock::default(),
-            followed: tokio::sync::Mutex::default(),
+            followed: Arc::default(),
             tasks: TaskTracker::new(),
             cancel: CancellationToken::new(),
         };
@@ -131,27 +154,7 @@ impl Search {
 
     /// How many datasets can be found.
     pub fn n_items(&self) -> u64 {
-        self.snapshot().n_items()
-    }
-
-    /// Datasets that a query finds.
-    ///
-    /// # Errors
-    /// [`thermocline_core::ErrorKind::InvalidInput`] for a cursor of another query.
-    pub async fn find(&self, query: Query) -> Result<Found> {
-        let (snapshot, orders) = (self.snapshot(), self.shared.orders.clone());
-        tokio::task::spawn_blocking(move || snapshot.find(&query, &orders))
-            .await
-            .map_err(|cause| Error::internal("a search broke off").with_source(cause))?
-    }
-
-    /// One dataset by its id; `None` if it is not listed or not indexed.
-    ///
-    /// # Errors
-    /// A database that cannot be read.
-    pub async fn get(&self, id: &str) -> Result<Option<Arc<Hit>>> {
-        let summary = self.snapshot().get(id);
-        Ok(summary.map(|summary| Arc::new(Hit { order: self.shared.orders.of(id), summary })))
+        u64::from(self.snapshot().columns.len())
     }
 
     /// What catalogs tell of a dataset whose manifest is at hand, made once for each manifest.
@@ -159,8 +162,8 @@ impl Search {
     /// # Errors
     /// [`thermocline_core::ErrorKind::Internal`] if the work broke off.
     pub async fn describe(&self, manifest: &Arc<Manifest>) -> Result<Arc<Summary>> {
-        let manifest = Arc::clone(manifest);
-        tokio::task::spawn_blocking(move || manifest.derived(crate::describe::describe))
+        let (manifest, shared) = (Arc::clone(manifest), Arc::clone(&self.shared));
+        tokio::task::spawn_blocking(move || manifest.derived(|manifest| shared.describe(manifest)))
             .await
             .map_err(|cause| Error::internal("a dataset was not described").with_source(cause))
     }
@@ -185,5 +188,50 @@ impl Search {
 
     fn snapshot(&self) -> Arc<Snapshot> {
         Arc::clone(&self.shared.snapshot.read())
+    }
+}
+
+/// These, and what decides the prefix of their names.
+fn searchable(mut names: Vec<String>) -> SearchableAttributes {
+    const MIP_ERA: &str = "mip_era";
+    if !names.iter().any(|name| name == MIP_ERA) {
+        names.push(MIP_ERA.to_owned());
+    }
+    SearchableAttributes::new(names)
+}
+
+impl Shared {
+    /// Where summaries are kept. Opened when it is first asked for; blocking then.
+    pub(crate) fn store(&self) -> Result<&Store> {
+        if let Some(store) = self.store.get() {
+            return Ok(store);
+        }
+        let opened = Store::open(self.dir.as_deref())?;
+        Ok(self.store.get_or_init(|| opened))
+    }
+
+    /// What catalogs tell of a dataset.
+    pub(crate) fn describe(&self, manifest: &Manifest) -> Summary {
+        describe_with(manifest, &self.searchable)
+    }
+}
+
+/// Estimates what a summary takes in memory.
+#[derive(Clone)]
+pub(crate) struct Weight;
+
+impl Weighter<i64, Arc<Summary>> for Weight {
+    fn weight(&self, _: &i64, summary: &Arc<Summary>) -> u64 {
+        let n_parts = summary.dimensions.len()
+            + summary.variables.len()
+            + summary.attributes.len()
+            + summary.sources.len()
+            + summary.keywords.len();
+        let n_coded =
+            summary.dimensions.iter().filter_map(|dimension| dimension.values.as_ref()).map(Vec::len);
+        let footprint = summary.extent.as_ref().and_then(|extent| extent.footprint.as_ref());
+        let n_numbers = footprint.map_or(0, Vec::len) * 2 + n_coded.sum::<usize>() * 4;
+        let description = summary.description.as_ref().map_or(0, String::len);
+        (1024 + n_parts * 256 + n_numbers * 8 + description) as u64
     }
 }

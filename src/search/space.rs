@@ -80,25 +80,6 @@ pub(crate) fn relates(op: SpatialOp, dataset: &Geometry<f64>, other: &Geometry<f
     }
 }
 
-/// The box of all boxes; `None` of none. If one of them crosses the antimeridian, the others lie on one side of its gap
-/// or the whole circle is taken.
-pub(crate) fn union(boxes: impl Iterator<Item = Bbox>) -> Option<Bbox> {
-    let mut all: Option<Bbox> = None;
-    let mut crosses = false;
-    for [west, south, east, north] in boxes {
-        crosses |= west > east;
-        all = Some(match all {
-            None => [west, south, east, north],
-            Some(all) => [all[0].min(west), all[1].min(south), all[2].max(east), all[3].max(north)],
-        });
-    }
-    all.map(
-        |[west, south, east, north]| {
-            if crosses { [-180.0, south, 180.0, north] } else { [west, south, east, north] }
-        },
-    )
-}
-
 /// The box of a geometry on the plane; `None` if it is empty.
 pub(crate) fn bounds(geometry: &Geometry<f64>) -> Option<Bbox> {
     let rect = geometry.bounding_rect()?;

@@ -1,0 +1,8 @@
+//! Searching in columns against searching in summaries one by one.
+
+mod columns;
+mod filters;
+mod generate;
+mod naive;
+mod paging;
+mod scale;
