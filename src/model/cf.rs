@@ -49,7 +49,7 @@ mod tests;
 mod units;
 mod years;
 
-pub use axis::{Axis, Evidence, is_radians};
+pub use axis::{Axis, Evidence, is_in_radians};
 pub use calendar::Calendar;
 pub use datetime::{DateTime, MAX_YEAR};
 pub use error::TimeError;

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use thermocline_model::Attributes;
-use thermocline_model::cf::is_radians;
+use thermocline_model::cf::is_in_radians;
 
 use super::coordinate::{Coordinate, Labels};
 use super::indices::Indices;
@@ -140,7 +140,7 @@ impl<'c> Degrees<'c> {
                 coordinate.name
             )));
         }
-        let is_radians = attrs.text("units").is_some_and(is_radians);
+        let is_radians = is_in_radians(&coordinate.name, attrs);
         Ok(Self {
             labels: &coordinate.labels,
             factor: if is_radians { 180.0 / std::f64::consts::PI } else { 1.0 },

@@ -5,7 +5,7 @@
 //! names that models give them.
 
 use super::TimeUnits;
-use crate::Variable;
+use crate::{Attributes, Variable};
 
 /// What a coordinate measures.
 ///
@@ -207,8 +207,20 @@ pub(super) fn is_angle(units: &str) -> bool {
     matches!(units, "degrees" | "degree" | "deg") || is_radians(units)
 }
 
+/// True for a latitude or longitude in radians: its units say so, or, without units, it has a name of the meshes of MPAS,
+/// which are always in radians.
+///
+/// # Source
+/// MPAS Mesh Specification, <https://mpas-dev.github.io/files/documents/MPAS-MeshSpec.pdf>.
+pub fn is_in_radians(name: &str, attrs: &Attributes) -> bool {
+    match attrs.text("units").map(str::trim) {
+        Some(units) => is_radians(units),
+        None => attrs.text("standard_name").is_none() && matches!(name, "latCell" | "lonCell"),
+    }
+}
+
 /// True for radians.
-pub fn is_radians(units: &str) -> bool {
+pub(super) fn is_radians(units: &str) -> bool {
     matches!(units, "radian" | "radians" | "rad")
 }
 
@@ -228,8 +240,16 @@ pub(super) fn metres_of(units: &str) -> Option<f64> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::example::variable;
+    use super::super::example::{texts, variable};
     use super::*;
+
+    #[test]
+    fn radians_are_known_by_units_and_those_of_mpas_by_name() {
+        assert!(is_in_radians("clat", &texts(&[("units", "radian")])));
+        assert!(is_in_radians("latCell", &Attributes::new()));
+        assert!(!is_in_radians("latCell", &texts(&[("units", "degrees_north")])));
+        assert!(!is_in_radians("lat", &Attributes::new()));
+    }
 
     #[test]
     fn coordinates_are_known_by_standard_name_units_axis_and_name_in_this_order() {

@@ -132,15 +132,9 @@ fn plane<'m>(variable: &Variable, scope: &Scope<'m>, mappings: &[Mapping<'m>]) -
 
 fn pixels<'m>(variable: &Variable, scope: &Scope<'m>, mappings: &[Mapping<'m>]) -> Option<Pixels<'m>> {
     let by_mapping = mappings.iter().find_map(|mapping| Healpix::of(&mapping.variable.attrs));
-    let numbers_of = |dim: &String| {
-        let number = |variable: &&'m Variable| {
-            *variable.dims == [dim.clone()] && variable.attrs.text("standard_name") == Some("healpix_index")
-        };
-        scope.index_of(dim).or_else(|| scope.variables().find(number))
-    };
-    let grid = by_mapping.or_else(|| Healpix::of(&variable.attrs)).or_else(|| {
-        variable.dims.iter().filter_map(|dim| numbers_of(dim)).find_map(|index| Healpix::of(&index.attrs))
-    })?;
+    let of_index = |dim: &String| Healpix::of(&scope.index_of(dim)?.attrs);
+    let by_variable = || Healpix::of(&variable.attrs).or_else(|| variable.dims.iter().find_map(of_index));
+    let grid = by_mapping.or_else(by_variable)?;
     let is_index = |dim: &str| {
         let index = scope.index_of(dim);
         matches!(dim, "cell" | "cells" | "pix" | "pixel" | "ncells" | "values" | "healpix_index")
@@ -149,7 +143,11 @@ fn pixels<'m>(variable: &Variable, scope: &Scope<'m>, mappings: &[Mapping<'m>]) 
     let axes = || variable.dims.iter().zip(&variable.shape);
     let whole = axes().find(|(_, len)| **len == grid.n_pixels());
     let (dim, n) = whole.or_else(|| axes().find(|(dim, _)| is_index(dim)))?;
-    Some(Pixels { grid, dim: dim.clone(), n: *n, numbers: numbers_of(dim) })
+    let is_numbers = |other: &&'m Variable| {
+        *other.dims == [dim.clone()] && other.attrs.text("standard_name") == Some("healpix_index")
+    };
+    let numbers = scope.index_of(dim).or_else(|| scope.variables().find(is_numbers));
+    Some(Pixels { grid, dim: dim.clone(), n: *n, numbers })
 }
 
 #[cfg(test)]

@@ -71,6 +71,8 @@ pub struct Projection {
     ellipsoid: Ellipsoid,
     false_easting: f64,
     false_northing: f64,
+    /// Degrees east of Greenwich from which the mapping counts longitudes.
+    prime_meridian: f64,
 }
 
 #[derive(Debug, Clone, PartialEq)]
@@ -114,12 +116,13 @@ impl Projection {
             "geostationary" => Kind::Geostationary(Geostationary::of(&parameters, &ellipsoid)?),
             _ => return None,
         };
-        let offset = |name| parameters.number_or(name, 0.0);
+        let or_zero = |name| parameters.number_or(name, 0.0);
         Some(Self {
             kind,
             ellipsoid,
-            false_easting: offset("false_easting")?,
-            false_northing: offset("false_northing")?,
+            false_easting: or_zero("false_easting")?,
+            false_northing: or_zero("false_northing")?,
+            prime_meridian: or_zero("longitude_of_prime_meridian")?,
         })
     }
 
@@ -171,6 +174,7 @@ impl Projection {
             Kind::Sinusoidal(map) => map.inverse(&self.ellipsoid, x, y),
             Kind::Geostationary(view) => view.inverse(&self.ellipsoid, x, y),
         };
+        let point = point.map(|point| LonLat { longitude: point.longitude + self.prime_meridian, ..point });
         point.filter(|point| point.longitude.is_finite() && (-90.0..=90.0).contains(&point.latitude))
     }
 
@@ -204,6 +208,9 @@ impl Projection {
         let mut terms = kind;
         if self.plane_unit() != PlaneUnit::Degree {
             terms.push_str(&format!(" +x_0={} +y_0={}", self.false_easting, self.false_northing));
+        }
+        if self.prime_meridian != 0.0 {
+            terms.push_str(&format!(" +pm={}", self.prime_meridian));
         }
         format!("{terms} {} +no_defs", self.ellipsoid.proj_terms())
     }

@@ -16,9 +16,10 @@ mod round;
 mod union;
 
 use std::collections::HashSet;
+use std::rc::Rc;
 
-use thermocline_model::cf::{Grid, Horizontal, Pixels, Scope, is_radians};
-use thermocline_model::{Attributes, Variable};
+use thermocline_model::Variable;
+use thermocline_model::cf::{Grid, Horizontal, Pixels, Scope, is_in_radians};
 
 use super::coordinates::{Coordinates, Numbers, Values};
 use super::tree::DataVariable;
@@ -117,10 +118,15 @@ fn in_degrees(
 ) -> Option<Place> {
     let (latitude, longitude) = (degrees.latitude, degrees.longitude);
     let bounds = |variable: &Variable| in_own_degrees(variable, scope, coordinates);
-    let together = latitude.dims == longitude.dims && !latitude.dims.is_empty();
-    let lat = scaled(coordinates.numbers(latitude)?, &latitude.attrs);
-    let lon = scaled(coordinates.numbers(longitude)?, &longitude.attrs);
-    if !together {
+    let lat = in_unit_of(latitude, coordinates.numbers(latitude)?);
+    let lon = in_unit_of(longitude, coordinates.numbers(longitude)?);
+    if is_transposed(latitude, longitude) {
+        return cells::place(lat, cells::transposed(lon)?, None, kind);
+    }
+    if latitude.dims != longitude.dims || latitude.dims.is_empty() {
+        if latitude.dims.len() > 1 || longitude.dims.len() > 1 {
+            return None;
+        }
         let latitudes = axis::latitudes(lat.values, bounds(latitude).as_ref())?;
         return Some(Place::of(latitudes, axis::longitudes(lon.values, bounds(longitude).as_ref())?));
     }
@@ -135,16 +141,21 @@ fn in_degrees(
 fn in_own_degrees(variable: &Variable, scope: &Scope<'_>, coordinates: &Coordinates<'_>) -> Option<Corners> {
     let Some(Values::Numbers(numbers)) = coordinates.bounds(variable, scope) else { return None };
     let n_corners = numbers.shape.last().copied().and_then(|n| usize::try_from(n).ok())?;
-    Corners::new(scaled(numbers, &variable.attrs).values, n_corners)
+    Corners::new(in_unit_of(variable, numbers).values, n_corners)
 }
 
-/// Numbers in degrees.
-fn scaled(numbers: std::rc::Rc<Numbers>, attrs: &Attributes) -> Numbers {
-    let mut numbers = std::rc::Rc::unwrap_or_clone(numbers);
-    if attrs.text("units").is_some_and(|units| is_radians(units.trim())) {
+/// Numbers of a latitude or longitude, or of its bounds, in degrees.
+fn in_unit_of(variable: &Variable, numbers: Rc<Numbers>) -> Numbers {
+    let mut numbers = Rc::unwrap_or_clone(numbers);
+    if is_in_radians(&variable.name, &variable.attrs) {
         numbers.values.iter_mut().for_each(|value| *value = value.to_degrees());
     }
     numbers
+}
+
+/// True for coordinates over the same two dimensions, each the other way around.
+fn is_transposed(a: &Variable, b: &Variable) -> bool {
+    matches!((a.dims.as_slice(), b.dims.as_slice()), ([i, j], [k, l]) if i == l && j == k && i != j)
 }
 
 /// Where HEALPix pixels lie; `None` if not all of the globe is there and nothing says which.

@@ -117,7 +117,7 @@ fn times_of<'m>(data: &DataVariable<'m>) -> Vec<&'m Variable> {
     let along = variable.dims.iter().filter_map(|dim| scope.index_of(dim));
     let names = variable.attrs.text("coordinates").unwrap_or_default().split_whitespace().take(MAX_NAMES);
     let named = names.filter_map(|name| scope.named(name));
-    let marked = scope.variables().filter(|other| other.attrs.text("standard_name") == Some("time"));
+    let marked = data.placed.times.iter().copied();
     let is_over = |time: &&Variable| time.dims.iter().all(|dim| variable.dims.contains(dim));
     let is_time = |time: &&Variable| TimeUnits::of(&time.attrs).is_some_and(|units| units.is_ok());
     let all = along.chain(named).chain(marked);

@@ -7,6 +7,12 @@ use thermocline_model::{Group, Variable};
 
 use super::{MAX_GROUPS, MAX_VARIABLES};
 
+/// Most variables that those of all groups see together: each group sees those above it too.
+const MAX_SEEN: usize = 200_000;
+
+/// Most variables of a group that say themselves to be times.
+const MAX_TIMES: usize = 64;
+
 /// A variable in its group.
 pub(super) struct Placed<'m> {
     /// Its path.
@@ -15,6 +21,8 @@ pub(super) struct Placed<'m> {
     pub(super) variable: &'m Variable,
     /// What it sees by name.
     pub(super) scope: Rc<Scope<'m>>,
+    /// What it sees that says itself to be times.
+    pub(super) times: Rc<Vec<&'m Variable>>,
 }
 
 impl Placed<'_> {
@@ -52,17 +60,25 @@ pub(super) fn variables(root: &Group) -> Tree<'_> {
         }
     });
     let is_of_features = root.attrs.text("featureType").is_some();
-    let (mut tree, mut n_left) = (Tree::default(), MAX_VARIABLES);
+    let (mut tree, mut n_left, mut n_seen) = (Tree::default(), MAX_VARIABLES, 0);
     for (path, group) in groups {
         let Some(scope) = Scope::at(root, &path).map(Rc::new) else { continue };
+        n_seen += scope.variables().count();
+        if n_seen > MAX_SEEN {
+            n_left = 0;
+            break;
+        }
+        let is_time = |variable: &&Variable| variable.attrs.text("standard_name") == Some("time");
+        let times = Rc::new(scope.variables().filter(is_time).take(MAX_TIMES).collect());
         let (roles, others) = (Roles::of(&scope), Horizontal::candidates(&scope));
         for variable in group.variables.iter().take(n_left) {
-            let placed = Placed { path: joined(&path, &variable.name), variable, scope: Rc::clone(&scope) };
+            let (scope, times) = (Rc::clone(&scope), Rc::clone(&times));
+            let placed = Placed { path: joined(&path, &variable.name), variable, scope, times };
             match roles.role(variable) {
                 Role::Index => {}
                 Role::Auxiliary => tree.auxiliary.push(placed),
                 Role::Data => {
-                    let grid = Grid::of(variable, &scope, &others);
+                    let grid = Grid::of(variable, &placed.scope, &others);
                     tree.data.push(DataVariable { placed, grid, is_of_features });
                 }
             }

@@ -9,6 +9,9 @@ use crate::describe::coordinates::Numbers;
 /// Most neighbours that are looked at to know the size of cells.
 const MAX_NEIGHBOURS: usize = 1 << 14;
 
+/// How many cells centres may be apart around the earth: half a cell less than a whole one may be missing.
+const REACH: f64 = 1.5;
+
 /// Fewest unstructured positions from whose number the size of cells is guessed.
 const FEWEST_CELLS: usize = 1000;
 
@@ -61,6 +64,15 @@ pub(super) fn place(
         None => (centres, of_points(present(&lon.values), size(&lat, &lon, centres, kind))?),
     };
     Some(Place { border: straight(border), ..Place::of(clamped(latitudes), longitudes) })
+}
+
+/// Numbers of two axes with the axes the other way around; `None` unless they have two.
+pub(super) fn transposed(numbers: Numbers) -> Option<Numbers> {
+    let &[n_rows, n_columns] = numbers.shape.as_slice() else { return None };
+    let (rows, columns) = (usize::try_from(n_rows).ok()?, usize::try_from(n_columns).ok()?);
+    let turned = (0..columns).flat_map(|column| (0..rows).map(move |row| row * columns + column));
+    let values = turned.map(|cell| numbers.values.get(cell).copied()).collect::<Option<_>>()?;
+    Some(Numbers { values, shape: vec![n_columns, n_rows] })
 }
 
 fn clamped((south, north): (f64, f64)) -> (f64, f64) {
@@ -123,11 +135,11 @@ fn size(lat: &Numbers, lon: &Numbers, (south, north): (f64, f64), kind: Cells) -
         Cells::Features => usize::MAX,
     };
     match lon.shape.as_slice() {
-        [_, columns] => 1.5 * spacing(&lon.values, 1).max(spacing(&lon.values, *columns as usize)),
+        [_, columns] => REACH * spacing(&lon.values, 1).max(spacing(&lon.values, *columns as usize)),
         [n] if *n as usize >= fewest => {
             // Of as many cells of one size as there are between two parallels.
             let height = (north.to_radians().sin() - south.to_radians().sin()).to_degrees();
-            (360.0 * height / *n as f64).sqrt() / 2.0
+            REACH * (360.0 * height / *n as f64).sqrt()
         }
         _ => 0.0,
     }
