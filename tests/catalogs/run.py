@@ -1,6 +1,7 @@
 """Starts the server over generated files and lets every check of catalogs ask it, with the clients that people have.
 
-    python run.py --binary target/release/thermocline --envs DIR --fixtures FIX [--all] [--only NAME]... [--dir DIR]
+    python run.py --binary target/release/thermocline --bridge target/debug/summary-bridge --envs DIR --fixtures FIX
+                  [--all] [--only NAME]... [--dir DIR]
 
 `--envs` is the folder of `tests/clients/setup` with the environments `catalogs` and `intake07`, FIX what `make_fixtures.py`
 wrote. Checks (`--only`): files, stac, cold, intake, thredds, validate, extents, export, scale, and with `--all` harvest,
@@ -130,7 +131,7 @@ class Run:
         self.total.add(title, done)
 
     def all(self) -> None:
-        for name, what in (("files", self.files), ("clients", self.clients), ("cold", self.cold), ("export", self.export),
+        for name, what in (("files", self.files), ("extents", self.extents), ("clients", self.clients), ("cold", self.cold), ("export", self.export),
                            ("scale", self.scale), ("harvest", self.harvest), ("selftest", self.selftest)):
             if name != "clients" and not self.wants(name):
                 continue
@@ -141,6 +142,13 @@ class Run:
 
     def files(self) -> None:
         self.check("catalog files", "check_catalog_files.py", "--command", f"{self.args.binary} catalog check")
+
+    def extents(self) -> None:
+        if not self.args.bridge:
+            self.total.add("extents", "no --bridge was given")
+            return
+        bridge, files = str(Path(self.args.bridge).resolve()), HERE.parent / "data" / "files"
+        self.check("extents", "check_extents.py", "--bridge", bridge, "--fixtures", str(self.args.fixtures), str(files))
 
     def clients(self) -> None:
         """Whatever asks one server of all fixtures, two at a time."""
@@ -202,6 +210,7 @@ class Run:
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--binary", required=True)
+    parser.add_argument("--bridge", help="summary-bridge, for extents")
     parser.add_argument("--envs", required=True, type=Path)
     parser.add_argument("--fixtures", required=True, type=Path)
     parser.add_argument("--all", action="store_true", help="everything, at full size")

@@ -29,6 +29,9 @@ use transverse::TransverseMercator;
 
 pub use ellipsoid::Ellipsoid;
 
+/// Degrees to which maps are continued around the globe.
+const MAX_LONGITUDE: f64 = 1080.0;
+
 /// A point of the earth in degrees.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct LonLat {
@@ -175,7 +178,9 @@ impl Projection {
             Kind::Geostationary(view) => view.inverse(&self.ellipsoid, x, y),
         };
         let point = point.map(|point| LonLat { longitude: point.longitude + self.prime_meridian, ..point });
-        point.filter(|point| point.longitude.is_finite() && (-90.0..=90.0).contains(&point.latitude))
+        point.filter(|point| {
+            point.longitude.abs() <= MAX_LONGITUDE && (-90.0..=90.0).contains(&point.latitude)
+        })
     }
 
     /// Where the plane shows a pole of the earth in one point: its coordinates, and whether it is the north pole.
