@@ -1,8 +1,10 @@
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use tempfile::TempDir;
 use thermocline_core::catalog::{DatasetSpec, Provider, SourceSpec};
+use thermocline_core::clock::ManualClock;
 
 use super::*;
 
@@ -72,6 +74,16 @@ fn every_mistake_has_its_line_and_place() {
         ("version: 1\ndatasets:\n  - {id: a, source: {}}\n".to_owned(), 3, "datasets[0].source"),
         ("version: 1\ndatasets:\n  - {id: a, source: {paths: [a.nc]}\n".to_owned(), 4, ""),
         ("version: 1\nfamilies:\n  - {id: 'x.{m}', source: {paths: ['{s}.nc']}}\n".to_owned(), 3, "families[0].id"),
+        ("version: 1\nfamilies:\n  - {id: 'x.{m}', source: {paths: ['{m}_a.nc',\n      '{s}.nc']}}\n".to_owned(), 3, "families[0].id"),
+        ("version: 1\nfamilies:\n  - {id: 'x.{m}', source: {paths: ['{m}[.nc']}}\n".to_owned(), 3, "families[0].source.paths[0]"),
+        ("version: 1\nfamilies:\n  - {id: 'x.{m}', source: {paths: ['{m}/**']}}\n".to_owned(), 3, "families[0].source.paths[0]"),
+        ("version: 1\nfamilies:\n  - {id: 'x.{m}', fields: {m: '('}, source: {paths: ['{m}.nc']}}\n".to_owned(), 3, "families[0].fields.m"),
+        ("version: 1\nfamilies:\n  - {id: 'x.{m}', fields: {n: a}, source: {paths: ['{m}.nc']}}\n".to_owned(), 3, "families[0].fields.n"),
+        ("version: 1\nharvest:\n  - {id: h, fields: {n: '['}, source: {prefix: 'a/'}}\n".to_owned(), 3, "harvest[0].fields.n"),
+        ("version: 1\nharvest:\n  - {id: h, source: {prefix: 'a/', include: ['a[']}}\n".to_owned(), 3, "harvest[0].source.include[0]"),
+        ("version: 1\ncollections:\n  - {id: c, description: C}\n  - {id: c, description: D}\n".to_owned(), 4, ""),
+        (with("temporal: ['2000-02-30T00:00:00Z', '2001-01-01T00:00:00Z']"), 3, "datasets[0].temporal[0]"),
+        (with("spatial: {bbox: [0, 10, 1, 5]}"), 3, "datasets[0].spatial.bbox"),
         ("version: 1\ndatasets:\n  - {id: a, source: {paths: [a.nc]}}\n  - {id: a, source: {paths: [b.nc]}}\n".to_owned(), 4, ""),
     ] {
         let mistakes = mistakes_of("a.yaml", &text);
@@ -242,4 +254,92 @@ async fn what_is_said_to_be_cold_is_refused_where_its_root_is_bound_to_no_such_s
         assert_eq!(reason.is_some(), refused.is_some(), "{source} on {cold}: {reason:?}");
         assert!(reason.unwrap_or_default().contains(refused.unwrap_or_default()), "{reason:?}");
     }
+}
+
+#[tokio::test]
+async fn the_same_list_is_given_again_while_nothing_changes() {
+    let dir = TempDir::new().unwrap();
+    write(&dir, "data/a.nc", "x");
+    let entries = "version: 1\ndatasets:\n  - {id: a, source: {paths: [data/a.nc]}}\n  - {id: b, source: {paths: [data/b*.nc]}}\n";
+    write(&dir, "a.yaml", entries);
+    write(&dir, "b.yaml", &dataset("c"));
+    let provider = provider(dir.path());
+    let first = provider.shared_specs().await.unwrap();
+    assert!(Arc::ptr_eq(&first, &provider.shared_specs().await.unwrap()));
+
+    write(&dir, "data/b1.nc", "x");
+    let second = provider.shared_specs().await.unwrap();
+    assert!(!Arc::ptr_eq(&first, &second));
+    assert!(matches!(second[1].source, SourceSpec::Object(_)));
+    // What did not change is not made again.
+    assert!(Arc::ptr_eq(&first[0], &second[0]) && Arc::ptr_eq(&first[2], &second[2]));
+    assert!(Arc::ptr_eq(&second, &provider.shared_specs().await.unwrap()));
+}
+
+#[tokio::test]
+async fn a_file_that_vanished_keeps_its_dataset_which_is_lost_rather_than_refused() {
+    let dir = TempDir::new().unwrap();
+    let data = write(&dir, "a.nc", "x");
+    let file = write(&dir, "c.yaml", &with("title: T"));
+    let provider = provider(&file);
+    let before = provider.shared_specs().await.unwrap();
+    fs::remove_file(data).unwrap();
+    assert!(Arc::ptr_eq(&before, &provider.shared_specs().await.unwrap()));
+}
+
+#[tokio::test]
+async fn a_family_follows_its_files_and_never_takes_an_id_that_an_entry_has() {
+    let dir = TempDir::new().unwrap();
+    write(&dir, "m_1.nc", "x");
+    write(&dir, "n_1.nc", "x");
+    let text = "version: 1\ndatasets:\n  - {id: f.n, source: {urls: ['https://x.org/n.nc']}}\nfamilies:\n  - {id: 'f.{m}', source: {paths: ['{m}_*.nc']}}\n";
+    let file = write(&dir, "c.yaml", text);
+    let clock = Arc::new(ManualClock::new(0));
+    let files = CatalogFilesProvider::with_clock(vec![file], Vec::new(), clock);
+    assert_eq!(ids(&files.specs().await.unwrap()), ["f.n", "f.m"]);
+    let said = files.problems();
+    assert!(said.len() == 1 && said[0].contains("c.yaml:5") && said[0].contains("c.yaml:3"), "{said:?}");
+
+    write(&dir, "o_1.nc", "x");
+    write(&dir, "m_2.nc", "x");
+    let specs = files.specs().await.unwrap();
+    assert_eq!(ids(&specs), ["f.n", "f.m", "f.o"]);
+    assert!(matches!(&specs[1].source, SourceSpec::Refused(reason) if reason.starts_with("2 files")));
+    thermocline_testkit::conformance::provider(&files).await.unwrap();
+}
+
+#[tokio::test]
+async fn collections_of_all_files_are_declared_and_of_two_of_one_id_the_first_counts() {
+    let dir = TempDir::new().unwrap();
+    let declaring = |description: &str| {
+        format!(
+            "version: 1\ncollections:\n  - {{id: c, description: {description}}}\n  - {{id: same, description: S}}\n"
+        )
+    };
+    write(&dir, "a.yaml", &declaring("A"));
+    write(&dir, "b.yaml", &declaring("B"));
+    let provider = provider(dir.path());
+    provider.specs().await.unwrap();
+    let collections = provider.collections();
+    let declared: Vec<_> = collections.iter().map(|c| (c.id.as_str(), c.description.as_str())).collect();
+    assert_eq!(declared, [("c", "A"), ("same", "S")]);
+    assert_eq!(provider.problems().len(), 1);
+    assert!(provider.problems()[0].contains("b.yaml:3"), "{:?}", provider.problems());
+}
+
+#[tokio::test]
+async fn harvests_are_given_to_who_harvests_and_refused_datasets_elsewhere() {
+    let dir = TempDir::new().unwrap();
+    let text = "version: 1\nharvest:\n  - {id: h, source: {prefix: 's3://b/c/'}}\n  - {id: none, source: {prefix: none}}\n";
+    let file = write(&dir, "c.yaml", text);
+    let idle = provider(&file);
+    assert_eq!(ids(&idle.specs().await.unwrap()), ["h", "none"]);
+    assert!(idle.harvests().is_empty());
+
+    let harvested = provider(&file).harvested();
+    assert_eq!(ids(&harvested.specs().await.unwrap()), ["none"]);
+    let harvests = harvested.harvests();
+    assert_eq!(harvests.iter().map(|harvest| harvest.id.as_str()).collect::<Vec<_>>(), ["h"]);
+    harvested.specs().await.unwrap();
+    assert!(Arc::ptr_eq(&harvests[0], &harvested.harvests()[0]));
 }
