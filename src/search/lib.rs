@@ -7,6 +7,7 @@
 mod collections;
 mod column;
 mod columns;
+mod copied;
 mod describe;
 mod entry;
 mod evaluate;
@@ -33,6 +34,7 @@ mod tests;
 mod texts;
 mod time;
 
+pub use copied::copy_summaries;
 pub use describe::{SearchableAttributes, describe, describe_with, union_of_boxes};
 pub use filter::{
     ArithmeticOp, Comparison, Filter, Operand, PropertyName, SpatialOp, TemporalOp, TextFunction, TimeOperand,

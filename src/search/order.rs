@@ -15,14 +15,16 @@ mod ask;
 mod dataset;
 mod follow;
 mod ledger;
+mod looked;
 mod object;
 mod past;
 #[cfg(test)]
 mod tests;
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use parking_lot::Mutex;
+use thermocline_core::bytes::Residency;
 use thermocline_core::cold::ObjectId;
 use thermocline_core::staging::{ObjectState, Onlooker, RequestId, Staging};
 use tokio::sync::{Notify, watch};
@@ -30,6 +32,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use ledger::{Ledger, NotedObject};
+use looked::Looked;
 
 /// Where the staging of a dataset stands.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -86,6 +89,7 @@ impl OrderStatus {
 #[derive(Clone)]
 pub struct Orders {
     shared: Option<Arc<Shared>>,
+    looked: Arc<OnceLock<Looked>>,
 }
 
 /// Which datasets changed.
@@ -126,7 +130,13 @@ impl Orders {
             shared.staging.set_onlooker(Arc::downgrade(&onlooker));
             shared
         });
-        Self { shared }
+        Self { shared, looked: Arc::default() }
+    }
+
+    /// Tells of datasets that will be noted where their objects are, without an engine that brings any online: cold
+    /// ones are orderable, and stay so.
+    pub fn look_at(&self, residency: Arc<dyn Residency>) {
+        let _ = self.looked.set(Looked::at(residency));
     }
 
     /// Begins to follow the engine. Must be called within the runtime, once.
@@ -149,6 +159,10 @@ impl Orders {
     ///
     /// Costs about a microsecond an object; does not wait.
     pub fn note<'h>(&self, dataset: &str, hrefs: impl IntoIterator<Item = &'h str>) {
+        if let Some(looked) = self.looked.get() {
+            looked.note(dataset, hrefs);
+            return;
+        }
         let Some(shared) = &self.shared else { return };
         let ids: Vec<Option<ObjectId>> =
             hrefs.into_iter().map(|href| shared.staging.cold_object(href)).collect();
@@ -175,6 +189,9 @@ impl Orders {
 
     /// Forgets a dataset.
     pub fn forget(&self, dataset: &str) {
+        if let Some(looked) = self.looked.get() {
+            looked.forget(dataset);
+        }
         let Some(shared) = &self.shared else { return };
         let was_there = shared.ledger.lock().forget(dataset);
         if was_there {
@@ -184,12 +201,18 @@ impl Orders {
 
     /// Where the staging of a dataset stands; `None` for one without objects on cold stores. Never waits.
     pub fn of(&self, dataset: &str) -> Option<Order> {
-        self.shared.as_ref()?.ledger.lock().order(dataset)
+        match self.looked.get() {
+            Some(looked) => looked.order(dataset),
+            None => self.shared.as_ref()?.ledger.lock().order(dataset),
+        }
     }
 
     /// The status alone.
     pub fn status(&self, dataset: &str) -> Option<OrderStatus> {
-        self.shared.as_ref()?.ledger.lock().status(dataset)
+        match self.looked.get() {
+            Some(looked) => looked.order(dataset).map(|order| order.status),
+            None => self.shared.as_ref()?.ledger.lock().status(dataset),
+        }
     }
 
     /// How many datasets have an order.

@@ -6,6 +6,7 @@ use std::sync::{Arc, OnceLock};
 use parking_lot::RwLock;
 use quick_cache::Weighter;
 use quick_cache::sync::Cache;
+use thermocline_core::bytes::Residency;
 use thermocline_core::catalog::{Catalog, CollectionSpec};
 use thermocline_core::clock::{Clock, SystemClock};
 use thermocline_core::manifest::Manifest;
@@ -127,6 +128,12 @@ impl Search {
         Self { shared: Arc::new(shared) }
     }
 
+    /// Tells of datasets where their objects are although nothing is staged here: cold ones are orderable. To be
+    /// called before anything is found.
+    pub fn look_at(&self, residency: Arc<dyn Residency>) {
+        self.shared.orders.look_at(residency);
+    }
+
     /// Begins to follow the catalog and the staging. Must be called within the runtime.
     pub fn start(&self) {
         self.shared.orders.start();
@@ -150,6 +157,22 @@ impl Search {
     /// A number that changes whenever the answer to any query may have changed.
     pub fn generation(&self) -> u64 {
         self.snapshot().generation.wrapping_add(self.shared.orders.generation())
+    }
+
+    /// A number that changes whenever a dataset is found, told of otherwise or no longer found. Staging changes it not.
+    pub fn summaries_generation(&self) -> u64 {
+        self.snapshot().generation
+    }
+
+    /// Sorted ids of all datasets that can be found, or of those in a collection. Takes milliseconds for many.
+    pub fn ids(&self, collection: Option<&str>) -> Vec<Box<str>> {
+        let snapshot = self.snapshot();
+        let columns = &snapshot.columns;
+        let id = |row: u32| Box::from(columns.ids.get(row));
+        match collection {
+            None => columns.by_id.iter().copied().map(id).collect(),
+            Some(collection) => columns.rows_of(collection).map(id).collect(),
+        }
     }
 
     /// How many datasets can be found.

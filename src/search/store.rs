@@ -23,7 +23,7 @@ use crate::summary::Summary;
 pub(crate) const VERSION: u32 = 1;
 
 /// Name of the file.
-const FILE: &str = "search.sqlite";
+pub(crate) const FILE: &str = "search.sqlite";
 
 /// Level of compression: summaries are written once and read often.
 const LEVEL: i32 = 3;

@@ -1,12 +1,13 @@
 //! Puts the parts together: roots, index, catalog, reader, plugins.
 
 use std::panic::AssertUnwindSafe;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use futures::FutureExt;
 use thermocline_catalog_files::{CatalogFilesProvider, CatalogRoot};
-use thermocline_core::bytes::{ObjectSettings, Objects, Staged};
+use thermocline_core::bytes::{ObjectSettings, Objects, Residency, Staged};
 use thermocline_core::catalog::{Catalog, CatalogParts, CatalogSettings, DirectoryProvider, Provider};
 use thermocline_core::clock::SystemClock;
 use thermocline_core::format::{Format, Limits};
@@ -87,6 +88,10 @@ pub(crate) struct Parts {
     pub(crate) harvests: Option<Harvests>,
     /// Brings cold objects online, if the command does.
     pub(crate) recalls: Option<Recalls>,
+    /// Folder where summaries of datasets are kept; `None` to make them again.
+    pub(crate) summaries: Option<PathBuf>,
+    /// Where cold objects are.
+    residency: Option<Arc<dyn Residency>>,
     /// Who may do what.
     access: Arc<Access>,
     /// What goes wrong when the configuration is read again.
@@ -193,9 +198,19 @@ pub(crate) async fn assemble(
         limits: Limits::from(&config.limits),
         ..ReadSettings::default()
     };
-    let reader = Reader::new(opener(), opener(), formats, read).on_cold_stores(residency);
-    let catalog = Arc::new(Catalog::new(parts));
-    Ok(Parts { catalog, reader: Arc::new(reader), harvests, recalls, access, reloads, of_paths })
+    let reader = Reader::new(opener(), opener(), formats, read).on_cold_stores(residency.clone());
+    Ok(Parts {
+        catalog: Arc::new(Catalog::new(parts)),
+        reader: Arc::new(reader),
+        harvests,
+        // A command that only looks has no folder of its own: a server may be using it.
+        summaries: recalls.is_some().then(|| config.state.dir().to_owned()),
+        recalls,
+        residency,
+        access,
+        reloads,
+        of_paths,
+    })
 }
 
 impl Parts {
@@ -296,11 +311,13 @@ pub(crate) async fn start(
     let search = Search::open(SearchParts {
         catalog: Arc::clone(&parts.catalog),
         staging: staging.clone(),
-        // A command that only looks has no folder of its own: a server may be using it.
-        dir: parts.recalls.is_some().then(|| config.state.dir().to_owned()),
+        dir: parts.summaries.clone(),
         attributes: Some(config.plugins.stac.attributes.clone()),
         clock: Arc::new(SystemClock),
     });
+    if let (None, Some(residency)) = (&parts.recalls, &parts.residency) {
+        search.look_at(Arc::clone(residency));
+    }
     let waiting = Waiting::new(http.hold.max_held, http.max_streams_each);
     let with = |plugins| {
         Arc::new(App {

@@ -1,4 +1,6 @@
-//! `thermocline catalog`: checks catalog files.
+//! `thermocline catalog`: checks catalog files, writes catalogs as files.
+
+mod export;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -17,10 +19,18 @@ pub(crate) enum CatalogCommand {
         #[arg(value_name = "FILE|DIR")]
         catalogs: Vec<PathBuf>,
     },
+    /// Writes all catalogs as files, for a static web server: the same bytes as `serve` sends under that address
+    Export(export::ExportArgs),
 }
 
 pub(crate) fn run(registry: &Registry, given: &Given, command: CatalogCommand) -> Result<ExitCode, Failure> {
-    let CatalogCommand::Check { catalogs } = command;
+    match command {
+        CatalogCommand::Check { catalogs } => check(registry, given, catalogs),
+        CatalogCommand::Export(args) => export::run(registry, given, args),
+    }
+}
+
+fn check(registry: &Registry, given: &Given, catalogs: Vec<PathBuf>) -> Result<ExitCode, Failure> {
     let loaded = given.load(registry, Vec::new())?;
     let config = &loaded.config;
     let paths = if catalogs.is_empty() { config.catalogs.dirs.clone() } else { catalogs };
