@@ -201,7 +201,7 @@ class Run:
             self.check(f"{n_items} Items", "scale.py", "--server", server.base, "--truth", str(folder / "big.json"), "--pid", str(server.process.pid))
 
     def harvest(self) -> None:
-        self.check("harvest", "check_harvest.py", "--binary", self.args.binary, "--files", "10000")
+        self.check("harvest", "harvest.py", self.args.binary, "--files", "10000", "--min-rate", "500")
 
     def selftest(self) -> None:
         self.check("the checks themselves", "selftest.py", "--envs", str(self.args.envs), "--fixtures", str(self.args.fixtures), timeout=3600)
