@@ -12,9 +12,11 @@ pub(crate) fn found(
     harvest: &DeclaredHarvest,
     places: &Places<'_>,
     is_harvested: bool,
-) -> Result<HarvestSpec, DatasetSpec> {
-    let refused =
-        |reason: String| DatasetSpec { source: SourceSpec::Refused(reason), ..harvest.spec.template.clone() };
+) -> Result<HarvestSpec, Box<DatasetSpec>> {
+    let refused = |reason: String| {
+        let source = SourceSpec::Refused(reason);
+        Box::new(DatasetSpec { source, ..harvest.spec.template.clone() })
+    };
     if let Some(reason) = &harvest.refused {
         return Err(refused(reason.clone()));
     }

@@ -195,11 +195,11 @@ impl Declared {
     }
 }
 
-impl From<std::result::Result<HarvestSpec, DatasetSpec>> for Found {
-    fn from(found: std::result::Result<HarvestSpec, DatasetSpec>) -> Self {
+impl From<Result<HarvestSpec, Box<DatasetSpec>>> for Found {
+    fn from(found: Result<HarvestSpec, Box<DatasetSpec>>) -> Self {
         match found {
             Ok(harvest) => Self::Harvest(Arc::new(harvest)),
-            Err(refused) => Self::Refused(Arc::new(refused)),
+            Err(refused) => Self::Refused(refused.into()),
         }
     }
 }

@@ -278,6 +278,40 @@ async fn a_hidden_dataset_is_served_and_not_listed() {
     assert!(world.catalog.open("h").await.is_ok());
 }
 
+/// Shares what it declares.
+struct Sharing(Arc<parking_lot::Mutex<SharedSpecs>>);
+
+#[async_trait]
+impl Provider for Sharing {
+    async fn specs(&self) -> Result<Vec<DatasetSpec>> {
+        Ok(self.0.lock().iter().map(|spec| DatasetSpec::clone(spec)).collect())
+    }
+
+    async fn shared_specs(&self) -> Result<SharedSpecs> {
+        Ok(Arc::clone(&self.0.lock()))
+    }
+}
+
+#[tokio::test]
+async fn what_a_provider_shares_is_kept_once_and_changes_are_seen() {
+    let spec = |id: &str, title: &str| {
+        let source = SourceSpec::Object(format!("/nowhere/{id}"));
+        let spec = DatasetSpec::new(DatasetId::new(id).unwrap(), source, "test");
+        Arc::new(DatasetSpec { title: Some(title.to_owned()), ..spec })
+    };
+    let first: SharedSpecs = [spec("a", "A"), spec("b", "B")].into();
+    let shared = Arc::new(parking_lot::Mutex::new(Arc::clone(&first)));
+    let world = World::new().await.beside(Sharing(Arc::clone(&shared))).await;
+    world.catalog.scan().await;
+    world.catalog.scan().await;
+    assert!(Arc::ptr_eq(&world.catalog.spec("a").unwrap(), &first[0]));
+
+    *shared.lock() = [Arc::clone(&first[0]), spec("b", "C")].into();
+    world.catalog.scan().await;
+    assert!(Arc::ptr_eq(&world.catalog.spec("a").unwrap(), &first[0]));
+    assert_eq!(world.catalog.spec("b").unwrap().title.as_deref(), Some("C"));
+}
+
 /// A store that does not answer.
 struct Silent;
 
