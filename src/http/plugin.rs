@@ -184,6 +184,12 @@ pub trait ServePlugin: Send + Sync {
         None
     }
 
+    /// Those of the paths of the whole server whose POST changes nothing, such as searches: web pages of other sites may
+    /// send it.
+    fn paths_that_only_read(&self) -> &'static [&'static str] {
+        &[]
+    }
+
     /// Wraps the whole stack; `None` leaves it as it is.
     fn layer(&self, router: &Router) -> Option<Router> {
         let _ = router;

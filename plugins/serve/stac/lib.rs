@@ -198,6 +198,10 @@ impl ServePlugin for StacPlugin {
         vec![self.get_route("/stac", get(api::dataset_item), "The dataset as a STAC Item", GEOJSON)]
     }
 
+    fn paths_that_only_read(&self) -> &'static [&'static str] {
+        &["/stac/search"]
+    }
+
     fn cached_bytes(&self) -> Option<u64> {
         Some(self.stac.documents.used_bytes())
     }

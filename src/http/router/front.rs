@@ -74,13 +74,15 @@ impl Front {
         RouteMetrics::describe();
         let mut routes = matchit::Router::new();
         for Entry { path, plugin, keys, .. } in entries {
-            let max_body_bytes = app
-                .running()
-                .find(|other| other.id() == *plugin)
-                .and_then(|plugin| plugin.max_body_bytes())
-                .unwrap_or(app.config.max_body_bytes);
-            let place =
-                Place { metrics: RouteMetrics::new(plugin, path), keys: keys.clone(), max_body_bytes };
+            let owner = app.running().find(|other| other.id() == *plugin);
+            let place = Place {
+                metrics: RouteMetrics::new(plugin, path),
+                keys: keys.clone(),
+                max_body_bytes: owner
+                    .and_then(|owner| owner.max_body_bytes())
+                    .unwrap_or(app.config.max_body_bytes),
+                only_reads: owner.is_some_and(|owner| owner.paths_that_only_read().contains(&path.as_str())),
+            };
             routes.insert(path.as_str(), place).map_err(|cause| {
                 Error::invalid_input(format!(
                     "plugin \"{plugin}\": the path {path} cannot be routed: {cause}"
@@ -170,7 +172,9 @@ impl Front {
         if request.method() == Method::OPTIONS {
             return Cors::preflight(request.headers());
         }
-        if let Some(problem) = cross_site::refusal(&self.app, &request) {
+        if !matched.is_some_and(|matched| matched.value.only_reads)
+            && let Some(problem) = cross_site::refusal(&self.app, &request)
+        {
             return problem.into_response();
         }
         if !matches!(*request.method(), Method::GET | Method::HEAD) {
@@ -249,6 +253,8 @@ struct Place {
     metrics: Arc<RouteMetrics>,
     keys: Option<Arc<dyn KeyHandler>>,
     max_body_bytes: usize,
+    /// Whether no method of it changes anything.
+    only_reads: bool,
 }
 
 fn too_large(headers: &HeaderMap, max_body_bytes: usize) -> Option<Problem> {

@@ -6,7 +6,7 @@
 use serde_json::{Map, Value, json};
 use stac::Asset;
 use thermocline_http::AccessMethod;
-use thermocline_search::Hit;
+use thermocline_search::{Hit, SourceObject};
 
 use super::Context;
 
@@ -30,8 +30,22 @@ pub(super) fn assets(hit: &Hit, context: &Context) -> Vec<(String, Asset)> {
         }
         assets.push((method.name, asset));
     }
-    add_alternates(&mut assets);
+    if has_other_places(hit, context) {
+        add_alternates(&mut assets);
+    }
     assets
+}
+
+/// True if clients can read a source object elsewhere than at this server.
+fn has_other_places(hit: &Hit, context: &Context) -> bool {
+    hit.summary.sources.iter().any(|source| public_url(source, context).is_some())
+}
+
+/// Where clients read a source object without this server, if the configuration says so.
+fn public_url(source: &SourceObject, context: &Context) -> Option<String> {
+    let is_public =
+        |url: &String| ["https://", "http://", "s3://"].iter().any(|scheme| url.starts_with(scheme));
+    context.app.config.mapped_url(&source.href).filter(is_public)
 }
 
 /// True for an asset that is a source object.
@@ -53,13 +67,10 @@ fn bare(media_type: &str) -> &str {
     media_type.split(';').next().unwrap_or(media_type).trim_end()
 }
 
-/// Where clients read a source object without this server, if the configuration says so, and whether it is online.
+/// Where clients read a source object, and whether it is online.
 fn complete_source(asset: &mut Asset, number: usize, hit: &Hit, context: &Context) {
-    let is_public =
-        |url: &String| ["https://", "http://", "s3://"].iter().any(|scheme| url.starts_with(scheme));
     let source = hit.summary.sources.get(number);
-    if let Some(url) = source.and_then(|source| context.app.config.mapped_url(&source.href)).filter(is_public)
-    {
+    if let Some(url) = source.and_then(|source| public_url(source, context)) {
         asset.href = url;
     }
     if let Some(status) = hit.order.as_ref().and_then(|order| order.sources.get(number)) {
