@@ -18,6 +18,9 @@ const MAX_LOOKED_AT: usize = 2_000_000;
 /// Most datasets of one family.
 const MAX_DATASETS: usize = 100_000;
 
+/// Most files of a family with several patterns, which are remembered one by one.
+const MAX_SEEN: usize = 200_000;
+
 /// Values of the fields of an id.
 type Key = Vec<Arc<str>>;
 
@@ -35,7 +38,7 @@ struct Groups {
     by_key: BTreeMap<Key, Group>,
     /// Matches of several patterns, which may match a file twice.
     seen: HashSet<PathBuf>,
-    has_too_many: bool,
+    too_many: Option<String>,
 }
 
 /// The datasets of a family as the files are now. A family that has none is one dataset that is refused.
@@ -56,8 +59,7 @@ pub(crate) fn list(family: &Family, places: &Places<'_>) -> Result<Vec<DatasetSp
         if let Err(reason) = groups.match_below(family, pattern, &bases, &mut n_left)? {
             return Ok(vec![refused(family, reason)]);
         }
-        if groups.has_too_many {
-            let reason = format!("it has more than {MAX_DATASETS} datasets; make several families of it");
+        if let Some(reason) = groups.too_many {
             return Ok(vec![refused(family, reason)]);
         }
     }
@@ -95,7 +97,13 @@ impl Groups {
     }
 
     fn add(&mut self, family: &Family, path: PathBuf, state: &State) {
-        if self.has_too_many || (family.patterns.len() > 1 && !self.seen.insert(path.clone())) {
+        if self.too_many.is_some() || (family.patterns.len() > 1 && !self.seen.insert(path.clone())) {
+            return;
+        }
+        if self.seen.len() > MAX_SEEN {
+            let reason =
+                format!("its patterns match more than {MAX_SEEN} files; with one pattern it may have more");
+            self.too_many = Some(reason);
             return;
         }
         let key: Option<Key> = state.values.iter().take(family.n_of_id).cloned().collect();
@@ -110,7 +118,10 @@ impl Groups {
                     }
                 }
             }
-            None if n_groups >= MAX_DATASETS => self.has_too_many = true,
+            None if n_groups >= MAX_DATASETS => {
+                let reason = format!("it has more than {MAX_DATASETS} datasets; make several families of it");
+                self.too_many = Some(reason);
+            }
             None => {
                 let group = Group { n_files: 1, first: path, values: state.values.clone() };
                 self.by_key.insert(key, group);
