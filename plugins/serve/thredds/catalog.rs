@@ -104,3 +104,21 @@ fn push_reference(xml: &mut Xml, reference: &Reference, base: &BaseUrl) -> io::R
 fn unwritten(cause: io::Error) -> Error {
     Error::internal("a catalog was not written").with_source(cause)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn catalogs_are_referred_to_by_names_of_which_there_is_one() {
+        let mut xml = Writer::new(Vec::new());
+        let place = Place::Prefix { collection: "c d".to_owned(), prefix: "era5.".to_owned() };
+        let reference = Reference { name: "era5.".to_owned(), description: "2 < 3".to_owned(), place };
+        push_reference(&mut xml, &reference, &BaseUrl("http://h".into())).unwrap();
+        assert_eq!(
+            String::from_utf8(xml.into_inner()).unwrap(),
+            "<catalogRef xlink:href=\"http://h/catalog/c%20d/era5..xml\" xlink:title=\"era5.\" name=\"\">\
+             <documentation type=\"title\">2 &lt; 3</documentation></catalogRef>"
+        );
+    }
+}

@@ -12,7 +12,7 @@
 //! # Routes
 //! | Route | Answer |
 //! |---|---|
-//! | `GET /catalog.xml` | the collections |
+//! | `GET /catalog.xml` | the collections; of a single one its datasets |
 //! | `GET /catalog/{collection}.xml` | the datasets of a collection |
 //! | `GET /catalog/{collection}/{prefix}.xml` | those whose ids begin with `prefix`, where there are too many for one document |
 //! | the same with `.html` | pages |
@@ -24,7 +24,8 @@
 //! # Limits
 //! Names are ids, not titles: clients keep datasets by their names, and equal ones overwrite one another. A dataset
 //! names its first five hundred data variables; one of several source files has no `HTTPServer`.
-//! Characters that XML does not have become U+FFFD.
+//! Characters that XML does not have become U+FFFD. intake-thredds opens catalogs within catalogs by OPeNDAP only,
+//! and none in which a dataset lacks the service of its driver: give it `/catalog/{collection}.xml`.
 
 mod catalog;
 mod dataset;

@@ -12,7 +12,7 @@ const MAX_NAMED: usize = 5000;
 /// A place in the tree.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Place {
-    /// All collections.
+    /// All collections; the datasets themselves if there is one collection only.
     Top,
     /// A collection.
     Collection(String),
@@ -76,7 +76,10 @@ impl Place {
     /// 404 for a place without datasets.
     pub(crate) async fn contents(&self, documents: &Documents, app: &AppState) -> Result<Contents, Problem> {
         match self {
-            Self::Top => Ok(top(app)),
+            Self::Top => match only_collection(app) {
+                Some(only) => self.members(&only, "", documents, app).await,
+                None => Ok(top(app)),
+            },
             Self::Collection(collection) => self.members(collection, "", documents, app).await,
             Self::Prefix { collection, prefix } => self.members(collection, prefix, documents, app).await,
         }
@@ -117,6 +120,15 @@ impl Place {
             datasets: ids.map(|ids| Query { ids: Some(ids), collections, ..Query::default() }),
         })
     }
+}
+
+/// The collection of a server that has no second one. intake-thredds opens catalogs within catalogs by OPeNDAP
+/// whatever it was told, so that a needless one costs its users their datasets.
+fn only_collection(app: &AppState) -> Option<String> {
+    let collections = app.search.collections();
+    let mut filled = collections.iter().filter(|collection| collection.n_items > 0);
+    let first = filled.next()?;
+    filled.next().is_none().then(|| first.id.clone())
 }
 
 fn top(app: &AppState) -> Contents {

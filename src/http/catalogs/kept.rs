@@ -7,10 +7,9 @@ use bytes::Bytes;
 use http::request::Parts;
 use moka::future::Cache;
 use thermocline_core::{Error, Result};
-use thermocline_search::{Query, Search};
+use thermocline_search::Search;
 use tokio::sync::Semaphore;
 
-use super::walk::write_hits;
 use crate::conditional::{Representation, content_tag, respond};
 use crate::links::BaseUrl;
 use crate::{App, Problem};
@@ -55,9 +54,9 @@ pub struct DocumentKey {
 }
 
 impl DocumentKey {
-    /// The document of that name as a client at `base` sees it at present.
+    /// The document of that name as a client at `base` sees it at present. It must not tell of staging.
     pub fn new(app: &App, base: &BaseUrl, name: impl Into<String>) -> Self {
-        Self { generation: app.search.generation(), base: base.0.clone(), name: name.into() }
+        Self { generation: app.search.summaries_generation(), base: base.0.clone(), name: name.into() }
     }
 }
 
@@ -106,9 +105,9 @@ impl Documents {
     /// Sorted ids of all datasets that can be found, or of those in a collection.
     ///
     /// # Errors
-    /// Those of [`Search::find`].
+    /// [`thermocline_core::ErrorKind::Internal`] if the work broke off.
     pub async fn ids(&self, search: &Search, collection: Option<&str>) -> Result<Ids> {
-        let key = (search.generation(), collection.map(str::to_owned));
+        let key = (search.summaries_generation(), collection.map(str::to_owned));
         let listed = self.ids.try_get_with(key, list_ids(search, collection));
         listed.await.map_err(|error: Arc<Error>| error.shared())
     }
@@ -120,12 +119,9 @@ impl Documents {
 }
 
 async fn list_ids(search: &Search, collection: Option<&str>) -> Result<Ids> {
-    let collections = collection.map(|id| vec![id.to_owned()]);
-    let query = Query { collections, ..Query::default() };
-    let mut ids: Vec<Box<str>> =
-        write_hits(search, query, Vec::new(), |ids, hit| ids.push(hit.summary.id.as_str().into())).await?;
-    ids.sort_unstable();
-    Ok(ids.into())
+    let (search, collection) = (search.clone(), collection.map(str::to_owned));
+    let listed = tokio::task::spawn_blocking(move || search.ids(collection.as_deref()).into());
+    listed.await.map_err(|cause| unfinished().with_source(cause))
 }
 
 fn weight(len_bytes: usize) -> u32 {
