@@ -164,7 +164,7 @@ def gap_rule(lon: np.ndarray, cell: float) -> tuple[float, float] | None:
         return float(points[0]), float(points[0])
     gaps = np.append(np.diff(points), points[0] + 360 - points[-1])
     # Of gaps of one size, that across the antimeridian: the box does not cross it then.
-    k = gaps.size - 1 if gaps[-1] >= gaps.max() - 1e-6 else int(gaps.argmax())
+    k = gaps.size - 1 if gaps[-1] >= gaps.max() - 1e-7 else int(gaps.argmax())
     if points.size >= 9 and (gaps[k] <= 2 * np.median(gaps) or gaps[k] <= cell):
         return None
     west = float(points[(k + 1) % points.size])
@@ -363,7 +363,7 @@ def one_box(f: File, name: str) -> list[float] | None:
         if a.ndim == 2 and a.dims == o.dims[::-1] != o.dims:
             o = o.transpose()
         if a.dims == o.dims and a.ndim:
-            found = cells_box(f, a, o, text(f.vars[name], "mesh") in f.vars)
+            found = cells_box(f, a, o, text(f.vars[name], "mesh") in f.vars or a.name == "latCell")
         elif max(a.ndim, o.ndim) > 1:
             found = None
         else:

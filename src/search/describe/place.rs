@@ -98,7 +98,9 @@ fn key(grid: &Grid<'_>) -> [usize; 5] {
 /// Where the cells of a variable lie, by the first of its grids whose coordinates can be read.
 fn place(data: &DataVariable<'_>, coordinates: &Coordinates<'_>) -> Option<Place> {
     let scope = &data.placed.scope;
-    let kind = match (data.grid.is_mesh, data.is_of_features) {
+    let is_mpas = |degrees: &Horizontal<'_>| degrees.latitude.name == "latCell";
+    let is_mesh = data.grid.is_mesh || data.grid.degrees.as_ref().is_some_and(is_mpas);
+    let kind = match (is_mesh, data.is_of_features) {
         (true, _) => Cells::Mesh,
         (false, false) => Cells::Grid,
         (false, true) => Cells::Features,

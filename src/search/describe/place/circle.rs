@@ -6,6 +6,9 @@ const FEWEST_AROUND: usize = 9;
 /// Longitudes nearer than this are one, in degrees.
 const SAME: f64 = 1e-9;
 
+/// Gaps that differ by less are of one size, in degrees.
+const EQUAL: f64 = 1e-7;
+
 /// A part of the circle of longitudes.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) enum Arc {
@@ -68,7 +71,8 @@ pub(super) fn of_points(mut longitudes: Vec<f64>, cell: f64) -> Option<Arc> {
     let (mut west, mut largest) = (first, first + 360.0 - last);
     for pair in longitudes.windows(2) {
         let &[before, after] = pair else { continue };
-        if after - before > largest {
+        // Of gaps of one size that across the antimeridian is taken: the box does not cross it then.
+        if after - before > largest + EQUAL {
             (west, largest) = (after, after - before);
         }
     }
