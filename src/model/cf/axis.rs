@@ -253,7 +253,8 @@ mod tests {
 
     #[test]
     fn coordinates_are_known_by_standard_name_units_axis_and_name_in_this_order() {
-        let cases: &[(&str, &[(&str, &str)], Option<(Axis, Evidence)>)] = &[
+        type Texts = &'static [(&'static str, &'static str)];
+        let cases: &[(&str, Texts, Option<(Axis, Evidence)>)] = &[
             (
                 "a",
                 &[("standard_name", "latitude"), ("units", "K")],

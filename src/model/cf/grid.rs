@@ -156,12 +156,13 @@ mod tests {
     use super::*;
     use crate::Group;
 
-    const X: (&str, &[&str], &[(&str, &str)]) =
-        ("x", &["x"], &[("standard_name", "projection_x_coordinate")]);
-    const Y: (&str, &[&str], &[(&str, &str)]) =
-        ("y", &["y"], &[("standard_name", "projection_y_coordinate")]);
+    /// Name, dimensions, texts.
+    type Sketch<'a> = (&'a str, &'a [&'a str], &'a [(&'a str, &'a str)]);
 
-    fn group(variables: &[(&str, &[&str], &[(&str, &str)])]) -> Group {
+    const X: Sketch<'_> = ("x", &["x"], &[("standard_name", "projection_x_coordinate")]);
+    const Y: Sketch<'_> = ("y", &["y"], &[("standard_name", "projection_y_coordinate")]);
+
+    fn group(variables: &[Sketch<'_>]) -> Group {
         let variables = variables.iter().map(|(name, dims, attrs)| variable(name, dims, attrs));
         Group { variables: variables.collect(), ..Group::default() }
     }

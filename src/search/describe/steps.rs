@@ -126,7 +126,10 @@ mod tests {
         assert_eq!(of_numbers(&[0.0, 1.0, 2.000_001]), Some(1.000_000_5));
     }
 
-    fn step(calendar: Calendar, dates: &[(i32, u8, u8, u8)]) -> Option<String> {
+    /// Year, month, day and hour.
+    type Date = (i32, u8, u8, u8);
+
+    fn step(calendar: Calendar, dates: &[Date]) -> Option<String> {
         let ticks = dates.iter().map(|(year, month, day, hour)| {
             DateTime::new(calendar, *year, *month, *day).unwrap().with_time(*hour, 0, 0, 0).unwrap().ticks()
         });
@@ -136,7 +139,7 @@ mod tests {
     #[test]
     fn times_at_an_equal_distance_have_a_duration() {
         let standard = Calendar::Standard;
-        let cases: &[(Calendar, &[(i32, u8, u8, u8)], Option<&str>)] = &[
+        let cases: &[(Calendar, &[Date], Option<&str>)] = &[
             (standard, &[(2000, 1, 1, 0), (2000, 1, 1, 6), (2000, 1, 1, 12)], Some("PT6H")),
             (standard, &[(2000, 2, 28, 12), (2000, 2, 29, 12), (2000, 3, 1, 12)], Some("P1D")),
             (standard, &[(2000, 1, 31, 0), (2000, 2, 7, 0)], Some("P7D")),

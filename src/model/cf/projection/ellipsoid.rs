@@ -131,7 +131,7 @@ impl Ellipsoid {
     pub(super) fn latitude_of_q(&self, q: f64) -> Option<f64> {
         let q_pole = self.q(FRAC_PI_2);
         let ratio = q / q_pole;
-        if !(ratio.abs() <= 1.0 + 1e-9) {
+        if ratio.is_nan() || ratio.abs() > 1.0 + 1e-9 {
             return None;
         }
         if ratio.abs() >= 1.0 - 1e-14 {

@@ -57,7 +57,7 @@ fn around<'c>(line: &[f64], stored: &[f64], cells: impl Iterator<Item = &'c [f64
         let corners = || corners.iter().copied().filter(|corner| is_longitude(*corner));
         let (least, most) =
             corners().fold((f64::INFINITY, f64::NEG_INFINITY), |(a, b), c| (a.min(c), b.max(c)));
-        if !(least <= most) {
+        if least > most {
             return None;
         }
         // Corners on both sides of their centre are what they are; others were counted in another turn.

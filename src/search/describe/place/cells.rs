@@ -61,7 +61,7 @@ pub(super) fn place(
     }
     let (latitudes, longitudes) = match corners {
         Some(both) => both,
-        None => (centres, of_points(present(&lon.values), size(&lat, &lon, centres, kind))?),
+        None => (centres, of_points(present(&lon.values), size(&lon, centres, kind))?),
     };
     Some(Place { border: straight(border), ..Place::of(clamped(latitudes), longitudes) })
 }
@@ -128,7 +128,7 @@ pub(super) fn straight(mut border: Vec<[f64; 2]>) -> Vec<[f64; 2]> {
 
 /// How wide a gap between the longitudes of cells may be that is none, in degrees: as much as their own size leaves
 /// between them. 0 where nothing tells their size.
-fn size(lat: &Numbers, lon: &Numbers, (south, north): (f64, f64), kind: Cells) -> f64 {
+fn size(lon: &Numbers, (south, north): (f64, f64), kind: Cells) -> f64 {
     let fewest = match kind {
         Cells::Mesh => FEWEST_NODES,
         Cells::Grid => FEWEST_CELLS,
