@@ -1,6 +1,7 @@
 //! Keeps coordinates with the manifest: opening a dataset must not read its objects again.
 //!
-//! Coordinates are all that dimensions, `coordinates`, `bounds`, `grid_mapping`, `mesh` and the like name.
+//! Coordinates are all that dimensions, `coordinates`, `bounds`, `grid_mapping`, `mesh` and the like name, and latitudes,
+//! longitudes and times that say so themselves.
 //! One-dimensional ones and bounds become one chunk each (an unlimited `time` chunked by 1 would cost
 //! thousands of requests); larger ones keep their chunks, whose stored bytes are copied.
 

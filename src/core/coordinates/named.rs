@@ -126,6 +126,7 @@ pub(super) fn join(path: &str, name: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use thermocline_model::{Attribute, DataType, Storage, Verification};
 
     #[test]
     fn names_are_found_in_the_nearest_group_above() {
@@ -136,5 +137,37 @@ mod tests {
         assert_eq!(find("a/b", "/x").as_deref(), Some("x"));
         assert_eq!(find("", "a/b/y").as_deref(), Some("a/b/y"));
         assert_eq!(find("", "y"), None);
+    }
+
+    #[test]
+    fn latitudes_longitudes_and_times_need_no_name_of_theirs_elsewhere() {
+        let variable = |name: &str, rank: usize, attribute: (&str, &str)| Variable {
+            name: name.to_owned(),
+            dims: (0..rank).map(|axis| format!("d{axis}")).collect(),
+            shape: vec![1; rank],
+            dtype: DataType::Bool,
+            fill: None,
+            attrs: [(attribute.0.to_owned(), Attribute::Text(attribute.1.to_owned()))].into_iter().collect(),
+            storage: Storage {
+                chunk_shape: vec![1; rank],
+                served_chunk_shape: vec![1; rank],
+                encodings: Vec::new(),
+                table: 0,
+                source_path: String::new(),
+            },
+            verification: Verification::Unverified { reason: String::new() },
+        };
+        let variables = vec![
+            variable("a", 2, ("standard_name", "latitude")),
+            variable("b", 1, ("units", "degrees_east")),
+            variable("c", 1, ("standard_name", "time")),
+            variable("d", 3, ("standard_name", "latitude")),
+            variable("e", 1, ("units", "K")),
+        ];
+        let named = Named::of(&Group { variables, ..Group::default() });
+        assert_eq!(
+            ["a", "b", "c", "d", "e"].map(|name| named.contains(name)),
+            [true, true, true, false, false]
+        );
     }
 }

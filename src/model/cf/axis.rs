@@ -254,7 +254,8 @@ mod tests {
     #[test]
     fn coordinates_are_known_by_standard_name_units_axis_and_name_in_this_order() {
         type Texts = &'static [(&'static str, &'static str)];
-        let cases: &[(&str, Texts, Option<(Axis, Evidence)>)] = &[
+        type Case = (&'static str, Texts, Option<(Axis, Evidence)>);
+        let cases: &[Case] = &[
             (
                 "a",
                 &[("standard_name", "latitude"), ("units", "K")],
