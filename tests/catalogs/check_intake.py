@@ -146,7 +146,7 @@ class Check:
         from intake.readers import catalogs, datatypes
 
         def readers() -> dict[str, Any]:
-            cat = catalogs.StacCatalogReader(datatypes.STACJSON(item), cls="Item").read()
+            cat = catalogs.StacCatalogReader(datatypes.STACJSON(item), cls="Item", prefer="xarray").read()  # By default it takes any of two, by chance.
             return {k: cat[k] for k in ("zarr", "zarr3") if k in cat.entries}
 
         found = case("stac", "StacCatalogReader of an Item", readers) or {}
