@@ -9,7 +9,9 @@ use stac::Link;
 use thermocline_http::catalogs::{below, divide};
 use thermocline_http::links::segment;
 use thermocline_http::{App, AppState, DatasetName};
-use thermocline_search::{Collection as Found, Hit, Query};
+use thermocline_search::{
+    Collection as Found, Comparison, Filter, Hit, Operand, OrderStatus, PropertyName, Query,
+};
 
 use crate::answer::{Asked, Freshness, away};
 use crate::documents::{
@@ -19,6 +21,17 @@ use crate::problem::{Parsed, StacProblem};
 
 /// Most Items that a collection of the API, or a part of one, links to.
 const MAX_ITEM_LINKS: usize = 1000;
+
+/// Every state of staging.
+const ORDER_STATUSES: [OrderStatus; 7] = [
+    OrderStatus::Orderable,
+    OrderStatus::Ordered,
+    OrderStatus::Pending,
+    OrderStatus::Shipping,
+    OrderStatus::Succeeded,
+    OrderStatus::Failed,
+    OrderStatus::Canceled,
+];
 
 /// `/stac`.
 pub(crate) async fn root(asked: Asked) -> Parsed<Response> {
@@ -36,9 +49,11 @@ pub(crate) async fn collection(asked: Asked) -> Parsed<Response> {
     let found = find(&asked.context.app, asked.param("collection"))?;
     let ids = asked.stac.documents.ids(&asked.context.app.search, Some(&found.id)).await?;
     let example = any(&asked.context.app).await?;
+    let order_statuses = order_statuses(&asked.context.app, &found.id).await?;
     away(move || {
         let links = branch_links(&ids, &found.id, "", &asked);
-        let members = Members { links, example: example.as_deref().map(|hit| &*hit.summary) };
+        let example = example.as_deref().map(|hit| &*hit.summary);
+        let members = Members { links, order_statuses, example };
         let document = Collection::new(&found, members, &asked.context);
         asked.document(&document, JSON, Freshness::Kept)
     })
@@ -127,6 +142,24 @@ pub(crate) fn find(app: &App, id: &str) -> Parsed<Arc<Found>> {
 pub(crate) async fn any(app: &App) -> Parsed<Option<Arc<Hit>>> {
     let found = app.search.find(Query { limit: 1, ..Query::default() }).await?;
     Ok(found.hits.into_iter().next())
+}
+
+/// Where the staging of members of a collection stands: every state that one of them is in.
+async fn order_statuses(app: &App, collection: &str) -> Parsed<Vec<&'static str>> {
+    let mut found = Vec::new();
+    if app.staging.is_none() {
+        return Ok(found);
+    }
+    for status in ORDER_STATUSES.map(OrderStatus::as_str) {
+        let property = Operand::Property(PropertyName::new("order:status"));
+        let filter = Filter::Compare(Comparison::Equal, property, Operand::Text(status.to_owned()));
+        let collections = Some(vec![collection.to_owned()]);
+        let query = Query { collections, filter: Some(filter), limit: 1, ..Query::default() };
+        if app.search.find(query).await?.n_matched > 0 {
+            found.push(status);
+        }
+    }
+    Ok(found)
 }
 
 /// Links to the members of a collection whose ids begin so, or to parts of them.

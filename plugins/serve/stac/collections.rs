@@ -57,7 +57,7 @@ pub(crate) async fn list(asked: Asked) -> Parsed<Response> {
         let example = example.as_deref().map(|hit| &*hit.summary);
         let documents: Vec<Collection> = shown
             .iter()
-            .map(|found| Collection::new(found, Members { links: Vec::new(), example }, &asked.context))
+            .map(|found| Collection::new(found, Members::of_a_list(example), &asked.context))
             .collect();
         let document = json!({
             "collections": documents,

@@ -28,8 +28,9 @@
 //!
 //! # Limits
 //! Geometries of requests have at most 10,000 positions, filters 64 KiB and 64 levels. Instants are compared in whole
-//! microseconds. Assets at `s3://` carry no `storage:schemes`: the endpoint is not known here. Thumbnails, map links and
-//! renders appear with the plugins that make them.
+//! microseconds. Assets at `s3://` carry no `storage:schemes`: the endpoint is not known here. `alternate` is written where
+//! the configuration maps a source object to an address of its own: elsewhere all ways are assets of this server, side by
+//! side. Thumbnails, map links and renders appear with the plugins that make them.
 
 mod answer;
 mod api;

@@ -35,8 +35,17 @@ pub(crate) struct Collection {
 pub(crate) struct Members<'a> {
     /// `item` and `child` links.
     pub(crate) links: Vec<Link>,
+    /// Where the staging of any of them stands.
+    pub(crate) order_statuses: Vec<&'static str>,
     /// Any dataset.
     pub(crate) example: Option<&'a Summary>,
+}
+
+impl<'a> Members<'a> {
+    /// Those of a collection in a list, which does not go into what they are.
+    pub(crate) fn of_a_list(example: Option<&'a Summary>) -> Self {
+        Self { links: Vec::new(), order_statuses: Vec::new(), example }
+    }
 }
 
 impl Collection {
@@ -46,6 +55,9 @@ impl Collection {
         let mut collection = Self::described(found);
         collection.item_assets =
             members.example.map(|example| item_assets(&context.app, example)).unwrap_or_default();
+        if !members.order_statuses.is_empty() {
+            collection.summaries.insert("order:status".to_owned(), members.order_statuses.into());
+        }
         collection.links = vec![
             link("self", href.clone(), JSON),
             link("root", context.root(), JSON),

@@ -75,7 +75,7 @@ impl Fields {
     }
 }
 
-fn copied<'a>(item: &Value, names: &mut dyn Iterator<Item = &'a str>) -> Value {
+fn copied(item: &Value, names: &mut dyn Iterator<Item = &str>) -> Value {
     let mut selected = Value::Object(Map::new());
     for name in names {
         copy(item, &mut selected, name);
