@@ -132,13 +132,15 @@ def until(what: str, claim, patience: float = PATIENCE):
     raise AssertionError(f"{what}: not within {patience} s")
 
 
-def fast(report: Report, binary: str, folder: Path, n: int, min_rate: float) -> None:
+def fast(report: Report, binary: str, folder: Path, n: int, min_rate: float) -> float:
+    """The seconds that it takes."""
     with tempfile.TemporaryDirectory() as scratch:
         harvest = Harvest(binary, folder, Path(scratch) / "state")
         began = time.time()
         code, text = harvest.run()
-        rate = n / (time.time() - began)
-        print(f"{n} files in {time.time() - began:.1f} s: {rate:.0f} files/s")
+        took = time.time() - began
+        rate = n / took
+        print(f"{n} files in {took:.1f} s: {rate:.0f} files/s")
         report.case("fast", "all files are indexed", lambda: expect(code == 0 and f"{n} indexed" in text, text))
         report.case("fast", f"at least {min_rate:.0f} files/s", lambda: expect(rate >= min_rate, f"{rate:.0f} files/s"))
         before = index_files(harvest.state)
@@ -147,16 +149,17 @@ def fast(report: Report, binary: str, folder: Path, n: int, min_rate: float) -> 
         code, text = harvest.run()
         print(f"again, nothing changed: {time.time() - began:.1f} s")
         report.case("fast", "nothing is indexed again", lambda: same(index_files(harvest.state), before))
+        return took
 
 
-def kill(report: Report, binary: str, folder: Path, n: int, n_kills: int) -> None:
+def kill(report: Report, binary: str, folder: Path, n: int, n_kills: int, whole: float) -> None:
+    """Kills within a quarter of the seconds that the `whole` takes, so that some kills come before the end."""
     with tempfile.TemporaryDirectory() as scratch:
         harvest = Harvest(binary, folder, Path(scratch) / "state")
         seen: dict[str, int] = {}
         n_again = n_killed = 0
-        # The time that is left is not known: what is killed early leaves more for those that come.
         for _ in range(n_kills):
-            if not harvest.killed_after(random.choice([0.05, 0.3, 1, 2]) * random.random() * 2):
+            if not harvest.killed_after(random.random() * whole / 4):
                 break
             n_killed += 1
             now = index_files(harvest.state)
@@ -259,10 +262,11 @@ def main() -> int:
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch) / "many"
         make_files(folder, args.files)
+        whole = args.files / 300
         if report.wants("fast"):
-            fast(report, os.path.abspath(binary), folder, args.files, args.min_rate)
+            whole = fast(report, os.path.abspath(binary), folder, args.files, args.min_rate)
         if report.wants("kill"):
-            kill(report, os.path.abspath(binary), folder, args.files, args.kills)
+            kill(report, os.path.abspath(binary), folder, args.files, args.kills, whole)
         if report.wants("serve"):
             serve(report, os.path.abspath(binary), folder, args.files, max(2, args.kills // 3))
     return report.finish()
