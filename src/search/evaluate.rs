@@ -350,7 +350,7 @@ impl<'a> Evaluation<'a> {
                 return Some(op == SpatialOp::Intersects);
             }
             n_exact += 1;
-            if n_exact % ROWS_BETWEEN_LOOKS == 0 && self.is_unwanted.load(Ordering::Relaxed) {
+            if n_exact.is_multiple_of(ROWS_BETWEEN_LOOKS) && self.is_unwanted.load(Ordering::Relaxed) {
                 self.stop(Stop::Unwanted);
             }
             if matches!(*self.stop.borrow(), Some(Stop::Unwanted)) {
@@ -468,12 +468,10 @@ impl<'a> Evaluation<'a> {
 #[derive(Clone, Copy)]
 enum Times<'a> {
     /// The same for every row; `None` for what is no instant.
-    Constant(Truthful),
+    Constant(Option<i64>),
     /// One for each row, missing where `is_missing` says so.
     Column { values: &'a [i64], is_missing: &'a [bool] },
 }
-
-type Truthful = Option<i64>;
 
 impl Times<'_> {
     fn is_column(&self) -> bool {

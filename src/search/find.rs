@@ -122,3 +122,6 @@ impl Shared {
         Ok(Arc::new(Hit { order: self.orders.of(&summary.id), summary }))
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -397,3 +397,72 @@ async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T> + Send + '
         .await
         .map_err(|cause| Error::internal("a blocking task did not finish").with_source(cause))?
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use thermocline_core::catalog::SourceSpec;
+    use thermocline_model::DatasetId;
+
+    fn listed(id: &str, number: u64, fingerprint: Option<u8>) -> Listed {
+        let id = DatasetId::new(id).unwrap();
+        let spec = Arc::new(DatasetSpec::new(id, SourceSpec::Object("/a.nc".to_owned()), "test"));
+        let fingerprint = fingerprint.map(|byte| [byte; 16]);
+        Listed { number, spec, fingerprint, is_refused: false }
+    }
+
+    fn refused(id: &str) -> Listed {
+        Listed { is_refused: true, ..listed(id, 1, None) }
+    }
+
+    /// One that knows `x`, declared as number 1 and indexed as 7.
+    fn followed() -> Followed {
+        let mut followed = Followed::default();
+        followed.compare(vec![]);
+        assert_eq!(followed.note(&listed("x", 1, Some(7)), [7; 16], 100), None);
+        followed
+    }
+
+    fn compared(listed: Vec<Listed>) -> (Vec<u64>, Vec<(String, bool)>) {
+        let Changes { todo, gone } = followed().compare(listed);
+        (todo.iter().map(|listed| listed.number).collect(), gone)
+    }
+
+    #[test]
+    fn only_what_changed_is_summarised() {
+        assert_eq!(compared(vec![listed("x", 1, Some(7))]), (vec![], vec![]));
+        assert_eq!(compared(vec![listed("x", 1, Some(8))]), (vec![1], vec![]));
+        assert_eq!(compared(vec![listed("x", 2, Some(7))]), (vec![2], vec![]));
+        assert_eq!(compared(vec![listed("x", 1, Some(7)), listed("y", 3, Some(1))]), (vec![3], vec![]));
+    }
+
+    #[test]
+    fn what_is_not_listed_or_refused_is_not_found() {
+        assert_eq!(compared(vec![]), (vec![], vec![("x".to_owned(), false)]));
+        assert_eq!(compared(vec![refused("x")]), (vec![], vec![("x".to_owned(), true)]));
+    }
+
+    #[test]
+    fn what_was_not_looked_at_since_it_was_declared_anew_is_found_as_before() {
+        assert_eq!(compared(vec![listed("x", 2, None)]), (vec![], vec![]));
+        assert_eq!(compared(vec![listed("x", 1, Some(7)), listed("y", 3, None)]), (vec![], vec![]));
+    }
+
+    #[test]
+    fn what_failed_is_tried_again_later_or_when_it_changed() {
+        let mut followed = followed();
+        let y = |fingerprint| vec![listed("x", 1, Some(7)), listed("y", 3, Some(fingerprint))];
+        followed.failed.insert((3, [1; 16]), followed.n_looks + LOOKS_BEFORE_RETRY);
+        assert!(followed.compare(y(1)).todo.is_empty());
+        assert_eq!(followed.compare(y(2)).todo.len(), 1);
+        let n_looks = (0..).take_while(|_| followed.compare(y(1)).todo.is_empty()).count() as u64;
+        assert!(n_looks < LOOKS_BEFORE_RETRY);
+    }
+
+    #[test]
+    fn a_replaced_summary_is_named() {
+        let mut followed = followed();
+        assert_eq!(followed.note(&listed("x", 1, Some(8)), [8; 16], 101), Some(100));
+        assert_eq!(followed.note(&listed("x", 1, Some(8)), [8; 16], 101), None);
+    }
+}

@@ -29,8 +29,6 @@ mod space;
 mod store;
 mod summary;
 mod text;
-#[cfg(test)]
-mod tests;
 mod texts;
 mod time;
 

@@ -24,12 +24,8 @@ pub(crate) trait Row {
 pub(crate) fn truth(filter: &Filter, row: &impl Row) -> Option<bool> {
     match filter {
         Filter::Constant(value) => Some(*value),
-        Filter::And(all) => {
-            all.iter().fold(Some(true), |so_far, filter| scalar::and(so_far, truth(filter, row)))
-        }
-        Filter::Or(any) => {
-            any.iter().fold(Some(false), |so_far, filter| scalar::or(so_far, truth(filter, row)))
-        }
+        Filter::And(all) => combined(all, row, Some(true), scalar::and),
+        Filter::Or(any) => combined(any, row, Some(false), scalar::or),
         Filter::Not(filter) => truth(filter, row).map(|value| !value),
         Filter::Compare(comparison, a, b) => scalar::compare(*comparison, &value(a, row), &value(b, row)),
         Filter::In(operand, of) => {
@@ -46,6 +42,19 @@ pub(crate) fn truth(filter: &Filter, row: &impl Row) -> Option<bool> {
         Filter::Spatial(op, other) => row.geometry().map(|geometry| space::relates(*op, &geometry, other)),
         Filter::Temporal(op, a, b) => Some(time::relates(*op, interval(a, row)?, interval(b, row)?)),
     }
+}
+
+fn combined(
+    parts: &[Filter],
+    row: &impl Row,
+    of_none: Option<bool>,
+    combine: fn(Option<bool>, Option<bool>) -> Option<bool>,
+) -> Option<bool> {
+    let mut so_far = of_none;
+    for part in parts {
+        so_far = combine(so_far, truth(part, row));
+    }
+    so_far
 }
 
 /// The value of an operand.

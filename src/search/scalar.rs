@@ -191,7 +191,9 @@ mod tests {
 
     #[test]
     fn in_is_null_when_the_answer_depends_on_what_cannot_be_compared() {
-        let list = |values: &[Scalar<'static>]| values.to_vec().into_iter();
+        fn list<'a>(values: &'a [Scalar<'static>]) -> impl Iterator<Item = Scalar<'a>> {
+            values.iter().cloned()
+        }
         let (one, two, text) = (Scalar::Number(1.0), Scalar::Number(2.0), Scalar::text("a"));
         assert_eq!(is_any(&one, list(&[two.clone(), one.clone()])), Some(true));
         assert_eq!(is_any(&one, list(&[text.clone(), one.clone()])), Some(true));

@@ -1,4 +1,11 @@
 //! The summaries of all listed datasets, kept and searched.
+//!
+//! Three things are kept of a dataset: its summary on disk (`store`), what is searched for of it in columns in memory
+//! (`columns`), and what its summary was made from (`follow`), so that it is made again only if that changes. A search
+//! works in the table of one moment (`snapshot`) and reads the summaries of one page.
+//!
+//! # Limits
+//! A source that is replaced in place is noticed when the dataset is opened, and its summary changes then.
 
 use std::path::PathBuf;
 use std::sync::{Arc, OnceLock};

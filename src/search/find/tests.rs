@@ -6,3 +6,4 @@ mod generate;
 mod naive;
 mod paging;
 mod scale;
+mod store;
