@@ -1,6 +1,6 @@
 //! Asking the providers again and again, and indexing what is new.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -100,7 +100,8 @@ impl Catalog {
 
     /// Asks one of the providers now, after changes that it knows of itself.
     pub async fn scan_one(&self, provider: &Arc<dyn Provider>) {
-        let is_meant = |known: &Arc<dyn Provider>| std::ptr::addr_eq(Arc::as_ptr(known), Arc::as_ptr(provider));
+        let is_meant =
+            |known: &Arc<dyn Provider>| std::ptr::addr_eq(Arc::as_ptr(known), Arc::as_ptr(provider));
         if let Some(position) = self.shared.providers.iter().position(is_meant) {
             let answer = self.ask(position).await;
             self.take_over(vec![answer]).await;
@@ -145,23 +146,38 @@ impl Catalog {
         let entries = self.entries();
         let unknown: Vec<Arc<Entry>> =
             entries.all().iter().filter(|entry| entry.is_unknown()).cloned().collect();
-        let mut todo = Vec::new();
-        for some in unknown.chunks(PEEKS) {
-            let some = some.to_vec();
-            let catalog = self.clone();
-            match blocking(move || Ok(catalog.not_in_index(some))).await {
-                Ok(found) => todo.extend(found),
-                Err(error) => warn!(%error, "the index was not looked at"),
-            }
-        }
+        let todo = self.all_not_in_index(unknown).await;
+        let mut sources = HashSet::new();
+        let (mut todo, same): (Vec<_>, Vec<_>) =
+            todo.into_iter().partition(|entry| sources.insert(source_key(&entry.spec)));
         let now_ns = self.shared.settings.clock.now_ns();
         let waiting = entries.all().iter().filter(|entry| entry.is_waiting_for_source());
         let mut due: Vec<&Arc<Entry>> = waiting.filter(|entry| self.is_due(entry, now_ns)).collect();
         due.sort_by_cached_key(|entry| entry.slot.lock().checked_at_ns);
         todo.extend(due.into_iter().take(MAX_LOOKS).cloned());
         drop(entries);
+        self.settle_all(todo).await;
+        // Of what shares a source with another dataset the index may know by now.
+        let same = self.all_not_in_index(same).await;
+        self.settle_all(same).await;
+    }
+
+    async fn all_not_in_index(&self, entries: Vec<Arc<Entry>>) -> Vec<Arc<Entry>> {
+        let mut unknown = Vec::new();
+        for some in entries.chunks(PEEKS) {
+            let some = some.to_vec();
+            let catalog = self.clone();
+            match blocking(move || Ok(catalog.not_in_index(some))).await {
+                Ok(found) => unknown.extend(found),
+                Err(error) => warn!(%error, "the index was not looked at"),
+            }
+        }
+        unknown
+    }
+
+    async fn settle_all(&self, entries: Vec<Arc<Entry>>) {
         let n_at_a_time = self.shared.settings.n_indexers.max(1);
-        stream::iter(todo)
+        stream::iter(entries)
             .for_each_concurrent(n_at_a_time, |entry| async move {
                 // The outcome is in the entry; whoever opens it is told.
                 let _ = self.settle(&entry).await;
