@@ -49,11 +49,11 @@ pub(super) enum Phase {
     /// Being indexed.
     Indexing,
     /// Indexed and seen to be in that state.
-    Ready(SourceState),
+    Ready(Box<SourceState>),
     /// Not indexed: these objects have to be recalled for that first. Nobody does that by opening it.
     Cold { objects: Arc<[Arc<str>]>, reason: Arc<str> },
     /// Refused while its source is in that state.
-    Refused(Option<SourceState>, Arc<str>),
+    Refused(Option<Box<SourceState>>, Arc<str>),
     /// Its source was not there, first seen so at that time.
     Missing { since_ns: i64 },
     /// It could not be looked at or indexed; the next attempt may succeed.

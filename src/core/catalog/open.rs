@@ -302,7 +302,7 @@ impl Catalog {
             Ok(loaded) => {
                 let len_bytes = loaded.len_bytes;
                 let mut slot = entry.slot.lock();
-                slot.phase = Phase::Ready(source);
+                slot.phase = Phase::Ready(Box::new(source));
                 slot.fingerprint = Some(fingerprint);
                 slot.manifest = Arc::downgrade(&loaded.manifest);
                 slot.storage = Arc::downgrade(&loaded.storage);
@@ -406,7 +406,7 @@ fn note_refused(entry: &Entry, source: Option<SourceState>, reason: Arc<str>) ->
     if !matches!(&slot.phase, Phase::Refused(_, known) if *known == reason) {
         warn!(dataset = %entry.spec.id, %reason, "dataset is refused");
     }
-    slot.phase = Phase::Refused(source, Arc::clone(&reason));
+    slot.phase = Phase::Refused(source.map(Box::new), Arc::clone(&reason));
     slot.fingerprint = None;
     Failure::new(ErrorKind::Refused, reason)
 }
