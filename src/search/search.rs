@@ -7,6 +7,7 @@
 //! # Limits
 //! A source that is replaced in place is noticed when the dataset is opened, and its summary changes then.
 
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::sync::{Arc, OnceLock};
 
@@ -25,7 +26,7 @@ use tokio_util::task::TaskTracker;
 
 use crate::describe::{SearchableAttributes, describe_with};
 use crate::follow::Followed;
-use crate::order::{Order, Orders};
+use crate::order::{Order, OrderStatus, Orders};
 use crate::snapshot::Snapshot;
 use crate::store::Store;
 use crate::summary::{Span, Summary, Value};
@@ -180,6 +181,14 @@ impl Search {
             None => columns.by_id.iter().copied().map(id).collect(),
             Some(collection) => columns.rows_of(collection).map(id).collect(),
         }
+    }
+
+    /// Every state of staging that a dataset of a collection is in. Takes milliseconds for many.
+    pub fn order_statuses(&self, collection: &str) -> BTreeSet<OrderStatus> {
+        let snapshot = self.snapshot();
+        let columns = &snapshot.columns;
+        let ids = columns.rows_of(collection).map(|row| columns.ids.get(row));
+        ids.filter_map(|id| self.shared.orders.status(id)).collect()
     }
 
     /// How many datasets can be found.

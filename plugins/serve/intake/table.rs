@@ -67,8 +67,7 @@ fn field<'a>(column: &str, summary: &'a Summary, variable: &'a CubeVariable, bas
 pub(crate) fn attribute<'a>(summary: &'a Summary, column: &str) -> Option<Cow<'a, str>> {
     let others = FALLBACKS.iter().find(|(name, _)| *name == column).map_or(&[][..], |(_, others)| others);
     let names = std::iter::once(column).chain(others.iter().copied());
-    let found = names.filter_map(|name| summary.attribute(name)).map(text).find(|text| !text.is_empty());
-    found
+    names.filter_map(|name| summary.attribute(name)).map(text).find(|text| !text.is_empty())
 }
 
 fn text(value: &Value) -> Cow<'_, str> {

@@ -21,6 +21,7 @@ use crate::Stac;
 use crate::documents::Context;
 use crate::page;
 use crate::problem::{Parsed, StacProblem};
+use crate::request::GetSearch;
 
 const HTML: &str = "text/html; charset=utf-8";
 
@@ -93,10 +94,22 @@ impl Asked {
         media_type: &'static str,
         freshness: Freshness,
     ) -> Parsed<Response> {
+        self.written(encoded(document)?, media_type, freshness)
+    }
+
+    /// Sends a document of JSON that is written already, or the page that shows it.
+    pub(crate) fn written(
+        &self,
+        document: Vec<u8>,
+        media_type: &'static str,
+        freshness: Freshness,
+    ) -> Parsed<Response> {
         let response = match self.form {
-            Form::Json => self.send(encoded(document)?.into(), media_type, freshness),
+            Form::Json => self.send(document.into(), media_type, freshness),
             Form::Html => {
-                let page = page::page(&value_of(document)?, &self.context);
+                let document = serde_json::from_slice(&document).map_err(unwritable)?;
+                let json_url = self.url_with(&GetSearch(self.query()).with("f", "json"));
+                let page = page::page(&document, &json_url, &self.context);
                 self.send(page.into(), HTML, freshness)
             }
         };
@@ -120,14 +133,17 @@ impl Asked {
 /// # Errors
 /// [`thermocline_core::ErrorKind::Internal`] for one that is no JSON.
 pub(crate) fn encoded(document: &impl Serialize) -> Result<Vec<u8>, Error> {
-    serde_json::to_vec(document)
-        .map_err(|cause| Error::internal("a document of STAC cannot be written").with_source(cause))
+    serde_json::to_vec(document).map_err(unwritable)
 }
 
 /// A document as a value.
 pub(crate) fn value_of(document: &impl Serialize) -> Parsed<Value> {
-    serde_json::to_value(document)
-        .map_err(|cause| Error::internal("a document of STAC cannot be written").with_source(cause).into())
+    Ok(serde_json::to_value(document).map_err(unwritable)?)
+}
+
+/// What makes a document that is no JSON fail.
+pub(crate) fn unwritable(cause: serde_json::Error) -> Error {
+    Error::internal("a document of STAC cannot be written").with_source(cause)
 }
 
 /// Does work of more than half a millisecond away from the threads that answer requests.

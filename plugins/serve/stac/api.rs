@@ -8,10 +8,8 @@ use serde_json::json;
 use stac::Link;
 use thermocline_http::catalogs::{below, divide};
 use thermocline_http::links::segment;
-use thermocline_http::{App, AppState, DatasetName};
-use thermocline_search::{
-    Collection as Found, Comparison, Filter, Hit, Operand, OrderStatus, PropertyName, Query,
-};
+use thermocline_http::{App, AppState, DatasetName, Problem};
+use thermocline_search::{Collection as Found, Hit, OrderStatus, Query};
 
 use crate::answer::{Asked, Freshness, away};
 use crate::documents::{
@@ -21,17 +19,6 @@ use crate::problem::{Parsed, StacProblem};
 
 /// Most Items that a collection of the API, or a part of one, links to.
 const MAX_ITEM_LINKS: usize = 1000;
-
-/// Every state of staging.
-const ORDER_STATUSES: [OrderStatus; 7] = [
-    OrderStatus::Orderable,
-    OrderStatus::Ordered,
-    OrderStatus::Pending,
-    OrderStatus::Shipping,
-    OrderStatus::Succeeded,
-    OrderStatus::Failed,
-    OrderStatus::Canceled,
-];
 
 /// `/stac`.
 pub(crate) async fn root(asked: Asked) -> Parsed<Response> {
@@ -48,14 +35,16 @@ pub(crate) async fn conforms(asked: Asked) -> Parsed<Response> {
 pub(crate) async fn collection(asked: Asked) -> Parsed<Response> {
     let found = find(&asked.context.app, asked.param("collection"))?;
     let ids = asked.stac.documents.ids(&asked.context.app.search, Some(&found.id)).await?;
-    let example = any(&asked.context.app).await?;
-    let order_statuses = order_statuses(&asked.context.app, &found.id).await?;
+    let example = any(&asked.context.app, Some(&found.id)).await?;
     away(move || {
         let links = branch_links(&ids, &found.id, "", &asked);
         let example = example.as_deref().map(|hit| &*hit.summary);
+        let order_statuses = asked.context.app.search.order_statuses(&found.id);
+        let freshness = if order_statuses.is_empty() { Freshness::Kept } else { Freshness::Live };
+        let order_statuses = order_statuses.into_iter().map(OrderStatus::as_str).collect();
         let members = Members { links, order_statuses, example };
-        let document = Collection::new(&found, members, &asked.context);
-        asked.document(&document, JSON, Freshness::Kept)
+        let document = Collection::new(&found, members, &asked.context).at(&asked.self_url());
+        asked.document(&document, JSON, freshness)
     })
     .await
 }
@@ -101,8 +90,10 @@ pub(crate) async fn item(asked: Asked) -> Parsed<Response> {
 
 /// `/datasets/{dataset_id}/stac`.
 pub(crate) async fn dataset_item(DatasetName(id): DatasetName, asked: Asked) -> Parsed<Response> {
-    let hit = asked.context.app.search.get(&id).await?;
-    let hit = hit.ok_or_else(|| StacProblem::not_found(format!("Dataset '{id}' not found")))?;
+    let hit = match asked.context.app.search.get(&id).await? {
+        Some(hit) => hit,
+        None => unlisted(&asked.context.app, &id).await?,
+    };
     let item = Item::new(&hit, &asked.context).at(asked.context.dataset_item(&id));
     asked.document(&item, GEOJSON, Freshness::Live)
 }
@@ -138,28 +129,21 @@ pub(crate) fn find(app: &App, id: &str) -> Parsed<Arc<Found>> {
     app.search.collection(id).ok_or_else(|| StacProblem::not_found(format!("Collection '{id}' not found")))
 }
 
-/// Any dataset, for what all have in common.
-pub(crate) async fn any(app: &App) -> Parsed<Option<Arc<Hit>>> {
-    let found = app.search.find(Query { limit: 1, ..Query::default() }).await?;
-    Ok(found.hits.into_iter().next())
+/// A dataset that no search finds, because it is hidden or was indexed just now.
+///
+/// # Errors
+/// What any other of its documents answers: 404 if it does not exist, 503 while it is indexed.
+async fn unlisted(app: &App, id: &str) -> Parsed<Arc<Hit>> {
+    let manifest = app.catalog.open(id).await.map_err(Problem::for_metadata)?;
+    let summary = app.search.describe(&manifest).await?;
+    Ok(Arc::new(Hit { summary, order: None }))
 }
 
-/// Where the staging of members of a collection stands: every state that one of them is in.
-async fn order_statuses(app: &App, collection: &str) -> Parsed<Vec<&'static str>> {
-    let mut found = Vec::new();
-    if app.staging.is_none() {
-        return Ok(found);
-    }
-    for status in ORDER_STATUSES.map(OrderStatus::as_str) {
-        let property = Operand::Property(PropertyName::new("order:status"));
-        let filter = Filter::Compare(Comparison::Equal, property, Operand::Text(status.to_owned()));
-        let collections = Some(vec![collection.to_owned()]);
-        let query = Query { collections, filter: Some(filter), limit: 1, ..Query::default() };
-        if app.search.find(query).await?.n_matched > 0 {
-            found.push(status);
-        }
-    }
-    Ok(found)
+/// Any dataset, or any of a collection, for what all have in common.
+pub(crate) async fn any(app: &App, collection: Option<&str>) -> Parsed<Option<Arc<Hit>>> {
+    let collections = collection.map(|id| vec![id.to_owned()]);
+    let found = app.search.find(Query { collections, limit: 1, ..Query::default() }).await?;
+    Ok(found.hits.into_iter().next())
 }
 
 /// Links to the members of a collection whose ids begin so, or to parts of them.

@@ -40,7 +40,7 @@ struct CollectionSearch {
 pub(crate) async fn list(asked: Asked) -> Parsed<Response> {
     let search = CollectionSearch::from_get(asked.query(), &asked.context.settings)?;
     let collections = asked.context.app.search.collections();
-    let example = any(&asked.context.app).await?;
+    let example = any(&asked.context.app, None).await?;
     away(move || {
         let matching: Vec<&Arc<Found>> = collections.iter().filter(|found| search.matches(found)).collect();
         let rest =

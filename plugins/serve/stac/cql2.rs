@@ -22,6 +22,12 @@ mod tokens;
 /// Longest filter, in bytes.
 const MAX_BYTES: usize = 64 << 10;
 
+/// Most values that a filter consists of, names of operators and numbers of positions included.
+const MAX_VALUES: usize = 40_000;
+
+/// Most bytes of all texts of a filter.
+const MAX_TEXTS_BYTES: usize = 256 << 10;
+
 /// Most expressions inside one another, and most arithmetic operators in a row.
 const MAX_DEPTH: usize = 64;
 
@@ -33,7 +39,7 @@ pub(crate) fn parse_text(text: &str) -> Parsed<Filter> {
     if text.len() > MAX_BYTES {
         return Err(StacProblem::invalid(format!("a filter has at most {MAX_BYTES} bytes")));
     }
-    json::filter(&text::parse(text)?)
+    parse_json(&text::parse(text)?)
 }
 
 /// A filter from CQL2 JSON.
@@ -41,7 +47,32 @@ pub(crate) fn parse_text(text: &str) -> Parsed<Filter> {
 /// # Errors
 /// 400 that names what is wrong, and what would have been right.
 pub(crate) fn parse_json(value: &Value) -> Parsed<Filter> {
+    check_size(value)?;
     json::filter(value)
+}
+
+/// Refuses a filter that is too large to be looked at for each dataset.
+///
+/// # Errors
+/// 400 that names what is allowed.
+pub(crate) fn check_size(filter: &Value) -> Parsed<()> {
+    let (mut n_values, mut texts_bytes) = (0_usize, 0_usize);
+    let mut open = vec![filter];
+    while let Some(value) = open.pop() {
+        n_values += 1;
+        match value {
+            Value::Array(members) => open.extend(members),
+            Value::Object(members) => open.extend(members.values()),
+            Value::String(text) => texts_bytes = texts_bytes.saturating_add(text.len()),
+            Value::Null | Value::Bool(_) | Value::Number(_) => {}
+        }
+        if n_values.saturating_add(open.len()) > MAX_VALUES || texts_bytes > MAX_TEXTS_BYTES {
+            let message =
+                format!("a filter has at most {MAX_VALUES} values and {MAX_TEXTS_BYTES} bytes of texts");
+            return Err(StacProblem::invalid(message));
+        }
+    }
+    Ok(())
 }
 
 fn too_deep() -> StacProblem {

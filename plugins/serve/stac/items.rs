@@ -1,4 +1,7 @@
 //! Handlers of item searches.
+//!
+//! An answer is written Item by Item. One whose Items would take more than a bound has fewer than were asked for, and a
+//! link to the others, as after any other page.
 
 use std::sync::Arc;
 
@@ -9,19 +12,21 @@ use serde::Serialize;
 use serde_json::{Map, Value};
 use stac::Link;
 use thermocline_http::AppState;
+use thermocline_http::negotiate::Form;
 use thermocline_search::{Cursor, Found};
 
-use crate::answer::{Asked, Freshness, away, value_of};
+use crate::answer::{Asked, Freshness, away, encoded, unwritable, value_of};
 use crate::api::find;
 use crate::documents::{Context, GEOJSON, Item, JSON, link};
 use crate::problem::{Parsed, StacProblem};
 use crate::request::{Fields, GetSearch, SearchRequest};
 
-/// An answer with Items.
+/// Most bytes of Items on a page for people, which shows a thousand of them at most.
+const PAGE_BYTES: usize = 4 << 20;
+
+/// What stands behind the Items of an answer.
 #[derive(Serialize)]
-struct FeatureCollection {
-    r#type: &'static str,
-    features: Vec<Feature>,
+struct Rest {
     links: Vec<Link>,
     #[serde(rename = "numberMatched")]
     n_matched: u64,
@@ -29,21 +34,22 @@ struct FeatureCollection {
     n_returned: usize,
 }
 
-/// An Item, whole or with the members that were asked for.
-#[derive(Serialize)]
-#[serde(untagged)]
-enum Feature {
-    Whole(Box<Item>),
-    Part(Value),
+/// Items of one page, as they are sent.
+struct Page {
+    /// With commas between them.
+    items: Vec<u8>,
+    n_items: usize,
+    n_matched: u64,
+    next: Option<Cursor>,
 }
 
 /// `GET /stac/search`.
 pub(crate) async fn search(asked: Asked) -> Parsed<Response> {
     let request =
         SearchRequest::from_get(asked.query(), &asked.context.settings, &sortables(&asked.context))?;
-    let found = asked.context.app.search.find(request.query).await?;
-    let next = next_by_get(&asked, found.next.as_ref());
-    answer(asked, found, request.fields, next).await
+    let page = page_of(&asked, request).await?;
+    let next = next_by_get(&asked, page.next.as_ref());
+    answer(asked, page, next).await
 }
 
 /// `GET /stac/collections/{collection}/items`.
@@ -52,10 +58,10 @@ pub(crate) async fn of_collection(asked: Asked) -> Parsed<Response> {
     let mut request =
         SearchRequest::from_get(asked.query(), &asked.context.settings, &sortables(&asked.context))?;
     request.query.collections = Some(vec![collection.id.clone()]);
-    let found = asked.context.app.search.find(request.query).await?;
+    let page = page_of(&asked, request).await?;
     let own = link("collection", asked.context.collection(&collection.id), JSON);
-    let links = next_by_get(&asked, found.next.as_ref()).into_iter().chain([own]).collect();
-    answer(asked, found, request.fields, links).await
+    let links = next_by_get(&asked, page.next.as_ref()).into_iter().chain([own]).collect();
+    answer(asked, page, links).await
 }
 
 /// `POST /stac/search`.
@@ -66,10 +72,10 @@ pub(crate) async fn post(State(_): State<AppState>, asked: Asked, body: Body) ->
     let sortables = sortables(&asked.context);
     let (parsed, turn) = read.work(move |bytes| Ok(parse(bytes, &settings, &sortables))).await?;
     let (body, request) = parsed?;
-    let found = asked.context.app.search.find(request.query).await?;
     drop(turn);
-    let next = next_by_post(&asked, found.next.as_ref(), body);
-    answer(asked, found, request.fields, next).await
+    let page = page_of(&asked, request).await?;
+    let next = next_by_post(&asked, page.next.as_ref(), body);
+    answer(asked, page, next).await
 }
 
 /// The body of a POST and the search that it means.
@@ -107,28 +113,58 @@ fn next_by_post(asked: &Asked, next: Option<&Cursor>, mut body: Map<String, Valu
     vec![next]
 }
 
-async fn answer(asked: Asked, found: Found, fields: Option<Fields>, more: Vec<Link>) -> Parsed<Response> {
+/// Searches, and writes as many of the Items found as fit into an answer.
+async fn page_of(asked: &Asked, request: SearchRequest) -> Parsed<Page> {
+    let SearchRequest { mut query, fields } = request;
+    let allowed = asked.stac.max_items_bytes;
+    let max_bytes = if asked.form == Form::Html { allowed.min(PAGE_BYTES) } else { allowed };
+    loop {
+        let found = asked.context.app.search.find(query.clone()).await?;
+        let (n_found, fields, context) = (found.hits.len(), fields.clone(), asked.context.clone());
+        let page = away(move || write_items(found, fields.as_ref(), &context, max_bytes)).await?;
+        if page.n_items == n_found {
+            return Ok(page);
+        }
+        // Fewer, so that the search says where the next page begins.
+        query.limit = page.n_items;
+    }
+}
+
+/// Writes Items until there are `max_bytes`, and one at least.
+fn write_items(found: Found, fields: Option<&Fields>, context: &Context, max_bytes: usize) -> Parsed<Page> {
+    let mut page = Page { items: Vec::new(), n_items: 0, n_matched: found.n_matched, next: found.next };
+    for hit in &found.hits {
+        let len_before = page.items.len();
+        if page.n_items > 0 {
+            page.items.push(b',');
+        }
+        let item = Item::new(hit, context);
+        match fields {
+            Some(fields) => serde_json::to_writer(&mut page.items, &fields.select(value_of(&item)?)),
+            None => serde_json::to_writer(&mut page.items, &item),
+        }
+        .map_err(unwritable)?;
+        if page.items.len() > max_bytes && page.n_items > 0 {
+            page.items.truncate(len_before);
+            break;
+        }
+        page.n_items += 1;
+    }
+    Ok(page)
+}
+
+async fn answer(asked: Asked, page: Page, more: Vec<Link>) -> Parsed<Response> {
     away(move || {
         let mut links =
             vec![link("self", asked.self_url(), GEOJSON), link("root", asked.context.root(), JSON)];
         links.extend(more);
-        let features: Parsed<Vec<Feature>> =
-            found.hits.iter().map(|hit| feature(Item::new(hit, &asked.context), fields.as_ref())).collect();
-        let features = features?;
-        let n_returned = features.len();
-        let document = FeatureCollection {
-            r#type: "FeatureCollection",
-            features,
-            links,
-            n_matched: found.n_matched,
-            n_returned,
-        };
-        asked.document(&document, GEOJSON, Freshness::Live)
+        let rest = encoded(&Rest { links, n_matched: page.n_matched, n_returned: page.n_items })?;
+        let mut document = b"{\"type\":\"FeatureCollection\",\"features\":[".to_vec();
+        document.extend(page.items);
+        document.extend(b"],");
+        // Its members go on where the Items end.
+        document.extend(rest.get(1..).unwrap_or_default());
+        asked.written(document, GEOJSON, Freshness::Live)
     })
     .await
-}
-
-fn feature(item: Item, fields: Option<&Fields>) -> Parsed<Feature> {
-    let Some(fields) = fields else { return Ok(Feature::Whole(Box::new(item))) };
-    Ok(Feature::Part(fields.select(value_of(&item)?)))
 }

@@ -27,7 +27,8 @@
 //! pystac, pystac-client, xpystac, intake-stac, stac-api-validator, STAC Browser, QGIS.
 //!
 //! # Limits
-//! Geometries of requests have at most 10,000 positions, filters 64 KiB and 64 levels. Instants are compared in whole
+//! Geometries of requests have at most 10,000 positions, filters 40,000 values and 64 levels; as
+//! text they have 64 KiB. An answer with more than 32 MiB of Items has fewer than were asked for. Instants are compared in whole
 //! microseconds. Assets at `s3://` carry no `storage:schemes`: the endpoint is not known here. `alternate` is written where
 //! the configuration maps a source object to an address of its own: elsewhere all ways are assets of this server, side by
 //! side. Thumbnails, map links and renders appear with the plugins that make them.
@@ -60,6 +61,9 @@ pub use settings::StacSettings;
 /// Largest body of a search, in bytes.
 const MAX_BODY_BYTES: usize = 4 << 20;
 
+/// Most bytes of the Items of an answer.
+const MAX_ITEMS_BYTES: usize = 32 << 20;
+
 /// Most bytes of static documents that are kept.
 const MAX_KEPT_BYTES: u64 = 64 << 20;
 
@@ -87,6 +91,8 @@ pub struct StacPlugin {
 pub(crate) struct Stac {
     settings: Arc<StacSettings>,
     bodies: Bodies,
+    /// Most bytes of the Items of an answer.
+    max_items_bytes: usize,
     /// Static documents, and lists of ids.
     documents: Documents,
 }
@@ -98,6 +104,7 @@ impl StacPlugin {
         let stac = Stac {
             settings: Arc::new(settings),
             bodies: Bodies::new(bodies),
+            max_items_bytes: MAX_ITEMS_BYTES,
             documents: Documents::new(MAX_KEPT_BYTES),
         };
         Self { stac: Arc::new(stac) }

@@ -23,8 +23,8 @@ const MAX_SHOWN: usize = 2000;
 /// Links that are no use to people.
 const HIDDEN: [&str; 3] = ["self", "item", "child"];
 
-/// The page of a document.
-pub(crate) fn page(document: &Value, context: &Context) -> String {
+/// The page of a document; `json_url` is where programs get the same.
+pub(crate) fn page(document: &Value, json_url: &str, context: &Context) -> String {
     let text = |pointer: &str| document.pointer(pointer).and_then(Value::as_str);
     let title = text("/properties/title").or(text("/title")).or(text("/id")).unwrap_or("Search");
     let mut body = format!("<h1>{}</h1>", Escaped(title));
@@ -56,11 +56,12 @@ pub(crate) fn page(document: &Value, context: &Context) -> String {
         "Links",
         links.iter().map(|link| (rel_of(link), link)).filter(|(rel, _)| !HIDDEN.contains(rel)),
     );
+    let _ = write!(body, "<p class=\"muted\">The same for programs: {}.</p>", anchor(json_url, "JSON"));
     let title = Escaped(title);
     format!(
         "<!doctype html><html lang=\"en\"><head><meta charset=\"utf-8\">\
          <meta name=\"viewport\" content=\"width=device-width\"><title>{title}</title><style>{STYLE}</style></head>\
-         <body>{body}<p class=\"muted\">The same for programs: <a href=\"?f=json\">JSON</a>.</p></body></html>\n"
+         <body>{body}</body></html>\n"
     )
 }
 

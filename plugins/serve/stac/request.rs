@@ -148,7 +148,9 @@ fn cursor_of(token: String) -> Parsed<Cursor> {
 
 /// A limit as a request writes it.
 pub(crate) fn limit_in(text: &str) -> Parsed<u64> {
-    let limit = text.parse::<u64>().ok().filter(|limit| *limit > 0);
+    let is_integer = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    // An integer that does not fit is more than there is of anything.
+    let limit = is_integer.then(|| text.parse::<u64>().unwrap_or(u64::MAX)).filter(|limit| *limit > 0);
     limit.ok_or_else(|| StacProblem::invalid("limit is an integer from 1 on"))
 }
 

@@ -74,6 +74,15 @@ async fn every_dataset_is_linked_from_one_static_document_and_its_item_is_the_on
 }
 
 #[tokio::test]
+async fn a_dataset_that_no_search_finds_has_its_item() {
+    let toys = vec![("a", toy("First"))];
+    let server = TestServer::start(toys, vec![Arc::new(StacPlugin::default())], HttpConfig::default());
+    let server = server.await.unwrap();
+    assert!(ids(&get(&server, "/stac/search").await).is_empty());
+    assert_eq!(get(&server, "/datasets/a/stac").await["properties"]["title"], "First");
+}
+
+#[tokio::test]
 async fn our_documents_are_read_by_the_crate_of_the_standard() {
     let server = server().await;
     let item = get(&server, "/datasets/a/stac").await;
@@ -126,6 +135,26 @@ async fn pages_of_a_search_follow_one_another_by_get_and_by_post() {
     assert_eq!((&next["method"], &next["merge"]), (&json!("POST"), &json!(false)));
     assert_eq!(next["body"]["sortby"], asked["sortby"]);
     assert_eq!(ids(&body(&post(&server, &next["body"]).await)), ["a"]);
+}
+
+#[tokio::test]
+async fn pages_whose_items_are_too_large_are_shorter_and_lead_on() {
+    let mut plugin = StacPlugin::default();
+    Arc::get_mut(&mut plugin.stac).unwrap().max_items_bytes = 1;
+    let toys = vec![("a", toy("First")), ("b", toy("Second")), ("c", toy("Third"))];
+    let server = TestServer::start(toys, vec![Arc::new(plugin)], HttpConfig::default()).await.unwrap();
+    server.summarise().await.unwrap();
+    let mut path = "/stac/search?limit=3&fields=id".to_owned();
+    for id in ["a", "b", "c"] {
+        let page = get(&server, &path).await;
+        assert_eq!((ids(&page), &page["numberReturned"]), (vec![id], &json!(1)));
+        assert_eq!(page["numberMatched"], 3);
+        path = hrefs(&page, "next")
+            .first()
+            .map_or("", |href| href.split_once("test.example").unwrap().1)
+            .to_owned();
+    }
+    assert_eq!(path, "");
 }
 
 #[tokio::test]
@@ -198,9 +227,13 @@ async fn documents_have_their_media_types_and_say_how_long_they_hold() {
 #[tokio::test]
 async fn self_is_the_address_that_was_asked_for() {
     let server = server().await;
-    for path in
-        ["/stac", "/stac/collections?f=json", "/stac/search?limit=2&ids=a,b.1", "/stac/collections/datasets"]
-    {
+    for path in [
+        "/stac",
+        "/stac/collections?f=json",
+        "/stac/search?limit=2&ids=a,b.1",
+        "/stac/collections/datasets",
+        "/stac/collections/datasets?f=json",
+    ] {
         let document = get(&server, path).await;
         assert_eq!(hrefs(&document, "self"), [format!("http://test.example{path}")]);
     }
@@ -219,6 +252,8 @@ async fn pages_show_markup_of_titles_and_do_not_obey_it() {
         assert!(page.starts_with("<!doctype html>") && !page.contains("First <b>"), "{path}");
     }
     assert!(server.get("/datasets/a/stac?f=html").await.unwrap().text().contains("First &lt;b&gt;"));
+    let page = server.get("/stac/search?limit=1&f=html").await.unwrap().text();
+    assert!(page.contains("href=\"http://test.example/stac/search?limit=1&amp;f=json\""), "{page}");
 }
 
 #[tokio::test]

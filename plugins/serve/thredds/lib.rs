@@ -16,7 +16,7 @@
 //! | `GET /catalog/{collection}.xml` | the datasets of a collection |
 //! | `GET /catalog/{collection}/{prefix}.xml` | those whose ids begin with `prefix`, where there are too many for one document |
 //! | the same with `.html` | pages |
-//! | `GET /sitemap.xml`, `?page=` | addresses of the datasets' pages |
+//! | `GET /sitemap.xml`, `/sitemap/{number}.xml` | addresses of the datasets' pages; their parts, where there are too many for one document |
 //!
 //! # Opens with
 //! `siphon.catalog.TDSCatalog(url)`, `intake.open_thredds_cat(url)`.
@@ -120,6 +120,17 @@ impl ThreddsPlugin {
         let operation = Operation::get("The same for datasets whose ids begin alike", XML);
         Route { path: "/catalog/{collection}/{document}", handler, operations: vec![operation] }
     }
+
+    fn sitemap_part(&self) -> Route {
+        let documents = Arc::clone(&self.documents);
+        let handler = get(
+            move |State(app): State<AppState>, Path(name): Path<String>, base: BaseUrl, parts: Parts| async move {
+                sitemap::answer(&documents, Some(&name), (&app, &base, &parts)).await
+            },
+        );
+        let operation = Operation::get("A part of them, where there are several", XML);
+        Route { path: "/sitemap/{document}", handler, operations: vec![operation] }
+    }
 }
 
 fn split_form(name: &str) -> Result<(&str, Form), Problem> {
@@ -144,13 +155,11 @@ impl ServePlugin for ThreddsPlugin {
             Route {
                 path: "/sitemap.xml",
                 handler: get(move |State(app): State<AppState>, base: BaseUrl, parts: Parts| async move {
-                    sitemap::answer(&documents, &app, &base, &parts).await
+                    sitemap::answer(&documents, None, (&app, &base, &parts)).await
                 }),
-                operations: vec![
-                    Operation::get("Pages of all datasets, for search engines", XML)
-                        .with_query("page", "number of a part, where there are several"),
-                ],
+                operations: vec![Operation::get("Pages of all datasets, for search engines", XML)],
             },
+            self.sitemap_part(),
         ]
     }
 

@@ -11,7 +11,6 @@ use thermocline_core::Result;
 use thermocline_http::catalogs::{DocumentKey, Documents};
 use thermocline_http::html::Escaped;
 use thermocline_http::links::BaseUrl;
-use thermocline_http::query::Query;
 use thermocline_http::{AppState, Problem};
 
 use crate::XML;
@@ -23,16 +22,14 @@ const MAX_ADDRESSES: usize = 50_000;
 const HEAD: &str = "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n";
 const NAMESPACE: &str = "http://www.sitemaps.org/schemas/sitemap/0.9";
 
-/// Answers with the addresses, or with the addresses of their parts.
+/// Answers with the addresses, or with the addresses of their parts; with a part if it is named.
 pub(crate) async fn answer(
     documents: &Documents,
-    app: &AppState,
-    base: &BaseUrl,
-    parts: &Parts,
+    part: Option<&str>,
+    (app, base, parts): (&AppState, &BaseUrl, &Parts),
 ) -> Result<Response, Problem> {
     let ids = documents.ids(&app.search, None).await?;
-    let page = Query::of(parts).value("page");
-    let number = page.as_deref().map(|page| page_number(page, ids.len())).transpose()?;
+    let number = part.map(|part| part_number(part, ids.len())).transpose()?;
     let key = DocumentKey::new(app, base, format!("sitemap/{number:?}"));
     let base = base.clone();
     let write = async move {
@@ -45,13 +42,14 @@ pub(crate) async fn answer(
     Ok(documents.get_or_write(key, write).await?.respond(app, parts, XML))
 }
 
-fn page_number(page: &str, n_ids: usize) -> Result<usize, Problem> {
-    let number =
-        page.parse::<usize>().ok().filter(|number| (1..=n_pages(n_ids, MAX_ADDRESSES)).contains(number));
-    number.ok_or_else(|| Problem::not_found(format!("Part '{page}' of the site map not found")))
+/// The number of a part from the name of its document.
+fn part_number(name: &str, n_ids: usize) -> Result<usize, Problem> {
+    let number = name.strip_suffix(".xml").and_then(|number| number.parse::<usize>().ok());
+    let number = number.filter(|number| (1..=n_parts(n_ids, MAX_ADDRESSES)).contains(number));
+    number.ok_or_else(|| Problem::not_found(format!("Part '{name}' of the site map not found")))
 }
 
-fn n_pages(n_ids: usize, max: usize) -> usize {
+fn n_parts(n_ids: usize, max: usize) -> usize {
     n_ids.div_ceil(max).max(1)
 }
 
@@ -61,7 +59,7 @@ fn document(ids: &[Box<str>], number: Option<usize>, base: &BaseUrl, max: usize)
         Some(number) => {
             addresses(ids.iter().skip(number.saturating_sub(1).saturating_mul(max)).take(max), base)
         }
-        None if ids.len() > max => index(n_pages(ids.len(), max), base),
+        None if ids.len() > max => index(n_parts(ids.len(), max), base),
         None => addresses(ids.iter(), base),
     }
 }
@@ -74,10 +72,10 @@ fn addresses<'a>(ids: impl Iterator<Item = &'a Box<str>>, base: &BaseUrl) -> Str
     xml + "</urlset>\n"
 }
 
-fn index(n_pages: usize, base: &BaseUrl) -> String {
+fn index(n_parts: usize, base: &BaseUrl) -> String {
     let mut xml = format!("{HEAD}<sitemapindex xmlns=\"{NAMESPACE}\">\n");
-    for number in 1..=n_pages {
-        push(&mut xml, "sitemap", &format!("{}/sitemap.xml?page={number}", base.0));
+    for number in 1..=n_parts {
+        push(&mut xml, "sitemap", &format!("{}/sitemap/{number}.xml", base.0));
     }
     xml + "</sitemapindex>\n"
 }
@@ -101,7 +99,8 @@ mod tests {
         let whole = document(&ids(2), None, &base, 2);
         assert!(whole.contains("<url><loc>http://h/p/datasets/d%261</loc></url>"), "{whole}");
         let index = document(&ids(5), None, &base, 2);
-        assert_eq!(index.matches("<loc>http://h/p/sitemap.xml?page=").count(), 3, "{index}");
+        assert_eq!(index.matches("<loc>http://h/p/sitemap/").count(), 3, "{index}");
+        assert!(index.contains("<loc>http://h/p/sitemap/3.xml</loc>"), "{index}");
         let last = document(&ids(5), Some(3), &base, 2);
         assert_eq!(last.matches("<loc>").count(), 1, "{last}");
         assert!(last.contains("datasets/d%264"), "{last}");
@@ -109,9 +108,9 @@ mod tests {
 
     #[test]
     fn parts_that_do_not_exist_are_not_found() {
-        assert!(page_number("1", 0).is_ok() && page_number("2", 50_001).is_ok());
-        for page in ["0", "2", "-1", "x", "", "99999999999999999999999"] {
-            assert!(page_number(page, 50_000).is_err(), "{page}");
+        assert!(part_number("1.xml", 0).is_ok() && part_number("2.xml", 50_001).is_ok());
+        for part in ["0.xml", "2.xml", "-1.xml", "x.xml", ".xml", "", "1", "99999999999999999999999.xml"] {
+            assert!(part_number(part, 50_000).is_err(), "{part}");
         }
     }
 }

@@ -132,8 +132,8 @@ async fn the_site_map_names_every_page() {
     let map = server.get("/sitemap.xml").await.unwrap().text();
     assert!(map.contains("<loc>http://test.example/datasets/a%26b</loc>"), "{map}");
     assert!(map.contains("<loc>http://test.example/datasets/c</loc>"), "{map}");
-    assert_eq!(server.get("/sitemap.xml?page=1").await.unwrap().text(), map);
-    assert_eq!(server.get("/sitemap.xml?page=2").await.unwrap().status, 404);
+    assert_eq!(server.get("/sitemap/1.xml").await.unwrap().text(), map);
+    assert_eq!(server.get("/sitemap/2.xml").await.unwrap().status, 404);
 }
 
 #[tokio::test]

@@ -112,7 +112,7 @@ fn operation(object: &Map<String, Value>, depth: usize) -> Parsed<Filter> {
         }
         "like" => {
             let [value, pattern] = exactly(&name, args)?;
-            Ok(Filter::Like(operand(value, depth + 1)?, pattern_of(pattern, depth + 1)?))
+            like(operand(value, depth + 1)?, operand(pattern, depth + 1)?)
         }
         "between" => between(args, depth),
         "in" => {
@@ -195,16 +195,30 @@ pub(super) fn instant_of(object: &Map<String, Value>) -> Option<Parsed<i64>> {
     })
 }
 
-/// A pattern, also one within functions of texts: it is folded as what it is compared with.
-fn pattern_of(value: &Value, depth: usize) -> Parsed<String> {
-    match operand(value, depth)? {
-        Operand::Text(pattern) => Ok(pattern),
-        Operand::Function(_, inner) => match *inner {
-            Operand::Text(pattern) => Ok(pattern),
-            _ => Err(StacProblem::invalid("the pattern of 'like' is a text")),
-        },
+/// A pattern is folded as the value that it is compared with: functions of it alone would mean nothing.
+fn like(value: Operand, mut pattern: Operand) -> Parsed<Filter> {
+    while let Operand::Function(function, inner) = pattern {
+        if !has_function(&value, function) {
+            let message = "the functions around the pattern of 'like' stand around its value too";
+            return Err(StacProblem::invalid(message));
+        }
+        pattern = *inner;
+    }
+    match pattern {
+        Operand::Text(pattern) => Ok(Filter::Like(value, pattern)),
         _ => Err(StacProblem::invalid("the pattern of 'like' is a text")),
     }
+}
+
+/// True if a function stands around an operand.
+fn has_function(mut operand: &Operand, wanted: TextFunction) -> bool {
+    while let Operand::Function(function, inner) = operand {
+        if *function == wanted {
+            return true;
+        }
+        operand = inner;
+    }
+    false
 }
 
 fn op_and_args(object: &Map<String, Value>) -> Parsed<(&str, &[Value])> {

@@ -130,6 +130,11 @@ fn what_has_no_meaning_is_refused() {
         json!({"op": "and", "args": []}),
         json!({"op": "in", "args": [{"property": "x"}, "y"]}),
         json!({"op": "like", "args": [{"property": "x"}, 5]}),
+        json!({"op": "like", "args": [{"property": "x"}, {"op": "casei", "args": ["Y%"]}]}),
+        json!({"op": "like", "args": [
+            {"op": "accenti", "args": [{"property": "x"}]},
+            {"op": "accenti", "args": [{"op": "casei", "args": ["Y%"]}]},
+        ]}),
         json!({"op": ">", "args": [{"property": "datetime"}, {"timestamp": "yesterday"}]}),
         json!({"op": ">", "args": [{"property": "datetime"}, {"date": "1990-02-30"}]}),
         json!({"op": "t_after", "args": [{"property": "datetime"}, 5]}),
@@ -144,6 +149,21 @@ fn what_has_no_meaning_is_refused() {
         deep,
     ] {
         assert_eq!(parse_json(&bad).unwrap_err().0.status, 400, "{bad}");
+    }
+}
+
+#[test]
+fn a_pattern_has_the_functions_of_its_value() {
+    for text in [
+        "CASEI(title) LIKE 'Era5%'",
+        "CASEI(title) LIKE CASEI('Era5%')",
+        "ACCENTI(CASEI(title)) LIKE CASEI(ACCENTI('Era5%'))",
+    ] {
+        let parsed = parse_text(text).unwrap();
+        assert!(
+            matches!(parsed, Filter::Like(Operand::Function(..), pattern) if pattern == "Era5%"),
+            "{text}"
+        );
     }
 }
 
@@ -194,6 +214,13 @@ fn filters_that_are_long_or_deep_are_refused_at_once() {
     let long = format!("id = '{}'", "x".repeat(70_000));
     for text in [open, nots, minus, powers, calls, points, long] {
         assert_eq!(parse_text(&text).unwrap_err().0.status, 400);
+    }
+    let one = json!({"op": "=", "args": [{"property": "id"}, "x"]});
+    let wide = json!({"op": "or", "args": vec![one; 10_000]});
+    let list = json!({"op": "in", "args": [{"property": "id"}, vec!["x"; 50_000]]});
+    let large = json!({"op": "=", "args": [{"property": "id"}, "x".repeat(300_000)]});
+    for json in [wide, list, large] {
+        assert_eq!(parse_json(&json).unwrap_err().0.status, 400);
     }
     let many = "id = 'x'".to_owned() + &" OR id = 'x'".repeat(5_000);
     assert!(matches!(parse_text(&many).unwrap(), Filter::Or(members) if members.len() == 5_001));

@@ -36,7 +36,9 @@ pub(super) fn tokens(text: &str) -> Parsed<Vec<Placed>> {
     let mut position = 1;
     loop {
         let trimmed = rest.trim_start();
-        position += rest.chars().count() - trimmed.chars().count();
+        // Only what is passed over is counted: a filter has as many words as it has characters.
+        let blank = rest.len().saturating_sub(trimmed.len());
+        position += rest.get(..blank).map_or(0, |blank| blank.chars().count());
         let Some(first) = trimmed.chars().next() else {
             found.push((position, Token::End));
             return Ok(found);

@@ -4,7 +4,7 @@ use serde::Serialize;
 use serde_json::{Map, Value, json};
 use stac::Link;
 use thermocline_http::App;
-use thermocline_search::{Collection as Found, Span, Summary};
+use thermocline_search::{Collection as Found, Span, Summary, union_of_boxes};
 
 use super::{Context, GEOJSON, JSON, QUERYABLES, SCHEMA, SORTABLES, STAC_VERSION, json_of, link};
 
@@ -37,7 +37,7 @@ pub(crate) struct Members<'a> {
     pub(crate) links: Vec<Link>,
     /// Where the staging of any of them stands.
     pub(crate) order_statuses: Vec<&'static str>,
-    /// Any dataset.
+    /// Any of them.
     pub(crate) example: Option<&'a Summary>,
 }
 
@@ -79,7 +79,8 @@ impl Collection {
             Some((first, rest)) if rest.iter().all(|other| other == first) => (*first).to_owned(),
             _ => "other".to_owned(),
         };
-        let extent = extent(union_of_boxes(found.iter().filter_map(|one| one.bbox)), union_of_spans(found));
+        let boxes: Vec<[f64; 4]> = found.iter().filter_map(|one| one.bbox).collect();
+        let extent = extent(union_of_boxes(&boxes), union_of_spans(found));
         Self { title, description, license, extent, ..Self::empty("all") }
     }
 
@@ -122,6 +123,15 @@ impl Collection {
         }
     }
 
+    /// The same Collection under another address.
+    #[must_use]
+    pub(crate) fn at(mut self, href: &str) -> Self {
+        for link in self.links.iter_mut().filter(|link| link.rel == "self") {
+            href.clone_into(&mut link.href);
+        }
+        self
+    }
+
     /// The same under another id.
     #[must_use]
     pub(crate) fn renamed(mut self, id: String) -> Self {
@@ -148,17 +158,6 @@ fn extent(bbox: Option<[f64; 4]>, ends_us: Option<[i64; 2]>) -> Value {
     let interval =
         ends_us.map_or([None, None], |ends| ends.map(|us| Some(thermocline_search::instant_text(us))));
     json!({"spatial": {"bbox": [bbox]}, "temporal": {"interval": [interval]}})
-}
-
-/// A box that holds all boxes: all longitudes if one of them crosses the antimeridian.
-fn union_of_boxes(boxes: impl Iterator<Item = [f64; 4]>) -> Option<[f64; 4]> {
-    let wide =
-        boxes.map(
-            |[west, south, east, north]| {
-                if west > east { [-180.0, south, 180.0, north] } else { [west, south, east, north] }
-            },
-        );
-    wide.reduce(|a, b| [a[0].min(b[0]), a[1].min(b[1]), a[2].max(b[2]), a[3].max(b[3])])
 }
 
 fn union_of_spans(found: &[&Found]) -> Option<[i64; 2]> {

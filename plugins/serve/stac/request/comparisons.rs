@@ -6,6 +6,7 @@
 use serde_json::Value;
 use thermocline_search::{Comparison, Filter, Operand, PropertyName};
 
+use crate::cql2::check_size;
 use crate::problem::{Parsed, StacProblem};
 
 const OPERATORS: [&str; 10] =
@@ -16,6 +17,7 @@ const MAX_COMPARISONS: usize = 1000;
 
 /// All comparisons of a request: `{property: {operator: value}}`.
 pub(super) fn filter(query: &Value) -> Parsed<Filter> {
+    check_size(query)?;
     let query = query.as_object().ok_or_else(|| StacProblem::invalid("query is an object of properties"))?;
     let mut comparisons = Vec::new();
     for (name, tests) in query {

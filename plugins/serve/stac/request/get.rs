@@ -20,10 +20,15 @@ pub(crate) struct GetSearch<'a>(pub(crate) &'a str);
 impl GetSearch<'_> {
     /// The same query with another token.
     pub(crate) fn with_token(&self, token: &str) -> String {
-        let is_token = |pair: &str| decoded(pair.split_once('=').map_or(pair, |(name, _)| name)) == "token";
+        self.with("token", token)
+    }
+
+    /// The same query with another value of a parameter.
+    pub(crate) fn with(&self, parameter: &str, value: &str) -> String {
+        let is_it = |pair: &str| decoded(pair.split_once('=').map_or(pair, |(name, _)| name)) == parameter;
         let mut kept: Vec<Cow<'_, str>> =
-            self.0.split('&').filter(|pair| !pair.is_empty() && !is_token(pair)).map(Cow::Borrowed).collect();
-        kept.push(Cow::Owned(format!("token={}", segment(token))));
+            self.0.split('&').filter(|pair| !pair.is_empty() && !is_it(pair)).map(Cow::Borrowed).collect();
+        kept.push(Cow::Owned(format!("{parameter}={}", segment(value))));
         kept.join("&")
     }
 }

@@ -7,6 +7,9 @@ use super::get::unknown_language;
 use super::{Fields, Given, GivenFilter};
 use crate::problem::{Parsed, StacProblem};
 
+/// The first integer that is too long for 64 bits: 2^64.
+const HUGE: f64 = 18_446_744_073_709_551_616.0;
+
 /// The parameters of a search; others are ignored, and null is nothing.
 pub(super) fn read(body: &Value) -> Parsed<Given> {
     let body = body.as_object().ok_or_else(|| StacProblem::invalid("the body is a JSON object"))?;
@@ -38,7 +41,9 @@ fn text(body: &Map<String, Value>, name: &str) -> Parsed<Option<String>> {
 }
 
 fn limit(value: &Value) -> Parsed<u64> {
-    let limit = value.as_u64().filter(|limit| *limit > 0);
+    // JSON has integers of any length; the longest are read as floating-point numbers.
+    let is_huge = !value.is_u64() && value.as_f64().is_some_and(|limit| limit >= HUGE);
+    let limit = if is_huge { Some(u64::MAX) } else { value.as_u64().filter(|limit| *limit > 0) };
     limit.ok_or_else(|| StacProblem::invalid("limit is an integer from 1 on"))
 }
 

@@ -50,6 +50,13 @@ fn a_search_for_nothing_in_particular_has_the_usual_limit() {
 }
 
 #[test]
+fn a_limit_of_any_length_is_as_much_as_is_allowed() {
+    assert_eq!(get("limit=99999999999999999999999").unwrap().query.limit, 10_000);
+    let body: Value = serde_json::from_str("{\"limit\": 99999999999999999999999}").unwrap();
+    assert_eq!(post(&body).unwrap().query.limit, 10_000);
+}
+
+#[test]
 fn filters_are_text_by_get_and_json_by_post_unless_named() {
     let tree = json!({"op": "=", "args": [{"property": "id"}, "x"]});
     let encoded = "%7B%22op%22:%22%3D%22,%22args%22:[%7B%22property%22:%22id%22%7D,%22x%22]%7D";
@@ -150,6 +157,7 @@ fn searches_by_post_that_make_no_sense_are_refused() {
 fn the_next_page_has_the_same_query_with_another_token() {
     assert_eq!(GetSearch("limit=2&token=a&ids=x,y").with_token("b="), "limit=2&ids=x,y&token=b%3D");
     assert_eq!(GetSearch("").with_token("b"), "token=b");
+    assert_eq!(GetSearch("f=html&limit=2").with("f", "json"), "limit=2&f=json");
 }
 
 proptest! {
