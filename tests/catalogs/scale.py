@@ -143,8 +143,8 @@ class Scale:
 
     def memory(self) -> None:
         lines = Path(f"/proc/{self.args.pid}/status").read_text().splitlines()
-        mb = int(next(x for x in lines if x.startswith("VmRSS")).split()[1]) / 1024
-        print(f"size  resident memory {mb:.0f} MB")
+        mb, peak = (int(next(x for x in lines if x.startswith(name)).split()[1]) / 1024 for name in ("VmRSS", "VmHWM"))
+        print(f"size  resident memory {mb:.0f} MB, at most {peak:.0f} MB until now")
         expect(mb <= self.args.rss_mb, f"{mb:.0f} MB, the limit is {self.args.rss_mb}")
 
 
