@@ -58,6 +58,6 @@ pub use healpix::{Healpix, HealpixOrder};
 pub use horizontal::Horizontal;
 pub use period::{Period, Precision};
 pub use projection::{Ellipsoid, LonLat, PlaneUnit, Projection};
-pub use roles::{Role, Roles};
+pub use roles::{NAMING_BOUNDS, NAMING_COORDINATES, Role, Roles};
 pub use scope::{Scope, along};
 pub use units::{TimeUnits, Unit};

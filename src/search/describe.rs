@@ -11,8 +11,10 @@
 //! What the catalog entry says goes before what the data say.
 //!
 //! # Limits
-//! Coordinates that are not kept with the manifest or cannot be decoded are passed over: a part of the summary is
-//! then missing, never wrong. [`MAX_VARIABLES`], [`MAX_GROUPS`] and [`MAX_SOURCES`] bound what is told of huge datasets.
+//! Coordinates that are not kept with the manifest or cannot be decoded make a part of the summary missing, never
+//! wrong: a dataset with a grid of which nobody knows where it lies has no extent, and a span without all of its times
+//! carries a note. [`MAX_VARIABLES`], [`MAX_GROUPS`] and [`MAX_SOURCES`] bound what is told of huge datasets; extent and
+//! span are those of the variables within, and a note says so.
 
 mod attributes;
 mod coordinates;
@@ -77,7 +79,7 @@ pub fn describe_with(manifest: &Manifest, searchable: &SearchableAttributes) -> 
         version: about.version.clone(),
         doi: about.doi.clone().or_else(|| attributes::doi(&root.attrs)),
         extent: extent(manifest, &tree.data, &coordinates),
-        span: times::span(manifest, &tree.data, &coordinates),
+        span: times::span(manifest, &tree, &coordinates),
         dimensions,
         variables: variables::of(&tree),
         attributes: attributes::searchable(searchable, about, &root.attrs),

@@ -2,36 +2,8 @@
 
 use std::collections::HashSet;
 
-use thermocline_model::cf::Axis;
+use thermocline_model::cf::{Axis, NAMING_BOUNDS, NAMING_COORDINATES};
 use thermocline_model::{Attributes, Group, Variable};
-
-/// Attributes that name coordinates.
-///
-/// # Source
-/// CF Conventions 1.11, appendix A; UGRID Conventions 1.0.
-const NAMING: [&str; 18] = [
-    "coordinates",
-    "grid_mapping",
-    "mesh",
-    "geometry",
-    "node_coordinates",
-    "edge_coordinates",
-    "face_coordinates",
-    "volume_coordinates",
-    "node_count",
-    "part_node_count",
-    "interior_ring",
-    "edge_node_connectivity",
-    "face_node_connectivity",
-    "face_edge_connectivity",
-    "face_face_connectivity",
-    "edge_face_connectivity",
-    "volume_node_connectivity",
-    "boundary_node_connectivity",
-];
-
-/// Attributes that name the bounds of coordinates, which become one chunk too.
-const NAMING_BOUNDS: [&str; 2] = ["bounds", "climatology"];
 
 /// Paths of coordinates.
 #[derive(Debug, Default)]
@@ -68,7 +40,7 @@ impl Named {
             if is_index || says_so(variable) {
                 self.coordinates.insert(join(path, &variable.name));
             }
-            self.coordinates.extend(named_in(&variable.attrs, &NAMING, path, variables));
+            self.coordinates.extend(named_in(&variable.attrs, &NAMING_COORDINATES, path, variables));
             self.bounds.extend(named_in(&variable.attrs, &NAMING_BOUNDS, path, variables));
         }
     }

@@ -81,6 +81,17 @@ impl<'m> Grid<'m> {
     }
 }
 
+/// True if a projection, other than that of latitudes and longitudes, or the numbers of pixels say where a variable lies.
+pub(super) fn is_on_another(variable: &Variable, scope: &Scope<'_>) -> bool {
+    let mappings = mappings(variable, scope);
+    let is_of_degrees = |mapping: &Mapping<'_>| {
+        mapping.variable.attrs.text("grid_mapping_name") == Some("latitude_longitude")
+    };
+    !mappings.iter().all(is_of_degrees)
+        || plane(variable, scope, &mappings).is_some()
+        || pixels(variable, scope, &mappings).is_some()
+}
+
 /// A grid mapping with the coordinates that it is for; without any, it is for all.
 struct Mapping<'m> {
     variable: &'m Variable,

@@ -21,7 +21,7 @@ const CORNER_ROW: [f64; 12] = [2.0, 2.0, 2.0, 2.0, 3.0, 3.0, 3.0, 3.0, 4.0, 4.0,
 const CENTRE: [u8; 12] = [1, 3, 5, 7, 0, 2, 4, 6, 1, 3, 5, 7];
 
 /// How pixels are numbered.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum HealpixOrder {
     /// Along circles of latitude from the north.
     Ring,
@@ -38,17 +38,22 @@ pub enum HealpixOrder {
 /// assert_eq!(grid.n_pixels(), 192);
 /// assert_eq!(grid.corners(192), None);
 /// ```
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Healpix {
     nside: u64,
-    order: HealpixOrder,
+    /// `None` if nothing says it: no pixel is known by its number then.
+    order: Option<HealpixOrder>,
 }
 
 impl Healpix {
     /// A grid of 12·nside² pixels; `None` for sides that make none.
     pub fn new(nside: u64, order: HealpixOrder) -> Option<Self> {
-        let is_side =
-            (1..=MAX_NSIDE).contains(&nside) && (order == HealpixOrder::Ring || nside.is_power_of_two());
+        Self::with(nside, Some(order))
+    }
+
+    fn with(nside: u64, order: Option<HealpixOrder>) -> Option<Self> {
+        let is_side = (1..=MAX_NSIDE).contains(&nside)
+            && (order != Some(HealpixOrder::Nested) || nside.is_power_of_two());
         is_side.then_some(Self { nside, order })
     }
 
@@ -68,13 +73,14 @@ impl Healpix {
         let nside = whole("healpix_nside").or_else(|| whole("nside")).or(from_level);
         let is_healpix =
             attrs.text("grid_mapping_name") == Some("healpix") || attrs.get("healpix_nside").is_some();
-        let order = match text(["healpix_order", "indexing_scheme"])?.to_ascii_lowercase().as_str() {
-            "ring" => HealpixOrder::Ring,
-            "nest" | "nested" | "nesting" => HealpixOrder::Nested,
-            _ => return None,
+        let order = text(["healpix_order", "indexing_scheme"]).map(str::to_ascii_lowercase);
+        let order = match order.as_deref() {
+            Some("ring") => Some(HealpixOrder::Ring),
+            Some("nest" | "nested" | "nesting") => Some(HealpixOrder::Nested),
+            _ => None,
         };
         is_healpix.then_some(())?;
-        Self::new(nside?, order)
+        Self::with(nside?, order)
     }
 
     /// How many pixels cover the globe.
@@ -82,13 +88,13 @@ impl Healpix {
         12 * self.nside * self.nside
     }
 
-    /// The four corners of a pixel; `None` for a number that none has. At a pole, longitude is that of the pixel's
+    /// The four corners of a pixel; `None` for a number that none has, or if the order is not known. At a pole, longitude is that of the pixel's
     /// middle.
     pub fn corners(&self, pixel: u64) -> Option<[LonLat; 4]> {
         if pixel >= self.n_pixels() {
             return None;
         }
-        let (face, column, row) = match self.order {
+        let (face, column, row) = match self.order? {
             HealpixOrder::Nested => self.of_nested(pixel),
             HealpixOrder::Ring => self.of_ring(pixel)?,
         };
@@ -172,7 +178,7 @@ mod tests {
     use super::*;
 
     fn middle(grid: &Healpix, pixel: u64) -> (f64, f64) {
-        let (face, column, row) = if grid.order == HealpixOrder::Ring {
+        let (face, column, row) = if grid.order == Some(HealpixOrder::Ring) {
             grid.of_ring(pixel).unwrap()
         } else {
             grid.of_nested(pixel)
@@ -236,5 +242,7 @@ mod tests {
             Healpix::of(&texts(&[("healpix_nside", "99999999999"), ("healpix_order", "ring")])).is_none()
         );
         assert!(Healpix::of(&texts(&[("nside", "4"), ("healpix_order", "ring")])).is_none());
+        let without_order = Healpix::of(&texts(&[("healpix_nside", "4")])).unwrap();
+        assert_eq!((without_order.n_pixels(), without_order.corners(0)), (192, None));
     }
 }

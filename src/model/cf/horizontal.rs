@@ -1,7 +1,7 @@
 //! The latitudes and longitudes of a variable.
 
 use super::axis::Evidence;
-use super::{Axis, Scope};
+use super::{Axis, Scope, grid};
 use crate::Variable;
 
 /// Most latitudes and longitudes of one group that variables are matched with which do not name theirs.
@@ -33,13 +33,23 @@ impl<'m> Horizontal<'m> {
 
     /// Those of a variable, which its attribute `coordinates` names, which lie along its dimensions or are `others`;
     /// `None` if it has none. Surer evidence goes before the order in which they are named.
+    ///
+    /// A single latitude or longitude that it does not name may be that of anything, as the point below a satellite: it
+    /// is taken only if nothing else says where the variable lies.
     pub fn of(variable: &Variable, scope: &Scope<'m>, others: &[&'m Variable]) -> Option<Self> {
         let named = variable.attrs.text("coordinates").unwrap_or_default().split_whitespace();
         let mut candidates: Vec<&'m Variable> =
             named.take(MAX_NAMES).filter_map(|name| scope.named(name)).collect();
         candidates.extend(variable.dims.iter().filter_map(|dim| scope.variable(dim)));
-        candidates.extend(others);
+        let (single, several): (Vec<&Variable>, Vec<&Variable>) =
+            others.iter().copied().partition(|other| other.dims.is_empty());
+        candidates.extend(several);
         candidates.retain(|candidate| candidate.dims.iter().all(|dim| variable.dims.contains(dim)));
+        let found = Self::among(&candidates);
+        if found.is_some() || single.is_empty() || grid::is_on_another(variable, scope) {
+            return found;
+        }
+        candidates.extend(single);
         Self::among(&candidates)
     }
 
@@ -105,6 +115,37 @@ mod tests {
 
         let data = variable("t", &["time"], &[]);
         assert_eq!(found(grid().into(), &data), None);
+    }
+
+    #[test]
+    fn single_positions_that_nothing_names_come_last() {
+        let lat = || variable("sub_lat", &[], &[("standard_name", "latitude")]);
+        let lon = || variable("sub_lon", &[], &[("standard_name", "longitude")]);
+        let pair = Some(("sub_lat".to_owned(), "sub_lon".to_owned()));
+        let series = variable("t", &["time"], &[]);
+        assert_eq!(found(vec![lat(), lon()], &series), pair);
+
+        let axes = [
+            variable("lat", &["lat"], &[("units", "degrees_north")]),
+            variable("lon", &["lon"], &[("units", "degrees_east")]),
+        ];
+        let data = variable("t", &["lat", "lon"], &[]);
+        let variables = [lat(), lon()].into_iter().chain(axes).collect();
+        assert_eq!(found(variables, &data), Some(("lat".to_owned(), "lon".to_owned())));
+
+        let mapping = || variable("view", &[], &[("grid_mapping_name", "geostationary")]);
+        let plane = || {
+            [
+                variable("x", &["x"], &[("standard_name", "projection_x_coordinate")]),
+                variable("y", &["y"], &[("standard_name", "projection_y_coordinate")]),
+            ]
+        };
+        let data = variable("t", &["y", "x"], &[]);
+        assert_eq!(found([lat(), lon()].into_iter().chain(plane()).collect(), &data), None);
+        let data = variable("t", &["y", "x"], &[("grid_mapping", "view")]);
+        assert_eq!(found(vec![lat(), lon(), mapping()], &data), None);
+        let data = variable("t", &["time"], &[("coordinates", "sub_lat sub_lon"), ("grid_mapping", "view")]);
+        assert_eq!(found(vec![lat(), lon(), mapping()], &data), pair);
     }
 
     #[test]

@@ -20,11 +20,12 @@ pub enum Role {
     Auxiliary,
 }
 
-/// Attributes that name what describes data.
-const NAMING: [&str; 20] = [
+/// Attributes that name coordinates, grid mappings and meshes.
+///
+/// # Source
+/// CF Conventions 1.11, appendix A; UGRID Conventions 1.0.
+pub const NAMING_COORDINATES: [&str; 18] = [
     "coordinates",
-    "bounds",
-    "climatology",
     "grid_mapping",
     "mesh",
     "geometry",
@@ -44,6 +45,12 @@ const NAMING: [&str; 20] = [
     "boundary_node_connectivity",
 ];
 
+/// Attributes that name the bounds of coordinates.
+pub const NAMING_BOUNDS: [&str; 2] = ["bounds", "climatology"];
+
+/// Most names in one attribute that are looked at.
+const MAX_NAMES: usize = 256;
+
 /// Attributes that only variables have which describe others.
 const DESCRIBING: [&str; 4] = ["cf_role", "grid_mapping_name", "crs_wkt", "geometry_type"];
 
@@ -58,9 +65,9 @@ impl Roles {
     pub fn of(scope: &Scope<'_>) -> Self {
         let mut roles = Self::default();
         for variable in scope.variables() {
-            for attribute in NAMING {
+            for attribute in NAMING_COORDINATES.into_iter().chain(NAMING_BOUNDS) {
                 let names = variable.attrs.text(attribute).unwrap_or_default().split_whitespace();
-                let named = names.filter_map(|name| scope.named(name.trim_end_matches(':')));
+                let named = names.take(MAX_NAMES).filter_map(|name| scope.named(name.trim_end_matches(':')));
                 roles.auxiliary.extend(named.map(std::ptr::from_ref));
             }
             roles.collect_terms(variable, scope);
@@ -72,7 +79,8 @@ impl Roles {
     /// data all the same.
     fn collect_terms(&mut self, variable: &Variable, scope: &Scope<'_>) {
         let terms = variable.attrs.text("formula_terms").unwrap_or_default().split_whitespace();
-        let named = terms.filter(|term| !term.ends_with(':')).filter_map(|name| scope.named(name));
+        let names = terms.take(MAX_NAMES).filter(|term| !term.ends_with(':'));
+        let named = names.filter_map(|name| scope.named(name));
         self.auxiliary.extend(named.filter(|term| term.dims.len() <= 1).map(std::ptr::from_ref));
     }
 

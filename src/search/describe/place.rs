@@ -5,6 +5,10 @@
 //! of all other cells. Longitudes are what is left of the circle without its largest gap; a gap no larger than the
 //! cells beside it is none. A grid whose border goes once around the earth holds a pole. Boxes are rounded outwards to
 //! a millionth of a degree; west beyond east crosses the antimeridian (RFC 7946, section 5.2).
+//!
+//! # Limits
+//! Where one grid lies nobody knows where, as its coordinates cannot be read or its map is not known, there is no box at
+//! all: one around the others would say that it does not hold the rest.
 
 mod axis;
 mod cells;
@@ -19,7 +23,7 @@ use std::collections::HashSet;
 use std::rc::Rc;
 
 use thermocline_model::Variable;
-use thermocline_model::cf::{Grid, Horizontal, Pixels, Scope, is_in_radians};
+use thermocline_model::cf::{Grid, Healpix, Horizontal, Pixels, Plane, Scope, is_in_radians};
 
 use super::coordinates::{Coordinates, Numbers, Values};
 use super::tree::DataVariable;
@@ -59,7 +63,7 @@ impl Place {
     }
 }
 
-/// Where data variables lie together; `None` if nothing says where any of them does.
+/// Where data variables lie together; `None` if nothing says where any of them does, or nobody knows where one does.
 pub(super) fn of(
     data: &[DataVariable<'_>],
     coordinates: &Coordinates<'_>,
@@ -68,9 +72,15 @@ pub(super) fn of(
     let mut seen = HashSet::new();
     let mut places: Vec<Place> = Vec::new();
     for variable in data {
-        if seen.len() < MAX_GRIDS && !variable.grid.is_nowhere() && seen.insert(key(&variable.grid)) {
-            places.extend(place(variable, coordinates));
+        if variable.grid.is_nowhere() || !seen.insert(Key::of(&variable.grid)) {
+            continue;
         }
+        let found = if seen.len() > MAX_GRIDS { None } else { place(variable, coordinates) };
+        if found.is_none() && (seen.len() > MAX_GRIDS || is_unknown(&variable.grid, coordinates)) {
+            tracing::debug!(variable = variable.placed.path, "a summary goes without an extent");
+            return None;
+        }
+        places.extend(found);
     }
     let boxes: Vec<[f64; 4]> = places.iter().map(Place::bbox).collect();
     let bbox = union_of_boxes(&boxes)?;
@@ -82,17 +92,42 @@ pub(super) fn of(
 }
 
 /// What tells one grid from another.
-fn key(grid: &Grid<'_>) -> [usize; 5] {
-    let address =
-        |variable: Option<&Variable>| variable.map_or(0, |variable| std::ptr::from_ref(variable) as usize);
-    let plane = grid.plane.as_ref();
-    [
-        address(grid.degrees.map(|degrees| degrees.latitude)),
-        address(grid.degrees.map(|degrees| degrees.longitude)),
-        address(plane.map(|plane| plane.x)),
-        address(plane.map(|plane| plane.y)),
-        grid.pixels.as_ref().map_or(0, |pixels| pixels.n as usize),
-    ]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+struct Key {
+    /// Latitude, longitude, x, y, grid mapping, numbers of pixels.
+    variables: [Option<*const Variable>; 6],
+    pixels: Option<(Healpix, u64)>,
+}
+
+impl Key {
+    fn of(grid: &Grid<'_>) -> Self {
+        let (plane, pixels) = (grid.plane.as_ref(), grid.pixels.as_ref());
+        let variables = [
+            grid.degrees.map(|degrees| degrees.latitude),
+            grid.degrees.map(|degrees| degrees.longitude),
+            plane.map(|plane| plane.x),
+            plane.map(|plane| plane.y),
+            plane.and_then(|plane| plane.mapping),
+            pixels.and_then(|pixels| pixels.numbers),
+        ];
+        Self {
+            variables: variables.map(|variable| variable.map(std::ptr::from_ref)),
+            pixels: pixels.map(|pixels| (pixels.grid, pixels.n)),
+        }
+    }
+}
+
+/// True if a grid of which no place was found lies somewhere: its coordinates cannot be read, or its map or the numbers
+/// of its pixels are not known. What has no coordinate at all that is a number lies nowhere, and so does a plane that no
+/// mapping puts on the earth.
+fn is_unknown(grid: &Grid<'_>, coordinates: &Coordinates<'_>) -> bool {
+    let is_read = |variable: &Variable| coordinates.values(variable).is_some();
+    let is_unread = |degrees: Horizontal<'_>| !is_read(degrees.latitude) || !is_read(degrees.longitude);
+    let is_off_maps =
+        |plane: &Plane<'_>| plane.projection.is_none() || !is_read(plane.x) || !is_read(plane.y);
+    grid.degrees.is_some_and(is_unread)
+        || grid.pixels.as_ref().is_some_and(|pixels| pixels.numbers.is_none_or(|numbers| !is_read(numbers)))
+        || grid.plane.as_ref().is_some_and(|plane| plane.mapping.is_some() && is_off_maps(plane))
 }
 
 /// Where the cells of a variable lie, by the first of its grids whose coordinates can be read.

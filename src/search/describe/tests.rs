@@ -3,7 +3,7 @@
 mod world;
 
 use thermocline_core::catalog::DatasetSpec;
-use thermocline_model::{Attribute, Attributes, Number, NumberType};
+use thermocline_model::{Attribute, Attributes, Number, NumberType, ObjectIdentity};
 
 use super::{SearchableAttributes, describe, describe_with};
 use crate::summary::{DimensionKind, Summary, Value, VariableRole};
@@ -95,6 +95,83 @@ fn a_border_once_around_the_earth_holds_a_pole() {
 fn a_grid_of_two_dimensions_around_the_earth_is_global_and_holds_no_pole() {
     let around = |row: f64, column: f64| (row * 10.0 - 40.0, column * 10.0);
     assert_eq!(bbox(curvilinear(9, 36, around)), Some([-180.0, -40.0, 180.0, 40.0]));
+}
+
+#[test]
+fn a_grid_whose_first_row_is_missing_holds_no_pole() {
+    let masked = |row: f64, column: f64| match row as u32 {
+        0 => (f64::NAN, f64::NAN),
+        _ => (row * 10.0 - 78.0, column * 10.0),
+    };
+    assert_eq!(bbox(curvilinear(15, 36, masked)), Some([-180.0, -68.0, 180.0, 62.0]));
+}
+
+#[test]
+fn a_cap_whose_corners_are_off_the_earth_holds_its_pole() {
+    let cap = |row: f64, column: f64| {
+        let (x, y) = (row - 9.5, column - 9.5);
+        if x.hypot(y) > 12.0 { (f64::NAN, f64::NAN) } else { (90.0 - x.hypot(y), x.atan2(y).to_degrees()) }
+    };
+    let found = bbox(curvilinear(20, 20, cap)).unwrap();
+    assert_eq!([found[0], found[2], found[3]], [-180.0, 180.0, 90.0]);
+}
+
+#[test]
+fn a_grid_at_one_time_is_a_grid() {
+    let (mut lat, mut lon) = (Vec::new(), Vec::new());
+    for (row, column) in (0..10).flat_map(|row| (0..10).map(move |column| (row, column))) {
+        let (x, y) = (f64::from(row) - 4.5, f64::from(column) - 4.5);
+        lat.push(-90.0 + x.hypot(y));
+        lon.push(x.atan2(y).to_degrees());
+    }
+    let mut world = World::default();
+    let dims = ["Time", "j", "i"];
+    world.coordinate("XLAT", &dims, &[1, 10, 10], &lat, texts(LAT));
+    world.coordinate("XLONG", &dims, &[1, 10, 10], &lon, texts(LON));
+    world.data("v", &[("Time", 1), ("j", 10), ("i", 10)], &[]);
+    assert_eq!(bbox(world).map(|found| found[1]), Some(-90.0));
+}
+
+#[test]
+fn tracks_side_by_side_have_no_border() {
+    // Three tracks whose ends go once around the earth.
+    let start = |storm: f64| (10.0 + storm, storm * 120.0 - 180.0);
+    let track = |storm: f64, step: f64| (start(storm).0 + step * 0.1, start(storm).1 + step * 0.1);
+    let found = bbox(curvilinear(3, 5, track)).unwrap();
+    assert!(found[3] < 20.0, "{found:?}");
+    let mut world = curvilinear(3, 5, track);
+    world.attrs(texts(&[("featureType", "trajectory")]));
+    assert!(bbox(world).unwrap()[3] < 20.0);
+}
+
+#[test]
+fn a_satellites_own_position_is_not_that_of_its_view() {
+    let mut world = stereographic(&[1.05e6, 1.15e6], "polar_stereographic");
+    let alone = bbox(stereographic(&[1.05e6, 1.15e6], "polar_stereographic"));
+    world.coordinate("nominal_lat", &[], &[], &[0.0], texts(&[("standard_name", "latitude")]));
+    world.coordinate("nominal_lon", &[], &[], &[-75.0], texts(&[("standard_name", "longitude")]));
+    assert_eq!(bbox(world), alone);
+}
+
+#[test]
+fn a_grid_that_lies_nobody_knows_where_leaves_no_box_around_the_others() {
+    let mut world = rectilinear(&[0.0, 10.0], &[0.0, 10.0]);
+    world.coordinate("y", &["y"], &[2], &[20.0, 30.0], texts(LAT));
+    world.coordinate("x", &["x"], &[2], &[40.0, 50.0], texts(LON));
+    world.data("w", &[("y", 2), ("x", 2)], &[]);
+    world.archive("y");
+    assert_eq!(bbox(world), None);
+}
+
+#[test]
+fn a_map_of_degrees_reaches_no_further_than_the_poles() {
+    let mut world = World::default();
+    let along = |axis: &str| texts(&[("axis", axis)]);
+    world.coordinate("x", &["x"], &[4], &evenly(-135.0, 90.0, 4), along("X"));
+    world.coordinate("y", &["y"], &[3], &evenly(-90.0, 90.0, 3), along("Y"));
+    world.coordinate("crs", &[], &[], &[0.0], texts(&[("grid_mapping_name", "latitude_longitude")]));
+    world.data("v", &[("y", 3), ("x", 4)], &[("grid_mapping", "crs")]);
+    assert_eq!(bbox(world), Some([-180.0, -90.0, 180.0, 90.0]));
 }
 
 #[test]
@@ -195,6 +272,12 @@ fn a_healpix_grid_lies_where_its_pixels_do() {
     whole.data("v", &[("cell", 12)], &[("grid_mapping", "crs")]);
     assert_eq!(bbox(whole), Some([-180.0, -90.0, 180.0, 90.0]));
 
+    let mut unordered = World::default();
+    let attrs = texts(&[("grid_mapping_name", "healpix"), ("healpix_nside", "1")]);
+    unordered.coordinate("crs", &[], &[], &[0.0], attrs);
+    unordered.data("v", &[("cell", 12)], &[("grid_mapping", "crs")]);
+    assert_eq!(bbox(unordered), Some([-180.0, -90.0, 180.0, 90.0]));
+
     let mut part = World::default();
     part.coordinate("crs", &[], &[], &[0.0], healpix("nest"));
     part.coordinate("cell", &["cell"], &[2], &[0.0, 5.0], Attributes::new());
@@ -202,6 +285,18 @@ fn a_healpix_grid_lies_where_its_pixels_do() {
     let found = bbox(part).unwrap();
     assert!((found[1] - -41.810_315).abs() < 2e-6 && found[3] == 90.0, "{found:?}");
     assert_eq!([found[0], found[2]], [0.0, 135.0]);
+}
+
+#[test]
+fn parts_of_a_healpix_grid_are_told_apart_by_their_numbers() {
+    let mut world = World::default();
+    let attrs = [("grid_mapping_name", "healpix"), ("healpix_nside", "1"), ("healpix_order", "nest")];
+    world.coordinate("crs", &[], &[], &[0.0], texts(&attrs));
+    for (name, dim, first) in [("v", "cell", 0.0), ("w", "pixel", 8.0)] {
+        world.coordinate(dim, &[dim], &[2], &[first, first + 1.0], Attributes::new());
+        world.data(name, &[(dim, 2)], &[("grid_mapping", "crs")]);
+    }
+    assert_eq!(bbox(world).map(|found| [found[1], found[3]]), Some([-90.0, 90.0]));
 }
 
 fn timed(values: &[f64], attrs: &[(&str, &str)]) -> World {
@@ -257,6 +352,22 @@ fn without_times_attributes_and_then_the_newest_object_say_when() {
     assert_eq!(with(&coverage), (1, 4));
     assert_eq!(with(&[("date_created", "1970-01-03")]), (2, 2));
     assert_eq!(with(&[]), (10, 10));
+}
+
+#[test]
+fn spans_say_what_they_do_not_know() {
+    let note = |world: World| describe(&world.build()).span.note;
+    let mut unread = timed(&[1.0], &[("units", "days since 1970-01-01")]);
+    unread.attrs(texts(&[("date_created", "1970-01-03")]));
+    unread.archive("time");
+    assert_eq!(note(unread).as_deref(), Some("times of some data cannot be read"));
+    let no_calendar = timed(&[1.0], &[("units", "days since 1970-01-01"), ("calendar", "of Mars")]);
+    assert_eq!(note(no_calendar).as_deref(), Some("times of some data cannot be read"));
+
+    let mut nowhen = World::default();
+    nowhen.data("v", &[("x", 2)], &[]);
+    nowhen.identity(ObjectIdentity::ETag("e".into()));
+    assert_eq!(note(nowhen).as_deref(), Some("nothing tells of which time the data are"));
 }
 
 fn catalogued(

@@ -9,11 +9,20 @@ use thermocline_model::{ObjectIdentity, Variable};
 use super::coordinates::{Coordinates, Values};
 use super::instants::{CLIPPED, FIRST, LAST, told};
 use super::steps;
-use super::tree::DataVariable;
+use super::tree::{DataVariable, Tree};
 use crate::summary::Span;
 
 /// Most names in one attribute that are looked at.
 const MAX_NAMES: usize = 256;
+
+/// What is said where coordinates of time cannot be read.
+const UNREAD: &str = "times of some data cannot be read";
+
+/// What is said where nothing at all tells when data lie.
+const NOWHEN: &str = "nothing tells of which time the data are";
+
+/// What is said of datasets with more variables than summaries tell of.
+const CUT: &str = "only the first of many variables say where and when the data lie";
 
 /// First and last instant of something, in microseconds since 1970 of the proleptic Gregorian calendar.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -74,8 +83,12 @@ pub(super) fn axis(
 }
 
 /// When a dataset lies.
-pub(super) fn span(manifest: &Manifest, data: &[DataVariable<'_>], coordinates: &Coordinates<'_>) -> Span {
-    let found = by_coordinates(data, coordinates).unwrap_or_else(|| without_coordinates(manifest));
+pub(super) fn span(manifest: &Manifest, tree: &Tree<'_>, coordinates: &Coordinates<'_>) -> Span {
+    let (by_coordinates, is_unread) = by_coordinates(&tree.data, coordinates);
+    let (found, is_told) = match by_coordinates {
+        Some(found) => (found, true),
+        None => without_coordinates(manifest),
+    };
     let given = manifest.spec.about.temporal.as_ref();
     let of_catalog = |text: Option<&String>| instants_of(text?);
     let start = given.and_then(|(start, _)| of_catalog(start.as_ref())).map(|(start, _)| start);
@@ -88,27 +101,34 @@ pub(super) fn span(manifest: &Manifest, data: &[DataVariable<'_>], coordinates: 
         (None, Some(end)) => (start_us.min(end), end),
         _ => (start_us.min(end_us), end_us.max(start_us)),
     };
-    let is_clipped = found.is_clipped && (start.is_none() || end.is_none());
-    Span { start_us, end_us, is_instant: start_us == end_us, note: is_clipped.then(|| CLIPPED.to_owned()) }
+    let is_of_catalog = start.is_some() && end.is_some();
+    let notes = [(found.is_clipped, CLIPPED), (is_unread, UNREAD), (!is_told, NOWHEN), (tree.is_cut, CUT)];
+    let notes: Vec<&str> =
+        notes.into_iter().filter(|(holds, _)| *holds && !is_of_catalog).map(|(_, note)| note).collect();
+    let note = (!notes.is_empty()).then(|| notes.join("; "));
+    Span { start_us, end_us, is_instant: start_us == end_us, note }
 }
 
-/// The hull of all coordinates of time of data variables.
-fn by_coordinates(data: &[DataVariable<'_>], coordinates: &Coordinates<'_>) -> Option<Interval> {
-    let mut seen = HashSet::new();
+/// The hull of all coordinates of time of data variables that can be read, and whether there are others.
+fn by_coordinates(data: &[DataVariable<'_>], coordinates: &Coordinates<'_>) -> (Option<Interval>, bool) {
+    let (mut seen, mut is_unread) = (HashSet::new(), false);
     let (mut valid, mut other): (Option<Interval>, Option<Interval>) = (None, None);
     for variable in data {
         for time in times_of(variable) {
             if !seen.insert(std::ptr::from_ref(time)) {
                 continue;
             }
-            let Some(found) = axis(time, &variable.placed.scope, coordinates) else { continue };
+            let Some(found) = axis(time, &variable.placed.scope, coordinates) else {
+                is_unread |= coordinates.instants(time).is_none();
+                continue;
+            };
             // Times with another standard name, as that of the forecast's beginning, count if there are no others.
             let is_valid = time.attrs.text("standard_name").is_none_or(|name| name == "time");
             let hull = if is_valid { &mut valid } else { &mut other };
             *hull = Some(hull.map_or(found.interval, |hull| hull.hull(found.interval)));
         }
     }
-    valid.or(other)
+    (valid.or(other), is_unread)
 }
 
 /// The coordinates of time of a variable: of its dimensions, those that it names, and those that say so themselves.
@@ -119,37 +139,36 @@ fn times_of<'m>(data: &DataVariable<'m>) -> Vec<&'m Variable> {
     let named = names.filter_map(|name| scope.named(name));
     let marked = data.placed.times.iter().copied();
     let is_over = |time: &&Variable| time.dims.iter().all(|dim| variable.dims.contains(dim));
-    let is_time = |time: &&Variable| TimeUnits::of(&time.attrs).is_some_and(|units| units.is_ok());
+    let is_time = |time: &&Variable| TimeUnits::of(&time.attrs).is_some();
     let all = along.chain(named).chain(marked);
     all.filter(is_over).filter(is_time).filter(|time| !std::ptr::eq(*time, variable)).collect()
 }
 
-/// When a dataset without coordinates of time lies: what its attributes say, else when its newest object was modified.
-fn without_coordinates(manifest: &Manifest) -> Interval {
+/// When a dataset without coordinates of time lies: what its attributes say, else when its newest object was modified;
+/// and whether anything says so.
+fn without_coordinates(manifest: &Manifest) -> (Interval, bool) {
     let attrs = &manifest.dataset.root.attrs;
     let text = |name: &str| attrs.text(name).and_then(instants_of);
     let coverage = (text("time_coverage_start"), text("time_coverage_end"));
     let created =
         || ["date_created", "creation_date"].into_iter().find_map(text).map(|(start, _)| (start, start));
-    let (start_us, end_us) = match coverage {
-        (Some((start, _)), Some((_, end))) if start <= end => (start, end),
-        (Some((start, end)), None) => (start, end),
-        (None, Some((start, end))) => (start, end),
-        _ => created().unwrap_or_else(|| {
-            let modified = modified_us(manifest);
-            (modified, modified)
-        }),
+    let told = match coverage {
+        (Some((start, _)), Some((_, end))) if start <= end => Some((start, end)),
+        (Some((start, end)), None) => Some((start, end)),
+        (None, Some((start, end))) => Some((start, end)),
+        _ => created().or_else(|| modified_us(manifest).map(|modified| (modified, modified))),
     };
-    Interval { start_us, end_us, is_clipped: false }
+    let (start_us, end_us) = told.unwrap_or_default();
+    (Interval { start_us, end_us, is_clipped: false }, told.is_some())
 }
 
-/// When the newest object was modified; 1970 if no store says.
-fn modified_us(manifest: &Manifest) -> i64 {
+/// When the newest object was modified; `None` if no store says.
+fn modified_us(manifest: &Manifest) -> Option<i64> {
     let modified = manifest.dataset.objects.iter().filter_map(|object| match object.identity {
         ObjectIdentity::Modified { mtime_ns, .. } => Some(mtime_ns.div_euclid(1_000)),
         ObjectIdentity::ETag(_) => None,
     });
-    modified.max().unwrap_or(0).clamp(FIRST, LAST)
+    modified.max().map(|modified| modified.clamp(FIRST, LAST))
 }
 
 /// The first and last instant that a date names: those of the day for a date without a time.

@@ -49,23 +49,29 @@ pub(super) struct Tree<'m> {
     pub(super) data: Vec<DataVariable<'m>>,
     /// What describes them, without the coordinates that have the name of their dimension.
     pub(super) auxiliary: Vec<Placed<'m>>,
+    /// True if there are more variables or groups than are told of.
+    pub(super) is_cut: bool,
 }
 
 /// All variables of a tree of groups, within bounds.
 pub(super) fn variables(root: &Group) -> Tree<'_> {
+    let mut tree = Tree::default();
     let mut groups: Vec<(String, &Group)> = Vec::new();
     root.visit(&mut |path, group| {
-        if !group.variables.is_empty() && groups.len() < MAX_GROUPS {
+        if group.variables.is_empty() {
+        } else if groups.len() < MAX_GROUPS {
             groups.push((path.to_owned(), group));
+        } else {
+            tree.is_cut = true;
         }
     });
     let is_of_features = root.attrs.text("featureType").is_some();
-    let (mut tree, mut n_left, mut n_seen) = (Tree::default(), MAX_VARIABLES, 0);
+    let (mut n_left, mut n_seen) = (MAX_VARIABLES, 0);
     for (path, group) in groups {
         let Some(scope) = Scope::at(root, &path).map(Rc::new) else { continue };
         n_seen += scope.variables().count();
         if n_seen > MAX_SEEN {
-            n_left = 0;
+            tree.is_cut = true;
             break;
         }
         let is_time = |variable: &&Variable| variable.attrs.text("standard_name") == Some("time");
@@ -83,9 +89,10 @@ pub(super) fn variables(root: &Group) -> Tree<'_> {
                 }
             }
         }
+        tree.is_cut |= group.variables.len() > n_left;
         n_left = n_left.saturating_sub(group.variables.len());
     }
-    if n_left == 0 {
+    if tree.is_cut {
         tracing::debug!(max_variables = MAX_VARIABLES, "a summary does not tell of all variables");
     }
     tree

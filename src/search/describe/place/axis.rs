@@ -34,10 +34,7 @@ pub(super) fn longitudes(values: Vec<f64>, bounds: Option<&Corners>) -> Option<A
     let bounds = bounds.filter(|bounds| bounds.n_cells() == n);
     let is_there: Vec<bool> = values.iter().map(|value| is_longitude(*value)).collect();
     let kept: Vec<f64> = values.into_iter().filter(|value| is_longitude(*value)).collect();
-    let line = if is_monotonic(&kept) { kept.clone() } else { unwrapped(&kept) };
-    if !is_monotonic(&line) {
-        return of_points(extended(kept), 0.0);
-    }
+    let Some(line) = line(&kept) else { return of_points(extended(kept), 0.0) };
     let least = line.windows(2).filter_map(|pair| Some((pair.get(1)? - pair.first()?).abs()));
     let cell = least.fold(f64::INFINITY, f64::min);
     let cell = if cell.is_finite() { cell } else { 0.0 };
@@ -48,6 +45,17 @@ pub(super) fn longitudes(values: Vec<f64>, bounds: Option<&Corners>) -> Option<A
     });
     let (west, east) = cells.flatten().or_else(|| edges(&line).map(|(a, b)| (a.min(b), a.max(b))))?;
     Some(if east - west >= 360.0 - cell / 2.0 { Arc::Circle } else { Arc::between(west, east) })
+}
+
+/// Longitudes as a line that rises or falls; across the antimeridian from 179 to -179 that is on to 181.
+fn line(kept: &[f64]) -> Option<Vec<f64>> {
+    let is_far = |pair: &[f64]| matches!(pair, [from, to] if (to - from).abs() > 180.0);
+    let is_straight = is_monotonic(kept);
+    if is_straight && !kept.windows(2).any(is_far) {
+        return Some(kept.to_vec());
+    }
+    let unwrapped = unwrapped(kept);
+    if is_monotonic(&unwrapped) { Some(unwrapped) } else { is_straight.then(|| kept.to_vec()) }
 }
 
 /// The ends of all cells around a line of longitudes; `None` if one has no corners.
@@ -131,6 +139,9 @@ mod tests {
         assert_eq!(part(vec![7.0]), (7.0, 0.0));
         assert_eq!(part(vec![10.0, 20.0]), (5.0, 20.0));
         assert_eq!(part(vec![20.0, 0.0, 10.0]), (-5.0, 30.0));
+        assert_eq!(part(vec![179.0, -179.0]), (178.0, 4.0));
+        assert_eq!(part(vec![-179.0, 179.0]), (178.0, 4.0));
+        assert_eq!(longitudes(vec![-180.0, 180.0], None), Some(Arc::Circle));
         assert_eq!(latitudes(vec![10.0, f64::NAN, 20.0, 1e20], None), Some((5.0, 25.0)));
         assert_eq!(latitudes(vec![f64::NAN], None), None);
         assert_eq!(longitudes(vec![f64::NAN], None), None);

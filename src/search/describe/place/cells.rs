@@ -18,6 +18,12 @@ const FEWEST_CELLS: usize = 1000;
 /// Fewest nodes of a mesh from whose number that is guessed.
 const FEWEST_NODES: usize = 32;
 
+/// How far neighbours on the border of a grid may be apart, in degrees of a great circle.
+const MAX_STEP: f64 = 30.0;
+
+/// How many times as far as is usual on the same border.
+const MAX_STEPS: f64 = 20.0;
+
 /// What positions belong to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Cells {
@@ -46,7 +52,9 @@ pub(super) fn place(
     }
     let is_there = |cell: usize| lat.values.get(cell).is_some_and(|lat| !lat.is_nan());
     let centres = range(lat.values.iter().copied())?;
-    let border = border(&lat, &lon);
+    lat.shape = of_grid(&lat.shape);
+    lon.shape = of_grid(&lon.shape);
+    let border = if kind == Cells::Grid { border(&lat, &lon) } else { Vec::new() };
     let pole = if goes_around(&border) { Some(centres) } else { None };
     let corners = corners.and_then(|(mut lats, mut lons)| {
         lats.keep_cells(is_there);
@@ -61,9 +69,20 @@ pub(super) fn place(
     }
     let (latitudes, longitudes) = match corners {
         Some(both) => both,
-        None => (centres, of_points(present(&lon.values), size(&lon, centres, kind))?),
+        None => {
+            let size = size(&lon, centres, kind);
+            lon.values.retain(|value| !value.is_nan());
+            (centres, of_points(lon.values, size)?)
+        }
     };
     Some(Place { border: straight(border), ..Place::of(clamped(latitudes), longitudes) })
+}
+
+/// The lengths of axes without those of one position before the last two: a grid at one time is a grid.
+fn of_grid(shape: &[u64]) -> Vec<u64> {
+    let n_before = shape.len().saturating_sub(2);
+    let n_single = shape.iter().take(n_before).take_while(|len| **len == 1).count();
+    shape.iter().skip(n_single).copied().collect()
 }
 
 /// Numbers of two axes with the axes the other way around; `None` unless they have two.
@@ -79,29 +98,50 @@ fn clamped((south, north): (f64, f64)) -> (f64, f64) {
     (south.clamp(-90.0, 90.0), north.clamp(-90.0, 90.0))
 }
 
-fn present(values: &[f64]) -> Vec<f64> {
-    values.iter().copied().filter(|value| !value.is_nan()).collect()
-}
-
-/// Longitude and latitude along the border of a grid of two dimensions, once around; empty for any other.
+/// Longitude and latitude along the outermost border of a grid of two dimensions on which no position is missing, once
+/// around; empty for any other, and if neighbours on it are no neighbours on the earth, as with tracks side by side.
 fn border(lat: &Numbers, lon: &Numbers) -> Vec<[f64; 2]> {
     let &[n_rows, n_columns] = lat.shape.as_slice() else { return Vec::new() };
     let (Ok(rows), Ok(columns)) = (usize::try_from(n_rows), usize::try_from(n_columns)) else {
         return Vec::new();
     };
-    if rows < 2 || columns < 2 {
-        return Vec::new();
-    }
-    let bottom = (0..columns).map(|column| (0, column));
-    let right = (1..rows).map(|row| (row, columns - 1));
-    let top = (0..columns - 1).rev().map(|column| (rows - 1, column));
-    let left = (1..rows - 1).rev().map(|row| (row, 0));
     let at = |(row, column): (usize, usize)| {
         let cell = row * columns + column;
-        Some([*lon.values.get(cell)?, *lat.values.get(cell)?])
+        let (lon, lat) = (*lon.values.get(cell)?, *lat.values.get(cell)?);
+        (!lon.is_nan() && !lat.is_nan()).then_some([lon, lat])
     };
-    let points = bottom.chain(right).chain(top).chain(left).filter_map(at);
-    points.filter(|[lon, lat]| !lon.is_nan() && !lat.is_nan()).collect()
+    let rings = (0..rows.min(columns) / 2).map(|inset| ring(inset, rows, columns).map(at).collect());
+    let whole: Option<Vec<[f64; 2]>> = rings.flat_map(|ring: Option<_>| ring).next();
+    whole.filter(|border| is_continuous(border)).unwrap_or_default()
+}
+
+/// Rows and columns of the cells so many within the border of a grid, once around.
+fn ring(inset: usize, rows: usize, columns: usize) -> impl Iterator<Item = (usize, usize)> {
+    let (last_row, last_column) = (rows - 1 - inset, columns - 1 - inset);
+    let bottom = (inset..=last_column).map(move |column| (inset, column));
+    let right = (inset + 1..=last_row).map(move |row| (row, last_column));
+    let top = (inset..last_column).rev().map(move |column| (last_row, column));
+    let left = (inset + 1..last_row).rev().map(move |row| (row, inset));
+    bottom.chain(right).chain(top).chain(left)
+}
+
+/// True if all neighbours on a closed line are near one another on the earth.
+fn is_continuous(border: &[[f64; 2]]) -> bool {
+    let next = border.iter().skip(1).chain(border.first());
+    let mut steps: Vec<f64> = border.iter().zip(next).map(|(from, to)| distance(*from, *to)).collect();
+    let middle = steps.len() / 2;
+    let Some(usual) = median(&mut steps, middle) else { return false };
+    // Where cells meet in a point, as in rows at a pole, most steps are none.
+    let most = if usual > 0.0 { MAX_STEP.min(usual * MAX_STEPS) } else { MAX_STEP };
+    steps.iter().all(|step| *step <= most)
+}
+
+/// Degrees of the great circle between two points.
+fn distance([from_lon, from_lat]: [f64; 2], [to_lon, to_lat]: [f64; 2]) -> f64 {
+    let half_sine = |degrees: f64| (degrees.to_radians() / 2.0).sin();
+    let cosines = from_lat.to_radians().cos() * to_lat.to_radians().cos();
+    let square = half_sine(to_lat - from_lat).powi(2) + cosines * half_sine(to_lon - from_lon).powi(2);
+    2.0 * square.clamp(0.0, 1.0).sqrt().asin().to_degrees()
 }
 
 /// True for a closed line that goes once around the earth.
@@ -135,7 +175,9 @@ fn size(lon: &Numbers, (south, north): (f64, f64), kind: Cells) -> f64 {
         Cells::Features => usize::MAX,
     };
     match lon.shape.as_slice() {
-        [_, columns] => REACH * spacing(&lon.values, 1).max(spacing(&lon.values, *columns as usize)),
+        [_, columns] if kind != Cells::Features => {
+            REACH * spacing(&lon.values, 1).max(spacing(&lon.values, *columns as usize))
+        }
         [n] if *n as usize >= fewest => {
             // Of as many cells of one size as there are between two parallels.
             let height = (north.to_radians().sin() - south.to_radians().sin()).to_degrees();

@@ -1,7 +1,7 @@
 //! Grids in the plane of a map: the border of their cells on the earth.
 
 use thermocline_model::Variable;
-use thermocline_model::cf::{Plane, Projection, Scope};
+use thermocline_model::cf::{Plane, PlaneUnit, Projection, Scope};
 
 use super::Place;
 use super::cells::{goes_around, straight};
@@ -16,7 +16,10 @@ const MAX_EDGES: usize = 1 << 13;
 pub(super) fn place(plane: &Plane<'_>, scope: &Scope<'_>, coordinates: &Coordinates<'_>) -> Option<Place> {
     let projection = plane.projection.as_ref()?;
     let edges = |variable: &Variable| edges(variable, projection, scope, coordinates);
-    let (x, y) = (edges(plane.x)?, edges(plane.y)?);
+    let (x, mut y) = (edges(plane.x)?, edges(plane.y)?);
+    if projection.plane_unit() == PlaneUnit::Degree {
+        within_poles(&mut y);
+    }
     if let Some((pole_x, pole_y, is_north)) = projection.pole()
         && is_within(&x, pole_x)
         && is_within(&y, pole_y)
@@ -32,6 +35,15 @@ pub(super) fn place(plane: &Plane<'_>, scope: &Scope<'_>, coordinates: &Coordina
         off_map(projection, &x, &y)
     } else {
         of_border(border)
+    }
+}
+
+/// Takes back the outer edges of latitudes whose cells reach beyond a pole.
+fn within_poles(edges: &mut [f64]) {
+    let is_latitude = |edge: &f64| edge.abs() <= 90.0;
+    let inner = edges.get(1..edges.len().saturating_sub(1)).unwrap_or_default();
+    if inner.iter().all(is_latitude) {
+        edges.iter_mut().for_each(|edge| *edge = edge.clamp(-90.0, 90.0));
     }
 }
 

@@ -50,6 +50,7 @@ pub(super) struct World {
     tables: Vec<Arc<ChunkTable>>,
     inline: Vec<u8>,
     spec: Option<DatasetSpec>,
+    identity: Option<ObjectIdentity>,
 }
 
 impl World {
@@ -102,6 +103,11 @@ impl World {
         self.spec = Some(spec);
     }
 
+    /// What tells the only object from another of its name.
+    pub(super) fn identity(&mut self, identity: ObjectIdentity) {
+        self.identity = Some(identity);
+    }
+
     fn variable(&mut self, name: &str, dims: &[(&str, usize)], attrs: Attributes, table: ChunkTable) {
         let shape: Vec<u64> = dims.iter().map(|(_, len)| *len as u64).collect();
         self.tables.push(Arc::new(table));
@@ -125,7 +131,8 @@ impl World {
 
     /// The manifest.
     pub(super) fn build(self) -> Manifest {
-        let identity = ObjectIdentity::Modified { mtime_ns: MTIME_NS, inode: 1 };
+        let by_clock = ObjectIdentity::Modified { mtime_ns: MTIME_NS, inode: 1 };
+        let identity = self.identity.unwrap_or(by_clock);
         let object = Object { href: "/archive/d.nc".into(), len_bytes: 1, identity };
         let dataset = Dataset { root: self.root, objects: vec![object], ..Dataset::default() };
         let storage = Arc::new(InMemory { tables: self.tables, inline: self.inline });
