@@ -114,6 +114,7 @@ impl Search {
         let followed = &mut *guard;
         self.remove(changes.gone).await?;
         self.summarise(followed, changes.todo).await?;
+        self.shared.orders.look().await;
         if is_complete && !followed.is_swept {
             self.sweep().await?;
             followed.is_swept = true;

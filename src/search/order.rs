@@ -134,9 +134,17 @@ impl Orders {
     }
 
     /// Tells of datasets that will be noted where their objects are, without an engine that brings any online: cold
-    /// ones are orderable, and stay so.
+    /// ones are orderable.
     pub fn look_at(&self, residency: Arc<dyn Residency>) {
         let _ = self.looked.set(Looked::at(residency));
+    }
+
+    /// Asks stores where those objects are that were noted since [`Orders::look_at`] was called; recalls none. What
+    /// comes online in place is known afterwards.
+    pub async fn look(&self) {
+        if let Some(looked) = self.looked.get() {
+            looked.ask().await;
+        }
     }
 
     /// Begins to follow the engine. Must be called within the runtime, once.
@@ -245,10 +253,17 @@ impl Shared {
 
     /// Works out what became of the datasets whose objects have changed, and tells who watches.
     fn settle(&self) {
-        let mut ledger = self.ledger.lock();
-        if let Some(generation) = ledger.settle(self.now_ns()) {
-            drop(ledger);
-            self.generation.send_modify(|known| *known = generation.max(*known));
+        loop {
+            let (generation, is_settled) = {
+                let mut ledger = self.ledger.lock();
+                (ledger.settle(self.now_ns()), ledger.is_settled())
+            };
+            if let Some(generation) = generation {
+                self.generation.send_modify(|known| *known = generation.max(*known));
+            }
+            if is_settled {
+                return;
+            }
         }
     }
 }

@@ -1,7 +1,7 @@
 //! Datasets, their objects on cold stores, and what became of those: pure.
 
 use std::collections::hash_map::{Entry, RandomState};
-use std::collections::{BTreeSet, HashMap, HashSet, VecDeque};
+use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
 use std::hash::BuildHasher;
 use std::sync::Arc;
 
@@ -9,13 +9,16 @@ use slab::Slab;
 use thermocline_core::cold::{Locality, ObjectId};
 use thermocline_core::staging::{ObjectState, RequestId, Standing};
 
-use super::dataset::{NotedDataset, Sum};
+use super::dataset::{MAX_SOURCES, NotedDataset};
 use super::object::{End, Ending, Key, Tracked};
 use super::past::Past;
 use super::{Changed, Order, OrderStatus};
 
 /// Most changes that are listed.
 const MAX_CHANGES: usize = 4096;
+
+/// Most datasets that are settled before others may ask.
+const SETTLED_TOGETHER: usize = 1000;
 
 /// How long a request that was accepted may take to reach the engine.
 const MAX_ADMISSION_NS: i64 = 10_000_000_000;
@@ -37,8 +40,8 @@ pub(super) struct Ledger {
     by_key: HashMap<Key, u32>,
     datasets: Slab<NotedDataset>,
     by_id: HashMap<Arc<str>, u32>,
-    /// Datasets of which something changed.
-    dirty: BTreeSet<u32>,
+    /// Datasets of which something is to be told anew; true if it happened, false if it was learned of the past.
+    dirty: BTreeMap<u32, bool>,
     /// Objects that are to be looked at again.
     pending: HashSet<ObjectId>,
     /// Objects in place that are to be asked for first.
@@ -78,7 +81,25 @@ impl Ledger {
             }
         }
         self.by_id.insert(id, place);
-        self.dirty.insert(place);
+        self.dirty.insert(place, true);
+    }
+
+    /// Changes an object, and with it the datasets that have it. True if anybody has it.
+    fn alter(&mut self, place: u32, is_news: bool, change: impl FnOnce(&mut Tracked)) -> bool {
+        let Some(tracked) = self.objects.get_mut(place as usize) else { return false };
+        let before = tracked.share();
+        change(tracked);
+        let after = tracked.share();
+        if before == after {
+            return true;
+        }
+        for place in &tracked.datasets {
+            let Some(dataset) = self.datasets.get_mut(*place as usize) else { continue };
+            dataset.sum.subtract(&before);
+            dataset.sum.add(&after);
+            *self.dirty.entry(*place).or_default() |= is_news;
+        }
+        true
     }
 
     /// The place of an object that a dataset has.
@@ -101,6 +122,9 @@ impl Ledger {
         if let Some(tracked) = self.objects.get_mut(place as usize) {
             if tracked.datasets.last() != Some(&dataset) {
                 tracked.datasets.push(dataset);
+                if let Some(noted) = self.datasets.get_mut(dataset as usize) {
+                    noted.sum.add(&tracked.share());
+                }
             }
             if tracked.is_in_place && tracked.locality.is_none() {
                 self.unasked.push_back(place);
@@ -157,14 +181,14 @@ impl Ledger {
             self.past.remove(&self.key(id));
             return false;
         };
-        let Some(tracked) = self.objects.get_mut(place as usize) else { return false };
-        tracked.accepted_ns = Some(now_ns);
-        tracked.request = Some(request.clone());
-        tracked.id = Some(id.clone());
-        if !tracked.is_lost() {
-            tracked.end = None;
-        }
-        self.dirty.extend(&tracked.datasets);
+        self.alter(place, true, |tracked| {
+            tracked.accepted_ns = Some(now_ns);
+            tracked.request = Some(request.clone());
+            tracked.id = Some(id.clone());
+            if !tracked.is_lost() {
+                tracked.end = None;
+            }
+        });
         self.in_engine.insert(place);
         self.under_way.insert(place);
         true
@@ -176,21 +200,22 @@ impl Ledger {
             self.past.remove(&self.key(id));
             return false;
         };
-        let Some(tracked) = self.objects.get_mut(place as usize) else { return false };
-        if state != ObjectState::Released {
-            tracked.end = Ending::of(state).map(|ending| End { ending, at_ns: since_ns });
-        }
-        if state.is_settled() {
-            tracked.accepted_ns = None;
-        }
-        if tracked.is_in_place {
-            match state {
-                ObjectState::Hot => tracked.locality = Some(Locality::Online),
-                ObjectState::Released => self.unasked.push_back(place),
-                _ => {}
+        let mut is_unknown = false;
+        self.alter(place, true, |tracked| {
+            if state != ObjectState::Released {
+                tracked.end = Ending::of(state).map(|ending| End { ending, at_ns: since_ns });
             }
+            if state.is_settled() {
+                tracked.accepted_ns = None;
+            }
+            if tracked.is_in_place && state == ObjectState::Hot {
+                tracked.locality = Some(Locality::Online);
+            }
+            is_unknown = tracked.is_in_place && state == ObjectState::Released;
+        });
+        if is_unknown {
+            self.unasked.push_back(place);
         }
-        self.dirty.extend(&tracked.datasets);
         self.pending.insert(id.clone());
         true
     }
@@ -198,11 +223,11 @@ impl Ledger {
     /// An object was made cold. True if any dataset has it.
     pub(super) fn went_offline(&mut self, id: &ObjectId) -> bool {
         let Some(place) = self.place(id) else { return false };
-        let Some(tracked) = self.objects.get_mut(place as usize) else { return false };
-        if tracked.is_in_place {
-            tracked.locality = Some(Locality::Nearline);
-        }
-        self.dirty.extend(&tracked.datasets);
+        self.alter(place, true, |tracked| {
+            if tracked.is_in_place {
+                tracked.locality = Some(Locality::Nearline);
+            }
+        });
         self.pending.insert(id.clone());
         true
     }
@@ -210,11 +235,8 @@ impl Ledger {
     /// An object stands so. Gives its place, if any dataset has it.
     pub(super) fn stands(&mut self, id: &ObjectId, standing: Standing) -> Option<u32> {
         let place = self.place(id)?;
-        let tracked = self.objects.get_mut(place as usize)?;
-        if tracked.standing != standing {
-            self.dirty.extend(&tracked.datasets);
-        }
-        tracked.stands(id, standing);
+        self.alter(place, true, |tracked| tracked.stands(id, standing));
+        let tracked = self.objects.get(place as usize)?;
         let is_in_engine = tracked.standing != Standing::default() || tracked.accepted_ns.is_some();
         keep(&mut self.in_engine, place, is_in_engine);
         keep(&mut self.under_way, place, tracked.is_under_way());
@@ -223,14 +245,12 @@ impl Ledger {
 
     /// The store of an object in place says where it is.
     pub(super) fn lies(&mut self, id: &ObjectId, locality: Locality) {
-        let Some(tracked) = self.place(id).and_then(|place| self.objects.get_mut(place as usize)) else {
-            return;
-        };
+        let Some(place) = self.place(id) else { return };
+        let before = self.objects.get(place as usize).and_then(|tracked| tracked.locality);
+        let was_known = before.is_some_and(|before| before != Locality::Unavailable);
         // A store that does not answer now may answer later; what it said before counts until then.
-        let is_known = locality != Locality::Unavailable || tracked.locality.is_none();
-        if is_known && tracked.locality != Some(locality) {
-            tracked.locality = Some(locality);
-            self.dirty.extend(&tracked.datasets);
+        if locality != Locality::Unavailable || !was_known {
+            self.alter(place, was_known, |tracked| tracked.locality = Some(locality));
         }
     }
 
@@ -238,13 +258,13 @@ impl Ledger {
     pub(super) fn remember(&mut self, past: Vec<(ObjectId, Past)>) {
         for (id, past) in past {
             let key = self.key(&id);
-            if let Some(tracked) =
-                self.by_key.get(&key).and_then(|place| self.objects.get_mut(*place as usize))
-                && tracked.request.is_none()
-            {
-                tracked.request = Some(past.request.clone());
-                tracked.end = tracked.end.or(past.end);
-                self.dirty.extend(&tracked.datasets);
+            if let Some(place) = self.by_key.get(&key).copied() {
+                self.alter(place, false, |tracked| {
+                    if tracked.request.is_none() {
+                        tracked.request = Some(past.request.clone());
+                        tracked.end = tracked.end.or(past.end);
+                    }
+                });
             }
             self.past.entry(key).or_insert(past);
         }
@@ -257,15 +277,14 @@ impl Ledger {
 
     /// Objects that the engine had and that are not among those that it has now.
     pub(super) fn left_engine(&mut self, seen: &HashSet<u32>, now_ns: i64) -> Vec<ObjectId> {
+        let places: Vec<u32> = self.in_engine.difference(seen).copied().collect();
+        let is_late = |since_ns: i64| now_ns.saturating_sub(since_ns) > MAX_ADMISSION_NS;
         let mut left = Vec::new();
-        for place in self.in_engine.iter().filter(|place| !seen.contains(place)) {
-            let Some(tracked) = self.objects.get_mut(*place as usize) else { continue };
-            let is_late = |since_ns: i64| now_ns.saturating_sub(since_ns) > MAX_ADMISSION_NS;
-            if tracked.accepted_ns.is_some_and(is_late) {
-                tracked.accepted_ns = None;
-                self.dirty.extend(&tracked.datasets);
-            }
-            left.extend(tracked.id.clone());
+        for place in places {
+            self.alter(place, true, |tracked| {
+                tracked.accepted_ns = tracked.accepted_ns.filter(|since_ns| !is_late(*since_ns));
+                left.extend(tracked.id.clone());
+            });
         }
         left
     }
@@ -302,11 +321,12 @@ impl Ledger {
         (ids, None)
     }
 
-    /// Works out what became of the datasets of which something changed. The generation, if anything is new.
+    /// Works out what became of some of the datasets of which something changed. The generation, if anything is new.
     pub(super) fn settle(&mut self, now_ns: i64) -> Option<u64> {
         let before = self.generation;
-        for place in std::mem::take(&mut self.dirty) {
-            self.settle_dataset(place, now_ns);
+        for _ in 0..SETTLED_TOGETHER {
+            let Some((place, is_news)) = self.dirty.pop_first() else { break };
+            self.settle_dataset(place, is_news.then_some(now_ns));
         }
         let is_told = self.changes.back().is_some_and(|(generation, _)| *generation > before);
         if is_told {
@@ -315,18 +335,25 @@ impl Ledger {
         (self.generation > before).then_some(self.generation)
     }
 
-    fn settle_dataset(&mut self, place: u32, now_ns: i64) {
+    /// True if no dataset is to be settled.
+    pub(super) fn is_settled(&self) -> bool {
+        self.dirty.is_empty()
+    }
+
+    /// Works out what became of a dataset, of which something happened at a time, or was learned of the past.
+    fn settle_dataset(&mut self, place: u32, happened_ns: Option<i64>) {
         let Some(dataset) = self.datasets.get_mut(place as usize) else { return };
-        let mut sum = Sum::default();
-        for object in &dataset.objects {
-            sum.add(object.and_then(|object| self.objects.get(object as usize)));
-        }
-        let last_ns = sum.last_ns();
-        let shown = sum.shown();
+        let status = |object: &Option<u32>| {
+            let tracked = object.and_then(|object| self.objects.get(object as usize));
+            tracked.map_or(OrderStatus::Succeeded, Tracked::status)
+        };
+        let sources = dataset.objects.iter().take(MAX_SOURCES).map(status).collect();
+        let shown = dataset.sum.shown(sources);
         if dataset.shown.as_ref() == Some(&shown) {
             return;
         }
-        dataset.changed_ns = if dataset.shown.is_some() { now_ns } else { last_ns };
+        let learned_ns = dataset.sum.last_ns().max(dataset.changed_ns);
+        dataset.changed_ns = happened_ns.filter(|_| dataset.shown.is_some()).unwrap_or(learned_ns);
         dataset.shown = Some(shown);
         let id = Arc::clone(&dataset.id);
         self.tell(id);

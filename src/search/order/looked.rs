@@ -1,40 +1,58 @@
-//! Orders of commands that only look: nothing is brought online, so that nothing changes.
+//! Orders of commands that only look: nothing is brought online, so that nothing changes while they run.
 
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use parking_lot::RwLock;
+use parking_lot::{Mutex, RwLock};
 use thermocline_core::bytes::Residency;
+use thermocline_core::cold::Locality;
 
 use super::dataset::MAX_SOURCES;
 use super::{Order, OrderStatus};
+
+/// Objects whose stores are asked in one call.
+const TOGETHER: usize = 256;
 
 /// What was found of datasets with objects on cold stores.
 pub(super) struct Looked {
     residency: Arc<dyn Residency>,
     by_dataset: RwLock<HashMap<Box<str>, Box<[OrderStatus]>>>,
+    /// Objects of datasets whose stores were not asked yet.
+    unasked: Mutex<Vec<(Box<str>, Vec<Arc<str>>)>>,
 }
 
 impl Looked {
     pub(super) fn at(residency: Arc<dyn Residency>) -> Self {
-        Self { residency, by_dataset: RwLock::default() }
+        Self { residency, by_dataset: RwLock::default(), unasked: Mutex::default() }
     }
 
     /// Notes where the objects of a dataset are, as far as is known without asking.
     pub(super) fn note<'h>(&self, dataset: &str, hrefs: impl IntoIterator<Item = &'h str>) {
-        let mut is_bound = false;
-        let mut status = |href: &str| {
-            is_bound |= self.residency.is_bound(href);
-            match self.residency.known_locality(href).is_online() {
-                true => OrderStatus::Succeeded,
-                false => OrderStatus::Orderable,
-            }
-        };
-        let statuses = hrefs.into_iter().map(&mut status).collect();
-        if is_bound {
+        let hrefs: Vec<Arc<str>> = hrefs.into_iter().map(Arc::from).collect();
+        if hrefs.iter().any(|href| self.residency.is_bound(href)) {
+            let statuses = hrefs.iter().map(|href| status(self.residency.known_locality(href))).collect();
             self.by_dataset.write().insert(dataset.into(), statuses);
+            self.unasked.lock().push((dataset.into(), hrefs));
         } else {
             self.forget(dataset);
+        }
+    }
+
+    /// Asks stores where the objects are that were noted since the last time.
+    pub(super) async fn ask(&self) {
+        let unasked = std::mem::take(&mut *self.unasked.lock());
+        let objects: Vec<Arc<str>> = unasked.iter().flat_map(|(_, hrefs)| hrefs.iter().cloned()).collect();
+        let mut found = Vec::with_capacity(objects.len());
+        for some in objects.chunks(TOGETHER) {
+            found.extend(self.residency.localities(some).await.into_iter().map(status));
+        }
+        let mut found = found.into_iter();
+        let mut by_dataset = self.by_dataset.write();
+        for (dataset, hrefs) in unasked {
+            let statuses = found.by_ref().take(hrefs.len()).collect();
+            if let Some(noted) = by_dataset.get_mut(&dataset) {
+                *noted = statuses;
+            }
         }
     }
 
@@ -42,6 +60,7 @@ impl Looked {
         self.by_dataset.write().remove(dataset);
     }
 
+    /// What catalogs tell of a dataset.
     pub(super) fn order(&self, dataset: &str) -> Option<Order> {
         let by_dataset = self.by_dataset.read();
         let statuses = by_dataset.get(dataset)?;
@@ -54,5 +73,12 @@ impl Looked {
             changed_ns: 0,
             sources: statuses.iter().take(MAX_SOURCES).copied().collect(),
         })
+    }
+}
+
+fn status(locality: Locality) -> OrderStatus {
+    match locality.is_online() {
+        true => OrderStatus::Succeeded,
+        false => OrderStatus::Orderable,
     }
 }

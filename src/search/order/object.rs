@@ -6,14 +6,14 @@ use thermocline_core::staging::{ObjectState, Phase, RequestId, Standing};
 use super::OrderStatus;
 
 /// How the last request for an object ended, if not well.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Ending {
+    /// Nobody wants it any more.
+    Cancelled,
     /// It could not be brought online.
     Failed,
     /// No copy is left.
     Lost,
-    /// Nobody wants it any more.
-    Cancelled,
 }
 
 impl Ending {
@@ -32,12 +32,25 @@ impl Ending {
     }
 }
 
-/// An end, and when it came.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// An end, and when it came: the later one is the greater.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct End {
-    pub(super) ending: Ending,
     /// In nanoseconds since 1970.
     pub(super) at_ns: i64,
+    pub(super) ending: Ending,
+}
+
+/// What an object adds to a dataset.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Share {
+    pub(super) status: OrderStatus,
+    pub(super) is_lost: bool,
+    /// How the last request for it ended, if that is what its status tells.
+    pub(super) end: Option<End>,
+    /// The last request for it, and when that was.
+    pub(super) request: Option<(i64, RequestId)>,
+    /// When its pin ends, in nanoseconds since 1970.
+    pub(super) expires_ns: Option<i64>,
 }
 
 /// Names an object in 16 bytes: there may be millions.
@@ -80,6 +93,19 @@ impl Tracked {
             (None, None, Some(Ending::Failed | Ending::Lost)) => OrderStatus::Failed,
             (None, None, Some(Ending::Cancelled)) => OrderStatus::Canceled,
             (None, None, None) => OrderStatus::Orderable,
+        }
+    }
+
+    /// What it adds to the datasets that have it.
+    pub(super) fn share(&self) -> Share {
+        let status = self.status();
+        let is_bad_end = matches!(status, OrderStatus::Failed | OrderStatus::Canceled);
+        Share {
+            status,
+            is_lost: self.is_lost(),
+            end: self.end.filter(|_| is_bad_end),
+            request: self.request.clone().and_then(|request| Some((request.created_ns()?, request))),
+            expires_ns: self.standing.pinned_until_ns,
         }
     }
 

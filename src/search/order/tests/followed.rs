@@ -148,6 +148,56 @@ async fn stores_are_asked_once_for_objects_that_come_online_in_place() {
 }
 
 #[tokio::test]
+async fn what_is_in_place_is_asked_for_again_however_often_datasets_come() {
+    let world = World::new(Landing::InPlace).await;
+    world.dataset("d", &["a"]);
+    world.archive.lies("a", Locality::Online);
+    world.until("d", Succeeded).await;
+    world.archive.lies("a", Locality::Nearline);
+
+    for number in 0..100 {
+        if world.orders.status("d") == Some(Orderable) {
+            return;
+        }
+        let path = format!("b{number}");
+        world.dataset(&path, &[&path]);
+        world.pass(Duration::from_secs(2)).await;
+        world.pass(Duration::from_secs(20)).await;
+    }
+    panic!("nobody asked for half an hour");
+}
+
+#[tokio::test]
+async fn what_a_store_says_at_first_is_no_change() {
+    let world = World::new(Landing::InPlace).await;
+    world.dataset("d", &["a"]);
+    world.archive.lies("a", Locality::Online);
+    world.until("d", Succeeded).await;
+    assert_eq!(world.orders.of("d").unwrap().changed_ns, 0);
+
+    world.archive.lies("a", Locality::Nearline);
+    world.until("d", Orderable).await;
+    assert!(world.orders.of("d").unwrap().changed_ns > START_NS);
+}
+
+#[tokio::test]
+async fn many_objects_in_place_are_asked_for_without_a_pause() {
+    let world = World::new(Landing::InPlace).await;
+    for number in 0..1024 {
+        let path = number.to_string();
+        world.archive.lies(&path, Locality::Online);
+        world.note(&path, &[&path]);
+    }
+    for _ in 0..1000 {
+        if world.orders.status("1023") == Some(Succeeded) {
+            return;
+        }
+        world.pass(Duration::ZERO).await;
+    }
+    panic!("{} objects were asked for while the clock stood still", world.archive.n_asked());
+}
+
+#[tokio::test]
 async fn an_object_in_place_that_was_recalled_and_released_is_what_its_store_says() {
     let world = World::new(Landing::InPlace).await;
     world.dataset("d", &["a"]);

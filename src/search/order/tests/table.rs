@@ -5,6 +5,7 @@ use thermocline_core::staging::{ObjectState, Phase, RequestId, Standing};
 
 use crate::order::OrderStatus::{self, *};
 use crate::order::ledger::{Ledger, NotedObject};
+use crate::order::past::Past;
 use crate::order::{Changed, Order};
 
 fn id(path: &str) -> ObjectId {
@@ -178,6 +179,55 @@ fn a_change_is_dated_and_no_change_is_not() {
     ledger.stands(&id("a"), in_phase(Phase::Waiting));
     assert_eq!(ledger.settle(9), None);
     assert_eq!(ledger.order("d").unwrap().changed_ns, 7);
+}
+
+#[test]
+fn what_is_learned_of_the_past_is_dated_when_it_happened() {
+    let mut ledger = Ledger::default();
+    ledger.note("d", vec![noted("a")]);
+    ledger.settle(5);
+
+    ledger.lies(&id("a"), Locality::Unavailable);
+    ledger.lies(&id("a"), Locality::Online);
+    ledger.settle(7);
+    assert_eq!((ledger.status("d"), ledger.order("d").unwrap().changed_ns), (Some(Succeeded), 0));
+
+    let past = Past { request: request(3), end: None };
+    ledger.remember(vec![(id("a"), past)]);
+    ledger.settle(8);
+    assert_eq!(ledger.order("d").unwrap().changed_ns, 3);
+
+    ledger.lies(&id("a"), Locality::Nearline);
+    ledger.settle(9);
+    assert_eq!((ledger.status("d"), ledger.order("d").unwrap().changed_ns), (Some(Orderable), 9));
+}
+
+#[test]
+fn what_many_objects_come_to_is_the_same_however_they_came_there() {
+    let paths: Vec<String> = (0..300).map(|number| number.to_string()).collect();
+    let paths: Vec<&str> = paths.iter().map(String::as_str).collect();
+    let order = after(&paths, |ledger| {
+        for (number, path) in paths.iter().enumerate() {
+            ledger.accepted(&id(path), &request(10), 10);
+            ledger.stands(&id(path), in_phase(Phase::Coming));
+            ledger.stands(&id(path), pinned(10, 20 + number as i64));
+            ledger.stands(&id(path), pinned(10, 1_000 + number as i64));
+        }
+        assert_eq!(ledger.settle(50), Some(1));
+    });
+    assert_eq!((order.status, order.expires_ns, order.sources.len()), (Succeeded, Some(1_000), 100));
+
+    let order = after(&paths, |ledger| {
+        for path in &paths {
+            ledger.changed(&id(path), ObjectState::Failed, 11);
+        }
+        for path in &paths {
+            ledger.accepted(&id(path), &request(12), 12);
+            ledger.stands(&id(path), pinned(12, 30));
+        }
+        ledger.stands(&id("7"), Standing::default());
+    });
+    assert_eq!((order.status, order.request.as_deref()), (Orderable, Some("r12")));
 }
 
 #[test]
