@@ -1,6 +1,17 @@
-//! Texts in HTML and XML.
+//! Texts in HTML and XML, and the shell of all pages: small styles inside, nothing from elsewhere.
 
 use std::fmt;
+
+const STYLE: &str = "\
+body{font:16px/1.5 system-ui,sans-serif;margin:0 auto;max-width:72rem;padding:1rem 1.5rem 4rem;color:#1b1f23;background:#fff}\
+a{color:#0b62a4}code,pre{font-family:ui-monospace,monospace;font-size:.9em}\
+pre{background:#f4f6f8;padding:.7rem 1rem;overflow-x:auto;border-radius:6px;margin:.4rem 0 1rem}\
+table{border-collapse:collapse;margin:.3rem 0 1rem}td,th{padding:.15rem .9rem .15rem 0;text-align:left;vertical-align:top}\
+th{font-weight:600}summary{cursor:pointer}.muted{color:#5c6770}.dim{font-weight:700}\
+.attrs td:first-child{color:#5c6770}.attrs td{font-size:.88em;overflow-wrap:anywhere}\
+.group{border-left:3px solid #d5dbe1;padding-left:1rem;margin:.6rem 0}.bad{color:#a3261b}\
+@media(prefers-color-scheme:dark){body{background:#14181c;color:#dde3e8}a{color:#69b3e7}pre{background:#1e242a}\
+.muted,.attrs td:first-child{color:#97a3ad}.group{border-color:#39424b}.bad{color:#ff8a7d}}";
 
 /// A text as HTML and XML show it; for elements and for attributes in double or single quotes.
 pub struct Escaped<'a>(pub &'a str);
@@ -25,6 +36,26 @@ impl fmt::Display for Escaped<'_> {
     }
 }
 
+/// A whole page. `body` is HTML, `title` is text.
+pub fn page(title: &str, body: &str) -> String {
+    page_with_head(title, "", body)
+}
+
+/// The same with further elements in its head; `head` is HTML too.
+pub fn page_with_head(title: &str, head: &str, body: &str) -> String {
+    let title = Escaped(title);
+    format!(
+        "<!doctype html><html lang=\"en\"><head><meta charset=\"utf-8\">\
+         <meta name=\"viewport\" content=\"width=device-width\"><title>{title}</title><style>{STYLE}</style>{head}</head>\
+         <body>{body}</body></html>\n"
+    )
+}
+
+/// A link.
+pub fn link(href: &str, text: &str) -> String {
+    format!("<a href=\"{}\">{}</a>", Escaped(href), Escaped(text))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -35,5 +66,10 @@ mod tests {
             Escaped("<b>\"R&D\"</b> it's °C").to_string(),
             "&lt;b&gt;&quot;R&amp;D&quot;&lt;/b&gt; it&#39;s °C"
         );
+    }
+
+    #[test]
+    fn markup_in_links_is_shown_not_obeyed() {
+        assert_eq!(link("/a?b=\"c", "<x>"), "<a href=\"/a?b=&quot;c\">&lt;x&gt;</a>");
     }
 }

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use thermocline_core::manifest::Manifest;
 use thermocline_core::{Error, ErrorKind};
 use thermocline_http::conditional::source_modified;
-use thermocline_http::html::Escaped;
+use thermocline_http::html::{self, Escaped, link};
 use thermocline_http::links::{BaseUrl, path, segment};
 use thermocline_http::negotiate::Form;
 use thermocline_http::query::Query;
@@ -19,7 +19,6 @@ use thermocline_zarr::ascii_json;
 
 use crate::answer::{self, Freshness};
 use crate::decoded::{DecodedGroup, times};
-use crate::html::{self, link};
 use crate::{JSON, report as reports, repr, structured, views};
 
 /// Most groups on one page.

@@ -38,7 +38,6 @@
 mod answer;
 mod dataset;
 mod decoded;
-mod html;
 mod report;
 mod repr;
 mod robots;

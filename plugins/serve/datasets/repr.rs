@@ -3,13 +3,12 @@
 use std::fmt::Write;
 
 use thermocline_http::AccessMethod;
-use thermocline_http::html::Escaped;
+use thermocline_http::html::{Escaped, link};
 use thermocline_http::links::{BaseUrl, path, segment};
 use thermocline_model::{Attribute, Attributes, Dataset, Group};
 use thermocline_zarr::attribute_json;
 
 use crate::decoded::{DecodedGroup, DecodedVariable};
-use crate::html::link;
 
 /// Longest text of an attribute on a page, in characters.
 const MAX_SHOWN: usize = 2000;

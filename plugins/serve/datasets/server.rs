@@ -5,7 +5,7 @@ use axum::response::Response;
 use http::request::Parts;
 use serde_json::{Map, Value, json};
 use thermocline_core::catalog::DatasetState;
-use thermocline_http::html::Escaped;
+use thermocline_http::html::{self, Escaped, link};
 use thermocline_http::links::BaseUrl;
 use thermocline_http::negotiate::Form;
 use thermocline_http::{
@@ -13,7 +13,6 @@ use thermocline_http::{
 };
 
 use crate::answer::{self, Freshness};
-use crate::html::{self, link};
 
 /// Media type of health documents.
 pub(crate) const HEALTH_JSON: &str = "application/health+json";

@@ -27,11 +27,11 @@
 //! pystac, pystac-client, xpystac, intake-stac, stac-api-validator, STAC Browser, QGIS.
 //!
 //! # Limits
-//! Geometries of requests have at most 10,000 positions, filters 40,000 values and 64 levels; as
-//! text they have 64 KiB. An answer with more than 32 MiB of Items has fewer than were asked for. Instants are compared in whole
-//! microseconds. Assets at `s3://` carry no `storage:schemes`: the endpoint is not known here. `alternate` is written where
-//! the configuration maps a source object to an address of its own: elsewhere all ways are assets of this server, side by
-//! side. Thumbnails, map links and renders appear with the plugins that make them.
+//! Geometries of requests have at most 10,000 positions, filters 40,000 values and 64 levels; as text they have 64 KiB.
+//! An answer with more than 32 MiB of Items has fewer than were asked for. Instants are compared in whole microseconds.
+//! Assets at `s3://` carry no `storage:schemes`: the endpoint is not known here. `alternate` is written where the
+//! configuration maps a source object to an address of its own: elsewhere all ways are assets of this server, side by side.
+//! Thumbnails, map links and renders appear with the plugins that make them.
 
 mod answer;
 mod api;

@@ -1,18 +1,11 @@
-//! Pages that show documents to people: one shell, small styles inside, nothing from elsewhere.
+//! Pages that show documents to people.
 
 use std::fmt::Write;
 
 use serde_json::{Map, Value};
-use thermocline_http::html::Escaped;
+use thermocline_http::html::{self, Escaped};
 
 use crate::documents::Context;
-
-const STYLE: &str = "\
-body{font:16px/1.5 system-ui,sans-serif;margin:0 auto;max-width:72rem;padding:1rem 1.5rem 4rem;color:#1b1f23;background:#fff}\
-a{color:#0b62a4}code,pre{font-family:ui-monospace,monospace;font-size:.9em}\
-table{border-collapse:collapse;margin:.3rem 0 1rem}td,th{padding:.15rem .9rem .15rem 0;text-align:left;vertical-align:top;overflow-wrap:anywhere}\
-td:first-child{color:#5c6770;white-space:nowrap}summary{cursor:pointer}.muted{color:#5c6770}pre{overflow-x:auto}\
-@media(prefers-color-scheme:dark){body{background:#14181c;color:#dde3e8}a{color:#69b3e7}.muted,td:first-child{color:#97a3ad}}";
 
 /// Most rows of a table.
 const MAX_ROWS: usize = 1000;
@@ -57,12 +50,7 @@ pub(crate) fn page(document: &Value, json_url: &str, context: &Context) -> Strin
         links.iter().map(|link| (rel_of(link), link)).filter(|(rel, _)| !HIDDEN.contains(rel)),
     );
     let _ = write!(body, "<p class=\"muted\">The same for programs: {}.</p>", anchor(json_url, "JSON"));
-    let title = Escaped(title);
-    format!(
-        "<!doctype html><html lang=\"en\"><head><meta charset=\"utf-8\">\
-         <meta name=\"viewport\" content=\"width=device-width\"><title>{title}</title><style>{STYLE}</style></head>\
-         <body>{body}</body></html>\n"
-    )
+    html::page(title, &body)
 }
 
 fn rel_of(link: &Value) -> &str {
@@ -74,7 +62,11 @@ fn members(body: &mut String, document: &Value) {
     for (key, heading) in [("collections", "Collections"), ("features", "Items")] {
         let Some(list) = document.get(key).and_then(Value::as_array) else { continue };
         let count = document.get("numberMatched").and_then(Value::as_u64).unwrap_or(list.len() as u64);
-        let _ = write!(body, "<h2>{heading}</h2><p class=\"muted\">{} of {count}</p><table>", list.len());
+        let _ = write!(
+            body,
+            "<h2>{heading}</h2><p class=\"muted\">{} of {count}</p><table class=\"attrs\">",
+            list.len()
+        );
         for member in list.iter().take(MAX_ROWS) {
             let id = member.get("id").and_then(Value::as_str).unwrap_or_default();
             let title =
@@ -89,7 +81,7 @@ fn members(body: &mut String, document: &Value) {
 }
 
 fn table(body: &mut String, heading: &str, values: &Map<String, Value>) {
-    let _ = write!(body, "<h2>{heading}</h2><table>");
+    let _ = write!(body, "<h2>{heading}</h2><table class=\"attrs\">");
     for (key, value) in values.iter().take(MAX_ROWS) {
         let shown: String = match value {
             Value::String(text) => text.chars().take(MAX_SHOWN).collect(),
@@ -117,14 +109,14 @@ fn linked<'a>(body: &mut String, heading: &str, entries: impl Iterator<Item = (&
         );
     }
     if !rows.is_empty() {
-        let _ = write!(body, "<h2>{heading}</h2><table>{rows}</table>");
+        let _ = write!(body, "<h2>{heading}</h2><table class=\"attrs\">{rows}</table>");
     }
 }
 
 /// A link, if its address is one of the web: others are shown as text.
 fn anchor(href: &str, text: &str) -> String {
     if href.starts_with("http://") || href.starts_with("https://") {
-        return format!("<a href=\"{}\">{}</a>", Escaped(href), Escaped(text));
+        return html::link(href, text);
     }
     Escaped(href).to_string()
 }
