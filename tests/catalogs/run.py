@@ -137,7 +137,8 @@ class Run:
     def check(self, title: str, script: str, *more: str, env: str = "catalogs", timeout: float = 1200) -> None:
         """Runs a script of this folder and counts."""
         command = [str(self.args.envs / env / "bin" / "python"), "-W", "ignore", str(HERE / script), *more]
-        process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, cwd=self.folder, start_new_session=True)
+        scratch = {**os.environ, "TMPDIR": str(self.folder)}  # What a check that is ended leaves goes with the rest.
+        process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, cwd=self.folder, env=scratch, start_new_session=True)
         try:
             said, _ = process.communicate(timeout=timeout)
         except subprocess.TimeoutExpired:
