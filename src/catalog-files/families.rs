@@ -42,10 +42,15 @@ struct Groups {
 }
 
 /// The datasets of a family as the files are now. A family that has none is one dataset that is refused.
+/// `has_matches` says of each pattern whether files matched it, before and after.
 ///
 /// # Errors
-/// What cannot be looked at: which datasets there are is not known then.
-pub(crate) fn list(family: &Family, places: &Places<'_>) -> Result<Vec<DatasetSpec>, String> {
+/// What cannot be looked at, or is away: which datasets there are is not known then.
+pub(crate) fn list(
+    family: &Family,
+    places: &Places<'_>,
+    has_matches: &mut Vec<bool>,
+) -> Result<Vec<DatasetSpec>, String> {
     if let Some(reason) = &family.refused {
         return Ok(vec![refused(family, reason.clone())]);
     }
@@ -55,10 +60,18 @@ pub(crate) fn list(family: &Family, places: &Places<'_>) -> Result<Vec<DatasetSp
     };
     let mut groups = Groups::default();
     let mut n_left = MAX_LOOKED_AT;
-    for pattern in &family.patterns {
-        if let Err(reason) = groups.match_below(family, pattern, &bases, &mut n_left)? {
-            return Ok(vec![refused(family, reason)]);
+    has_matches.resize(family.patterns.len(), false);
+    for (pattern, had_matches) in family.patterns.iter().zip(has_matches) {
+        let n_matches = match groups.match_below(family, pattern, &bases, &mut n_left)? {
+            Ok(n_matches) => n_matches,
+            Err(reason) => return Ok(vec![refused(family, reason)]),
+        };
+        // Of a folder that is away for a moment an empty one may be left, or none.
+        if *had_matches && n_matches == 0 {
+            let text = &pattern.0;
+            return Err(format!("no file matches {text:?} any more, so its last datasets stay in force"));
         }
+        *had_matches = n_matches > 0;
         if let Some(reason) = groups.too_many {
             return Ok(vec![refused(family, reason)]);
         }
@@ -70,14 +83,15 @@ pub(crate) fn list(family: &Family, places: &Places<'_>) -> Result<Vec<DatasetSp
 }
 
 impl Groups {
-    /// Adds what one pattern matches below the first root that has a match. The inner error refuses the family.
+    /// Adds what one pattern matches below the first root that has a match, and says how much that is. The inner error
+    /// refuses the family.
     fn match_below(
         &mut self,
         family: &Family,
         (text, pattern): &(String, FieldPattern),
         bases: &[String],
         n_left: &mut usize,
-    ) -> Result<Result<(), String>, String> {
+    ) -> Result<Result<usize, String>, String> {
         for base in bases {
             if base.contains("://") {
                 let reason =
@@ -90,10 +104,10 @@ impl Groups {
                 self.add(family, path, state);
             })?;
             if n_matches > 0 {
-                break;
+                return Ok(Ok(n_matches));
             }
         }
-        Ok(Ok(()))
+        Ok(Ok(0))
     }
 
     fn add(&mut self, family: &Family, path: PathBuf, state: &State) {

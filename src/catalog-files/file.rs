@@ -21,22 +21,40 @@ pub(crate) struct Read {
     pub(crate) roots: Vec<(String, usize)>,
 }
 
-/// The catalog files at a path: itself, or those below it, in order.
-///
-/// # Errors
-/// Whatever the file system says of the path itself.
-pub(crate) fn files_at(path: &Path) -> io::Result<Vec<PathBuf>> {
-    if !path.metadata()?.is_dir() {
-        return Ok(vec![path.to_owned()]);
+/// The catalog files at a path: itself, or those below it, in order; and what could not be looked at, which is the path
+/// itself or lies below it.
+pub(crate) fn files_at(path: &Path) -> (Vec<PathBuf>, Vec<(PathBuf, io::Error)>) {
+    match path.metadata() {
+        Ok(metadata) if metadata.is_dir() => {}
+        Ok(_) => return (vec![path.to_owned()], Vec::new()),
+        Err(error) => return (Vec::new(), vec![(path.to_owned(), error)]),
     }
+    let (mut files, mut away) = (Vec::new(), Vec::new());
     let walk = WalkDir::new(path).follow_links(true).sort_by_file_name().into_iter();
     let walk = walk
         .filter_entry(|entry| entry.depth() == 0 || !entry.file_name().to_string_lossy().starts_with('.'));
-    Ok(walk
-        .flatten()
-        .filter(|entry| entry.file_type().is_file() && is_catalog(entry.path()))
-        .map(walkdir::DirEntry::into_path)
-        .collect())
+    for entry in walk {
+        match entry {
+            Ok(entry) if entry.file_type().is_file() && is_catalog(entry.path()) => {
+                files.push(entry.into_path());
+            }
+            Ok(_) => {}
+            Err(error) => {
+                let place = error.path().unwrap_or(path).to_owned();
+                if !is_of_no_interest(&place) {
+                    away.push((place, error.into()));
+                }
+            }
+        }
+    }
+    (files, away)
+}
+
+/// True for hidden names, and for what vanished between listing and looking.
+fn is_of_no_interest(path: &Path) -> bool {
+    let is_hidden = path.file_name().is_some_and(|name| name.to_string_lossy().starts_with('.'));
+    let is_gone = path.symlink_metadata().is_err_and(|error| error.kind() == io::ErrorKind::NotFound);
+    is_hidden || is_gone
 }
 
 fn is_catalog(path: &Path) -> bool {

@@ -46,12 +46,11 @@ impl Files {
         let mut away: Vec<PathBuf> = Vec::new();
         for path in paths {
             let path = absolute(path);
-            match file::files_at(&path) {
-                Ok(files) => present.extend(files),
-                Err(error) => {
-                    problems.push(no_place(&path, error));
-                    away.push(path);
-                }
+            let (files, unread) = file::files_at(&path);
+            present.extend(files);
+            for (place, error) in unread {
+                problems.push(no_place(&place, error));
+                away.push(place);
             }
         }
         present.sort();

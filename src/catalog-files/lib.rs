@@ -70,13 +70,8 @@ pub fn check(paths: &[PathBuf], roots: Option<&[String]>) -> Vec<Mistake> {
     let mut mistakes = Vec::new();
     let mut ids: HashMap<String, (PathBuf, usize)> = HashMap::new();
     for path in paths {
-        let files = match file::files_at(path) {
-            Ok(files) => files,
-            Err(error) => {
-                mistakes.push(no_place(path, error));
-                continue;
-            }
-        };
+        let (files, unread) = file::files_at(path);
+        mistakes.extend(unread.into_iter().map(|(place, error)| no_place(&place, error)));
         for file in files {
             match file::parse(&file) {
                 Ok(read) => {

@@ -32,6 +32,8 @@ pub(crate) struct Looked {
 #[derive(Default)]
 struct ListedFamily {
     specs: Vec<Arc<DatasetSpec>>,
+    /// For each pattern whether files matched it.
+    has_matches: Vec<bool>,
     due_ns: i64,
     /// Why it could not be listed the last time.
     problem: Option<String>,
@@ -40,7 +42,8 @@ struct ListedFamily {
 /// What a harvest is.
 #[derive(PartialEq)]
 enum Found {
-    Harvest(Arc<HarvestSpec>),
+    /// With the reason why it would be refused, of one that was a harvest when it was looked at before.
+    Harvest(Arc<HarvestSpec>, Option<String>),
     Refused(Arc<DatasetSpec>),
 }
 
@@ -57,15 +60,13 @@ impl Looked {
     pub(crate) fn look(&mut self, places: &Places<'_>, is_harvested: bool, clock: &dyn Clock) -> bool {
         let has_new_datasets = self.look_for_datasets(places);
         let has_new_families = self.list_families(places, clock);
-        let found: Vec<Found> = self
-            .parsed
-            .harvests
-            .iter()
-            .map(|harvest| harvests::found(harvest, places, is_harvested).into())
-            .collect();
-        let has_new_harvests = self.harvests != found;
-        if has_new_harvests {
-            self.harvests = found;
+        let mut before = std::mem::take(&mut self.harvests).into_iter();
+        let mut has_new_harvests = false;
+        for harvest in &self.parsed.harvests {
+            let found = harvests::found(harvest, places, is_harvested);
+            let (found, is_new) = Found::after(before.next(), found);
+            has_new_harvests |= is_new;
+            self.harvests.push(found);
         }
         let was_new = std::mem::take(&mut self.is_new);
         was_new || has_new_datasets || has_new_families || has_new_harvests
@@ -80,7 +81,7 @@ impl Looked {
     pub(crate) fn found(&self) -> impl Iterator<Item = &Arc<DatasetSpec>> {
         let refused = self.harvests.iter().filter_map(|found| match found {
             Found::Refused(spec) => Some(spec),
-            Found::Harvest(_) => None,
+            Found::Harvest(..) => None,
         });
         self.families.iter().flat_map(|family| &family.specs).chain(refused)
     }
@@ -88,7 +89,7 @@ impl Looked {
     /// Harvests that can be made.
     pub(crate) fn harvests(&self) -> impl Iterator<Item = &Arc<HarvestSpec>> {
         self.harvests.iter().filter_map(|found| match found {
-            Found::Harvest(harvest) => Some(harvest),
+            Found::Harvest(harvest, _) => Some(harvest),
             Found::Refused(_) => None,
         })
     }
@@ -98,9 +99,17 @@ impl Looked {
         let families = self.parsed.families.iter().zip(&self.families);
         let problem = |(family, listed): (&crate::declare::Family, &ListedFamily)| {
             let message = format!("the family {:?} was not listed: {}", family.id, listed.problem.as_ref()?);
-            Some(Mistake { file: path.to_owned(), line: family.line, path: String::new(), message })
+            Some((family.line, message))
         };
-        families.filter_map(problem).collect()
+        let harvests = self.parsed.harvests.iter().zip(&self.harvests);
+        let away = harvests.filter_map(|(harvest, found)| match found {
+            Found::Harvest(spec, Some(reason)) => {
+                Some((harvest.line, format!("the harvest {:?} stays as it was found: {reason}", spec.id)))
+            }
+            _ => None,
+        });
+        let mistake = |(line, message)| Mistake { file: path.to_owned(), line, path: String::new(), message };
+        families.filter_map(problem).chain(away).map(mistake).collect()
     }
 
     fn look_for_datasets(&mut self, places: &Places<'_>) -> bool {
@@ -124,7 +133,7 @@ impl Looked {
             if started_ns < listed.due_ns {
                 continue;
             }
-            match families::list(family, places) {
+            match families::list(family, places, &mut listed.has_matches) {
                 Ok(specs) => {
                     listed.problem = None;
                     has_changed |= listed.take(specs);
@@ -195,11 +204,24 @@ impl Declared {
     }
 }
 
-impl From<Result<HarvestSpec, Box<DatasetSpec>>> for Found {
-    fn from(found: Result<HarvestSpec, Box<DatasetSpec>>) -> Self {
-        match found {
-            Ok(harvest) => Self::Harvest(Arc::new(harvest)),
-            Err(refused) => Self::Refused(refused.into()),
+impl Found {
+    /// What counts after what counted before, and whether something else is declared. A folder that was there and is
+    /// not any more is away for a moment: what was found in it is not withdrawn.
+    fn after(before: Option<Self>, found: Result<HarvestSpec, Box<DatasetSpec>>) -> (Self, bool) {
+        match (before, found) {
+            (Some(Self::Harvest(known, _)), Ok(harvest)) if *known == harvest => {
+                (Self::Harvest(known, None), false)
+            }
+            (Some(Self::Harvest(known, _)), Err(refused)) => {
+                let reason = match &refused.source {
+                    SourceSpec::Refused(reason) => reason.clone(),
+                    _ => String::new(),
+                };
+                (Self::Harvest(known, Some(reason)), false)
+            }
+            (Some(Self::Refused(known)), Err(refused)) if *known == *refused => (Self::Refused(known), false),
+            (_, Ok(harvest)) => (Self::Harvest(Arc::new(harvest), None), true),
+            (_, Err(refused)) => (Self::Refused(refused.into()), true),
         }
     }
 }

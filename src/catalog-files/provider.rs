@@ -103,9 +103,7 @@ impl Provider for CatalogFilesProvider {
 
     async fn shared_specs(&self) -> Result<SharedSpecs> {
         let shared = Arc::clone(&self.shared);
-        tokio::task::spawn_blocking(move || shared.specs())
-            .await
-            .map_err(|cause| Error::internal("catalog files were not read").with_source(cause))
+        tokio::task::spawn_blocking(move || shared.specs()).await.map_err(unread)
     }
 
     fn collections(&self) -> Vec<Arc<CollectionSpec>> {
@@ -121,16 +119,37 @@ impl Provider for CatalogFilesProvider {
     }
 }
 
+#[async_trait]
 impl HarvestSource for CatalogFilesProvider {
     fn harvests(&self) -> Vec<Arc<HarvestSpec>> {
         Self::harvests(self)
     }
+
+    async fn read_once(&self) -> Result<()> {
+        let shared = Arc::clone(&self.shared);
+        tokio::task::spawn_blocking(move || shared.read_once()).await.map_err(unread)
+    }
+}
+
+fn unread(cause: tokio::task::JoinError) -> Error {
+    Error::internal("catalog files were not read").with_source(cause)
 }
 
 impl Shared {
     fn specs(&self) -> SharedSpecs {
+        self.read(&mut self.state.lock())
+    }
+
+    /// Reads the files unless that was done before.
+    fn read_once(&self) {
         let mut state = self.state.lock();
-        let State { files, is_harvested, declaration } = &mut *state;
+        if state.declaration.is_none() {
+            self.read(&mut state);
+        }
+    }
+
+    fn read(&self, state: &mut State) -> SharedSpecs {
+        let State { files, is_harvested, declaration } = state;
         let mut problems = Vec::new();
         let mut has_changed = files.read(&self.paths, &mut problems);
         for (path, read) in files.in_force_mut() {

@@ -309,6 +309,69 @@ async fn a_family_follows_its_files_and_never_takes_an_id_that_an_entry_has() {
 }
 
 #[tokio::test]
+async fn a_folder_that_is_away_for_a_moment_takes_nothing_with_it() {
+    let dir = TempDir::new().unwrap();
+    write(&dir, "data/m_1.nc", "x");
+    write(&dir, "data/n_1.nc", "x");
+    let text = "version: 1\nfamilies:\n  - {id: 'f.{m}', source: {paths: ['data/{m}_*.nc']}}\nharvest:\n  - {id: h, source: {prefix: data/}}\n";
+    let file = write(&dir, "c.yaml", text);
+    let clock = Arc::new(ManualClock::new(0));
+    let files = CatalogFilesProvider::with_clock(vec![file], Vec::new(), clock).harvested();
+    let before = files.shared_specs().await.unwrap();
+    assert_eq!(before.len(), 2);
+
+    for is_mount in [true, false] {
+        fs::rename(dir.path().join("data"), dir.path().join("away")).unwrap();
+        if is_mount {
+            fs::create_dir(dir.path().join("data")).unwrap();
+        }
+        assert!(Arc::ptr_eq(&before, &files.shared_specs().await.unwrap()));
+        assert_eq!(files.harvests().len(), 1);
+        let said = files.problems();
+        assert_eq!(said.len(), if is_mount { 1 } else { 2 }, "{said:?}");
+        assert!(said[0].contains("c.yaml:3") && said[0].contains("no file matches"), "{said:?}");
+        if is_mount {
+            fs::remove_dir(dir.path().join("data")).unwrap();
+        }
+        fs::rename(dir.path().join("away"), dir.path().join("data")).unwrap();
+        assert!(Arc::ptr_eq(&before, &files.shared_specs().await.unwrap()));
+        assert_eq!(files.problems(), [""; 0]);
+    }
+}
+
+#[tokio::test]
+async fn what_cannot_be_looked_at_below_a_folder_stays_in_force_and_is_a_mistake() {
+    let (dir, other) = (TempDir::new().unwrap(), TempDir::new().unwrap());
+    write(&dir, "a.yaml", "version: 1\ndatasets:\n  - {id: a, source: {urls: ['https://x.org/a.nc']}}\n");
+    write(&other, "b.yaml", "version: 1\ndatasets:\n  - {id: b, source: {urls: ['https://x.org/b.nc']}}\n");
+    let link = dir.path().join("other");
+    std::os::unix::fs::symlink(other.path(), &link).unwrap();
+    let files = provider(dir.path());
+    assert_eq!(ids(&files.specs().await.unwrap()), ["a", "b"]);
+
+    drop(other);
+    assert_eq!(ids(&files.specs().await.unwrap()), ["a", "b"]);
+    assert!(files.problems()[0].contains("other"), "{:?}", files.problems());
+    assert_eq!(check(&[dir.path().to_owned()], None).len(), 1);
+
+    // What was taken away is no mistake, and editors' hidden files neither.
+    fs::remove_file(&link).unwrap();
+    std::os::unix::fs::symlink("nobody@host.1", dir.path().join(".#a.yaml")).unwrap();
+    assert_eq!(ids(&files.specs().await.unwrap()), ["a"]);
+    assert_eq!(check(&[dir.path().to_owned()], None), []);
+}
+
+#[tokio::test]
+async fn harvests_can_be_asked_for_before_anything_else() {
+    let dir = TempDir::new().unwrap();
+    let text = "version: 1\nharvest:\n  - {id: h, source: {prefix: 's3://b/c/'}}\n";
+    let files = provider(&write(&dir, "c.yaml", text)).harvested();
+    assert!(files.harvests().is_empty());
+    thermocline_core::harvest::HarvestSource::read_once(&files).await.unwrap();
+    assert_eq!(files.harvests().len(), 1);
+}
+
+#[tokio::test]
 async fn collections_of_all_files_are_declared_and_of_two_of_one_id_the_first_counts() {
     let dir = TempDir::new().unwrap();
     let declaring = |description: &str| {

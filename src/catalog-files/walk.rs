@@ -28,7 +28,10 @@ pub(crate) fn walk(
     let mut open = vec![(base.to_owned(), pattern.begin())];
     while let Some((folder, states)) = open.pop() {
         let names = match pattern.names_after(&states) {
-            Some(literals) => literals.into_iter().filter_map(|name| literal(&folder, name)).collect(),
+            Some(literals) => {
+                let found = literals.into_iter().filter_map(|name| literal(&folder, name).transpose());
+                found.collect::<Result<Vec<Name>, String>>()?
+            }
             None => names_in(&folder, n_left)?,
         };
         let mut below = Vec::new();
@@ -45,24 +48,34 @@ pub(crate) fn walk(
     Ok(())
 }
 
-fn literal(folder: &Path, name: &str) -> Option<Name> {
-    let metadata = folder.join(name).metadata().ok()?;
-    Some(Name { name: name.to_owned(), is_dir: metadata.is_dir() })
+/// A name that a pattern spells out; `None` if nothing has it.
+fn literal(folder: &Path, name: &str) -> Result<Option<Name>, String> {
+    let path = folder.join(name);
+    match path.metadata() {
+        Ok(metadata) => Ok(Some(Name { name: name.to_owned(), is_dir: metadata.is_dir() })),
+        Err(error) if is_absent(&error) => Ok(None),
+        Err(error) => Err(unreadable(&path, &error)),
+    }
+}
+
+fn is_absent(error: &std::io::Error) -> bool {
+    matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory)
+}
+
+fn unreadable(path: &Path, error: &std::io::Error) -> String {
+    format!("{} cannot be read: {error}", path.display())
 }
 
 /// Names in a folder, in order; none if it is not there.
 fn names_in(folder: &Path, n_left: &mut usize) -> Result<Vec<Name>, String> {
-    let unreadable = |error: std::io::Error| format!("{} cannot be read: {error}", folder.display());
     let entries = match fs::read_dir(folder) {
         Ok(entries) => entries,
-        Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => {
-            return Ok(Vec::new());
-        }
-        Err(error) => return Err(unreadable(error)),
+        Err(error) if is_absent(&error) => return Ok(Vec::new()),
+        Err(error) => return Err(unreadable(folder, &error)),
     };
     let mut names = Vec::new();
     for entry in entries {
-        let entry = entry.map_err(unreadable)?;
+        let entry = entry.map_err(|error| unreadable(folder, &error))?;
         *n_left = n_left.checked_sub(1).ok_or_else(|| "there are too many files to look at".to_owned())?;
         let Ok(name) = entry.file_name().into_string() else { continue };
         if name.starts_with('.') {

@@ -33,6 +33,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use async_trait::async_trait;
 use parking_lot::Mutex;
 
 use crate::bytes::ObjectOpener;
@@ -48,9 +49,18 @@ use listing::Lister;
 use provider::Declared;
 
 /// Says what is to be harvested.
+#[async_trait]
 pub trait HarvestSource: Send + Sync {
-    /// Every harvest that is declared at present. Never waits.
+    /// Every harvest that is declared at present; none before [`HarvestSource::read_once`]. Never waits.
     fn harvests(&self) -> Vec<Arc<HarvestSpec>>;
+
+    /// Waits until what is declared was read for the first time: what nobody has read yet is not empty.
+    ///
+    /// # Errors
+    /// Whatever keeps it from being read.
+    async fn read_once(&self) -> crate::Result<()> {
+        Ok(())
+    }
 }
 
 impl HarvestSource for Vec<Arc<HarvestSpec>> {
@@ -89,6 +99,8 @@ struct Shared {
     n_indexers: usize,
     /// What was declared last.
     declared: Arc<Mutex<Option<Declared>>>,
+    /// Counts of harvests that are at work, and until when they are good enough, by their ids.
+    counted: Mutex<HashMap<String, (HarvestCounts, i64)>>,
     /// What is wrong with harvests, by their ids.
     problems: Mutex<HashMap<String, Vec<String>>>,
 }
@@ -156,6 +168,7 @@ impl Harvests {
             clock,
             n_indexers: n_indexers.max(1),
             declared: Arc::default(),
+            counted: Mutex::default(),
             problems: Mutex::default(),
         };
         Self { shared: Arc::new(shared) }

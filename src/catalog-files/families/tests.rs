@@ -27,7 +27,7 @@ fn listed(files: &[&str], entry: &str) -> Vec<(String, Result<String, String>)> 
 fn specs_in(dir: &TempDir, entry: &str) -> Vec<DatasetSpec> {
     let file = crate::yaml::parse(&format!("families:\n  - {{{entry}}}\n")).unwrap();
     let family = crate::declare::parsed(&file, Path::new("/c.yaml")).families.pop().unwrap();
-    list(&family, &Places { roots: &[], folder: dir.path() }).unwrap()
+    list(&family, &Places { roots: &[], folder: dir.path() }, &mut Vec::new()).unwrap()
 }
 
 fn reason_of<'a>(listed: &'a [(String, Result<String, String>)], id: &str) -> &'a str {

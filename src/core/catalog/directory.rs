@@ -241,7 +241,8 @@ pub(crate) fn outermost_stores<'o>(objects: &'o [Object], base: &str, markers: &
         .filter(|(folder, name)| markers.contains(name) && folder.len() > base.len())
         .map(|(folder, _)| folder)
         .collect();
-    stores.sort_unstable();
+    // As the objects in them are sorted: what lies in a store comes right after it, "a-b" before "a/b".
+    stores.sort_unstable_by(|a, b| in_order(a).cmp(in_order(b)));
     let mut outermost: Vec<&str> = Vec::new();
     for store in stores {
         if !outermost.last().is_some_and(|outer| *outer == store || is_below(store, outer)) {
@@ -249,6 +250,11 @@ pub(crate) fn outermost_stores<'o>(objects: &'o [Object], base: &str, markers: &
         }
     }
     outermost
+}
+
+/// What the names of objects in a folder begin with, to compare it.
+fn in_order(folder: &str) -> impl Iterator<Item = u8> + '_ {
+    folder.bytes().chain(std::iter::once(b'/'))
 }
 
 fn is_below(href: &str, folder: &str) -> bool {
@@ -366,4 +372,23 @@ fn complain(state: &mut State, problem: String) {
 
 fn is_url(source: &str) -> bool {
     source.contains("://")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_lies_in_a_store_is_none_whatever_its_neighbours_are_called() {
+        let object = |folder: &str| Object {
+            href: format!("s3://b/{folder}/zarr.json"),
+            len_bytes: 1,
+            identity: ObjectIdentity::ETag("1".to_owned()),
+        };
+        let mut objects: Vec<Object> =
+            ["era5", "era5-land", "era5-land/t2m", "era5/t2m", "era5/a/b", "x/y"].map(object).to_vec();
+        objects.sort_by(|a, b| a.href.cmp(&b.href));
+        let stores = outermost_stores(&objects, "s3://b", &["zarr.json"]);
+        assert_eq!(stores, ["s3://b/era5-land", "s3://b/era5", "s3://b/x/y"]);
+    }
 }

@@ -132,6 +132,15 @@ impl Entry {
         matches!(self.slot.lock().phase, Phase::Unknown)
     }
 
+    /// Whether the index has it, as far as is known; `None` while that is not settled.
+    pub(super) fn is_indexed(&self) -> Option<bool> {
+        match self.slot.lock().phase {
+            Phase::Known | Phase::Ready(_) => Some(true),
+            Phase::Unknown | Phase::Refused(..) | Phase::Cold { .. } => Some(false),
+            Phase::Indexing | Phase::Missing { .. } | Phase::Failed(_) => None,
+        }
+    }
+
     /// True for a source that may become a dataset without anybody opening it.
     pub(super) fn is_waiting_for_source(&self) -> bool {
         let slot = self.slot.lock();

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use futures::stream::FuturesUnordered;
 use futures::{StreamExt, stream};
+use thermocline_model::DatasetId;
 use tokio::sync::MutexGuard;
 use tracing::{info, warn};
 
@@ -160,6 +161,17 @@ impl Catalog {
         // Of what shares a source with another dataset the index may know by now.
         let same = self.all_not_in_index(same).await;
         self.settle_all(same).await;
+    }
+
+    /// Whether the index has what is declared of these datasets, without a look at their sources; `None` for what is not
+    /// declared, or not settled.
+    pub(crate) async fn are_indexed(&self, ids: &[&DatasetId]) -> Vec<Option<bool>> {
+        let entries = self.entries();
+        let meant: Vec<Option<Arc<Entry>>> = ids.iter().map(|id| entries.get(id.as_str()).cloned()).collect();
+        drop(entries);
+        let unknown = meant.iter().flatten().filter(|entry| entry.is_unknown()).cloned().collect();
+        self.all_not_in_index(unknown).await;
+        meant.iter().map(|entry| entry.as_ref()?.is_indexed()).collect()
     }
 
     async fn all_not_in_index(&self, entries: Vec<Arc<Entry>>) -> Vec<Arc<Entry>> {

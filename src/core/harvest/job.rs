@@ -7,7 +7,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use tracing::warn;
 
-use super::round::{Next, declaration};
+use super::round::Next;
 use super::table::{self, Standing};
 use super::{HarvestCounts, HarvestFailure, Harvests};
 use crate::Result;
@@ -56,13 +56,13 @@ impl HarvestJob {
         if self.harvests.is_to_be_listed(harvest, &standing) {
             self.harvests.list(harvest, &|n| context.progress(n, None, "objects")).await?;
         }
-        self.harvests.declare(&self.catalog).await;
+        self.harvests.declare(harvest, &self.catalog).await?;
         Ok(Outcome::Continue { checkpoint: LISTED.to_owned() })
     }
 
     async fn index(&self, harvest: &Arc<HarvestSpec>, context: &JobContext) -> Result<Outcome> {
         let next = self.harvests.index(harvest, &self.catalog).await?;
-        let counts = self.harvests.counts(&harvest.id).await?;
+        let counts = self.harvests.counts_for(&harvest.id, next).await?;
         context.progress(counts.n_settled(), Some(counts.n_present()), "objects");
         let checkpoint = LISTED.to_owned();
         match next {
@@ -160,7 +160,7 @@ impl Harvests {
 
     fn is_due(&self, harvest: &HarvestSpec, standing: &Standing, last: Option<&Job>) -> bool {
         let now_ns = self.shared.clock.now_ns();
-        let is_listed_anew = standing.declaration != declaration(harvest);
+        let is_listed_anew = standing.declaration != self.declaration(harvest);
         let has_due = standing.due_ns.is_some_and(|due_ns| due_ns <= now_ns);
         let is_to_be_listed = self.is_to_be_listed(harvest, standing);
         let Some(last) = last else { return is_to_be_listed || has_due };

@@ -2,6 +2,7 @@
 //! Blocking.
 
 use std::cmp::Ordering;
+use std::collections::HashMap;
 use std::fs::Metadata;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
@@ -40,6 +41,8 @@ pub(super) struct Page {
     pub(super) cursor: Option<String>,
     /// Names that were looked at.
     pub(super) n_looked_at: u64,
+    /// Folders that could not be looked into: what lies there has not vanished.
+    pub(super) unread: Vec<String>,
 }
 
 /// Takes pages, in order.
@@ -54,7 +57,7 @@ pub(super) struct Lister {
 
 impl Lister {
     /// Lists what a harvest takes below one of its places, beginning after `after`. The answer are complaints about
-    /// folders that could not be looked into: what lies there has not vanished.
+    /// what could not be looked at.
     ///
     /// # Errors
     /// A place that cannot be listed, and those of `take`.
@@ -90,10 +93,9 @@ impl Lister {
                 is_ordered &= last.as_deref().is_none_or(|last| order(last, &object.href) == Ordering::Less);
                 last = Some(object.href.clone());
             }
-            let is_wanted =
-                |object: &Object| naming.below(&object.href).is_some_and(|below| naming.is_wanted(&below));
+            let is_wanted = |object: &Object| naming.is_wanted(&object.href);
             let found = objects.into_iter().filter(is_wanted).map(Found::from).collect();
-            take(Page { found, cursor: last.clone().filter(|_| is_ordered), n_looked_at })
+            take(Page { found, cursor: last.clone().filter(|_| is_ordered), n_looked_at, unread: Vec::new() })
         })
     }
 
@@ -101,16 +103,22 @@ impl Lister {
     fn stores(&self, naming: &Naming, base: &str, take: &mut Take<'_>) -> Result<()> {
         let objects = self.opener.list(base)?;
         let markers: Vec<&str> = self.markers().collect();
-        let is_wanted = |href: &str| naming.below(href).is_some_and(|below| naming.is_wanted(&below));
-        let found = outermost_stores(&objects, base, &markers)
+        let stores = outermost_stores(&objects, base, &markers);
+        let mut documents: HashMap<&str, Vec<(u64, String)>> = HashMap::new();
+        for object in &objects {
+            if let Some((folder, name)) = object.href.rsplit_once('/')
+                && markers.contains(&name)
+            {
+                let document = (object.len_bytes, identity_text(&object.identity));
+                documents.entry(folder).or_default().push(document);
+            }
+        }
+        let found = stores
             .into_iter()
-            .filter(|store| is_wanted(store))
-            .map(|store| {
-                let of_store = objects.iter().filter(|object| is_document_of(&object.href, store, &markers));
-                store_found(store, of_store.map(|object| (object.len_bytes, identity_text(&object.identity))))
-            })
+            .filter(|store| naming.is_wanted(store))
+            .map(|store| store_found(store, documents.remove(store).unwrap_or_default().into_iter()))
             .collect();
-        take(Page { found, cursor: None, n_looked_at: objects.len() as u64 })
+        take(Page { found, cursor: None, n_looked_at: objects.len() as u64, unread: Vec::new() })
     }
 
     fn markers(&self) -> impl Iterator<Item = &'static str> + '_ {
@@ -144,6 +152,10 @@ impl Lister {
                 }
                 Err(error) => {
                     complain(&mut complaints, format!("cannot look into a folder: {error}"));
+                    // What a link leads round to is found where it lies.
+                    if error.loop_ancestor().is_none() {
+                        pages.page.unread.push(unread(error.path(), root));
+                    }
                     continue;
                 }
             };
@@ -166,8 +178,7 @@ impl Lister {
                 DatasetPer::Directory => is_store,
             };
             let is_new = after.is_none_or(|after| order(after, href) == Ordering::Less);
-            let is_wanted =
-                is_candidate && is_new && naming.below(href).is_some_and(|below| naming.is_wanted(&below));
+            let is_wanted = is_candidate && is_new && naming.is_wanted(href);
             let found = if is_wanted { self.look(&entry, href, is_store) } else { None };
             pages.add(href, found)?;
         }
@@ -216,7 +227,13 @@ impl Pages<'_, '_> {
 }
 
 fn empty_page() -> Page {
-    Page { found: Vec::new(), cursor: None, n_looked_at: 0 }
+    Page { found: Vec::new(), cursor: None, n_looked_at: 0, unread: Vec::new() }
+}
+
+/// The innermost folder with a name that holds what could not be looked at.
+fn unread(path: Option<&Path>, root: &Path) -> String {
+    let named = path.into_iter().flat_map(Path::ancestors).chain([root]).find_map(Path::to_str);
+    named.unwrap_or_default().trim_end_matches('/').to_owned()
 }
 
 /// The order of listings: that of keys in stores, that of the parts of paths on disk.
@@ -236,12 +253,6 @@ fn is_of_interest(entry: &DirEntry, real_root: &Path) -> bool {
 fn is_before(entry: &DirEntry, after: Option<&str>) -> bool {
     let Some(after) = after.map(Path::new) else { return false };
     entry.path() < after && !after.starts_with(entry.path())
-}
-
-fn is_document_of(href: &str, store: &str, markers: &[&str]) -> bool {
-    href.strip_prefix(store)
-        .and_then(|rest| rest.strip_prefix('/'))
-        .is_some_and(|name| markers.contains(&name))
 }
 
 fn store_found(href: &str, documents: impl Iterator<Item = (u64, String)>) -> Found {

@@ -30,10 +30,10 @@ struct NamedPlace {
 }
 
 /// A name below a place.
-pub(super) struct Below<'a> {
+struct Below<'a> {
     place: &'a NamedPlace,
     /// The path below the place, as its owner wrote it.
-    pub(super) path: Cow<'a, str>,
+    path: Cow<'a, str>,
 }
 
 impl Naming {
@@ -63,19 +63,23 @@ impl Naming {
         })
     }
 
-    /// The name of what an address or path means below the place where it was found; `None` if it lies below none.
-    pub(super) fn below<'a>(&'a self, href: &'a str) -> Option<Below<'a>> {
-        let rest_below = |place: &'a NamedPlace| {
-            let rest = href.strip_prefix(place.base.as_str())?;
-            (rest.is_empty() || rest.starts_with('/')).then_some((place, rest.trim_matches('/')))
-        };
-        let (place, rest) =
-            self.places.iter().filter_map(rest_below).max_by_key(|(place, _)| place.base.len())?;
-        Some(Below { place, path: plain(href, rest) })
+    /// True for what is taken.
+    pub(super) fn is_wanted(&self, href: &str) -> bool {
+        self.wanted(href).is_some()
     }
 
-    /// True for a name that is taken.
-    pub(super) fn is_wanted(&self, below: &Below<'_>) -> bool {
+    /// What an address or path is called below the innermost place that takes it; `None` if none does.
+    fn wanted<'a>(&'a self, href: &'a str) -> Option<Below<'a>> {
+        let below = |place: &'a NamedPlace| {
+            let rest = href.strip_prefix(place.base.as_str())?;
+            let is_below = rest.is_empty() || rest.starts_with('/');
+            is_below.then(|| Below { place, path: plain(href, rest.trim_matches('/')) })
+        };
+        let wanted = self.places.iter().filter_map(below).filter(|below| self.is_taken(below));
+        wanted.max_by_key(|below| below.place.base.len())
+    }
+
+    fn is_taken(&self, below: &Below<'_>) -> bool {
         let path = below.path.as_ref();
         let is_included = match &below.place.include {
             Some(include) => include.matches(path),
@@ -90,12 +94,14 @@ impl Naming {
     /// # Errors
     /// [`crate::ErrorKind::InvalidInput`] for a name that cannot be an id.
     pub(super) fn dataset(&self, href: &str) -> Option<Result<DatasetSpec>> {
-        let below = self.below(href)?;
-        if !self.is_wanted(&below) {
-            return None;
-        }
+        let below = self.wanted(href)?;
         let id = self.id(&below);
         Some(id.map(|id| self.dataset_of(id, href, &below.path)))
+    }
+
+    /// The id of an object or store; `None` for what is not taken or can have none.
+    pub(super) fn id_of(&self, href: &str) -> Option<DatasetId> {
+        self.id(&self.wanted(href)?).ok()
     }
 
     fn id(&self, below: &Below<'_>) -> Result<DatasetId> {
@@ -176,6 +182,7 @@ impl Patterns {
 mod tests {
     use super::super::tests::spec;
     use super::*;
+    use crate::catalog::HarvestPlace;
 
     fn naming(change: impl FnOnce(&mut HarvestSpec)) -> Naming {
         let mut spec = spec("terra", "s3://terra/fused");
@@ -220,6 +227,30 @@ mod tests {
         ] {
             assert_eq!(naming.dataset(&format!("s3://terra/fused/{path}")).is_some(), is_wanted, "{path}");
         }
+    }
+
+    #[test]
+    fn what_any_of_its_places_includes_is_taken() {
+        let naming = naming(|spec| {
+            let place = |below: &str, include: &str| HarvestPlace {
+                base: format!("s3://terra/{below}"),
+                include: vec![include.to_owned()],
+            };
+            spec.places = vec![
+                place("fused", "/*/t_*.nc"),
+                place("fused", "/*/u_*.nc"),
+                place("fused/2020", "/v_*.nc"),
+                place("fused/2020", "/w_*.nc"),
+            ];
+        });
+        let id = |name: &str| {
+            naming.dataset(&format!("s3://terra/fused/{name}")).map(|found| found.unwrap().id.to_string())
+        };
+        assert_eq!(id("2020/t_1.nc").as_deref(), Some("terra.2020.t_1"));
+        assert_eq!(id("2020/u_1.nc").as_deref(), Some("terra.2020.u_1"));
+        assert_eq!(id("2020/v_1.nc").as_deref(), Some("terra.v_1"));
+        assert_eq!(id("2020/w_1.nc").as_deref(), Some("terra.w_1"));
+        assert_eq!(id("2020/x_1.nc"), None);
     }
 
     #[test]

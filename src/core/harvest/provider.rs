@@ -51,6 +51,8 @@ impl Provider for Shared {
     }
 
     async fn shared_specs(&self) -> Result<SharedSpecs> {
+        // Ids of harvests that are not read yet would not be found, and clients read that as fill values.
+        self.source.read_once().await?;
         let harvests = self.source.harvests();
         let declared = Arc::clone(&self.declared);
         let read = self.database.read(move |connection| {

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use futures::{StreamExt, stream};
 use sha2::{Digest, Sha256};
+use thermocline_model::DatasetId;
 use tokio::sync::mpsc;
 use tracing::{info, warn};
 
@@ -22,6 +23,13 @@ const PAGES_AHEAD: usize = 4;
 
 /// Objects whose fates are kept together.
 const INDEXED_AT_ONCE: usize = 256;
+
+/// Objects whose states are compared with the catalog's together.
+const COMPARED_AT_ONCE: usize = 1000;
+
+/// How often objects are counted for those who watch, and what part of the time that takes at most.
+const COUNTED_EVERY: Duration = Duration::from_secs(1);
+const SHARE_OF_COUNTING: i64 = 20;
 
 /// Objects that are due again within this time are waited for.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -73,10 +81,10 @@ impl Harvests {
         watch: &(dyn Fn(HarvestStep) + Sync),
     ) -> Result<HarvestCounts> {
         self.list(harvest, &|n| watch(HarvestStep::Listing(n))).await?;
-        self.declare(catalog).await;
+        self.declare(harvest, catalog).await?;
         loop {
             let next = self.index(harvest, catalog).await?;
-            watch(HarvestStep::Indexing(self.counts(&harvest.id).await?));
+            watch(HarvestStep::Indexing(self.counts_for(&harvest.id, next).await?));
             match next {
                 Next::More => {}
                 Next::After(wait) => self.shared.clock.sleep(wait).await,
@@ -122,9 +130,11 @@ impl Harvests {
         watch: &(dyn Fn(u64) + Sync),
     ) -> Result<(Listed, Vec<String>)> {
         let naming = Naming::new(Arc::clone(harvest))?;
-        let (id, declaration) = (harvest.id.clone(), declaration(harvest));
-        let begin = move |connection: &_| table::begin_round(connection, &id, &declaration);
-        let round = self.shared.database.write(begin).await?;
+        let (id, declaration) = (harvest.id.clone(), self.declaration(harvest));
+        let begin = move |connection: &_| {
+            Ok((table::begin_round(connection, &id, &declaration)?, table::n_objects(connection, &id)?))
+        };
+        let (round, n_known) = self.shared.database.write(begin).await?;
         let (sender, mut pages) = mpsc::channel(PAGES_AHEAD);
         let walk = self.walk(naming, round.clone(), sender);
         let keep = async {
@@ -135,7 +145,7 @@ impl Harvests {
                 listed.n_looked_at = listed.n_looked_at.saturating_add(n_looked_at);
                 listed.n_new = listed.n_new.saturating_add(kept.n_new);
                 listed.n_changed = listed.n_changed.saturating_add(kept.n_changed);
-                if listed.n_looked_at > MAX_OBJECTS {
+                if n_known.saturating_add(listed.n_new) > MAX_OBJECTS {
                     let message =
                         format!("more than {MAX_OBJECTS} objects, which is the most of one harvest");
                     return Err(Error::new(ErrorKind::TooLarge, message));
@@ -148,7 +158,7 @@ impl Harvests {
         };
         let (complaints, listed) = tokio::join!(walk, keep);
         let (mut listed, complaints) = (listed?, complaints?);
-        listed.n_vanished = self.end_listing(harvest, round.number, complaints.is_empty()).await?;
+        listed.n_vanished = self.end_listing(harvest, round.number).await?;
         Ok((listed, complaints))
     }
 
@@ -182,18 +192,16 @@ impl Harvests {
         page: Page,
     ) -> Result<Kept> {
         let id = harvest.id.clone();
-        let round = Round { number: round.number, place, cursor: page.cursor };
-        let keep = move |connection: &_| table::keep_page(connection, &id, &round, &page.found);
+        let round = Round { number: round.number, place, cursor: page.cursor.clone() };
+        let keep = move |connection: &_| table::keep_page(connection, &id, &round, &page);
         self.shared.database.write(keep).await
     }
 
-    async fn end_listing(&self, harvest: &HarvestSpec, round: i64, is_complete: bool) -> Result<u64> {
+    async fn end_listing(&self, harvest: &HarvestSpec, round: i64) -> Result<u64> {
         let now_ns = self.shared.clock.now_ns();
         let forget_before_ns = now_ns.saturating_sub(nanoseconds(harvest.keep_missing));
         let id = harvest.id.clone();
-        let end = move |connection: &_| {
-            table::end_round(connection, &id, round, (now_ns, forget_before_ns), is_complete)
-        };
+        let end = move |connection: &_| table::end_round(connection, &id, round, (now_ns, forget_before_ns));
         let (n_marked, n_forgotten) = self.shared.database.write(end).await?;
         if n_forgotten > 0 {
             info!(harvest = harvest.id, n_forgotten, "what vanished long ago is not listed any more");
@@ -201,9 +209,61 @@ impl Harvests {
         Ok(n_marked as u64)
     }
 
-    /// Lets the catalog know what was found.
-    pub async fn declare(&self, catalog: &Catalog) {
+    /// Lets the catalog know what was found, and takes from it what became of it elsewhere: objects that were indexed
+    /// when somebody opened them, or that the index has lost.
+    ///
+    /// # Errors
+    /// A database that cannot be used.
+    pub async fn declare(&self, harvest: &Arc<HarvestSpec>, catalog: &Catalog) -> Result<()> {
         catalog.scan_one(&self.provider()).await;
+        let naming = Arc::new(Naming::new(Arc::clone(harvest))?);
+        let mut after = String::new();
+        loop {
+            let (naming, last) = (Arc::clone(&naming), std::mem::take(&mut after));
+            let read = move |connection: &_| {
+                let settled = table::settled(connection, &naming.spec.id, &last, COMPARED_AT_ONCE)?;
+                let last = settled.last().map(|(href, _)| href.clone());
+                let named = settled.into_iter().filter_map(|(href, is_indexed)| {
+                    let id = naming.id_of(&href)?;
+                    Some((href, is_indexed, id))
+                });
+                Ok((last, named.collect::<Vec<_>>()))
+            };
+            let (last, named) = self.shared.database.read(read).await?;
+            let Some(last) = last else { return Ok(()) };
+            after = last;
+            let ids: Vec<&DatasetId> = named.iter().map(|(.., id)| id).collect();
+            let states = catalog.are_indexed(&ids).await;
+            let other = named
+                .iter()
+                .zip(states)
+                .filter(|((_, is_indexed, _), now)| now.is_some_and(|now| now != *is_indexed));
+            let other: Vec<String> = other.map(|((href, ..), _)| href.clone()).collect();
+            if !other.is_empty() {
+                let id = harvest.id.clone();
+                let look_again = move |connection: &_| table::look_again(connection, &id, &other);
+                self.shared.database.write(look_again).await?;
+            }
+        }
+    }
+
+    /// Counts after some objects were indexed. Counting looks at the whole harvest: while more is to come, it is done
+    /// every now and then only.
+    pub(super) async fn counts_for(&self, id: &str, next: Next) -> Result<HarvestCounts> {
+        let began_ns = self.shared.clock.now_ns();
+        let known = self.shared.counted.lock().get(id).copied();
+        if let Some((counts, until_ns)) = known
+            && next == Next::More
+            && began_ns < until_ns
+        {
+            return Ok(counts);
+        }
+        let counts = self.counts(id).await?;
+        let ended_ns = self.shared.clock.now_ns();
+        let took_ns = ended_ns.saturating_sub(began_ns).saturating_mul(SHARE_OF_COUNTING);
+        let until_ns = ended_ns.saturating_add(took_ns.max(nanoseconds(COUNTED_EVERY)));
+        self.shared.counted.lock().insert(id.to_owned(), (counts, until_ns));
+        Ok(counts)
     }
 
     /// Indexes some objects that are due.
@@ -271,15 +331,18 @@ impl Harvests {
         let Some(listed_ns) = standing.listed_ns else { return true };
         let since_ns = self.shared.clock.now_ns().saturating_sub(listed_ns);
         standing.is_listing
-            || standing.declaration != declaration(harvest)
+            || standing.declaration != self.declaration(harvest)
             || harvest.every.is_some_and(|every| since_ns >= nanoseconds(every))
     }
-}
 
-/// What of a harvest decides which objects it takes.
-pub(super) fn declaration(harvest: &HarvestSpec) -> String {
-    let taken = (&harvest.places, &harvest.exclude, harvest.is_recursive, harvest.dataset_per);
-    crate::index::hex(&Sha256::digest(format!("{taken:?}")))
+    /// What decides which objects a harvest takes, and what is refused of them.
+    pub(super) fn declaration(&self, harvest: &HarvestSpec) -> String {
+        let taken = (&harvest.places, &harvest.exclude, harvest.is_recursive, harvest.dataset_per);
+        let formats = &self.shared.lister.formats;
+        let formats: Vec<_> = formats.iter().map(|format| (format.id(), format.index_version())).collect();
+        let read = (&harvest.template.format, formats);
+        crate::index::hex(&Sha256::digest(format!("{taken:?} {read:?}")))
+    }
 }
 
 fn back_off(attempts: u32) -> Duration {

@@ -2,11 +2,12 @@
 
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
-use super::listing::Found;
+use super::listing::Page;
 use super::{HarvestCounts, HarvestFailure};
 use crate::Result;
 
-pub(super) const MIGRATIONS: &[&str] = &["
+pub(super) const MIGRATIONS: &[&str] = &[
+    "
     CREATE TABLE harvests (
         id TEXT PRIMARY KEY NOT NULL,
         -- What the harvest was declared as when it was listed.
@@ -40,7 +41,30 @@ pub(super) const MIGRATIONS: &[&str] = &["
     -- Changes with what is declared.
     CREATE TABLE found_changes (last INTEGER NOT NULL) STRICT;
     INSERT INTO found_changes VALUES (0);
-"];
+",
+    "
+    -- Folders that a listing could not look into.
+    CREATE TABLE unread (
+        harvest TEXT NOT NULL,
+        round INTEGER NOT NULL,
+        folder TEXT NOT NULL,
+        PRIMARY KEY (harvest, round, folder)
+    ) STRICT, WITHOUT ROWID;
+",
+];
+
+/// Most folders of a listing that are remembered one by one.
+const MAX_UNREAD: i64 = 200;
+
+/// Most refused objects that are looked at again after a listing.
+const MAX_LOOKS: i64 = 10_000;
+
+/// True for objects that the listing would have seen if they were there.
+const IS_IN_SIGHT: &str = "NOT EXISTS (
+    SELECT 1 FROM unread WHERE unread.harvest = found.harvest AND unread.round = ?2 AND (
+        found.href = unread.folder
+        OR substr(found.href, 1, length(unread.folder) + 1) = unread.folder || '/'
+    ))";
 
 /// A listing that begins or goes on.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -119,21 +143,32 @@ pub(super) fn begin_round(connection: &Connection, id: &str, declaration: &str) 
         Some((false, round)) => round.number.saturating_add(1),
         None => 1,
     };
+    // What was refused may be a dataset for another format, or a later version.
+    connection
+        .prepare_cached(
+            "UPDATE found SET due_ns = 0
+             WHERE harvest = ?1 AND state = 'refused' AND state IN ('refused', 'failed') AND missing_ns IS NULL
+                 AND EXISTS (SELECT 1 FROM harvests WHERE id = ?1 AND declaration <> ?2)",
+        )?
+        .execute([id, declaration])?;
     connection
         .prepare_cached(
             "INSERT INTO harvests (id, declaration, round, is_listing, place, cursor) VALUES (?1, ?2, ?3, 1, 0, NULL)
              ON CONFLICT (id) DO UPDATE SET declaration = ?2, round = ?3, is_listing = 1, place = 0, cursor = NULL",
         )?
         .execute(params![id, declaration, number])?;
+    connection
+        .prepare_cached("DELETE FROM unread WHERE harvest = ?1 AND round < ?2")?
+        .execute(params![id, number])?;
     // Names may be taken that were not before, and the other way round.
     bump(connection)?;
     Ok(Round { number, place: 0, cursor: None })
 }
 
 /// Keeps what was found, and where the listing goes on.
-pub(super) fn keep_page(connection: &Connection, id: &str, round: &Round, found: &[Found]) -> Result<Kept> {
+pub(super) fn keep_page(connection: &Connection, id: &str, round: &Round, page: &Page) -> Result<Kept> {
     let mut kept = Kept::default();
-    for object in found {
+    for object in &page.found {
         let known = connection
             .prepare_cached("SELECT len_bytes, identity FROM found WHERE harvest = ?1 AND href = ?2")?
             .query_row(params![id, object.href], |row| Ok((row.get::<_, i64>(0)?, row.get::<_, String>(1)?)))
@@ -143,7 +178,7 @@ pub(super) fn keep_page(connection: &Connection, id: &str, round: &Round, found:
         if known.is_some_and(|known| known == (len_bytes, object.identity.clone())) {
             connection
                 .prepare_cached(
-                    "UPDATE found SET round = ?3, missing_ns = NULL,
+                    "UPDATE found SET round = max(round, ?3), missing_ns = NULL,
                          due_ns = iif(missing_ns IS NOT NULL AND state IN ('found', 'failed'), 0, due_ns)
                      WHERE harvest = ?1 AND href = ?2",
                 )?
@@ -159,10 +194,13 @@ pub(super) fn keep_page(connection: &Connection, id: &str, round: &Round, found:
             .prepare_cached(
                 "INSERT INTO found (harvest, href, len_bytes, identity, round, state, attempts, due_ns)
                  VALUES (?1, ?2, ?3, ?4, ?5, 'found', 0, 0)
-                 ON CONFLICT (harvest, href) DO UPDATE SET len_bytes = ?3, identity = ?4, round = ?5, missing_ns = NULL,
+                 ON CONFLICT (harvest, href) DO UPDATE SET len_bytes = ?3, identity = ?4, round = max(round, ?5), missing_ns = NULL,
                      state = 'found', reason = NULL, attempts = 0, due_ns = 0",
             )?
             .execute(params![id, object.href, len_bytes, object.identity, round.number])?;
+    }
+    for folder in &page.unread {
+        keep_unread(connection, id, round.number, folder)?;
     }
     let place = i64::try_from(round.place).unwrap_or(0);
     connection
@@ -174,28 +212,52 @@ pub(super) fn keep_page(connection: &Connection, id: &str, round: &Round, found:
     Ok(kept)
 }
 
-/// Ends a listing. What was not seen in it is marked as missing if `is_complete` says that everything could be looked
-/// at; what is missing since before `forget_before_ns` is forgotten. The answer is how many were marked and
-/// forgotten.
+/// Keeps a folder that a listing could not look into; of too many that it could look at nothing.
+fn keep_unread(connection: &Connection, id: &str, round: i64, folder: &str) -> Result<()> {
+    let sql = "SELECT count(*) FROM unread WHERE harvest = ?1 AND round = ?2";
+    let n: i64 = connection.prepare_cached(sql)?.query_row(params![id, round], |row| row.get(0))?;
+    // Every path lies below the folder without a name; addresses do not, their listings fail as a whole.
+    let folder = if n < MAX_UNREAD { folder } else { "" };
+    connection
+        .prepare_cached("INSERT INTO unread VALUES (?1, ?2, ?3) ON CONFLICT DO NOTHING")?
+        .execute(params![id, round, folder])?;
+    Ok(())
+}
+
+/// Ends a listing. What was not seen in it is marked as missing, and what is missing since before `forget_before_ns` is
+/// forgotten, except where it could not look. The answer is how many were marked and forgotten. One that was
+/// overtaken by another changes nothing.
 pub(super) fn end_round(
     connection: &Connection,
     id: &str,
     round: i64,
     (now_ns, forget_before_ns): (i64, i64),
-    is_complete: bool,
 ) -> Result<(usize, usize)> {
-    let mut n_marked = 0;
-    if is_complete {
-        n_marked = connection
-            .prepare_cached(
-                "UPDATE found SET missing_ns = ?3, due_ns = NULL
-                 WHERE harvest = ?1 AND round < ?2 AND missing_ns IS NULL",
-            )?
-            .execute(params![id, round, now_ns])?;
+    let sql = "SELECT 1 FROM harvests WHERE id = ?1 AND round = ?2";
+    if !connection.prepare_cached(sql)?.exists(params![id, round])? {
+        return Ok((0, 0));
     }
+    let n_marked = connection
+        .prepare_cached(&format!(
+            "UPDATE found SET missing_ns = ?3, due_ns = NULL
+             WHERE harvest = ?1 AND round < ?2 AND missing_ns IS NULL AND {IS_IN_SIGHT}"
+        ))?
+        .execute(params![id, round, now_ns])?;
     let n_forgotten = connection
-        .prepare_cached("DELETE FROM found WHERE harvest = ?1 AND missing_ns <= ?2")?
-        .execute(params![id, forget_before_ns])?;
+        .prepare_cached(&format!(
+            "DELETE FROM found WHERE harvest = ?1 AND missing_ns <= ?3 AND {IS_IN_SIGHT}"
+        ))?
+        .execute(params![id, round, forget_before_ns])?;
+    // Whether it is refused may depend on more than the object: it was cold, or another dataset had its id.
+    connection
+        .prepare_cached(
+            "UPDATE found SET due_ns = 0 WHERE harvest = ?1 AND href IN (
+                 SELECT href FROM found
+                 WHERE harvest = ?1 AND state = 'refused' AND state IN ('refused', 'failed')
+                     AND missing_ns IS NULL AND due_ns IS NULL
+                 ORDER BY attempts, href LIMIT ?2)",
+        )?
+        .execute(params![id, MAX_LOOKS])?;
     connection
         .prepare_cached(
             "UPDATE harvests SET is_listing = 0, cursor = NULL, listed_ns = ?3 WHERE id = ?1 AND round = ?2",
@@ -218,6 +280,35 @@ pub(super) fn due(connection: &Connection, id: &str, now_ns: i64, limit: usize) 
     Ok(rows.collect::<rusqlite::Result<_>>()?)
 }
 
+/// Objects of which it is settled whether they are indexed, in the order of names after one of them.
+pub(super) fn settled(
+    connection: &Connection,
+    id: &str,
+    after: &str,
+    limit: usize,
+) -> Result<Vec<(String, bool)>> {
+    let sql = "SELECT href, state = 'indexed' FROM found
+               WHERE harvest = ?1 AND href > ?2 AND state IN ('indexed', 'refused')
+                   AND missing_ns IS NULL AND due_ns IS NULL
+               ORDER BY href LIMIT ?3";
+    let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+    let mut statement = connection.prepare_cached(sql)?;
+    let rows = statement.query_map(params![id, after, limit], |row| Ok((row.get(0)?, row.get(1)?)))?;
+    Ok(rows.collect::<rusqlite::Result<_>>()?)
+}
+
+/// Has objects indexed again: what is known of them is not so any more.
+pub(super) fn look_again(connection: &Connection, id: &str, hrefs: &[String]) -> Result<()> {
+    let mut update = connection.prepare_cached(
+        "UPDATE found SET due_ns = 0, state = iif(state = 'indexed', 'found', state)
+         WHERE harvest = ?1 AND href = ?2",
+    )?;
+    for href in hrefs {
+        update.execute([id, href])?;
+    }
+    Ok(())
+}
+
 /// Keeps what became of objects; of one that was found changed meanwhile nothing.
 pub(super) fn settle(connection: &Connection, id: &str, fates: &[(Due, Fate)]) -> Result<()> {
     let mut update = connection.prepare_cached(
@@ -234,6 +325,13 @@ pub(super) fn settle(connection: &Connection, id: &str, fates: &[(Due, Fate)]) -
         update.execute(params![id, due.href, due.identity, state, reason, attempts, due_ns])?;
     }
     Ok(())
+}
+
+/// Objects of a harvest that are not forgotten.
+pub(super) fn n_objects(connection: &Connection, id: &str) -> Result<u64> {
+    let sql = "SELECT count(*) FROM found WHERE harvest = ?1";
+    let n: i64 = connection.prepare_cached(sql)?.query_row([id], |row| row.get(0))?;
+    Ok(u64::try_from(n).unwrap_or(0))
 }
 
 pub(super) fn counts(connection: &Connection, id: &str) -> Result<HarvestCounts> {

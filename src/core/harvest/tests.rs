@@ -6,6 +6,7 @@ use std::pin::pin;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::Poll;
 
+use async_trait::async_trait;
 use bytes::Bytes;
 use tempfile::TempDir;
 use thermocline_model::{ArrayBytes, Dataset, DatasetId, Object, ObjectIdentity, Variable};
@@ -267,7 +268,7 @@ impl Life {
     async fn round(&self, world: &World) -> Result<HarvestCounts> {
         let harvest = world.harvest();
         self.harvests.list(&harvest, &|_| ()).await?;
-        self.harvests.declare(&self.catalog).await;
+        self.harvests.declare(&harvest, &self.catalog).await?;
         self.index(world).await
     }
 
@@ -502,13 +503,176 @@ async fn specs_that_did_not_change_are_the_same_ones() {
     assert!(Arc::ptr_eq(&first[0], &second[0]));
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_not_read_yet_is_not_empty() {
+    /// A harvest of a file that nobody can read.
+    struct Unread;
+
+    #[async_trait]
+    impl HarvestSource for Unread {
+        fn harvests(&self) -> Vec<Arc<HarvestSpec>> {
+            Vec::new()
+        }
+        async fn read_once(&self) -> Result<()> {
+            Err(unavailable())
+        }
+    }
+
+    let world = World::of_objects(&[]);
+    let settings = DatabaseSettings::new(world.dir.path().join("harvest.db"));
+    let harvests = Harvests::new(HarvestsParts {
+        database: Database::open(settings, Harvests::MIGRATIONS).unwrap(),
+        source: Arc::new(Unread),
+        opener: Arc::<Bucket>::clone(&world.bucket),
+        formats: Vec::new(),
+        clock: Arc::new(world.clock.clone()),
+        n_indexers: 1,
+    });
+    assert!(harvests.provider().shared_specs().await.is_err());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_refused_is_looked_at_again_after_a_listing() {
+    let world = World::of_objects(&["d/a.nc"]);
+    world.change(|spec| spec.template.format = Some("none".to_owned()));
+    let life = world.life();
+    assert_eq!(life.round(&world).await.unwrap().n_refused, 1);
+    world.change(|spec| spec.template.format = None);
+    let standing = life.harvests.standing("h").await.unwrap();
+    assert!(life.harvests.is_to_be_listed(&world.harvest(), &standing));
+    assert_eq!(life.round(&world).await.unwrap(), indexed(1));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn two_objects_of_one_id_are_refused_until_one_of_them_is_gone() {
+    let world = World::of_objects(&["d/a.nc", "d/a.h5"]);
+    world.change(|spec| spec.keep_missing = Duration::ZERO);
+    let life = world.life();
+    assert_eq!(life.round(&world).await.unwrap().n_refused, 2);
+    world.bucket.remove("d/a.h5");
+    assert_eq!(life.round(&world).await.unwrap(), indexed(1));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_the_index_has_lost_is_indexed_again() {
+    let world = World::of_objects(NAMES);
+    let life = world.life();
+    life.round(&world).await.unwrap();
+    life.end().await;
+    std::fs::remove_dir_all(world.dir.path().join("index")).unwrap();
+    let life = world.life();
+    assert_eq!(life.round(&world).await.unwrap(), indexed(NAMES.len() as u64));
+    assert_eq!(world.n_indexed(), 2 * NAMES.len());
+}
+
+mod listings {
+    use super::*;
+    use crate::harvest::listing::{Found, Page};
+    use crate::harvest::table::{self, Round};
+
+    fn database(world: &World) -> Database {
+        let settings = DatabaseSettings::new(world.dir.path().join("harvest.db"));
+        Database::open(settings, Harvests::MIGRATIONS).unwrap()
+    }
+
+    fn page(hrefs: &[&str], unread: &[&str]) -> Page {
+        let found = |href: &&str| Found { href: (*href).to_owned(), len_bytes: 1, identity: "1".to_owned() };
+        Page {
+            found: hrefs.iter().map(found).collect(),
+            cursor: None,
+            n_looked_at: hrefs.len() as u64,
+            unread: unread.iter().map(|folder| (*folder).to_owned()).collect(),
+        }
+    }
+
+    async fn begin(database: &Database) -> Round {
+        database.write(|connection| table::begin_round(connection, "h", "")).await.unwrap()
+    }
+
+    async fn keep(database: &Database, round: &Round, page: Page) {
+        let round = round.clone();
+        let keep = move |connection: &_| table::keep_page(connection, "h", &round, &page);
+        database.write(keep).await.unwrap();
+    }
+
+    /// How many objects were marked as missing and forgotten by a listing that ends at that time, when what is missing
+    /// for ten nanoseconds is forgotten.
+    async fn end(database: &Database, round: &Round, now_ns: i64) -> (usize, usize) {
+        let number = round.number;
+        let end = move |connection: &_| table::end_round(connection, "h", number, (now_ns, now_ns - 10));
+        database.write(end).await.unwrap()
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn what_lies_in_a_folder_that_was_not_read_is_neither_missing_nor_forgotten() {
+        let world = World::of_objects(&[]);
+        let database = database(&world);
+        let first = begin(&database).await;
+        keep(&database, &first, page(&["/d/a.nc", "/d/lost/b.nc", "/d/lost+found/c.nc"], &[])).await;
+        assert_eq!(end(&database, &first, 100).await, (0, 0));
+
+        // The listing is broken off after the folder, and another process ends it.
+        let second = begin(&database).await;
+        keep(&database, &second, page(&[], &["/d/lost"])).await;
+        let resumed = begin(&database).await;
+        assert_eq!(resumed.number, second.number);
+        assert_eq!(end(&database, &resumed, 200).await, (2, 0), "all but what lies below the folder");
+
+        let third = begin(&database).await;
+        keep(&database, &third, page(&[], &["/d/lost+found"])).await;
+        assert_eq!(end(&database, &third, 300).await, (1, 1), "what may be there again is not forgotten");
+        let fourth = begin(&database).await;
+        assert_eq!(end(&database, &fourth, 400).await, (0, 2));
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn too_many_folders_that_were_not_read_are_the_whole_place() {
+        let world = World::of_objects(&[]);
+        let database = database(&world);
+        let first = begin(&database).await;
+        keep(&database, &first, page(&["/d/a.nc"], &[])).await;
+        end(&database, &first, 100).await;
+        let second = begin(&database).await;
+        let folders: Vec<String> = (0..300).map(|number| format!("/e/{number}")).collect();
+        let folders: Vec<&str> = folders.iter().map(String::as_str).collect();
+        keep(&database, &second, page(&[], &folders)).await;
+        assert_eq!(end(&database, &second, 200).await, (0, 0));
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn two_listings_at_once_lose_nothing() {
+        let world = World::of_objects(&[]);
+        let database = database(&world);
+        let first = begin(&database).await;
+        keep(&database, &first, page(&["/d/a.nc"], &[])).await;
+        end(&database, &first, 100).await;
+        let second = begin(&database).await;
+        keep(&database, &second, page(&["/d/a.nc"], &[])).await;
+        // The other process is still at the first one.
+        keep(&database, &first, page(&["/d/a.nc"], &[])).await;
+        assert_eq!(end(&database, &second, 200).await, (0, 0));
+        assert_eq!(end(&database, &first, 300).await, (0, 0));
+    }
+}
+
 mod local {
     use super::*;
     use crate::harvest::listing::{Lister, Page};
     use crate::harvest::names::Naming;
 
-    /// Pages of a walk below a folder, and its complaints.
+    /// What a walk below a folder finds without complaints.
     fn walk(dir: &TempDir, after: Option<&str>, change: impl FnOnce(&mut HarvestSpec)) -> Vec<String> {
+        let (found, complaints, _) = walked(dir, after, change);
+        assert!(complaints.is_empty(), "{complaints:?}");
+        found
+    }
+
+    /// What a walk below a folder finds, its complaints, and what it could not look into.
+    fn walked(
+        dir: &TempDir,
+        after: Option<&str>,
+        change: impl FnOnce(&mut HarvestSpec),
+    ) -> (Vec<String>, Vec<String>, Vec<String>) {
         let base = dir.path().to_str().unwrap();
         let mut spec = spec("h", base);
         change(&mut spec);
@@ -518,14 +682,14 @@ mod local {
             formats: vec![Arc::new(FakeFormat(bucket)) as Arc<dyn Format>],
         };
         let naming = Naming::new(Arc::new(spec)).unwrap();
-        let mut hrefs = Vec::new();
+        let (mut hrefs, mut unread) = (Vec::new(), Vec::new());
         let mut take = |page: Page| {
+            unread.extend(page.unread);
             hrefs.extend(page.found.into_iter().map(|found| found.href));
             Ok(())
         };
         let complaints = lister.list(&naming, base, after, &mut take).unwrap();
-        assert!(complaints.is_empty(), "{complaints:?}");
-        hrefs.iter().map(|href| href[base.len() + 1..].to_owned()).collect()
+        (hrefs.iter().map(|href| href[base.len() + 1..].to_owned()).collect(), complaints, unread)
     }
 
     fn tree(names: &[&str]) -> TempDir {
@@ -574,6 +738,18 @@ mod local {
         std::os::unix::fs::symlink(dir.path().join("a.nc"), dir.path().join("b.nc")).unwrap();
         std::os::unix::fs::symlink("/nowhere", dir.path().join("c.nc")).unwrap();
         assert_eq!(walk(&dir, None, |_| ()), ["a.nc", "b.nc"]);
+    }
+
+    #[test]
+    fn a_link_that_leads_round_and_a_name_that_is_not_utf_8_hide_nothing() {
+        use std::os::unix::ffi::OsStrExt;
+
+        let dir = tree(&["a/x.nc", "b.nc"]);
+        std::os::unix::fs::symlink(dir.path(), dir.path().join("a/round")).unwrap();
+        std::fs::write(dir.path().join(std::ffi::OsStr::from_bytes(b"\xff.nc")), "x").unwrap();
+        let (found, complaints, unread) = walked(&dir, None, |_| ());
+        assert_eq!(found, ["a/x.nc", "b.nc"]);
+        assert_eq!((complaints.len(), unread), (2, Vec::<String>::new()), "{complaints:?}");
     }
 
     #[test]
