@@ -95,7 +95,7 @@ class Kills:
         end = time.monotonic() + PATIENCE
         while process.poll() is None and time.monotonic() < end and len(index_paths(self.state)) < n_wanted:
             time.sleep(0.002)
-        time.sleep(random.random() * 0.02)
+        time.sleep(random.random() * 0.005)
 
     def look(self) -> None:
         """Counts what was written again since the last look."""
