@@ -154,7 +154,7 @@ pub(crate) async fn assemble(
         }
         Purpose::Look => {
             let stores = cold::stores(registry, config, &namespace, &Beside::default(), &|_| None)?;
-            (None, Looked::of(namespace, stores))
+            (None, Looked::of(namespace, stores, config.state.cache_dir()))
         }
     };
     let objects = Arc::new(NamedStores::new(roots, settings, Box::new(connect), residency.clone()));

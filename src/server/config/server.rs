@@ -124,8 +124,13 @@ impl ServerConfig {
     pub(super) fn complete(&mut self, check: &mut Check<'_>) {
         if let Some(url) = &mut self.public_url {
             match url::Url::parse(url) {
-                Ok(parsed) if matches!(parsed.scheme(), "http" | "https") && parsed.query().is_none() => {
-                    url.truncate(url.trim_end_matches('/').len());
+                Ok(parsed)
+                    if matches!(parsed.scheme(), "http" | "https")
+                        && parsed.query().is_none()
+                        && parsed.fragment().is_none() =>
+                {
+                    // As links are written that are joined with it: whoever compares both finds them equal.
+                    *url = parsed.as_str().trim_end_matches('/').to_owned();
                 }
                 _ => check.mistake(
                     &["server", "public_url"],
@@ -146,6 +151,35 @@ impl ServerConfig {
         }
         if self.max_header < Size(8 << 10) {
             check.mistake(&["server", "max_header"], "must be at least \"8 KiB\": clients send that much");
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::config::{Known, Surroundings, load};
+
+    #[test]
+    fn the_public_address_is_kept_as_links_spell_it() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join("thermocline.toml");
+        let surroundings =
+            Surroundings { variables: [("HOME".into(), "/h".into())].into(), working_dir: dir.path().into() };
+        let known = Known::default();
+        let loaded = |url: &str| {
+            std::fs::write(&file, format!("[server]\npublic_url = \"{url}\"\n")).unwrap();
+            load(&surroundings, Some(&file), &[], &known).map(|loaded| loaded.config.server.public_url)
+        };
+
+        for (url, kept) in [
+            ("https://data.example.org/archive/", "https://data.example.org/archive"),
+            ("HTTPS://Data.Example.org:443//a/../b c/", "https://data.example.org//b%20c"),
+            ("http://host:80", "http://host"),
+        ] {
+            assert_eq!(loaded(url).unwrap().as_deref(), Some(kept), "{url}");
+        }
+        for url in ["data.example.org", "ftp://host", "http://host/?a=b", "http://host/#a"] {
+            assert!(loaded(url).is_err(), "{url}");
         }
     }
 }

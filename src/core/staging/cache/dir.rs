@@ -28,6 +28,9 @@ use crate::clock::Clock;
 use crate::cold::{ObjectId, ObjectStatus};
 use crate::{Error, ErrorKind, Result};
 
+/// Sub-folder of the objects.
+const OBJECTS: &str = "objects";
+
 /// Ends of the names of files that belong to a landing.
 const PARTIAL: &str = ".part";
 const JOURNAL: &str = ".journal";
@@ -126,7 +129,7 @@ impl CacheDir {
     /// # Errors
     /// [`ErrorKind::Unavailable`] if it cannot be made or written, or another process uses it.
     pub fn open(folder: &Path, clock: Arc<dyn Clock>) -> Result<Self> {
-        let objects = folder.join("objects");
+        let objects = folder.join(OBJECTS);
         let broken = |cause| unusable(folder, "cannot be made").with_source(cause);
         let is_new = !objects.join("ff").is_dir();
         std::fs::create_dir_all(&objects).map_err(broken)?;
@@ -190,6 +193,15 @@ impl CacheDir {
             }
         }
         Ok(())
+    }
+
+    /// Objects of which a folder holds a copy, by [`CacheKey::object`]. The folder may be another process's; nothing
+    /// of it is claimed or changed. What is no folder of a cache holds none. Blocking.
+    pub fn landed_in(folder: &Path) -> HashSet<[u8; 16]> {
+        let folders = (0..=u8::MAX).map(|number| folder.join(OBJECTS).join(format!("{number:02x}")));
+        let entries = folders.filter_map(|folder| std::fs::read_dir(folder).ok()).flatten().flatten();
+        let key = |entry: std::fs::DirEntry| CacheKey::parse(entry.file_name().to_str()?);
+        entries.filter_map(key).map(|key| key.object()).collect()
     }
 
     /// Which object a landed file holds, by its extended attributes; `None` if they are missing or are not

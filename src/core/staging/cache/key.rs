@@ -47,6 +47,11 @@ impl CacheKey {
         Self::new(&object.id, &status.version, status.len_bytes)
     }
 
+    /// What the keys of all states of an object have in common, and those of no other.
+    pub fn object(&self) -> [u8; OBJECT_BYTES] {
+        self.object
+    }
+
     /// The key that is written like this; `None` for anything else.
     pub fn parse(name: &str) -> Option<Self> {
         let (object, version) = name.split_once('-')?;

@@ -139,6 +139,21 @@ mod tests {
     }
 
     #[test]
+    fn who_does_not_use_a_folder_sees_of_which_objects_it_holds_copies() {
+        let folder = tempfile::tempdir().unwrap();
+        assert!(CacheDir::landed_in(folder.path()).is_empty());
+        let dir = dir(folder.path());
+        std::fs::write(dir.path(&key("there")), "123").unwrap();
+        std::fs::write(dir.partial_path(&key("landing")), "123").unwrap();
+
+        let landed = CacheDir::landed_in(folder.path());
+
+        let in_another_state = CacheKey::new(&ObjectId::new("root", "there").unwrap(), "2", 9);
+        assert!(landed.contains(&in_another_state.object()));
+        assert_eq!(landed.len(), 1);
+    }
+
+    #[test]
     fn only_one_process_uses_a_folder() {
         let folder = tempfile::tempdir().unwrap();
         let dir = dir(folder.path());

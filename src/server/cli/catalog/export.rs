@@ -3,6 +3,9 @@
 //! Nothing is known here of what plugins serve: documents are found by following links from the entry points, and
 //! asked for from the real router, in this process. Nothing is recalled.
 //!
+//! Documents of a single dataset that cannot be had are left out, and told; without a catalog that others lead to,
+//! nothing is exported.
+//!
 //! # Limits
 //! Pages of answers (`…/items`), searches, pages for people and the data are not written.
 
@@ -50,18 +53,20 @@ pub(super) fn run(registry: &Registry, given: &Given, args: ExportArgs) -> Resul
     let runtime = runtime()?;
     let exported = runtime.block_on(export(registry, &config, &sources, tree))?;
     let Exported { tree, n_documents, n_bytes, unreachable } = exported;
-    if !unreachable.is_empty() {
-        for (link, reason) in &unreachable {
-            eprintln!("{link}: {reason}");
-        }
-        let n = unreachable.len();
-        return Err(Failure::Failed(format!(
-            "{n} links lead nowhere: nothing was put into {}",
-            args.dir.display()
-        )));
+    for (link, reason) in &unreachable.named {
+        eprintln!("{link}: {reason}");
+    }
+    let (n_unreachable, dir) = (unreachable.n, args.dir.display());
+    if unreachable.is_any_catalog {
+        let message = format!("{n_unreachable} links lead nowhere: nothing was put into {dir}");
+        return Err(Failure::Failed(message));
     }
     tree.replace(&args.dir)?;
-    println!("{n_documents} documents, {n_bytes} bytes in {}", args.dir.display());
+    println!("{n_documents} documents, {n_bytes} bytes in {dir}");
+    if n_unreachable > 0 {
+        eprintln!("{n_unreachable} documents of single datasets are missing there");
+        return Ok(ExitCode::FAILURE);
+    }
     Ok(ExitCode::SUCCESS)
 }
 

@@ -73,12 +73,28 @@ fn target(link: &Value) -> Option<String> {
     is_followed.then(|| text("href").map(str::to_owned)).flatten()
 }
 
-/// Addresses of further catalogs: those of data end otherwise.
+/// Addresses of further catalogs among the arguments of sources: those of data end otherwise, and what is said of
+/// sources leads nowhere.
 fn in_yaml(text: &str) -> Vec<String> {
     let ends = |c: char| c.is_whitespace() || matches!(c, '"' | '\'' | ',' | '}' | ']');
-    let words = text.split(ends).map(|word| word.trim_start_matches(['{', '[']));
     let is_catalog = |word: &&str| word.contains("://") && word.ends_with(".yaml");
-    words.filter(is_catalog).map(str::to_owned).collect()
+    let words = arguments(text).flat_map(|line| line.split(ends));
+    words.map(|word| word.trim_start_matches(['{', '['])).filter(is_catalog).map(str::to_owned).collect()
+}
+
+/// Lines that begin with the key `args`, and those below it.
+fn arguments(text: &str) -> impl Iterator<Item = &str> {
+    let mut above = None;
+    text.lines().filter(move |line| {
+        let begun = line.trim_start();
+        let indent = line.len() - begun.len();
+        if begun.starts_with("args:") {
+            above = Some(indent);
+        } else if !begun.is_empty() && above.is_some_and(|above| indent <= above) {
+            above = None;
+        }
+        above.is_some()
+    })
 }
 
 /// Targets of THREDDS' `catalogRef`, and the parts of a divided sitemap.
@@ -87,8 +103,10 @@ fn in_xml(text: &str) -> Vec<String> {
         let quote = rest.chars().next().filter(|quote| matches!(quote, '"' | '\''))?;
         rest.get(1..)?.split(quote).next()
     });
-    let places = text.split("<loc>").skip(1).filter_map(|rest| rest.split("</loc>").next());
-    let parts = places.map(str::trim).filter(|place| place.ends_with(".xml"));
+    let parts = text.split("<sitemap>").skip(1).filter_map(|rest| {
+        let (_, rest) = rest.split_once("<loc>")?;
+        rest.split("</loc>").next().map(str::trim)
+    });
     references.chain(parts).map(|href| href.replace("&amp;", "&")).collect()
 }
 
@@ -122,8 +140,10 @@ mod tests {
 
     #[test]
     fn catalogs_within_catalogs_of_intake_are_followed_and_data_are_not() {
-        let document = "sources:\n  a:\n    args: {path: \"http://host/base/a/catalog.yaml\"}\n  b: \
-                        {urlpath: 'http://host/base/datasets/b/{{ method }}', x: [http://host/base/b.yaml]}\n";
+        let document = "sources:\n  a:\n    description: see http://host/base/other.yaml\n    \
+                        args: {path: \"http://host/base/a/catalog.yaml\"}\n  b:\n    args:\n      \
+                        urlpath: 'http://host/base/datasets/b/{{ method }}'\n\n      \
+                        x: [http://host/base/b.yaml]\n    metadata: {x: 'http://host/base/c.yaml'}\n";
 
         assert_eq!(
             found("text/yaml; charset=utf-8", document),
@@ -134,11 +154,12 @@ mod tests {
     #[test]
     fn references_of_thredds_and_parts_of_sitemaps_are_followed() {
         let document = "<catalog><catalogRef xlink:href=\"c/catalog.xml\" x=''/><dataset urlPath=\"d.nc\"/>\
-                        <loc>http://host/base/sitemap-1.xml</loc><loc>http://host/base/datasets/d</loc></catalog>";
+                        <sitemap>\n<loc>http://host/base/sitemap/1.xml</loc></sitemap>\
+                        <url><loc>http://host/base/datasets/d.xml</loc></url></catalog>";
 
         assert_eq!(
             found("application/xml", document),
-            ["http://host/base/c/catalog.xml", "http://host/base/sitemap-1.xml"]
+            ["http://host/base/c/catalog.xml", "http://host/base/sitemap/1.xml"]
         );
     }
 }

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use bytes::Bytes;
 use percent_encoding::percent_decode_str;
-use rustix::fs::{CWD, RenameFlags, renameat_with};
+use rustix::fs::{CWD, FlockOperation, RenameFlags, flock, renameat_with};
 use serde_json::json;
 use tempfile::TempDir;
 use tokio::sync::mpsc;
@@ -16,6 +16,9 @@ use crate::cli::Failure;
 
 /// Names every document with its media type and ETag, one JSON document a line; a folder that has it is an export.
 const LIST: &str = ".thermocline-export";
+
+/// How the folders begin in which exports are made.
+const UNDER_WAY: &str = ".thermocline-export-";
 
 /// What stands in a folder for the document that has the folder's own path.
 const INDEX: &str = "index.json";
@@ -37,6 +40,8 @@ pub(super) struct Document {
 pub(super) struct Tree {
     dir: TempDir,
     folders: Vec<PathBuf>,
+    /// Held as long as the tree is in the making: what nobody holds was left behind.
+    _lock: Option<File>,
 }
 
 impl Tree {
@@ -54,12 +59,14 @@ impl Tree {
         let cannot_write =
             |cause| Failure::because(format_args!("cannot write into {}", parent.display()), cause);
         fs::create_dir_all(parent).map_err(cannot_write)?;
+        remove_left_behind(parent);
         let dir = tempfile::Builder::new()
-            .prefix(".thermocline-export-")
+            .prefix(UNDER_WAY)
             .permissions(fs::Permissions::from_mode(0o777))
             .tempdir_in(parent)
             .map_err(cannot_write)?;
-        Ok(Self { dir, folders: Vec::new() })
+        let lock = locked(dir.path());
+        Ok(Self { dir, folders: Vec::new(), _lock: lock })
     }
 
     /// Writes documents until there are no more. Blocking.
@@ -164,6 +171,28 @@ impl Tree {
     }
 }
 
+/// Takes the lock of a folder; `None` if somebody has it, or the file system knows none.
+fn locked(folder: &Path) -> Option<File> {
+    let folder = File::open(folder).ok()?;
+    flock(&folder, FlockOperation::NonBlockingLockExclusive).ok()?;
+    Some(folder)
+}
+
+/// Removes what exports made here that were killed. What cannot be removed stays.
+fn remove_left_behind(parent: &Path) {
+    for entry in fs::read_dir(parent).into_iter().flatten().flatten() {
+        let is_ours = entry.file_name().to_str().is_some_and(|name| name.starts_with(UNDER_WAY));
+        let folder = entry.path();
+        // One without a list may be another's that has not taken its lock yet.
+        if is_ours && entry.file_type().is_ok_and(|kind| kind.is_dir()) && folder.join(LIST).is_file() {
+            let lock = locked(&folder);
+            if lock.is_some() {
+                let _ = fs::remove_dir_all(&folder);
+            }
+        }
+    }
+}
+
 /// The folder above, the working directory for a plain name.
 fn parent_of(path: &Path) -> &Path {
     path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."))
@@ -235,6 +264,24 @@ mod tests {
         fs::remove_file(dir.join(LIST)).unwrap();
         assert!(matches!(written(&dir, &["/a.json"]), Err(Failure::Usage(_))));
         assert!(dir.join("new.json").exists());
+    }
+
+    #[test]
+    fn what_a_killed_export_left_is_removed_and_what_another_is_making_is_not() {
+        let scratch = tempfile::tempdir().unwrap();
+        let folder = |name: &str| {
+            let folder = scratch.path().join(format!("{UNDER_WAY}{name}"));
+            fs::create_dir(&folder).unwrap();
+            fs::write(folder.join(LIST), "").unwrap();
+            folder
+        };
+        let (killed, in_the_making) = (folder("killed"), folder("made"));
+        let lock = locked(&in_the_making).unwrap();
+
+        written(&scratch.path().join("export"), &["/a.json"]).unwrap();
+
+        assert!(!killed.exists() && in_the_making.exists());
+        drop(lock);
     }
 
     #[test]
