@@ -37,7 +37,7 @@ pub(crate) struct Members<'a> {
     pub(crate) links: Vec<Link>,
     /// Where the staging of any of them stands.
     pub(crate) order_statuses: Vec<&'static str>,
-    /// Any of them.
+    /// Any of them; in a list of collections any dataset, since only what all have in common is told of it.
     pub(crate) example: Option<&'a Summary>,
 }
 
