@@ -3,6 +3,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
+use async_trait::async_trait;
 use thermocline_core::bytes::ObjectOpener;
 use thermocline_core::catalog::{DatasetPer, DatasetSpec, HarvestPlace, HarvestSpec, SourceSpec};
 use thermocline_core::clock::SystemClock;
@@ -28,9 +29,14 @@ pub(super) struct Declared {
     pub(super) given: Vec<Arc<HarvestSpec>>,
 }
 
+#[async_trait]
 impl HarvestSource for Declared {
     fn harvests(&self) -> Vec<Arc<HarvestSpec>> {
         self.given.iter().cloned().chain(self.files.harvests()).collect()
+    }
+
+    async fn read_once(&self) -> Result<()> {
+        self.files.read_once().await
     }
 }
 

@@ -266,9 +266,16 @@ impl Provider for NamingProvider {
     }
 }
 
+#[async_trait]
 impl HarvestSource for NamingProvider {
     fn harvests(&self) -> Vec<Arc<HarvestSpec>> {
         self.files.harvests()
+    }
+
+    async fn read_once(&self) -> Result<()> {
+        self.files.read_once().await?;
+        self.declare_harvests();
+        Ok(())
     }
 }
 

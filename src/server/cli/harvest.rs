@@ -35,6 +35,9 @@ pub(crate) struct HarvestArgs {
 /// How often a harvest is done again that does not say.
 const EVERY: Duration = Duration::from_secs(3600);
 
+/// Longest wait before a harvest that could not be listed is tried again.
+const AFTER_FAILURE: Duration = Duration::from_secs(60);
+
 /// Most failures that are printed; all of them are in the report.
 const PRINTED: usize = 100;
 
@@ -57,9 +60,17 @@ pub(crate) fn run(registry: &Registry, given: &Given, args: HarvestArgs) -> Resu
         }
         let chosen = chosen(&harvests, &ids, args.source.paths.is_empty())?;
         let mut is_complete = true;
+        let mut turns: Vec<(Instant, &Arc<HarvestSpec>)> =
+            chosen.iter().map(|harvest| (Instant::now(), harvest)).collect();
         loop {
-            for harvest in &chosen {
-                is_complete &= harvest_one(&parts, &harvests, harvest).await?;
+            for (due, harvest) in turns.iter_mut().filter(|(due, _)| *due <= Instant::now()) {
+                let outcome = harvest_one(&parts, &harvests, harvest).await;
+                *due = Instant::now() + pause(harvest, outcome.is_ok());
+                // What cannot be listed now keeps no other harvest waiting.
+                is_complete &= outcome.unwrap_or_else(|failure| {
+                    eprintln!("harvest \"{}\": {failure}", harvest.id);
+                    false
+                });
             }
             if let Some(path) = &args.failures {
                 write_report(&harvests, &chosen, path).await?;
@@ -67,13 +78,18 @@ pub(crate) fn run(registry: &Registry, given: &Given, args: HarvestArgs) -> Resu
             if args.once {
                 break;
             }
-            let pause = chosen.iter().filter_map(|harvest| harvest.every).min().unwrap_or(EVERY);
-            tokio::time::sleep(pause).await;
-            is_complete = true;
+            let next = turns.iter().map(|(due, _)| *due).min().unwrap_or_else(Instant::now);
+            tokio::time::sleep_until(next.into()).await;
         }
         parts.catalog.shut_down().await;
         Ok(if is_complete { ExitCode::SUCCESS } else { ExitCode::FAILURE })
     })
+}
+
+/// Until a harvest is done again; one that could not be listed is tried soon.
+fn pause(harvest: &HarvestSpec, is_listed: bool) -> Duration {
+    let every = harvest.every.unwrap_or(EVERY);
+    if is_listed { every } else { every.min(AFTER_FAILURE) }
 }
 
 /// True for what names a folder or a prefix, and not a harvest of a catalog.
@@ -172,5 +188,21 @@ fn show(bar: &ProgressBar, step: HarvestStep) {
             let n_missing = counts.n_refused.saturating_add(counts.n_failed);
             bar.set_message(if n_missing == 0 { String::new() } else { format!("{n_missing} not indexed") });
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_harvest_comes_again_at_its_own_time() {
+        let dir = tempfile::tempdir().unwrap();
+        let harvest = |every| HarvestSpec { every, ..app::of_place(dir.path().to_str().unwrap()).unwrap() };
+        let day = Duration::from_secs(86_400);
+        assert_eq!(pause(&harvest(None), true), EVERY);
+        assert_eq!(pause(&harvest(Some(day)), true), day);
+        assert_eq!(pause(&harvest(Some(day)), false), AFTER_FAILURE);
+        assert_eq!(pause(&harvest(Some(Duration::from_secs(5))), false), Duration::from_secs(5));
     }
 }
