@@ -5,9 +5,9 @@
 //! has to be looked up for each dataset last. The meaning is that of [`crate::row`], which works on one dataset.
 
 use std::borrow::Cow;
-use std::cell::{Cell, RefCell};
+use std::cell::{Cell, OnceCell, RefCell};
 use std::collections::HashSet;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::Arc;
 
 use geo::{CoordsIter, Geometry};
 use thermocline_core::{Error, ErrorKind, Result};
@@ -16,6 +16,7 @@ use crate::column::{Coded, Column};
 use crate::columns::Columns;
 use crate::filter::{Comparison, Filter, Operand, PropertyName, SpatialOp, TemporalOp, TimeOperand};
 use crate::order::OrderStatus;
+use crate::patience::{Patience, too_long};
 use crate::property::{Kept, Property};
 use crate::query::Query;
 use crate::row::{Row, instant_of, truth};
@@ -26,8 +27,11 @@ use crate::{space, time};
 /// Most positions of a geometry that datasets are compared with.
 const MAX_POSITIONS: usize = 10_000;
 
-/// Rows between two looks at whether anybody still waits.
-const ROWS_BETWEEN_LOOKS: usize = 1024;
+/// Most parts of a condition: conditions within it and the values that they compare.
+const MAX_PARTS: usize = 100_000;
+
+/// Values between two looks at whether anybody still waits.
+const VALUES_BETWEEN_LOOKS: usize = 64;
 
 /// True, false or NULL.
 type Truth = Option<bool>;
@@ -38,7 +42,13 @@ pub(crate) trait Lookup {
     fn status(&self, id: &str) -> Option<OrderStatus>;
 
     /// The summary that is kept under a number. `Ok(None)` if it was replaced or removed meanwhile.
-    fn summary(&self, number: i64) -> Result<Option<std::sync::Arc<Summary>>>;
+    fn summary(&self, number: i64) -> Result<Option<Arc<Summary>>>;
+
+    /// When what is told of each row last changed, in microseconds since 1970, where the objects are included; `None`
+    /// if that is what the table says.
+    fn updated_us(&self) -> Option<Arc<Vec<i64>>> {
+        None
+    }
 }
 
 /// Why a search ends early.
@@ -46,6 +56,8 @@ pub(crate) trait Lookup {
 pub(crate) enum Stop {
     /// Nobody waits for it.
     Unwanted,
+    /// It took as long as it may.
+    TooLong,
     /// A summary is gone: the table is an old one.
     Outdated,
     /// Something failed.
@@ -56,15 +68,27 @@ pub(crate) enum Stop {
 pub(crate) struct Evaluation<'a> {
     columns: &'a Columns,
     lookup: &'a dyn Lookup,
-    is_unwanted: &'a AtomicBool,
+    patience: Patience<'a>,
     /// The first reason to stop.
     stop: RefCell<Option<Stop>>,
     n_looked_at: Cell<u64>,
+    updated_us: OnceCell<Option<Arc<Vec<i64>>>>,
 }
 
 impl<'a> Evaluation<'a> {
-    pub(crate) fn new(columns: &'a Columns, lookup: &'a dyn Lookup, is_unwanted: &'a AtomicBool) -> Self {
-        Self { columns, lookup, is_unwanted, stop: RefCell::new(None), n_looked_at: Cell::new(0) }
+    pub(crate) fn new(
+        columns: &'a Columns,
+        lookup: &'a dyn Lookup,
+        patience: impl Into<Patience<'a>>,
+    ) -> Self {
+        Self {
+            columns,
+            lookup,
+            patience: patience.into(),
+            stop: RefCell::new(None),
+            n_looked_at: Cell::new(0),
+            updated_us: OnceCell::new(),
+        }
     }
 
     /// How often a dataset was looked at by itself, instead of a column.
@@ -91,9 +115,13 @@ impl<'a> Evaluation<'a> {
             rows = self.keep_spatial(geometry, rows)?;
         }
         if let Some(filter) = &query.filter {
+            if filter.n_parts() > MAX_PARTS {
+                let message = format!("a condition has at most {MAX_PARTS} parts");
+                return Err(Stop::Failed(Error::invalid_input(message)));
+            }
             let mut conjuncts = Vec::new();
             flatten(filter, &mut conjuncts);
-            conjuncts.sort_by_key(|filter| self.cost(filter));
+            conjuncts.sort_by_cached_key(|filter| self.cost(filter));
             for filter in conjuncts {
                 let truths = self.truths(filter, &rows);
                 rows = kept(rows, &truths);
@@ -128,11 +156,17 @@ impl<'a> Evaluation<'a> {
     }
 
     fn check(&self) -> Result<(), Stop> {
-        match self.stop.borrow_mut().take() {
-            Some(stop) => Err(stop),
-            None if self.is_unwanted.load(Ordering::Relaxed) => Err(Stop::Unwanted),
-            None => Ok(()),
+        self.goes_on();
+        self.stop.borrow_mut().take().map_or(Ok(()), Err)
+    }
+
+    /// False once there is a reason to stop: what is worked out from then on does not count.
+    fn goes_on(&self) -> bool {
+        let mut stop = self.stop.borrow_mut();
+        if stop.is_none() {
+            *stop = self.patience.ended();
         }
+        stop.is_none()
     }
 
     fn stop(&self, reason: Stop) {
@@ -141,6 +175,9 @@ impl<'a> Evaluation<'a> {
 
     /// True, false or NULL of each row.
     fn truths(&self, filter: &Filter, rows: &[u32]) -> Vec<Truth> {
+        if !self.goes_on() {
+            return vec![None; rows.len()];
+        }
         match filter {
             Filter::Constant(value) => vec![Some(*value); rows.len()],
             Filter::Not(filter) => {
@@ -184,8 +221,11 @@ impl<'a> Evaluation<'a> {
     ) -> Vec<Truth> {
         let mut truths = vec![decided.map(|value| !value); rows.len()];
         let mut parts: Vec<&Filter> = parts.iter().collect();
-        parts.sort_by_key(|filter| self.cost(filter));
+        parts.sort_by_cached_key(|filter| self.cost(filter));
         for filter in parts {
+            if !self.goes_on() {
+                break;
+            }
             let open: Vec<u32> = rows
                 .iter()
                 .zip(&truths)
@@ -228,7 +268,7 @@ impl<'a> Evaluation<'a> {
                 rows.iter().map(value).collect()
             }
             [property] => match self.column(property) {
-                Some(column) => by_text(filter, property, column, rows),
+                Some(column) => self.by_text(filter, property, column, rows),
                 None => self.each(filter, rows),
             },
             _ => self.each(filter, rows),
@@ -238,9 +278,8 @@ impl<'a> Evaluation<'a> {
     /// Row by row: what needs several properties, or one that is in no column.
     fn each(&self, filter: &Filter, rows: &[u32]) -> Vec<Truth> {
         let mut truths = Vec::with_capacity(rows.len());
-        for some in rows.chunks(ROWS_BETWEEN_LOOKS) {
-            if self.is_unwanted.load(Ordering::Relaxed) || self.stop.borrow().is_some() {
-                self.stop(Stop::Unwanted);
+        for some in rows.chunks(VALUES_BETWEEN_LOOKS) {
+            if !self.goes_on() {
                 break;
             }
             self.n_looked_at.set(self.n_looked_at.get() + some.len() as u64);
@@ -319,7 +358,7 @@ impl<'a> Evaluation<'a> {
                     Some(Times::Column { values: &columns.end_us, is_missing: &columns.is_instant })
                 }
                 Property::Created => always(&columns.created_us),
-                Property::Updated => always(&columns.updated_us),
+                Property::Updated => always(self.updated_us()),
                 _ => None,
             },
             _ => None,
@@ -349,13 +388,11 @@ impl<'a> Evaluation<'a> {
             if is_decided_by_boxes && footprint.is_none() {
                 return Some(op == SpatialOp::Intersects);
             }
-            n_exact += 1;
-            if n_exact.is_multiple_of(ROWS_BETWEEN_LOOKS) && self.is_unwanted.load(Ordering::Relaxed) {
-                self.stop(Stop::Unwanted);
-            }
-            if matches!(*self.stop.borrow(), Some(Stop::Unwanted)) {
+            // One of them may take milliseconds.
+            if !self.goes_on() {
                 return None;
             }
+            n_exact += 1;
             Some(space::relates(op, &space::geometry_of(bbox, footprint), other))
         };
         let truths = rows.iter().map(value).collect();
@@ -427,7 +464,7 @@ impl<'a> Evaluation<'a> {
             Property::End if has_two => instant(&columns.end_us),
             Property::Start | Property::End => Scalar::Null,
             Property::Created => instant(&columns.created_us),
-            Property::Updated => instant(&columns.updated_us),
+            Property::Updated => instant(self.updated_us()),
             Property::OrderStatus => {
                 let status = self.lookup.status(columns.ids.get(row));
                 status.map_or(Scalar::Null, |status| Scalar::text(status.as_str()))
@@ -456,11 +493,46 @@ impl<'a> Evaluation<'a> {
                 self.stop(Stop::Outdated);
                 Scalar::Null
             }
+            // It is made again.
+            Err(error) if error.kind() == ErrorKind::Corrupt => Scalar::Null,
             Err(error) => {
                 self.stop(Stop::Failed(error));
                 Scalar::Null
             }
         }
+    }
+
+    /// When what is told of each row last changed.
+    fn updated_us(&self) -> &[i64] {
+        let told = self.updated_us.get_or_init(|| self.lookup.updated_us());
+        told.as_ref().map_or(&self.columns.updated_us, |updated_us| updated_us)
+    }
+
+    /// A condition on one column: each different text is looked at once.
+    fn by_text(&self, filter: &Filter, property: &Property<'_>, column: &Column, rows: &[u32]) -> Vec<Truth> {
+        let missing = truth_with(filter, property, Scalar::Null);
+        let composite = truth_with(filter, property, Scalar::Composite);
+        let mut known: Vec<Option<Truth>> = vec![None; column.dictionary().len()];
+        let mut n_values = 0_usize;
+        let mut truth_of = |value: Scalar<'_>| {
+            n_values += 1;
+            let goes_on = !n_values.is_multiple_of(VALUES_BETWEEN_LOOKS) || self.goes_on();
+            if goes_on { truth_with(filter, property, value) } else { None }
+        };
+        let mut truths = Vec::with_capacity(rows.len());
+        for row in rows {
+            truths.push(match column.coded(*row) {
+                Coded::Missing => missing,
+                Coded::Composite => composite,
+                Coded::Number(number) => truth_of(Scalar::Number(number)),
+                Coded::Text(code) => match known.get_mut(code as usize) {
+                    Some(Some(truth)) => *truth,
+                    Some(unknown) => *unknown.insert(truth_of(Scalar::text(column.dictionary().text(code)))),
+                    None => None,
+                },
+            });
+        }
+        truths
     }
 }
 
@@ -533,27 +605,6 @@ fn truth_with(filter: &Filter, property: &Property<'_>, value: Scalar<'_>) -> Tr
     truth(filter, &Only { property, value })
 }
 
-/// A condition on one column: each different text is looked at once.
-fn by_text(filter: &Filter, property: &Property<'_>, column: &Column, rows: &[u32]) -> Vec<Truth> {
-    let missing = truth_with(filter, property, Scalar::Null);
-    let composite = truth_with(filter, property, Scalar::Composite);
-    let mut known: Vec<Option<Truth>> = vec![None; column.dictionary().len()];
-    let value = |row: &u32| match column.coded(*row) {
-        Coded::Missing => missing,
-        Coded::Composite => composite,
-        Coded::Number(number) => truth_with(filter, property, Scalar::Number(number)),
-        Coded::Text(code) => match known.get_mut(code as usize) {
-            Some(Some(truth)) => *truth,
-            Some(unknown) => {
-                let text = Scalar::text(column.dictionary().text(code));
-                *unknown.insert(truth_with(filter, property, text))
-            }
-            None => None,
-        },
-    };
-    rows.iter().map(value).collect()
-}
-
 fn kept(mut rows: Vec<u32>, truths: &[Truth]) -> Vec<u32> {
     let mut truths = truths.iter();
     rows.retain(|_| truths.next() == Some(&Some(true)));
@@ -605,6 +656,7 @@ impl From<Stop> for Error {
         let retry_after = std::time::Duration::from_secs(1);
         match stop {
             Stop::Failed(error) => error,
+            Stop::TooLong => too_long("the search takes"),
             Stop::Unwanted => Error::internal("nobody waited for the search"),
             Stop::Outdated => Error::new(
                 ErrorKind::Unavailable { retry_after },

@@ -47,6 +47,24 @@ pub enum Filter {
     Temporal(TemporalOp, TimeOperand, TimeOperand),
 }
 
+impl Filter {
+    /// How many conditions and values it consists of, itself included.
+    pub(crate) fn n_parts(&self) -> usize {
+        let of_operands = |operands: &[&Operand]| operands.iter().map(|operand| operand.n_parts()).sum();
+        let n_inner: usize = match self {
+            Self::Constant(_) | Self::Spatial(..) => 0,
+            Self::And(parts) | Self::Or(parts) => parts.iter().map(Self::n_parts).sum(),
+            Self::Not(filter) => filter.n_parts(),
+            Self::Compare(_, a, b) => of_operands(&[a, b]),
+            Self::In(operand, of) => operand.n_parts() + of.iter().map(Operand::n_parts).sum::<usize>(),
+            Self::Between(operand, low, high) => of_operands(&[operand, low, high]),
+            Self::Like(operand, _) | Self::IsNull(operand) => operand.n_parts(),
+            Self::Temporal(_, a, b) => a.n_parts() + b.n_parts(),
+        };
+        n_inner + 1
+    }
+}
+
 /// A comparison.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[expect(missing_docs, reason = "the names say it")]
@@ -76,6 +94,16 @@ pub enum Operand {
     Function(TextFunction, Box<Operand>),
     /// Arithmetic on numbers.
     Arithmetic(ArithmeticOp, Box<Operand>, Box<Operand>),
+}
+
+impl Operand {
+    fn n_parts(&self) -> usize {
+        match self {
+            Self::Function(_, operand) => operand.n_parts() + 1,
+            Self::Arithmetic(_, a, b) => a.n_parts() + b.n_parts() + 1,
+            _ => 1,
+        }
+    }
 }
 
 /// How texts are compared.
@@ -142,4 +170,13 @@ pub enum TimeOperand {
     Instant(Operand),
     /// From one to another; `None` is open (`..`).
     Interval(Option<Operand>, Option<Operand>),
+}
+
+impl TimeOperand {
+    fn n_parts(&self) -> usize {
+        match self {
+            Self::Instant(operand) => operand.n_parts(),
+            Self::Interval(start, end) => start.iter().chain(end).map(Operand::n_parts).sum(),
+        }
+    }
 }

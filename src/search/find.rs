@@ -5,26 +5,35 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use metrics::{counter, histogram};
-use thermocline_core::{Error, Result};
+use thermocline_core::{Error, ErrorKind, Result};
+use tracing::warn;
 
 use crate::evaluate::{Evaluation, Lookup, Stop};
 use crate::order::OrderStatus;
+use crate::patience::{BUDGET, Patience, too_long};
 use crate::query::{Found, Query};
 use crate::search::{Hit, Search, Shared};
+use crate::snapshot::Snapshot;
 use crate::sort;
 use crate::summary::Summary;
 
 /// How often a search begins anew when summaries were replaced while it ran.
 const ATTEMPTS: usize = 4;
 
+/// When to ask again for a summary that is being made again.
+const RETRY_AFTER: Duration = Duration::from_secs(10);
+
 impl Search {
     /// Datasets that a query finds.
     ///
     /// # Errors
     /// [`thermocline_core::ErrorKind::InvalidInput`] for a cursor of another query, an order by what nothing is ordered by
-    /// and a geometry of too many positions.
+    /// and a geometry or condition of too many parts, [`ErrorKind::Unavailable`] if it takes too long.
     pub async fn find(&self, query: Query) -> Result<Found> {
-        let permit = Arc::clone(&self.shared.permits).acquire_owned().await;
+        let permit = tokio::select! {
+            permit = Arc::clone(&self.shared.permits).acquire_owned() => permit,
+            () = self.shared.clock.sleep(BUDGET) => return Err(too_long("searches of others take")),
+        };
         let permit = permit.map_err(|_| Error::internal("the search is closed"))?;
         let is_unwanted = Arc::new(AtomicBool::new(false));
         let _until_dropped = Unwanted(Arc::clone(&is_unwanted));
@@ -56,32 +65,36 @@ impl Drop for Unwanted {
     }
 }
 
-impl Lookup for Shared {
+/// What is not in the columns of a moment.
+struct Beside<'a> {
+    shared: &'a Shared,
+    snapshot: &'a Snapshot,
+}
+
+impl Lookup for Beside<'_> {
     fn status(&self, id: &str) -> Option<OrderStatus> {
-        self.orders.status(id)
+        self.shared.orders.status(id)
     }
 
     fn summary(&self, number: i64) -> Result<Option<Arc<Summary>>> {
-        if let Some(known) = self.summaries.get(&number) {
-            return Ok(Some(known));
-        }
-        let summary = self.store()?.summary(number)?.map(Arc::new);
-        if let Some(summary) = &summary {
-            self.summaries.insert(number, Arc::clone(summary));
-        }
-        Ok(summary)
+        self.shared.summary(number)
+    }
+
+    fn updated_us(&self) -> Option<Arc<Vec<i64>>> {
+        self.snapshot.updated_us(&self.shared.orders)
     }
 }
 
 impl Shared {
     fn find_blocking(&self, query: &Query, is_unwanted: &AtomicBool) -> Result<Found> {
         let started_ns = self.clock.now_ns();
-        let mut found = self.attempt(query, is_unwanted);
+        let patience = Patience::bounded(is_unwanted, self.clock.as_ref());
+        let mut found = self.attempt(query, patience);
         for _ in 1..ATTEMPTS {
             if !matches!(found, Err(Stop::Outdated)) {
                 break;
             }
-            found = self.attempt(query, is_unwanted);
+            found = self.attempt(query, patience);
         }
         let took_ns = self.clock.now_ns().saturating_sub(started_ns);
         counter!("thermocline_search_queries_total").increment(1);
@@ -90,17 +103,20 @@ impl Shared {
         Ok(found?)
     }
 
-    fn attempt(&self, query: &Query, is_unwanted: &AtomicBool) -> Result<Found, Stop> {
+    fn attempt(&self, query: &Query, patience: Patience<'_>) -> Result<Found, Stop> {
         let snapshot = Arc::clone(&self.snapshot.read());
         let columns = &snapshot.columns;
-        let evaluation = Evaluation::new(columns, self, is_unwanted);
+        let beside = Beside { shared: self, snapshot: &snapshot };
+        let evaluation = Evaluation::new(columns, &beside, patience);
         let rows = evaluation.matching(query)?;
         counter!("thermocline_search_rows_total").increment(evaluation.n_looked_at());
-        let page = sort::page(columns, self, query, &rows).map_err(Stop::Failed)?;
+        let page = sort::page(columns, &beside, query, &rows).map_err(Stop::Failed)?;
         let hits = page.rows.iter().map(|row| {
             let number = columns.numbers.get(*row as usize).copied().unwrap_or_default();
             self.hit(number)
         });
+        // What cannot be read is left out until it was made again.
+        let hits = hits.filter(|hit| !matches!(hit, Err(Stop::Failed(error)) if is_unreadable(error)));
         Ok(Found { n_matched: rows.len() as u64, hits: hits.collect::<Result<_, Stop>>()?, next: page.next })
     }
 
@@ -111,6 +127,11 @@ impl Shared {
             let number = snapshot.columns.numbers.get(row as usize).copied().unwrap_or_default();
             match self.hit(number) {
                 Err(Stop::Outdated) => {}
+                Err(Stop::Failed(error)) if is_unreadable(&error) => {
+                    let kind = ErrorKind::Unavailable { retry_after: RETRY_AFTER };
+                    let message = format!("what is told of dataset '{id}' is being made again");
+                    return Err(Error::new(kind, message).with_source(error));
+                }
                 hit => return Ok(Some(hit?)),
             }
         }
@@ -121,6 +142,30 @@ impl Shared {
         let summary = self.summary(number).map_err(Stop::Failed)?.ok_or(Stop::Outdated)?;
         Ok(Arc::new(Hit { order: self.orders.of(&summary.id), summary }))
     }
+
+    fn summary(&self, number: i64) -> Result<Option<Arc<Summary>>> {
+        if let Some(known) = self.summaries.get(&number) {
+            return Ok(Some(known));
+        }
+        let summary = match self.store()?.summary(number) {
+            Err(error) if is_unreadable(&error) => {
+                if self.unreadable.lock().insert(number) {
+                    warn!(%error, "the summary of a dataset cannot be read and will be made again");
+                }
+                return Err(error);
+            }
+            summary => summary?.map(Arc::new),
+        };
+        if let Some(summary) = &summary {
+            self.summaries.insert(number, Arc::clone(summary));
+        }
+        Ok(summary)
+    }
+}
+
+/// True for the error of one summary that is damaged.
+fn is_unreadable(error: &Error) -> bool {
+    error.kind() == ErrorKind::Corrupt
 }
 
 #[cfg(test)]

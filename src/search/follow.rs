@@ -17,7 +17,7 @@ use tracing::{debug, error, info, warn};
 use crate::columns::Added;
 use crate::entry::Entry;
 use crate::search::{Search, Shared};
-use crate::store::{Key, New, Stored, VERSION};
+use crate::store::{Key, New, Packed, Stored, VERSION};
 use crate::summary::Summary;
 
 /// Changes that come within this time of one another are taken over together.
@@ -107,28 +107,33 @@ impl Search {
             shared.store()?;
             let listing = shared.catalog.listing();
             let is_complete = listing.is_complete;
-            let changes = guard.compare(listing.datasets);
+            let changes = guard.compare(listing.datasets, &shared.unreadable.lock());
             Ok((guard, changes, is_complete))
         })
         .await?;
         let followed = &mut *guard;
-        self.remove(changes.gone).await?;
+        self.remove(followed, changes.gone).await?;
         self.summarise(followed, changes.todo).await?;
         self.shared.orders.look().await;
         if is_complete && !followed.is_swept {
             self.sweep().await?;
             followed.is_swept = true;
         }
+        let is_found = |number: &i64| followed.known.values().any(|known| known.summary == *number);
+        self.shared.unreadable.lock().retain(is_found);
         gauge!("thermocline_search_datasets").set(followed.known.len() as f64);
         Ok(())
     }
 
-    async fn remove(&self, gone: Vec<(String, bool)>) -> Result<()> {
+    async fn remove(&self, followed: &mut Followed, gone: Vec<(String, bool)>) -> Result<()> {
         let ids: Vec<String> = gone.iter().map(|(id, _)| id.clone()).collect();
         for id in &ids {
             self.shared.orders.forget(id);
         }
         self.publish(ids, Vec::new()).await?;
+        for (id, _) in &gone {
+            followed.known.remove(id.as_str());
+        }
         // Of what is refused for a while it is remembered when it was first seen.
         let unlisted = gone.into_iter().filter(|(_, is_listed)| !is_listed).map(|(id, _)| id).collect();
         self.shared.store()?.forget(Vec::new(), unlisted).await
@@ -149,27 +154,43 @@ impl Search {
                 blocking(move || shared.summarise(some, now_ns))
             })
             .buffer_unordered(AT_A_TIME);
-        let (mut added, mut replaced, mut n_made) = (Vec::new(), Vec::new(), 0);
+        let (mut found, mut replaced, mut n_made) = (Vec::new(), Vec::new(), 0);
         while let Some(summarised) = work.next().await {
             let Summarised { kept, made, failed } = summarised?;
             n_made += made.len();
             let retry_at = followed.n_looks + LOOKS_BEFORE_RETRY;
             followed.failed.extend(failed.into_iter().map(|failed| (failed, retry_at)));
-            for (listed, fingerprint, found) in kept.into_iter().chain(self.save(made).await?) {
-                replaced.extend(followed.note(&listed, fingerprint, found.number));
-                added.push(found);
-            }
-            if added.len() >= PUBLISH_EVERY {
-                self.publish(Vec::new(), std::mem::take(&mut added)).await?;
+            found.extend(kept);
+            found.extend(self.save(made).await?);
+            if found.len() >= PUBLISH_EVERY {
+                replaced.extend(self.let_find(followed, std::mem::take(&mut found)).await?);
             }
         }
-        self.publish(Vec::new(), added).await?;
+        replaced.extend(self.let_find(followed, found).await?);
         self.shared.store()?.forget(replaced, Vec::new()).await?;
         counter!("thermocline_search_summarised_total").increment(n_made as u64);
         if n_made > 0 {
             debug!(n_datasets, n_made, "datasets summarised");
         }
         Ok(())
+    }
+
+    /// Lets datasets be found, and notes that they are: what is not published is looked at again. The answer are the
+    /// numbers of the summaries that were replaced.
+    async fn let_find(
+        &self,
+        followed: &mut Followed,
+        found: Vec<(Listed, Fingerprint, Added)>,
+    ) -> Result<Vec<i64>> {
+        let mut added = Vec::with_capacity(found.len());
+        let mut noted = Vec::with_capacity(found.len());
+        for (listed, fingerprint, found) in found {
+            noted.push((listed, fingerprint, found.number));
+            added.push(found);
+        }
+        self.publish(Vec::new(), added).await?;
+        let note = |(listed, fingerprint, number)| followed.note(&listed, fingerprint, number);
+        Ok(noted.into_iter().filter_map(note).collect())
     }
 
     async fn save(&self, made: Vec<(Listed, Fingerprint, New)>) -> Result<Vec<(Listed, Fingerprint, Added)>> {
@@ -228,7 +249,7 @@ impl Search {
 
 impl Followed {
     /// What is to be summarised, and what is not found any more.
-    fn compare(&mut self, datasets: Vec<Listed>) -> Changes {
+    fn compare(&mut self, datasets: Vec<Listed>, unreadable: &HashSet<i64>) -> Changes {
         self.n_looks += 1;
         let look = self.n_looks;
         self.failed.retain(|_, retry_at| *retry_at > look);
@@ -251,15 +272,16 @@ impl Followed {
             let mut is_current = false;
             if let Some(known) = known {
                 known.seen = look;
-                is_current = (known.number, known.fingerprint) == (listed.number, fingerprint);
+                is_current = (known.number, known.fingerprint) == (listed.number, fingerprint)
+                    && !unreadable.contains(&known.summary);
             }
             if !is_current && !self.failed.contains_key(&(listed.number, fingerprint)) {
                 todo.push(listed);
             }
         }
-        let gone = self.known.extract_if(|_, known| known.seen != look);
-        let gone = gone.map(|(id, _)| (refused.contains(id.as_ref()), id));
-        Changes { todo, gone: gone.map(|(is_listed, id)| (id.into_string(), is_listed)).collect() }
+        let gone = self.known.iter().filter(|(_, known)| known.seen != look);
+        let gone = gone.map(|(id, _)| (id.to_string(), refused.contains(id.as_ref())));
+        Changes { todo, gone: gone.collect() }
     }
 
     /// Notes what is found of a dataset. The answer is the number of the summary that it replaces.
@@ -282,6 +304,7 @@ impl Shared {
             let key = self.key(&listed.spec, fingerprint);
             if let Some(content) = stored.as_ref().and_then(|stored| stored.content.as_ref())
                 && content.key == key
+                && !self.unreadable.lock().contains(&content.number)
             {
                 self.note_order(&content.entry.id, &content.hrefs);
                 let added = Added { entry: content.entry.clone(), number: content.number };
@@ -320,6 +343,9 @@ impl Shared {
         let before = before.and_then(|content| self.store().ok()?.summary(content.number).ok()?);
         summary.created_ns = stored.map_or(now_ns, |stored| stored.created_ns);
         summary.updated_ns = updated_ns(&mut summary, before.as_ref(), now_ns);
+        let packed = Packed::of(&summary);
+        let packed =
+            packed.inspect_err(|error| warn!(%dataset, %error, "dataset was not summarised")).ok()?;
         let hrefs = hrefs(&manifest);
         self.note_order(&summary.id, &hrefs);
         let new = New {
@@ -327,7 +353,7 @@ impl Shared {
             created_ns: summary.created_ns,
             entry: Entry::of(&summary),
             hrefs,
-            summary: Arc::new(summary),
+            summary: packed,
         };
         Some((fingerprint, new))
     }
@@ -419,13 +445,13 @@ mod tests {
     /// One that knows `x`, declared as number 1 and indexed as 7.
     fn followed() -> Followed {
         let mut followed = Followed::default();
-        followed.compare(vec![]);
+        followed.compare(vec![], &HashSet::new());
         assert_eq!(followed.note(&listed("x", 1, Some(7)), [7; 16], 100), None);
         followed
     }
 
     fn compared(listed: Vec<Listed>) -> (Vec<u64>, Vec<(String, bool)>) {
-        let Changes { todo, gone } = followed().compare(listed);
+        let Changes { todo, gone } = followed().compare(listed, &HashSet::new());
         (todo.iter().map(|listed| listed.number).collect(), gone)
     }
 
@@ -454,10 +480,25 @@ mod tests {
         let mut followed = followed();
         let y = |fingerprint| vec![listed("x", 1, Some(7)), listed("y", 3, Some(fingerprint))];
         followed.failed.insert((3, [1; 16]), followed.n_looks + LOOKS_BEFORE_RETRY);
-        assert!(followed.compare(y(1)).todo.is_empty());
-        assert_eq!(followed.compare(y(2)).todo.len(), 1);
-        let n_looks = (0..).take_while(|_| followed.compare(y(1)).todo.is_empty()).count() as u64;
+        let none = HashSet::new();
+        assert!(followed.compare(y(1), &none).todo.is_empty());
+        assert_eq!(followed.compare(y(2), &none).todo.len(), 1);
+        let n_looks = (0..).take_while(|_| followed.compare(y(1), &none).todo.is_empty()).count() as u64;
         assert!(n_looks < LOOKS_BEFORE_RETRY);
+    }
+
+    #[test]
+    fn a_damaged_summary_is_made_again() {
+        let damaged = HashSet::from([100]);
+        assert_eq!(followed().compare(vec![listed("x", 1, Some(7))], &damaged).todo.len(), 1);
+    }
+
+    #[test]
+    fn what_was_not_published_is_looked_at_again() {
+        let mut followed = followed();
+        for _ in 0..2 {
+            assert_eq!(followed.compare(vec![], &HashSet::new()).gone.len(), 1);
+        }
     }
 
     #[test]

@@ -16,6 +16,7 @@ mod find;
 mod follow;
 mod instant;
 mod order;
+mod patience;
 mod plan;
 mod property;
 mod query;

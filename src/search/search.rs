@@ -7,11 +7,11 @@
 //! # Limits
 //! A source that is replaced in place is noticed when the dataset is opened, and its summary changes then.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashSet};
 use std::path::PathBuf;
 use std::sync::{Arc, OnceLock};
 
-use parking_lot::RwLock;
+use parking_lot::{Mutex, RwLock};
 use quick_cache::Weighter;
 use quick_cache::sync::Cache;
 use thermocline_core::bytes::Residency;
@@ -99,6 +99,8 @@ pub(crate) struct Shared {
     store: OnceLock<Store>,
     /// Summaries that were used lately.
     pub(crate) summaries: Cache<i64, Arc<Summary>, Weight>,
+    /// Numbers of summaries that were found damaged, to be made again.
+    pub(crate) unreadable: Mutex<HashSet<i64>>,
     pub(crate) permits: Arc<Semaphore>,
     /// What is found at present.
     pub(crate) snapshot: RwLock<Arc<Snapshot>>,
@@ -127,6 +129,7 @@ impl Search {
             dir,
             store: OnceLock::new(),
             summaries: Cache::with_weighter(SUMMARIES_IN_MEMORY, MEMORY_BYTES, Weight),
+            unreadable: Mutex::default(),
             permits: Arc::new(Semaphore::new(n_permits.max(2))),
             snapshot: RwLock::default(),
             followed: Arc::default(),

@@ -2,10 +2,12 @@
 
 use std::sync::Arc;
 
+use parking_lot::Mutex;
 use thermocline_core::catalog::CollectionSpec;
 
 use crate::collections::{collections, sortables};
 use crate::columns::{Added, Columns};
+use crate::order::Orders;
 use crate::search::Collection;
 
 /// What is found at one moment.
@@ -16,6 +18,8 @@ pub(crate) struct Snapshot {
     pub(crate) sortables: Arc<[String]>,
     /// Those that are declared.
     specs: Vec<Arc<CollectionSpec>>,
+    /// When what is told of each row last changed, and the generation of the orders that it is of.
+    updated_us: Mutex<Option<(u64, Arc<Vec<i64>>)>>,
 }
 
 impl Default for Snapshot {
@@ -27,6 +31,7 @@ impl Default for Snapshot {
             sortables: sortables(&columns),
             columns,
             specs: Vec::new(),
+            updated_us: Mutex::default(),
         }
     }
 }
@@ -54,6 +59,30 @@ impl Snapshot {
             sortables: sortables(&columns),
             columns,
             specs,
+            updated_us: Mutex::default(),
         }
+    }
+
+    /// When what is told of each row last changed: its summary, or where its objects are. `None` if no dataset has
+    /// objects on cold stores.
+    pub(crate) fn updated_us(&self, orders: &Orders) -> Option<Arc<Vec<i64>>> {
+        if orders.n_datasets() == 0 {
+            return None;
+        }
+        let generation = orders.generation();
+        let mut known = self.updated_us.lock();
+        if let Some((of, updated_us)) = known.as_ref()
+            && *of == generation
+        {
+            return Some(Arc::clone(updated_us));
+        }
+        let columns = &self.columns;
+        let latest = |(row, updated_us): (u32, &i64)| {
+            let changed_ns = orders.of(columns.ids.get(row)).map_or(i64::MIN, |order| order.changed_ns);
+            (*updated_us).max(changed_ns.div_euclid(1000))
+        };
+        let updated_us: Arc<Vec<i64>> = Arc::new((0..).zip(&columns.updated_us).map(latest).collect());
+        *known = Some((generation, Arc::clone(&updated_us)));
+        Some(updated_us)
     }
 }

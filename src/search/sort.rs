@@ -4,6 +4,8 @@
 //! texts. A cursor holds the values by which the last dataset of a page is placed, not the place itself: datasets that
 //! come or go meanwhile neither repeat nor hide others.
 
+use std::sync::Arc;
+
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::{Deserialize, Serialize};
@@ -104,6 +106,8 @@ enum By<'a> {
         values: &'a [i64],
         is_missing: &'a [bool],
     },
+    /// When what is told of each row last changed.
+    Updated(Arc<Vec<i64>>),
     Column(&'a Column),
     /// The place of each row in the order of ids.
     Id(Vec<u32>),
@@ -115,7 +119,7 @@ enum By<'a> {
 
 impl<'a> Sorting<'a> {
     fn new(columns: &'a Columns, lookup: &'a dyn Lookup, sort: &'a [SortKey]) -> Result<Self> {
-        let key = |key: &'a SortKey| Ok(Key { by: By::of(columns, key)?, direction: key.direction });
+        let key = |key: &'a SortKey| Ok(Key { by: By::of(columns, lookup, key)?, direction: key.direction });
         Ok(Self { columns, lookup, keys: sort.iter().map(key).collect::<Result<_>>()? })
     }
 
@@ -153,6 +157,7 @@ impl<'a> Sorting<'a> {
         let place = match &key.by {
             By::Times { is_missing, .. } if is_missing.get(at) == Some(&true) => (MISSING, 0),
             By::Times { values, .. } => values.get(at).map_or((MISSING, 0), |us| (NUMBER, of_integer(*us))),
+            By::Updated(values) => values.get(at).map_or((MISSING, 0), |us| (NUMBER, of_integer(*us))),
             By::Column(column) => match column.coded(row) {
                 Coded::Missing | Coded::Composite => (MISSING, 0),
                 Coded::Number(number) => (NUMBER, of_float(number)),
@@ -207,6 +212,7 @@ impl<'a> Sorting<'a> {
         match &key.by {
             By::Times { is_missing, .. } if is_missing.get(at) == Some(&true) => Value::Missing,
             By::Times { values, .. } => values.get(at).map_or(Value::Missing, |us| Value::Instant(*us)),
+            By::Updated(values) => values.get(at).map_or(Value::Missing, |us| Value::Instant(*us)),
             By::Column(column) => match column.coded(row) {
                 Coded::Missing | Coded::Composite => Value::Missing,
                 Coded::Number(number) => Value::Number(number),
@@ -224,7 +230,7 @@ impl<'a> Sorting<'a> {
 }
 
 impl<'a> By<'a> {
-    fn of(columns: &'a Columns, key: &'a SortKey) -> Result<Self> {
+    fn of(columns: &'a Columns, lookup: &dyn Lookup, key: &'a SortKey) -> Result<Self> {
         let always = |values| Self::Times { values, is_missing: &[] };
         let of_two = |values| Self::Times { values, is_missing: &columns.is_instant };
         Ok(match Property::named(&key.property) {
@@ -232,7 +238,10 @@ impl<'a> By<'a> {
             Property::Start => of_two(&columns.start_us),
             Property::End => of_two(&columns.end_us),
             Property::Created => always(&columns.created_us),
-            Property::Updated => always(&columns.updated_us),
+            Property::Updated => match lookup.updated_us() {
+                Some(updated_us) => Self::Updated(updated_us),
+                None => always(&columns.updated_us),
+            },
             Property::Title => Self::Column(&columns.title),
             Property::License => Self::Column(&columns.license),
             Property::Attribute(name) => columns.attributes.get(name).map_or(Self::Nothing, Self::Column),

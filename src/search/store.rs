@@ -20,7 +20,7 @@ use crate::entry::Entry;
 use crate::summary::Summary;
 
 /// Version of what is kept: changes with every change of [`Summary`] or [`Entry`] and of what they mean.
-pub(crate) const VERSION: u32 = 1;
+pub(crate) const VERSION: u32 = 2;
 
 /// Name of the file.
 pub(crate) const FILE: &str = "search.sqlite";
@@ -28,7 +28,7 @@ pub(crate) const FILE: &str = "search.sqlite";
 /// Level of compression: summaries are written once and read often.
 const LEVEL: i32 = 3;
 
-/// Longest summary that is read, in bytes.
+/// Longest summary that is kept, in bytes before it is compressed.
 const MAX_SUMMARY_BYTES: usize = 64 << 20;
 
 const MIGRATIONS: &[&str] = &["
@@ -73,7 +73,27 @@ pub(crate) struct New {
     pub(crate) created_ns: i64,
     pub(crate) entry: Entry,
     pub(crate) hrefs: Vec<String>,
-    pub(crate) summary: Arc<Summary>,
+    pub(crate) summary: Packed,
+}
+
+/// A summary as it is kept.
+#[derive(Debug, Clone)]
+pub(crate) struct Packed(Vec<u8>);
+
+impl Packed {
+    /// That of a summary.
+    ///
+    /// # Errors
+    /// [`ErrorKind::TooLarge`] if it is too long to be read again.
+    pub(crate) fn of(summary: &Summary) -> Result<Self> {
+        let plain = postcard::to_stdvec(summary).map_err(unwritten)?;
+        if plain.len() > MAX_SUMMARY_BYTES {
+            let message =
+                format!("a summary has {} bytes, at most {MAX_SUMMARY_BYTES} are kept", plain.len());
+            return Err(Error::new(ErrorKind::TooLarge, message));
+        }
+        compress(&plain).map(Self)
+    }
 }
 
 /// Keeps summaries.
@@ -134,14 +154,16 @@ impl Store {
     /// The summary of a number; `Ok(None)` if it is not kept any more. Blocking.
     ///
     /// # Errors
-    /// A database that cannot be read, a summary that is none.
+    /// [`ErrorKind::Corrupt`] if that summary is damaged, others if the database cannot be read.
     pub(crate) fn summary(&self, number: i64) -> Result<Option<Summary>> {
         let packed = match self {
-            Self::Disk(database) => database.read_blocking(|connection| {
-                let mut select =
-                    connection.prepare_cached("SELECT summary FROM summaries WHERE number = ?1")?;
-                Ok(select.query_row([number], |row| row.get::<_, Vec<u8>>(0)).optional()?)
-            })?,
+            Self::Disk(database) => database
+                .read_blocking(|connection| {
+                    let mut select =
+                        connection.prepare_cached("SELECT summary FROM summaries WHERE number = ?1")?;
+                    Ok(select.query_row([number], |row| row.get::<_, Vec<u8>>(0)).optional()?)
+                })
+                .map_err(away)?,
             Self::Memory(memory) => memory.read().summaries.get(&number).cloned(),
         };
         packed.map(|packed| unpack(&packed)).transpose()
@@ -208,7 +230,7 @@ impl Memory {
         for New { key, created_ns, entry, hrefs, summary } in new {
             self.last_number += 1;
             let number = self.last_number;
-            self.summaries.insert(number, pack(summary.as_ref())?);
+            self.summaries.insert(number, summary.0);
             let id = entry.id.clone();
             self.by_id.insert(id, (created_ns, Content { number, key, entry, hrefs }));
             numbers.push(number);
@@ -263,7 +285,7 @@ fn save(connection: &Connection, new: &[New]) -> Result<Vec<i64>> {
         let id = entry.id.as_str();
         replace.execute(params![id, VERSION, key, created_ns, packed_entry, pack(hrefs)?])?;
         let number = connection.last_insert_rowid();
-        insert.execute(params![number, pack(summary.as_ref())?])?;
+        insert.execute(params![number, summary.0])?;
         numbers.push(number);
     }
     Ok(numbers)
@@ -285,7 +307,11 @@ fn forget(connection: &Connection, numbers: &[i64], ids: &[String]) -> Result<()
 
 fn pack<T: Serialize + ?Sized>(value: &T) -> Result<Vec<u8>> {
     let plain = postcard::to_stdvec(value).map_err(unwritten)?;
-    zstd::bulk::compress(&plain, LEVEL)
+    compress(&plain)
+}
+
+fn compress(plain: &[u8]) -> Result<Vec<u8>> {
+    zstd::bulk::compress(plain, LEVEL)
         .map_err(|cause| Error::internal("a summary was not compressed").with_source(cause))
 }
 
@@ -295,6 +321,16 @@ fn unpack<T: DeserializeOwned>(packed: &[u8]) -> Result<T> {
     std::io::Read::read_to_end(&mut std::io::Read::take(decoder, MAX_SUMMARY_BYTES as u64), &mut plain)
         .map_err(unreadable)?;
     postcard::from_bytes(&plain).map_err(unreadable)
+}
+
+/// An error of the database, which is none of a single summary.
+fn away(cause: Error) -> Error {
+    if cause.kind() != ErrorKind::Corrupt {
+        return cause;
+    }
+    let retry_after = std::time::Duration::from_secs(60);
+    let message = "the summaries cannot be read: their file is damaged and made again at the next start";
+    Error::new(ErrorKind::Unavailable { retry_after }, message).with_source(cause)
 }
 
 fn unwritten(cause: postcard::Error) -> Error {
