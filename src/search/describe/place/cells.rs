@@ -18,11 +18,9 @@ const FEWEST_CELLS: usize = 1000;
 /// Fewest nodes of a mesh from whose number that is guessed.
 const FEWEST_NODES: usize = 32;
 
-/// How far neighbours on the border of a grid may be apart, in degrees of a great circle.
-const MAX_STEP: f64 = 30.0;
-
-/// How many times as far as is usual on the same border.
-const MAX_STEPS: f64 = 20.0;
+/// How far neighbours on the border of a grid may be apart, in degrees of a great circle: those of a coarse grid where
+/// it is folded around two poles are as far.
+const MAX_STEP: f64 = 45.0;
 
 /// What positions belong to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -128,12 +126,7 @@ fn ring(inset: usize, rows: usize, columns: usize) -> impl Iterator<Item = (usiz
 /// True if all neighbours on a closed line are near one another on the earth.
 fn is_continuous(border: &[[f64; 2]]) -> bool {
     let next = border.iter().skip(1).chain(border.first());
-    let mut steps: Vec<f64> = border.iter().zip(next).map(|(from, to)| distance(*from, *to)).collect();
-    let middle = steps.len() / 2;
-    let Some(usual) = median(&mut steps, middle) else { return false };
-    // Where cells meet in a point, as in rows at a pole, most steps are none.
-    let most = if usual > 0.0 { MAX_STEP.min(usual * MAX_STEPS) } else { MAX_STEP };
-    steps.iter().all(|step| *step <= most)
+    border.iter().zip(next).all(|(from, to)| distance(*from, *to) <= MAX_STEP)
 }
 
 /// Degrees of the great circle between two points.
