@@ -22,6 +22,7 @@ mod overrides;
 mod scan;
 mod settings;
 mod sniff;
+mod stale;
 mod watch;
 
 use std::collections::{BTreeMap, HashMap};
@@ -247,6 +248,8 @@ struct Shared {
     /// What was merged last of each provider that shares what it declares. Held while merging.
     merging: Mutex<HashMap<usize, SharedSpecs>>,
     merged: Notify,
+    /// Indexed datasets with change notices of their sources, by the numbers of their entries.
+    touched: Mutex<HashMap<u64, stale::Touched>>,
     /// Counts changes of what is listed or indexed.
     changes: tokio::sync::watch::Sender<u64>,
 }
@@ -269,6 +272,7 @@ impl Catalog {
             unasked: Mutex::new((0..providers.len()).collect()),
             merging: Mutex::default(),
             merged: Notify::new(),
+            touched: Mutex::default(),
             changes: tokio::sync::watch::Sender::new(0),
             providers,
             index,

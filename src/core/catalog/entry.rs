@@ -141,6 +141,11 @@ impl Entry {
         }
     }
 
+    /// True for what the index has, as far as anybody looked.
+    pub(super) fn is_in_index(&self) -> bool {
+        matches!(self.slot.lock().phase, Phase::Known | Phase::Ready(_))
+    }
+
     /// True for a source that may become a dataset without anybody opening it.
     pub(super) fn is_waiting_for_source(&self) -> bool {
         let slot = self.slot.lock();
@@ -233,7 +238,7 @@ impl Entries {
             has_been_asked: true,
         };
         let mut positions: HashMap<&str, usize> = HashMap::with_capacity(n);
-        let mut twice: Vec<(usize, Vec<&Arc<Entry>>)> = Vec::new();
+        let mut twice: HashMap<usize, Vec<&Arc<Entry>>> = HashMap::new();
         for entry in merged.by_provider.iter().flatten().flatten() {
             match positions.get(entry.spec.id.as_str()) {
                 None => {
@@ -241,10 +246,7 @@ impl Entries {
                     merged.ordered.push(Arc::clone(entry));
                 }
                 Some(position) if is_same_source(merged.ordered.get(*position), entry) => {}
-                Some(position) => match twice.iter_mut().find(|(at, _)| at == position) {
-                    Some((_, others)) => others.push(entry),
-                    None => twice.push((*position, vec![entry])),
-                },
+                Some(position) => twice.entry(*position).or_default().push(entry),
             }
         }
         for (position, others) in twice {

@@ -35,7 +35,7 @@ pub struct Listing {
 
 /// Manifests of indexed datasets for those who look at each of them once. Blocking.
 ///
-/// It leaves no trace in the catalog: sources are not looked at, manifests are not kept. Datasets that
+/// It leaves no trace in the catalog unless the index turns out to be torn: sources are not looked at, manifests are not kept. Datasets that
 /// share a source are asked for one after the other best: what the index holds of it is read once.
 pub struct IndexedManifests {
     catalog: Catalog,
@@ -44,7 +44,7 @@ pub struct IndexedManifests {
 
 impl IndexedManifests {
     /// The manifest as the index has it, with the fingerprint that it was made from; `None` if the index has none, or
-    /// the dataset is refused.
+    /// the dataset is refused: then its source is looked at again.
     ///
     /// # Errors
     /// [`crate::ErrorKind::Unavailable`] when the index cannot be read.
@@ -58,8 +58,13 @@ impl IndexedManifests {
                 stored
             }
         };
-        let Some(stored) = stored else { return Ok(None) };
-        Ok(open::manifest_of(spec, &stored).map(|manifest| (stored.fingerprint, manifest)))
+        let manifest = stored.and_then(|stored| {
+            open::manifest_of(spec, &stored).map(|manifest| (stored.fingerprint, manifest))
+        });
+        if manifest.is_none() {
+            self.catalog.look_again(spec);
+        }
+        Ok(manifest)
     }
 }
 

@@ -380,7 +380,7 @@ fn in_memory(entry: &Entry, state: &SourceState) -> Option<Result<Arc<Manifest>,
 }
 
 /// True if a source was seen in one state both times.
-fn is_same_state(a: &SourceState, b: &SourceState) -> bool {
+pub(super) fn is_same_state(a: &SourceState, b: &SourceState) -> bool {
     is_same_object(&a.object, &b.object) && a.listing == b.listing
 }
 

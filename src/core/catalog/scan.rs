@@ -64,6 +64,10 @@ impl Catalog {
         }
         let catalog = self.clone();
         self.until_shut_down(async move { catalog.keep_indexing().await });
+        if self.shared.settings.is_watching && self.shared.settings.is_indexing_ahead {
+            let catalog = self.clone();
+            self.until_shut_down(async move { catalog.keep_looking().await });
+        }
         self.scan().await;
     }
 
@@ -142,7 +146,7 @@ impl Catalog {
     }
 
     /// Indexes every dataset that nobody looked at yet, and looks again at those that wait for their
-    /// source. Returns when that is done.
+    /// source and those whose source changed in place. Returns when that is done.
     pub async fn index_ahead(&self) {
         let entries = self.entries();
         let unknown: Vec<Arc<Entry>> =
@@ -156,6 +160,7 @@ impl Catalog {
         let mut due: Vec<&Arc<Entry>> = waiting.filter(|entry| self.is_due(entry, now_ns)).collect();
         due.sort_by_cached_key(|entry| entry.slot.lock().checked_at_ns);
         todo.extend(due.into_iter().take(MAX_LOOKS).cloned());
+        todo.extend(self.take_quiet(now_ns));
         drop(entries);
         self.settle_all(todo).await;
         // Of what shares a source with another dataset the index may know by now.
@@ -187,7 +192,7 @@ impl Catalog {
         unknown
     }
 
-    async fn settle_all(&self, entries: Vec<Arc<Entry>>) {
+    pub(super) async fn settle_all(&self, entries: Vec<Arc<Entry>>) {
         let n_at_a_time = self.shared.settings.n_indexers.max(1);
         stream::iter(entries)
             .for_each_concurrent(n_at_a_time, |entry| async move {
@@ -215,7 +220,9 @@ impl Catalog {
             };
             if has_changed {
                 settings.clock.sleep(SETTLE).await;
-                if self.ask_after(provider, hint.take()).await {
+                let changed = hint.take();
+                self.note_changed(changed.clone().unwrap_or_default()).await;
+                if self.ask_after(provider, changed).await {
                     continue;
                 }
                 settings.clock.sleep((took * NOTICE_PAUSE).saturating_sub(SETTLE)).await;

@@ -169,6 +169,56 @@ async fn a_refused_file_that_is_mended_becomes_a_dataset_by_itself() {
 }
 
 #[tokio::test]
+async fn a_file_that_changes_in_place_is_indexed_again_by_itself() {
+    let world = World::new().await;
+    world.add("a.nc", "FAKE").await;
+    world.add("b.nc", "FAKE").await;
+    world.catalog.index_ahead().await;
+    world.write("a.nc", "FAKE complete");
+    world.catalog.note_changed(vec![world.path("a.nc")]).await;
+    world.catalog.index_ahead().await;
+    assert_eq!(world.n_indexed(), 2, "it may be half written");
+    world.seconds(2);
+    world.catalog.index_ahead().await;
+    assert_eq!(world.n_indexed(), 3);
+}
+
+#[tokio::test]
+async fn a_file_that_changed_between_two_starts_is_noticed() {
+    let world = World::new().await;
+    world.add("a.nc", "FAKE").await;
+    world.add("b.nc", "FAKE").await;
+    world.catalog.index_ahead().await;
+    world.write("a.nc", "FAKE complete");
+    let world = world.restarted().await;
+    world.catalog.index_ahead().await;
+    let changed = world.catalog.changed_in_place(world.catalog.entries().all().to_vec());
+    let ids: Vec<&str> = changed.iter().map(|entry| entry.spec.id.as_str()).collect();
+    assert_eq!(ids, ["a"]);
+}
+
+#[tokio::test]
+async fn a_dataset_whose_index_is_torn_is_indexed_again_when_that_is_noticed() {
+    let world = World::new().await;
+    world.add("a.nc", "FAKE").await;
+    world.catalog.index_ahead().await;
+    let path = world.catalog.index().path(&indexing::source_key(&world.catalog.spec("a").unwrap()));
+    let mut bytes = fs::read(&path).unwrap();
+    let middle = bytes.len() / 2;
+    bytes[middle..].fill(7);
+    fs::write(&path, bytes).unwrap();
+
+    let world = world.restarted().await;
+    world.catalog.index_ahead().await;
+    assert!(world.catalog.listing().datasets[0].fingerprint.is_some());
+    let spec = world.catalog.spec("a").unwrap();
+    assert!(world.catalog.indexed_manifests().get(&spec).unwrap().is_none());
+    world.catalog.index_ahead().await;
+    assert_eq!(world.n_indexed(), 1);
+    assert!(world.catalog.indexed_manifests().get(&spec).unwrap().is_some());
+}
+
+#[tokio::test]
 async fn a_vanished_file_is_waited_for_then_lost_then_found_again() {
     let world = World::new().await;
     world.add("a.nc", "FAKE").await;
@@ -218,7 +268,8 @@ async fn an_edited_entry_needs_no_new_index() {
 
     let value = Some(Attribute::Text("T".to_owned()));
     let change = AttributeOverride { variable: None, name: "title".to_owned(), value };
-    let edited = DatasetSpec { attributes: vec![change].into(), exclude_variables: vec!["b".to_owned()], ..spec };
+    let edited =
+        DatasetSpec { attributes: vec![change].into(), exclude_variables: vec!["b".to_owned()], ..spec };
     *world.declared.0.lock() = Some(vec![edited]);
     world.catalog.scan().await;
     let after = world.catalog.open("d").await.unwrap();
