@@ -6,12 +6,13 @@
 //! 1. **List.** Every place is listed page by page. What is found is kept in a database with size and identity (time
 //!    and inode, or entity tag), together with the name at which the listing goes on: a page is kept whole or not at
 //!    all. An object that is new or has changed is due to be indexed, any other one is not touched. What was not
-//!    seen by a listing that could look at everything is marked as missing, and forgotten after a while.
+//!    seen is marked as missing, and forgotten after a while; what lies in folders that could not be read is not.
 //! 2. **Declare.** [`Harvests::provider`]: what was found is declared to the catalog as any dataset is, so that
 //!    it is served, summarised and searched in the same way. Ids and fields are made of names.
 //! 3. **Index.** Objects that are due are brought into the index by the catalog, which looks at the source and at what
 //!    the index has of it: one that was indexed in the moment before the end is not indexed again. What cannot be
-//!    a dataset is refused until it changes; what could not be read is tried again, each time after twice as long.
+//!    a dataset is refused until it changes or the next listing; what could not be read is tried again, each time
+//!    after twice as long.
 //!
 //! All of it is one job of kind `harvest` ([`HarvestJob`]) whenever a harvest is due ([`Harvests::keep`]).
 //!
