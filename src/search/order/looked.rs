@@ -18,7 +18,13 @@ pub(super) struct Looked {
     residency: Arc<dyn Residency>,
     by_dataset: RwLock<HashMap<Box<str>, Box<[OrderStatus]>>>,
     /// Objects of datasets whose stores were not asked yet.
-    unasked: Mutex<Vec<(Box<str>, Vec<Arc<str>>)>>,
+    unasked: Mutex<Vec<Noted>>,
+}
+
+/// A dataset with its objects, in order.
+struct Noted {
+    dataset: Box<str>,
+    hrefs: Vec<Arc<str>>,
 }
 
 impl Looked {
@@ -32,7 +38,7 @@ impl Looked {
         if hrefs.iter().any(|href| self.residency.is_bound(href)) {
             let statuses = hrefs.iter().map(|href| status(self.residency.known_locality(href))).collect();
             self.by_dataset.write().insert(dataset.into(), statuses);
-            self.unasked.lock().push((dataset.into(), hrefs));
+            self.unasked.lock().push(Noted { dataset: dataset.into(), hrefs });
         } else {
             self.forget(dataset);
         }
@@ -41,17 +47,17 @@ impl Looked {
     /// Asks stores where the objects are that were noted since the last time.
     pub(super) async fn ask(&self) {
         let unasked = std::mem::take(&mut *self.unasked.lock());
-        let objects: Vec<Arc<str>> = unasked.iter().flat_map(|(_, hrefs)| hrefs.iter().cloned()).collect();
+        let objects: Vec<Arc<str>> = unasked.iter().flat_map(|noted| &noted.hrefs).cloned().collect();
         let mut found = Vec::with_capacity(objects.len());
         for some in objects.chunks(TOGETHER) {
             found.extend(self.residency.localities(some).await.into_iter().map(status));
         }
         let mut found = found.into_iter();
         let mut by_dataset = self.by_dataset.write();
-        for (dataset, hrefs) in unasked {
+        for Noted { dataset, hrefs } in unasked {
             let statuses = found.by_ref().take(hrefs.len()).collect();
-            if let Some(noted) = by_dataset.get_mut(&dataset) {
-                *noted = statuses;
+            if let Some(known) = by_dataset.get_mut(&dataset) {
+                *known = statuses;
             }
         }
     }
