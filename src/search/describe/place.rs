@@ -29,7 +29,7 @@ use super::coordinates::{Coordinates, Numbers, Values};
 use super::tree::DataVariable;
 use crate::summary::Extent;
 use cells::Cells;
-use circle::Arc;
+use circle::{Arc, Arcs};
 use corners::Corners;
 
 pub use union::union_of_boxes;
@@ -126,7 +126,7 @@ fn is_unknown(grid: &Grid<'_>, coordinates: &Coordinates<'_>) -> bool {
     let is_off_maps =
         |plane: &Plane<'_>| plane.projection.is_none() || !is_read(plane.x) || !is_read(plane.y);
     grid.degrees.is_some_and(is_unread)
-        || grid.pixels.as_ref().is_some_and(|pixels| pixels.numbers.is_none_or(|numbers| !is_read(numbers)))
+        || grid.pixels.is_some()
         || grid.plane.as_ref().is_some_and(|plane| plane.mapping.is_some() && is_off_maps(plane))
 }
 
@@ -201,13 +201,14 @@ fn of_pixels(pixels: &Pixels<'_>, coordinates: &Coordinates<'_>) -> Option<Place
         return Some(Place::of((-90.0, 90.0), Arc::Circle));
     }
     let numbers = coordinates.numbers(pixels.numbers?)?;
-    let (mut lat, mut lon) = (Vec::new(), Vec::new());
+    let mut latitudes: Option<(f64, f64)> = None;
+    let mut arcs = Arcs::default();
     for number in numbers.values.iter().filter(|number| **number >= 0.0) {
-        for corner in pixels.grid.corners(*number as u64)? {
-            lat.push(corner.latitude);
-            lon.push(corner.longitude);
-        }
+        let corners = pixels.grid.corners(*number as u64)?;
+        arcs.push(corners::arc_of_cell(&corners.map(|corner| corner.longitude))?);
+        let own = corners.map(|corner| corner.latitude);
+        let known = latitudes.into_iter().flat_map(|(south, north)| [south, north]);
+        latitudes = corners::range(own.into_iter().chain(known));
     }
-    let (lat, lon) = (Corners::new(lat, 4)?, Corners::new(lon, 4)?);
-    Some(Place::of(lat.range()?, lon.arc()?))
+    Some(Place::of(latitudes?, arcs.around()?))
 }

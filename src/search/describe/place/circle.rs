@@ -107,26 +107,81 @@ pub(super) fn median(numbers: &mut [f64], position: usize) -> Option<f64> {
 /// that gap is no larger than half the median width of an arc.
 ///
 /// Arcs are a beginning and a width; `None` without any.
-pub(super) fn of_arcs(mut arcs: Vec<(f64, f64)>) -> Option<Arc> {
-    arcs.iter_mut().for_each(|arc| arc.0 = normal(arc.0));
-    arcs.sort_unstable_by(|a, b| a.0.total_cmp(&b.0));
-    let mut reach = arcs.iter().map(|(start, width)| start + width - 360.0).fold(f64::NEG_INFINITY, f64::max);
-    let mut west = arcs.first()?.0;
-    let mut largest = 0.0;
-    for (start, width) in &arcs {
-        if start - reach > largest {
-            (west, largest) = (*start, start - reach);
+pub(super) fn of_arcs(arcs: impl IntoIterator<Item = (f64, f64)>) -> Option<Arc> {
+    let mut all = Arcs::default();
+    arcs.into_iter().for_each(|arc| all.push(arc));
+    all.around()
+}
+
+/// Most arcs that are kept one by one, and most widths of arcs from which the median is taken.
+const MAX_ARCS: usize = 1 << 16;
+
+/// Arcs of any number in little memory: those that touch become one.
+#[derive(Debug, Default)]
+pub(super) struct Arcs {
+    /// Beginnings in [−180, 180) and widths.
+    arcs: Vec<(f64, f64)>,
+    /// How many arcs were left when those that touch became one.
+    n_apart: usize,
+    /// Widths of arcs at even distances in the order in which they came.
+    widths: Vec<f64>,
+    /// The distance of those, less one.
+    n_between: u64,
+    n: u64,
+}
+
+impl Arcs {
+    /// One more: its beginning and width.
+    pub(super) fn push(&mut self, (start, width): (f64, f64)) {
+        if self.n.is_multiple_of(self.n_between + 1) {
+            self.widths.push(width);
         }
-        reach = reach.max(start + width);
+        if self.widths.len() >= MAX_ARCS {
+            let mut is_kept = false;
+            self.widths.retain(|_| {
+                is_kept = !is_kept;
+                is_kept
+            });
+            self.n_between = 2 * self.n_between + 1;
+        }
+        self.n += 1;
+        self.arcs.push((normal(start), width));
+        if self.arcs.len() >= MAX_ARCS.max(2 * self.n_apart) {
+            self.join();
+            self.n_apart = self.arcs.len();
+        }
     }
-    let n = arcs.len();
-    let mut widths: Vec<f64> = arcs.into_iter().map(|(_, width)| width).collect();
-    let cell = if n > 1 { median(&mut widths, n / 2).unwrap_or(0.0) } else { 0.0 };
-    Some(if largest <= SAME.max(cell / 2.0) {
-        Arc::Circle
-    } else {
-        Arc::Part { west, width: 360.0 - largest }
-    })
+
+    /// Sorts arcs, and makes one of those that touch.
+    fn join(&mut self) {
+        self.arcs.sort_unstable_by(|a, b| a.0.total_cmp(&b.0));
+        self.arcs.dedup_by(|(start, width), (kept_start, kept_width)| {
+            let is_touching = *start <= *kept_start + *kept_width + SAME;
+            if is_touching {
+                *kept_width = kept_width.max(*start + *width - *kept_start);
+            }
+            is_touching
+        });
+    }
+
+    /// What they cover together.
+    pub(super) fn around(mut self) -> Option<Arc> {
+        self.join();
+        let ends = self.arcs.iter().map(|(start, width)| start + width - 360.0);
+        let mut reach = ends.fold(f64::NEG_INFINITY, f64::max);
+        let mut west = self.arcs.first()?.0;
+        let mut largest = 0.0;
+        for (start, width) in &self.arcs {
+            if start - reach > largest {
+                (west, largest) = (*start, start - reach);
+            }
+            reach = reach.max(start + width);
+        }
+        let middle = self.widths.len() / 2;
+        let cell = if self.n > 1 { median(&mut self.widths, middle).unwrap_or(0.0) } else { 0.0 };
+        let is_whole = largest <= SAME.max(cell / 2.0);
+        Some(if is_whole { Arc::Circle } else { Arc::Part { west, width: 360.0 - largest } })
+    }
 }
 
 #[cfg(test)]
@@ -169,6 +224,14 @@ mod tests {
         assert_eq!(of_arcs(vec![(0.0, 180.0), (180.0, 180.0)]), Some(Arc::Circle));
         assert_eq!(of_arcs(vec![(0.0, 360.0)]), Some(Arc::Circle));
         assert_eq!(part(of_arcs(vec![(0.0, 300.0)])), (0.0, 300.0));
+    }
+
+    #[test]
+    fn many_arcs_cover_what_few_would() {
+        let n = 3 * MAX_ARCS as u32;
+        let arcs = (0..n).map(|i| (f64::from(i * 7 % n) / f64::from(n) * 200.0, 200.0 / f64::from(n)));
+        let (west, width) = part(of_arcs(arcs));
+        assert!(west.abs() < 1e-6 && (width - 200.0).abs() < 1e-3, "{west} {width}");
     }
 
     proptest! {

@@ -31,11 +31,6 @@ impl Corners {
         self.values.chunks_exact(self.n_corners)
     }
 
-    /// The least and greatest corner.
-    pub(super) fn range(&self) -> Option<(f64, f64)> {
-        range(self.values.iter().copied())
-    }
-
     /// The least and greatest of those that can be latitudes.
     pub(super) fn range_of_latitudes(&self) -> Option<(f64, f64)> {
         range(self.values.iter().copied().filter(|corner| is_latitude(*corner)))
@@ -43,7 +38,7 @@ impl Corners {
 
     /// The part of the circle that cells cover whose corners are longitudes.
     pub(super) fn arc(&self) -> Option<Arc> {
-        of_arcs(self.cells().filter_map(arc_of_cell).collect())
+        of_arcs(self.cells().filter_map(arc_of_cell))
     }
 
     /// Makes corners of cells missing that have none of another coordinate.
@@ -57,7 +52,7 @@ impl Corners {
 }
 
 /// The shortest arc that holds the corners of a cell: its beginning and width.
-fn arc_of_cell(corners: &[f64]) -> Option<(f64, f64)> {
+pub(super) fn arc_of_cell(corners: &[f64]) -> Option<(f64, f64)> {
     let mut longitudes = corners.iter().copied().filter(|corner| is_longitude(*corner));
     let first = longitudes.next()?;
     let (west, east) = longitudes.fold((0.0_f64, 0.0_f64), |(west, east), corner| {
