@@ -35,6 +35,8 @@ pub(crate) struct Columns {
     pub(crate) updated_us: Vec<i64>,
     pub(crate) title: Column,
     pub(crate) license: Column,
+    /// A composite stands for one that is with the summary only.
+    pub(crate) description: Column,
     /// Several in one text.
     pub(crate) keywords: Column,
     /// Several in one text.
@@ -166,6 +168,9 @@ impl Columns {
             license: self
                 .license
                 .patched(plan, |position| Some(CellRef::Text(entry(position)?.license.as_deref()?))),
+            description: self
+                .description
+                .patched(plan, |position| Some(entry(position)?.description.as_ref()?.into())),
             keywords: names(&self.keywords, 0),
             variables: names(&self.variables, 1),
             attributes: self.copied_attributes(plan, added),

@@ -4,6 +4,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::summary::{Summary, Value};
 
+/// Longest description that is always in memory.
+const MAX_DESCRIPTION_BYTES: usize = 256;
+
 /// What is searched for of one dataset.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Entry {
@@ -11,6 +14,8 @@ pub(crate) struct Entry {
     pub(crate) collection: String,
     pub(crate) title: String,
     pub(crate) license: Option<String>,
+    /// A composite stands for one that is too long to be kept here.
+    pub(crate) description: Option<Cell>,
     pub(crate) bbox: Option<[f64; 4]>,
     pub(crate) footprint: Option<Vec<[f64; 2]>>,
     pub(crate) start_us: i64,
@@ -45,6 +50,7 @@ impl Entry {
             collection: summary.collection.clone(),
             title: summary.display_title().to_owned(),
             license: summary.license.clone(),
+            description: summary.description.as_deref().map(description),
             bbox: extent.map(|extent| extent.bbox),
             footprint: extent.and_then(|extent| extent.footprint.clone()),
             start_us: summary.span.start_us,
@@ -61,6 +67,13 @@ impl Entry {
     /// What it is ordered by when nothing else is asked for.
     pub(crate) fn key(&self) -> (&str, &str) {
         (&self.collection, &self.id)
+    }
+}
+
+fn description(text: &str) -> Cell {
+    match text.len() <= MAX_DESCRIPTION_BYTES {
+        true => Cell::Text(text.to_owned()),
+        false => Cell::Composite,
     }
 }
 

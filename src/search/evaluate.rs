@@ -405,6 +405,7 @@ impl<'a> Evaluation<'a> {
         match property {
             Property::Title => Some(&self.columns.title),
             Property::License => Some(&self.columns.license),
+            Property::Kept(Kept::Description) => Some(&self.columns.description),
             Property::Attribute(name) => self.columns.attributes.get(*name),
             _ => None,
         }
@@ -441,6 +442,7 @@ impl<'a> Evaluation<'a> {
         match property {
             Property::Datetime | Property::Start | Property::End | Property::Created | Property::Updated => 1,
             Property::Collection | Property::Geometry => 1,
+            Property::Kept(Kept::Description) => 9,
             Property::Kept(_) => 10,
             Property::OrderStatus => 5,
             Property::Id => 3,
@@ -471,6 +473,9 @@ impl<'a> Evaluation<'a> {
             }
             Property::Geometry if columns.bbox(row).is_some() => Scalar::Composite,
             Property::Geometry => Scalar::Null,
+            Property::Kept(Kept::Description) if columns.description.coded(row) != Coded::Composite => {
+                columns.description.value(row)
+            }
             Property::Kept(kept) => self.kept_at(row, kept),
             Property::Title | Property::License | Property::Attribute(_) => {
                 self.column(&property).map_or(Scalar::Null, |column| column.value(row))
@@ -523,7 +528,13 @@ impl<'a> Evaluation<'a> {
         for row in rows {
             truths.push(match column.coded(*row) {
                 Coded::Missing => missing,
-                Coded::Composite => composite,
+                Coded::Composite => match property {
+                    Property::Kept(kept) => {
+                        self.n_looked_at.set(self.n_looked_at.get() + 1);
+                        truth_of(self.kept_at(*row, *kept))
+                    }
+                    _ => composite,
+                },
                 Coded::Number(number) => truth_of(Scalar::Number(number)),
                 Coded::Text(code) => match known.get_mut(code as usize) {
                     Some(Some(truth)) => *truth,

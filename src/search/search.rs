@@ -5,7 +5,8 @@
 //! works in the table of one moment (`snapshot`) and reads the summaries of one page.
 //!
 //! # Limits
-//! A source that is replaced in place is noticed when the dataset is opened, and its summary changes then.
+//! A source that is replaced in place is noticed by change notices, when the dataset is opened, or within the round in
+//! which the catalog looks at all sources; its summary changes then.
 
 use std::collections::{BTreeSet, HashSet};
 use std::path::PathBuf;

@@ -20,7 +20,7 @@ use crate::entry::Entry;
 use crate::summary::Summary;
 
 /// Version of what is kept: changes with every change of [`Summary`] or [`Entry`] and of what they mean.
-pub(crate) const VERSION: u32 = 2;
+pub(crate) const VERSION: u32 = 3;
 
 /// Name of the file.
 pub(crate) const FILE: &str = "search.sqlite";

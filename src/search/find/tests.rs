@@ -1,5 +1,6 @@
 //! Searching in columns against searching in summaries one by one.
 
+mod bounds;
 mod columns;
 mod filters;
 mod generate;

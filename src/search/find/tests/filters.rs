@@ -65,6 +65,15 @@ fn an_unknown_property_is_null() {
 }
 
 #[test]
+fn a_description_is_found_however_long_it_is() {
+    let described = |id: &str, text: String| Summary { description: Some(text), ..empty(id) };
+    let long = |id: &str, end: &str| described(id, format!("{}{end}", "long ".repeat(100)));
+    let all = [described("x", "short end".to_owned()), long("y", "end"), long("z", "other"), empty("w")];
+    assert_eq!(found(&all, Filter::Like(property("description"), "%end".to_owned())), ["x", "y"]);
+    assert_eq!(found(&all, Filter::IsNull(property("description"))), ["w"]);
+}
+
+#[test]
 fn patterns_without_regard_to_case_are_compared_so_on_both_sides() {
     let titled = |id: &str, title: &str| Summary { title: Some(title.to_owned()), ..empty(id) };
     let all = [titled("x", "Sea ICE"), titled("y", "snow")];

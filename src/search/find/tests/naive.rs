@@ -26,6 +26,8 @@ use crate::summary::{Summary, Value};
 pub(super) struct World {
     pub(super) summaries: HashMap<i64, Arc<Summary>>,
     pub(super) statuses: HashMap<String, OrderStatus>,
+    /// When what is told of each row last changed, if it is not what the table says.
+    pub(super) updated_us: Option<Arc<Vec<i64>>>,
 }
 
 impl Lookup for World {
@@ -35,6 +37,10 @@ impl Lookup for World {
 
     fn summary(&self, number: i64) -> Result<Option<Arc<Summary>>> {
         Ok(self.summaries.get(&number).cloned())
+    }
+
+    fn updated_us(&self) -> Option<Arc<Vec<i64>>> {
+        self.updated_us.clone()
     }
 }
 
