@@ -378,7 +378,8 @@ impl ObjectOpener for Objects {
             return take(self.list(href)?.into_iter().filter(is_left).collect());
         }
         let (store, path) = keys::find_store(&self.roots, href)?;
-        let after = after.map(|after| keys::find_store(&self.roots, after)).transpose()?.map(|(_, path)| path);
+        let after =
+            after.map(|after| keys::find_store(&self.roots, after)).transpose()?.map(|(_, path)| path);
         self.remote.list_pages((store, &path), href, after.as_ref(), take)
     }
 

@@ -49,8 +49,8 @@ use watch::Hint;
 
 pub use about::{About, CollectionSpec, DataProvider};
 pub use directory::DirectoryProvider;
-pub use harvest_spec::{DatasetPer, HarvestPlace, HarvestSpec};
 pub(crate) use directory::{is_inside, outermost_stores};
+pub use harvest_spec::{DatasetPer, HarvestPlace, HarvestSpec};
 pub use ids::id_of_path;
 pub(crate) use ids::{is_ignored, is_promising};
 pub use listing::{IndexedManifests, Listed, Listing};

@@ -302,7 +302,11 @@ impl IndexStore {
             .map_err(|error| {
                 Error::corrupt(format!("{} does not migrate", path.display())).with_source(error)
             })
-            .and_then(|bytes| self.replace(path, Durability::Synced, |file| Ok(std::io::Write::write_all(&mut &*file, &bytes)?)))
+            .and_then(|bytes| {
+                self.replace(path, Durability::Synced, |file| {
+                    Ok(std::io::Write::write_all(&mut &*file, &bytes)?)
+                })
+            })
             .and_then(|()| {
                 self.read(path, key).map_err(|error| Error::corrupt("not readable").with_source(error))
             });

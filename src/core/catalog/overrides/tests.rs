@@ -168,7 +168,8 @@ fn a_fill_value_has_the_type_of_its_variable() {
 fn a_fill_value_that_its_variable_cannot_hold_is_refused() {
     for value in [Number::Float(0.5), Number::Integer(40_000)] {
         let value = Some(Attribute::number(NumberType::F64, value));
-        let spec = DatasetSpec { attributes: vec![change(Some("tas"), "_FillValue", value)].into(), ..spec() };
+        let spec =
+            DatasetSpec { attributes: vec![change(Some("tas"), "_FillValue", value)].into(), ..spec() };
         assert_eq!(apply(dataset(), &spec).unwrap_err().kind(), ErrorKind::Refused);
     }
 }
