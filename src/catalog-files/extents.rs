@@ -1,5 +1,7 @@
 //! Checks the extents that entries give: boxes that are upside down, days that no month has.
 
+use thermocline_model::cf::Calendar;
+
 use crate::node::{Fault, Node};
 
 /// Mistakes in `spatial` and `temporal` of an entry that follows the schema.
@@ -36,27 +38,16 @@ fn sortable(instant: &str) -> &str {
 
 /// True for `YYYY-MM-DDThh:mm:ss[.ffffff]Z` with a day that there is.
 fn is_instant(text: &str) -> bool {
-    let number = |range: std::ops::Range<usize>| text.get(range)?.parse::<u32>().ok();
-    let numbers = (|| {
-        Some([
-            number(0..4)?,
-            number(5..7)?,
-            number(8..10)?,
-            number(11..13)?,
-            number(14..16)?,
-            number(17..19)?,
-        ])
-    })();
-    let Some([year, month, day, hour, minute, second]) = numbers else { return false };
-    let is_leap = year.is_multiple_of(4) && (!year.is_multiple_of(100) || year.is_multiple_of(400));
-    let n_days = match month {
-        1 | 3 | 5 | 7 | 8 | 10 | 12 => 31,
-        4 | 6 | 9 | 11 => 30,
-        2 if is_leap => 29,
-        2 => 28,
-        _ => 0,
+    let number = |range: std::ops::Range<usize>| text.get(range)?.parse::<u8>().ok();
+    let year = text.get(0..4).and_then(|digits| digits.parse::<u16>().ok());
+    let date = (year, number(5..7), number(8..10));
+    let time = (number(11..13), number(14..16), number(17..19));
+    let ((Some(year), Some(month), Some(day)), (Some(hour), Some(minute), Some(second))) = (date, time)
+    else {
+        return false;
     };
-    (1..=n_days).contains(&day) && hour < 24 && minute < 60 && second < 60
+    let is_day = Calendar::ProlepticGregorian.has_date(year.into(), month, day);
+    is_day && hour < 24 && minute < 60 && second < 60
 }
 
 #[cfg(test)]

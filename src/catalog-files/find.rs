@@ -2,8 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
-use globset::{GlobBuilder, GlobSet, GlobSetBuilder};
-use thermocline_core::catalog::SourceSpec;
+use globset::GlobBuilder;
+use thermocline_core::catalog::{NamePatterns, SourceSpec};
 use walkdir::WalkDir;
 
 use crate::declare::Prefix;
@@ -188,8 +188,8 @@ fn only_below(prefix: &Prefix, base: &str) -> Option<SourceSpec> {
 
 /// Files below a folder that a prefix means, in order, at most [`MAX_MATCHES`].
 fn objects_below(prefix: &Prefix, folder: &Path) -> Result<Vec<PathBuf>, String> {
-    let include = Names::new(&prefix.include)?;
-    let exclude = Names::new(&prefix.exclude)?;
+    let patterns = |patterns| NamePatterns::new(patterns).map_err(|error| error.to_string());
+    let (include, exclude) = (patterns(&prefix.include)?, patterns(&prefix.exclude)?);
     let walk = WalkDir::new(folder)
         .min_depth(1)
         .max_depth(if prefix.is_recursive { usize::MAX } else { 1 })
@@ -203,8 +203,8 @@ fn objects_below(prefix: &Prefix, folder: &Path) -> Result<Vec<PathBuf>, String>
         }
         let entry = entry.map_err(|error| format!("{} cannot be read: {error}", folder.display()))?;
         let relative = entry.path().strip_prefix(folder).unwrap_or(entry.path());
-        let is_included = prefix.include.is_empty() || include.match_path(relative);
-        if !entry.file_type().is_dir() && is_included && !exclude.match_path(relative) {
+        let is_included = prefix.include.is_empty() || include.matches(relative);
+        if !entry.file_type().is_dir() && is_included && !exclude.matches(relative) {
             found.push(entry.into_path());
             if found.len() >= MAX_MATCHES {
                 break;
@@ -212,34 +212,6 @@ fn objects_below(prefix: &Prefix, folder: &Path) -> Result<Vec<PathBuf>, String>
         }
     }
     Ok(found)
-}
-
-/// Patterns of names: one without a slash is of the last part of a path, one with a slash of the whole.
-struct Names {
-    of_names: GlobSet,
-    of_paths: GlobSet,
-}
-
-impl Names {
-    fn new(patterns: &[String]) -> Result<Self, String> {
-        let (mut of_names, mut of_paths) = (GlobSetBuilder::new(), GlobSetBuilder::new());
-        for pattern in patterns {
-            let glob = GlobBuilder::new(pattern.trim_start_matches('/')).literal_separator(true).build();
-            let glob = glob.map_err(|error| error.to_string())?;
-            if pattern.contains('/') {
-                of_paths.add(glob)
-            } else {
-                of_names.add(glob)
-            };
-        }
-        let built = |set: GlobSetBuilder| set.build().map_err(|error| error.to_string());
-        Ok(Self { of_names: built(of_names)?, of_paths: built(of_paths)? })
-    }
-
-    fn match_path(&self, path: &Path) -> bool {
-        let name = path.file_name().unwrap_or_default();
-        self.of_names.is_match(Path::new(name)) || self.of_paths.is_match(path)
-    }
 }
 
 pub(crate) fn is_pattern(path: &str) -> bool {

@@ -19,6 +19,7 @@ mod listing;
 mod neighbours;
 mod open;
 mod overrides;
+mod patterns;
 mod scan;
 mod settings;
 mod sniff;
@@ -54,6 +55,7 @@ pub use harvest_spec::{DatasetPer, HarvestPlace, HarvestSpec};
 pub use ids::id_of_path;
 pub(crate) use ids::{is_ignored, is_promising};
 pub use listing::{IndexedManifests, Listed, Listing};
+pub use patterns::NamePatterns;
 pub use settings::CatalogSettings;
 
 /// Where a dataset's bytes come from.

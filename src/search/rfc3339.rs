@@ -3,6 +3,8 @@
 //! # Source
 //! RFC 3339, section 5.6. Years are those of the proleptic Gregorian calendar.
 
+use thermocline_model::cf::{Calendar, DateTime};
+
 const SECOND: i64 = 1_000_000;
 
 /// The instant that an RFC 3339 date and time names, in microseconds since 1970; `None` if it is none. Further digits
@@ -23,12 +25,11 @@ pub fn parse_instant(text: &str) -> Option<i64> {
     if !is_punctuated || !is_at(10, b"Tt") || hour > 23 || minute > 59 || second > 60 {
         return None;
     }
-    if !(1..=12).contains(&month) || !(1..=days_in(year, month)).contains(&day) {
-        return None;
-    }
+    let (year, month, day) = (i32::try_from(year).ok()?, u8::try_from(month).ok()?, u8::try_from(day).ok()?);
+    let midnight = DateTime::new(Calendar::ProlepticGregorian, year, month, day).ok()?;
     let (fraction_us, zone) = fraction(bytes.get(19..)?)?;
-    let seconds = days_since_1970(year, month, day) * 86_400 + hour * 3600 + minute * 60 + second;
-    Some((seconds - offset_seconds(zone)?) * SECOND + fraction_us)
+    let seconds = hour * 3600 + minute * 60 + second - offset_seconds(zone)?;
+    Some(midnight.ticks() + seconds * SECOND + fraction_us)
 }
 
 /// Microseconds of a fraction of a second, if there is one, and what follows.
@@ -59,24 +60,6 @@ fn offset_seconds(zone: &[u8]) -> Option<i64> {
 fn number(digits: &[u8]) -> Option<i64> {
     let digit = |byte: &u8| byte.is_ascii_digit().then(|| i64::from(byte - b'0'));
     digits.iter().try_fold(0, |sum, byte| Some(sum * 10 + digit(byte)?))
-}
-
-fn days_in(year: i64, month: i64) -> i64 {
-    let is_leap = year % 4 == 0 && (year % 100 != 0 || year % 400 == 0);
-    match month {
-        2 if is_leap => 29,
-        2 => 28,
-        4 | 6 | 9 | 11 => 30,
-        _ => 31,
-    }
-}
-
-/// Days from 1970-01-01, by counting years from March, when the leap day ends them.
-fn days_since_1970(year: i64, month: i64, day: i64) -> i64 {
-    let year = if month <= 2 { year - 1 } else { year };
-    let months_since_march = (month + 9) % 12;
-    let leap_days = year.div_euclid(4) - year.div_euclid(100) + year.div_euclid(400);
-    year * 365 + leap_days + (153 * months_since_march + 2) / 5 + day - 1 - 719_468
 }
 
 #[cfg(test)]

@@ -4,16 +4,14 @@
 //! "query": [["time", "2000"]]}`, and writes a line for each: `{"dims": {"time": [3, 4]}, "single": ["time"], "masks":
 //! [{"dims": ["y", "x"], "cells": [0, 5]}], "objects": ["/archive/a.nc"]}` of the first variable, or `{"error": "…"}`.
 
+mod folder;
+
 use std::io::{BufRead, Write};
 use std::sync::Arc;
 
 use serde_json::{Map, Value, json};
-use thermocline_core::bytes::{ObjectOpener, ObjectSettings, Objects, Root};
-use thermocline_core::catalog::{Catalog, CatalogParts, CatalogSettings, DirectoryProvider};
-use thermocline_core::index::{IndexSettings, IndexStore};
-use thermocline_core::reference::InProcess;
+use thermocline_core::catalog::Catalog;
 use thermocline_core::select::{Mask, ResolvedVariable, Selection, objects, resolve};
-use thermocline_core::verify::VerifyLevel;
 use thermocline_core::{Error, Result};
 
 type Failure = Box<dyn std::error::Error>;
@@ -27,7 +25,7 @@ fn main() -> Result<(), Failure> {
 }
 
 async fn answer_all(folder: &str, state: &str, roots: &[String]) -> Result<(), Failure> {
-    let catalog = catalog(folder, state, roots)?;
+    let catalog = folder::catalog(folder, state, roots)?;
     catalog.scan().await;
     let mut answers = std::io::stdout().lock();
     for line in std::io::stdin().lock().lines() {
@@ -39,23 +37,6 @@ async fn answer_all(folder: &str, state: &str, roots: &[String]) -> Result<(), F
         writeln!(answers, "{answer}")?;
     }
     Ok(answers.flush()?)
-}
-
-fn catalog(folder: &str, state: &str, roots: &[String]) -> Result<Catalog> {
-    let formats = thermocline::Registry::builtin().formats().to_vec();
-    let runtime = tokio::runtime::Handle::current();
-    let roots = roots.iter().map(String::as_str).chain([folder]).map(Root::directory);
-    let roots = roots.collect::<Result<Vec<_>>>()?;
-    let opener: Arc<dyn ObjectOpener> = Objects::new(roots, ObjectSettings::default(), runtime);
-    let provider = DirectoryProvider::new(folder.to_owned(), Arc::clone(&opener), formats.clone());
-    Ok(Catalog::new(CatalogParts {
-        providers: vec![Arc::new(provider)],
-        index: Arc::new(IndexStore::open(IndexSettings::new(state))?),
-        opener,
-        formats,
-        references: Arc::new(InProcess),
-        settings: CatalogSettings { verify: VerifyLevel::Off, ..CatalogSettings::default() },
-    }))
 }
 
 async fn answer(catalog: &Catalog, question: &Value) -> Result<Value> {

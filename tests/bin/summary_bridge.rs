@@ -4,16 +4,13 @@
 //! `{"file": "a.nc", "bbox": […], "footprint": […], "start_us": 0, "end_us": 0, "is_instant": true, "dimensions": […],
 //! "variables": […], "us": 120}`, with the microseconds that the summary took, or `{"file": "a.nc", "error": "…"}`.
 
+mod folder;
+
 use std::io::Write;
-use std::sync::Arc;
 use std::time::Instant;
 
 use serde_json::{Value, json};
-use thermocline_core::bytes::{ObjectOpener, ObjectSettings, Objects, Root};
-use thermocline_core::catalog::{Catalog, CatalogParts, CatalogSettings, DirectoryProvider, SourceSpec};
-use thermocline_core::index::{IndexSettings, IndexStore};
-use thermocline_core::reference::InProcess;
-use thermocline_core::verify::VerifyLevel;
+use thermocline_core::catalog::{Catalog, SourceSpec};
 use thermocline_core::{Error, Result};
 use thermocline_search::{CubeDimension, CubeVariable, DimensionKind, Summary, describe};
 
@@ -27,7 +24,7 @@ fn main() -> std::result::Result<(), Failure> {
 }
 
 async fn print_all(state: &str, folder: &str) -> std::result::Result<(), Failure> {
-    let catalog = catalog(state, folder)?;
+    let catalog = folder::catalog(folder, state, &[])?;
     catalog.scan().await;
     let mut out = std::io::stdout().lock();
     for id in catalog.ids() {
@@ -38,22 +35,6 @@ async fn print_all(state: &str, folder: &str) -> std::result::Result<(), Failure
         writeln!(out, "{line}")?;
     }
     Ok(out.flush()?)
-}
-
-fn catalog(state: &str, folder: &str) -> Result<Catalog> {
-    let formats = thermocline::Registry::builtin().formats().to_vec();
-    let runtime = tokio::runtime::Handle::current();
-    let opener: Arc<dyn ObjectOpener> =
-        Objects::new(vec![Root::directory(folder)?], ObjectSettings::default(), runtime);
-    let provider = DirectoryProvider::new(folder.to_owned(), Arc::clone(&opener), formats.clone());
-    Ok(Catalog::new(CatalogParts {
-        providers: vec![Arc::new(provider)],
-        index: Arc::new(IndexStore::open(IndexSettings::new(state))?),
-        opener,
-        formats,
-        references: Arc::new(InProcess),
-        settings: CatalogSettings { verify: VerifyLevel::Off, ..CatalogSettings::default() },
-    }))
 }
 
 async fn told(catalog: &Catalog, id: &str) -> Result<Value> {

@@ -3,12 +3,11 @@
 use std::borrow::Cow;
 use std::sync::Arc;
 
-use globset::{GlobBuilder, GlobSet, GlobSetBuilder};
 use regex::{Regex, RegexBuilder};
 use thermocline_model::DatasetId;
 
 use crate::bytes::plain;
-use crate::catalog::{About, DatasetPer, DatasetSpec, HarvestSpec, SourceSpec, id_of_path};
+use crate::catalog::{About, DatasetPer, DatasetSpec, HarvestSpec, NamePatterns, SourceSpec, id_of_path};
 use crate::catalog::{is_ignored, is_promising};
 use crate::{Error, Result};
 
@@ -19,14 +18,14 @@ const MAX_REGEX_BYTES: usize = 1 << 20;
 pub(super) struct Naming {
     pub(super) spec: Arc<HarvestSpec>,
     places: Vec<NamedPlace>,
-    exclude: Patterns,
+    exclude: NamePatterns,
     fields: Vec<(String, Regex)>,
 }
 
 struct NamedPlace {
     base: String,
     /// `None` for every name that promises a dataset.
-    include: Option<Patterns>,
+    include: Option<NamePatterns>,
 }
 
 /// A name below a place.
@@ -43,7 +42,7 @@ impl Naming {
         let place = |place: &crate::catalog::HarvestPlace| -> Result<NamedPlace> {
             let base = place.base.trim_end_matches('/').to_owned();
             let include =
-                if place.include.is_empty() { None } else { Some(Patterns::new(&spec.id, &place.include)?) };
+                if place.include.is_empty() { None } else { Some(patterns(&spec.id, &place.include)?) };
             Ok(NamedPlace { base, include })
         };
         let field = |(name, pattern): &(String, String)| -> Result<(String, Regex)> {
@@ -57,7 +56,7 @@ impl Naming {
         };
         Ok(Self {
             places: spec.places.iter().map(place).collect::<Result<_>>()?,
-            exclude: Patterns::new(&spec.id, &spec.exclude)?,
+            exclude: patterns(&spec.id, &spec.exclude)?,
             fields: spec.fields.iter().map(field).collect::<Result<_>>()?,
             spec,
         })
@@ -149,33 +148,9 @@ fn is_named_by_place(id: &str) -> bool {
     id.contains('/')
 }
 
-/// Patterns of names. One without a slash is of the last part of a path, one with a slash of the whole path.
-struct Patterns {
-    of_names: GlobSet,
-    of_paths: GlobSet,
-}
-
-impl Patterns {
-    fn new(id: &str, patterns: &[String]) -> Result<Self> {
-        let (mut of_names, mut of_paths) = (GlobSetBuilder::new(), GlobSetBuilder::new());
-        let unusable = |cause: globset::Error| {
-            Error::invalid_input(format!("harvest \"{id}\": a pattern is not usable: {cause}"))
-        };
-        for pattern in patterns {
-            let built = GlobBuilder::new(pattern.trim_start_matches('/')).literal_separator(true).build();
-            let set = if pattern.contains('/') { &mut of_paths } else { &mut of_names };
-            set.add(built.map_err(unusable)?);
-        }
-        Ok(Self {
-            of_names: of_names.build().map_err(unusable)?,
-            of_paths: of_paths.build().map_err(unusable)?,
-        })
-    }
-
-    fn matches(&self, path: &str) -> bool {
-        let name = path.rsplit('/').next().unwrap_or_default();
-        self.of_names.is_match(name) || self.of_paths.is_match(path)
-    }
+fn patterns(id: &str, patterns: &[String]) -> Result<NamePatterns> {
+    NamePatterns::new(patterns)
+        .map_err(|cause| Error::invalid_input(format!("harvest \"{id}\": a pattern is not usable: {cause}")))
 }
 
 #[cfg(test)]
