@@ -127,9 +127,10 @@ impl fmt::Debug for Manifest {
 }
 
 /// Runs blocking work away from the runtime's threads.
-pub(crate) async fn blocking<T: Send + 'static>(
-    work: impl FnOnce() -> Result<T> + Send + 'static,
-) -> Result<T> {
+///
+/// # Errors
+/// Those of `work`; [`crate::ErrorKind::Internal`] if it did not finish.
+pub async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T> + Send + 'static) -> Result<T> {
     tokio::task::spawn_blocking(work)
         .await
         .map_err(|cause| Error::internal("a blocking task did not finish").with_source(cause))?

@@ -9,9 +9,9 @@ use std::time::Duration;
 use futures::{StreamExt, stream};
 use metrics::{counter, gauge};
 use sha2::{Digest, Sha256};
+use thermocline_core::Result;
 use thermocline_core::catalog::{Catalog, DatasetSpec, IndexedManifests, Listed};
-use thermocline_core::manifest::Manifest;
-use thermocline_core::{Error, Result};
+use thermocline_core::manifest::{Manifest, blocking};
 use tracing::{debug, error, info, warn};
 
 use crate::columns::Added;
@@ -417,12 +417,6 @@ impl std::fmt::Write for Hashed {
         self.0.update(text.as_bytes());
         Ok(())
     }
-}
-
-async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T> + Send + 'static) -> Result<T> {
-    tokio::task::spawn_blocking(work)
-        .await
-        .map_err(|cause| Error::internal("a blocking task did not finish").with_source(cause))?
 }
 
 #[cfg(test)]

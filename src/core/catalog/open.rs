@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use futures::FutureExt;
 use sha2::{Digest, Sha256};
+use thermocline_model::Dataset;
 use tracing::{info, warn};
 
 use super::entry::{Entry, Failure, Flight, Phase, lost_reason};
@@ -418,14 +419,8 @@ fn make_manifest(spec: &DatasetSpec, stored: Stored) -> Result<Loaded, Arc<str>>
     match stored.outcome {
         StoredOutcome::Refused(reason) => Err(reason.into()),
         StoredOutcome::Indexed(dataset, storage) => {
-            let dataset = overrides::apply(dataset, spec).map_err(|error| error.to_string())?;
-            let manifest = Manifest::new(
-                spec.clone(),
-                dataset,
-                revision,
-                stored.entry.format,
-                Arc::<index::IndexedStorage>::clone(&storage),
-            );
+            let manifest = as_declared(spec, dataset, (revision, stored.entry.format), &storage)
+                .map_err(|error| error.to_string())?;
             Ok(Loaded { manifest: Arc::new(manifest), storage, len_bytes })
         }
     }
@@ -434,9 +429,19 @@ fn make_manifest(spec: &DatasetSpec, stored: Stored) -> Result<Loaded, Arc<str>>
 /// The manifest of what the index holds; `None` if there can be none.
 pub(super) fn manifest_of(spec: &DatasetSpec, stored: &Stored) -> Option<Manifest> {
     let StoredOutcome::Indexed(dataset, storage) = &stored.outcome else { return None };
-    let dataset = overrides::apply(dataset.clone(), spec).ok()?;
+    as_declared(spec, dataset.clone(), (revision(spec, stored), stored.entry.format.clone()), storage).ok()
+}
+
+/// A manifest of what was indexed, as its catalog entry wants it.
+fn as_declared(
+    spec: &DatasetSpec,
+    dataset: Dataset,
+    (revision, format): (Revision, String),
+    storage: &Arc<index::IndexedStorage>,
+) -> Result<Manifest> {
+    let dataset = overrides::apply(dataset, spec)?;
     let storage = Arc::<index::IndexedStorage>::clone(storage);
-    Some(Manifest::new(spec.clone(), dataset, revision(spec, stored), stored.entry.format.clone(), storage))
+    Ok(Manifest::new(spec.clone(), dataset, revision, format, storage))
 }
 
 /// A hash over the source's identity, the indexed content and the catalog entry. Where the entry stands
