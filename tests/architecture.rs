@@ -82,6 +82,8 @@ fn dependencies_point_from_the_server_to_the_model() {
     assert_eq!(beyond(&found, "src/codec", &LIBRARIES[..1]), none);
     assert_eq!(beyond(&found, "src/core", &LIBRARIES[..2]), none);
     assert_eq!(beyond(&found, "src/zarr", &LIBRARIES[..3]), none);
+    assert_eq!(beyond(&found, "src/render", &LIBRARIES[..1]), none);
+    assert_eq!(beyond(&found, "src/plot", &[&LIBRARIES[..3], &["thermocline-render"]].concat()), none);
     assert_eq!(beyond(&found, "src/search", &LIBRARIES[..3]), none);
     assert_eq!(beyond(&found, "src/http", &[&LIBRARIES[..3], &[SEARCH]].concat()), none);
     assert_eq!(beyond(&found, "src/catalog-files", &LIBRARIES[..3]), none);

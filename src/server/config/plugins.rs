@@ -39,6 +39,8 @@ pub struct PluginsConfig {
     pub stac: StacConfig,
     /// Intake and intake-esm catalogs.
     pub intake: IntakeConfig,
+    /// Plots of variables as pictures and pages.
+    pub plot: OtherPluginConfig,
     /// A THREDDS catalog and the site map.
     pub thredds: OtherPluginConfig,
     /// Staging of cold objects: requests, selections, pins, evicting. Settings are in `[staging]`.
@@ -245,6 +247,7 @@ impl PluginsConfig {
             "chiller" => self.chiller.enabled,
             "stac" => self.stac.enabled,
             "intake" => self.intake.enabled,
+            "plot" => self.plot.enabled,
             "thredds" => self.thredds.enabled,
             "metrics" => self.metrics.enabled,
             "hdf5" => self.hdf5.enabled,

@@ -1,0 +1,1 @@
+//! The kinds of plots other than images: each makes marks for a panel from values and axes.
