@@ -1,0 +1,144 @@
+//! `thermocline plot`: a plot of a variable, as the server draws it, without a server.
+//!
+//! The file is indexed as by `inspect`, and what is cold stays cold. The same crate draws here and there: with the same
+//! options the bytes of the picture are the same.
+
+use std::io::Write;
+use std::path::Path;
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use clap::Args;
+use thermocline_core::manifest::Manifest;
+use thermocline_plot::{Failure as PlotFailure, Format, PlotSettings, Plotter, Request};
+use thermocline_render::Cancel;
+
+use super::{Failure, Given};
+use crate::app::{self, Parts, Purpose, Sources};
+use crate::plugins::Registry;
+
+use options::PlotOptions;
+
+mod options;
+
+/// What is drawn, and where the picture goes.
+#[derive(Debug, Clone, Args)]
+#[command(after_help = EXAMPLES)]
+pub(crate) struct PlotArgs {
+    /// File, Zarr store, or address (`s3://…`, `https://…`)
+    #[arg(value_name = "FILE")]
+    file: String,
+    /// The variable; its path where it lies in a group
+    #[arg(value_name = "VARIABLE")]
+    variable: String,
+    /// Where the picture goes; its ending says in which form. `-` is the standard output
+    #[arg(short, long, value_name = "OUT.png|webp|svg|gif|json")]
+    output: String,
+    /// The form, whatever the ending [default: that of the ending, png on the standard output]
+    #[arg(long, value_name = "png|webp|svg|gif|json")]
+    format: Option<String>,
+    #[command(flatten)]
+    options: PlotOptions,
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  thermocline plot tas.nc tas -o tas.png
+  thermocline plot tas.nc tas -o arctic.png --proj northpolar --bound 60 --sel time=2000-01
+  thermocline plot https://host/sst.nc sst -o - --bbox -30,30,40,70 --cmap thermal > sst.png
+
+The default of each option is that of the server. Numbers may begin with a minus.";
+
+/// Forms by their names; a page is made by servers only.
+const FORMS: [(&str, Format); 5] = [
+    ("png", Format::Png),
+    ("webp", Format::WebP),
+    ("svg", Format::Svg),
+    ("gif", Format::Gif),
+    ("json", Format::Json),
+];
+
+/// The output that is the standard output.
+const STDOUT: &str = "-";
+
+pub(crate) fn run(registry: &Registry, given: &Given, args: &PlotArgs) -> Result<ExitCode, Failure> {
+    let pairs = args.options.pairs();
+    let request = Request::parse(&args.variable, form(args)?, None, &pairs).map_err(told)?;
+    let mut config = given.load(registry, Vec::new())?.config;
+    config.catalogs.dirs.clear();
+    // The index of this one plot is thrown away: drawing changes nothing.
+    let scratch = tempfile::tempdir().map_err(|cause| Failure::because("no temporary folder", cause))?;
+    config.state.dir = Some(scratch.path().to_owned());
+    config.state.index_dir = Some(scratch.path().join("index"));
+    let sources = Sources { paths: vec![args.file.clone()], ..Sources::default() };
+    let body = super::runtime()?.block_on(async {
+        let parts = app::assemble(registry, &config, &sources, Purpose::Look).await?;
+        parts.catalog.scan().await;
+        let body = draw(&parts, &args.file, request).await;
+        parts.catalog.shut_down().await;
+        body
+    })?;
+    write(&args.output, &body)?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// The form that is asked for, or that of the output's ending.
+fn form(args: &PlotArgs) -> Result<Format, Failure> {
+    let ending = Path::new(&args.output).extension().and_then(|ending| ending.to_str());
+    let (what, name) = match (&args.format, ending) {
+        (Some(name), _) => ("--format", name.as_str()),
+        (None, _) if args.output == STDOUT => return Ok(Format::Png),
+        (None, Some(ending)) => ("--output", ending),
+        (None, None) => ("--output", ""),
+    };
+    let known = FORMS.iter().find(|(form, _)| form.eq_ignore_ascii_case(name));
+    known.map(|(_, format)| *format).ok_or_else(|| {
+        let allowed = FORMS.map(|(name, _)| name).join(", ");
+        Failure::Usage(format!("{what}: {name:?} is no form of a plot (allowed: {allowed})"))
+    })
+}
+
+async fn draw(parts: &Parts, file: &str, request: Request) -> Result<bytes::Bytes, Failure> {
+    let manifest = only(parts, file).await?;
+    let plotter = Plotter::new(Arc::clone(&parts.reader), PlotSettings::default());
+    let plan = plotter.plan(&manifest, request).await.map_err(told)?;
+    Ok(plotter.draw(&plan, &Cancel::new()).await.map_err(told)?.body)
+}
+
+/// The one dataset of the file.
+async fn only(parts: &Parts, file: &str) -> Result<Arc<Manifest>, Failure> {
+    match parts.catalog.ids().as_slice() {
+        [id] => Ok(parts.catalog.open(id.as_str()).await?),
+        [] => {
+            let problems = parts.catalog.problems().join("; ");
+            Err(Failure::Failed(format!("{file} holds no dataset {problems}")))
+        }
+        ids => {
+            Err(Failure::Usage(format!("{file} holds {} datasets: name the file of one of them", ids.len())))
+        }
+    }
+}
+
+/// What a failed plot says on a terminal.
+fn told(failure: PlotFailure) -> Failure {
+    match failure {
+        PlotFailure::Mistake { detail, allowed } if allowed.is_empty() => Failure::Usage(detail),
+        PlotFailure::Mistake { detail, allowed } => {
+            Failure::Usage(format!("{detail} (allowed: {})", allowed.join(", ")))
+        }
+        PlotFailure::Undrawable(detail) => Failure::Failed(detail),
+        PlotFailure::Core(error) => error.into(),
+        PlotFailure::Cancelled => Failure::Failed("interrupted".to_owned()),
+    }
+}
+
+fn write(output: &str, body: &[u8]) -> Result<(), Failure> {
+    let written = match output {
+        STDOUT => {
+            let mut out = std::io::stdout().lock();
+            out.write_all(body).and_then(|()| out.flush())
+        }
+        file => std::fs::write(file, body),
+    };
+    written.map_err(|cause| Failure::because(format_args!("cannot write {output}"), cause))
+}
