@@ -109,6 +109,86 @@ impl Healpix {
         Some([corner(0.0, 0.0)?, corner(1.0, 0.0)?, corner(1.0, 1.0)?, corner(0.0, 1.0)?])
     }
 
+    /// The middle of a pixel; `None` for a number that none has, or if the order is not known.
+    pub fn centre(&self, pixel: u64) -> Option<LonLat> {
+        if pixel >= self.n_pixels() {
+            return None;
+        }
+        let (face, column, row) = match self.order? {
+            HealpixOrder::Nested => self.of_nested(pixel),
+            HealpixOrder::Ring => self.of_ring(pixel)?,
+        };
+        let side = self.nside as f64;
+        place(face, (column as f64 + 0.5) / side, (row as f64 + 0.5) / side)
+    }
+
+    /// The number of the pixel that contains a point; `None` for what is no point, or if the order is not known.
+    pub fn pixel(&self, point: LonLat) -> Option<u64> {
+        let order = self.order?;
+        if !point.longitude.is_finite() || !(-90.0..=90.0).contains(&point.latitude) {
+            return None;
+        }
+        let (face, column, row) = self.containing(point);
+        Some(match order {
+            HealpixOrder::Nested => {
+                face * self.nside * self.nside + (spread_bits(column) | spread_bits(row) << 1)
+            }
+            HealpixOrder::Ring => self.ring_number(face, column, row),
+        })
+    }
+
+    /// Face, column and row of the pixel that contains a point (sections 4 and 5 of the paper the other way round).
+    fn containing(&self, point: LonLat) -> (u64, u64, u64) {
+        let (last, side) = (self.nside - 1, self.nside as f64);
+        let sine = point.latitude.to_radians().sin();
+        let quarters = (point.longitude.rem_euclid(360.0) / 90.0) % 4.0;
+        let index = |fraction: f64| ((fraction * side) as u64).min(last);
+        if sine.abs() <= 2.0 / 3.0 {
+            // The lines that rise and fall to the east, counted in sides of faces.
+            let falling = 0.5 + quarters - 0.75 * sine;
+            let rising = 0.5 + quarters + 0.75 * sine;
+            let (whole_falling, whole_rising) = (falling.floor(), rising.floor());
+            let (f, r) = (whole_falling as u64, whole_rising as u64);
+            let face = match r.cmp(&f) {
+                Ordering::Equal => (f % 4) | 4,
+                Ordering::Greater => f % 4,
+                Ordering::Less => (r % 4) + 8,
+            };
+            return (face, index(rising - whole_rising), index(1.0 - (falling - whole_falling)));
+        }
+        // 1 − |sin φ| loses its digits next to the poles; the colatitude keeps them.
+        let half = (90.0 - point.latitude.abs()).to_radians() / 2.0;
+        let from_pole = half.sin() * 6_f64.sqrt();
+        let quarter = (quarters as u64).min(3);
+        let within = quarters - quarter as f64;
+        let (east, west) = ((within * from_pole).min(1.0), ((1.0 - within) * from_pole).min(1.0));
+        if sine > 0.0 {
+            return (quarter, index(1.0 - west), index(1.0 - east));
+        }
+        (quarter + 8, index(east), index(west))
+    }
+
+    /// The number on the circles of latitude of a face's pixel.
+    fn ring_number(&self, face: u64, column: u64, row: u64) -> u64 {
+        let (side, n_pixels) = (self.nside as i64, self.n_pixels() as i64);
+        let at = (face as usize).min(11);
+        let (corner, centre) = (CORNER_ROW[at] as i64, i64::from(CENTRE[at]));
+        let (column, row) = (column as i64, row as i64);
+        let ring = corner * side - column - row - 1;
+        let (per_quarter, before, shift) = if ring < side {
+            (ring, 2 * ring * (ring - 1), 0)
+        } else if ring > 3 * side {
+            let from_south = 4 * side - ring;
+            (from_south, n_pixels - 2 * (from_south + 1) * from_south, 0)
+        } else {
+            (side, 2 * side * (side - 1) + (ring - side) * 4 * side, (ring + side) & 1)
+        };
+        let position = (centre * per_quarter + column - row + 1 + shift) / 2;
+        let position = if position > 4 * per_quarter { position - 4 * per_quarter } else { position };
+        let position = if position < 1 { position + 4 * per_quarter } else { position };
+        (before + position - 1).clamp(0, n_pixels - 1) as u64
+    }
+
     /// Face, column and row of a nested pixel: the bits of its number in turn.
     fn of_nested(&self, pixel: u64) -> (usize, u64, u64) {
         let per_face = self.nside * self.nside;
@@ -152,6 +232,21 @@ impl Healpix {
         }
         Some((at, u64::try_from((across - down) >> 1).ok()?, u64::try_from((-across - down) >> 1).ok()?))
     }
+}
+
+/// The bits of a number with a zero before each.
+fn spread_bits(number: u64) -> u64 {
+    let mut bits = number & 0xffff_ffff;
+    for (shift, mask) in [
+        (16, 0x0000_ffff_0000_ffff),
+        (8, 0x00ff_00ff_00ff_00ff),
+        (4, 0x0f0f_0f0f_0f0f_0f0f),
+        (2, 0x3333_3333_3333_3333),
+        (1, 0x5555_5555_5555_5555),
+    ] {
+        bits = (bits | bits << shift) & mask;
+    }
+    bits
 }
 
 /// The point of a face at `x` and `y` from 0 to 1, from its southern corner to the north-east and north-west.
@@ -228,6 +323,49 @@ mod tests {
         };
         assert_eq!(all(HealpixOrder::Ring).len(), 768);
         assert_eq!(all(HealpixOrder::Ring), all(HealpixOrder::Nested));
+    }
+
+    #[test]
+    fn a_pixel_contains_its_middle_and_points_within_its_corners() {
+        for order in [HealpixOrder::Ring, HealpixOrder::Nested] {
+            for nside in [1, 2, 3, 4, 8, 16, 37, 64] {
+                let Some(grid) = Healpix::new(nside, order) else { continue };
+                let side = nside as f64;
+                for pixel in 0..grid.n_pixels() {
+                    assert_eq!(grid.pixel(grid.centre(pixel).unwrap()), Some(pixel), "{nside} {order:?}");
+                    let (face, column, row) = match order {
+                        HealpixOrder::Ring => grid.of_ring(pixel).unwrap(),
+                        HealpixOrder::Nested => grid.of_nested(pixel),
+                    };
+                    for (right, up) in [(0.01, 0.01), (0.99, 0.01), (0.5, 0.99), (0.98, 0.97), (0.02, 0.7)] {
+                        let (x, y) = ((column as f64 + right) / side, (row as f64 + up) / side);
+                        let point = place(face, x, y).unwrap();
+                        let point = LonLat { longitude: point.longitude - 720.0, ..point };
+                        assert_eq!(grid.pixel(point), Some(pixel), "{nside} {order:?} {point:?}");
+                    }
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn the_finest_grid_knows_its_pixels() {
+        for order in [HealpixOrder::Ring, HealpixOrder::Nested] {
+            let grid = Healpix::new(MAX_NSIDE, order).unwrap();
+            let n_pixels = grid.n_pixels();
+            for k in 0..10_000_u64 {
+                let pixel = k.wrapping_mul(0x9e37_79b9_7f4a_7c15) % n_pixels;
+                let found = grid.pixel(grid.centre(pixel).unwrap()).unwrap();
+                // Longitudes and latitudes have no digits left for the middle of such pixels near the equator.
+                let (one, other) = (grid.centre(pixel).unwrap(), grid.centre(found).unwrap());
+                assert!((one.latitude - other.latitude).abs() < 3e-7, "{pixel} {found}");
+            }
+            for (longitude, latitude) in [(0.0, 90.0), (359.9, -90.0), (-1e-300, 41.8), (1e300, 0.0)] {
+                assert!(grid.pixel(LonLat { longitude, latitude }).unwrap() < n_pixels);
+            }
+            assert!(grid.pixel(LonLat { longitude: f64::NAN, latitude: 0.0 }).is_none());
+            assert!(grid.pixel(LonLat { longitude: 0.0, latitude: 90.1 }).is_none());
+        }
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! Map projections of grid mappings in closed form: from a projection's plane to longitude and latitude.
+//! Map projections of grid mappings in closed form: from a projection's plane to longitude and latitude, and back.
 //!
 //! # Source
 //! CF Conventions 1.11, appendix F, for the attributes. J. P. Snyder, *Map Projections: A Working Manual*, US Geological
@@ -183,6 +183,38 @@ impl Projection {
         })
     }
 
+    /// The point of the plane at a point of the earth; `None` where the map does not show it. Of maps that show it several
+    /// times, the one within half a turn of the central meridian.
+    pub fn forward(&self, point: LonLat) -> Option<(f64, f64)> {
+        if !point.longitude.is_finite() || !(-90.0..=90.0).contains(&point.latitude) {
+            return None;
+        }
+        let point = LonLat { longitude: point.longitude - self.prime_meridian, ..point };
+        let (x, y) = match &self.kind {
+            Kind::PlateCarree => Some((turn(point.longitude), point.latitude)),
+            Kind::RotatedPole(pole) => Some(pole.forward(point)),
+            Kind::Mercator(map) => Some(map.forward(&self.ellipsoid, point)),
+            Kind::TransverseMercator(map) => map.forward(point),
+            Kind::PolarStereographic(map) => map.forward(&self.ellipsoid, point),
+            Kind::LambertAzimuthal(map) => map.forward(&self.ellipsoid, point),
+            Kind::LambertConformal(map) => map.forward(&self.ellipsoid, point),
+            Kind::Albers(map) => map.forward(&self.ellipsoid, point),
+            Kind::Sinusoidal(map) => Some(map.forward(&self.ellipsoid, point)),
+            Kind::Geostationary(view) => view.forward(&self.ellipsoid, point),
+        }?;
+        let (x, y) = (x + self.false_easting, y + self.false_northing);
+        (x.is_finite() && y.is_finite()).then_some((x, y))
+    }
+
+    /// How far apart in x the plane shows the same place again; `None` of maps that show each place once.
+    pub fn period(&self) -> Option<f64> {
+        match &self.kind {
+            Kind::PlateCarree | Kind::RotatedPole(_) => Some(360.0),
+            Kind::Mercator(map) => Some(map.period(&self.ellipsoid)),
+            _ => None,
+        }
+    }
+
     /// Where the plane shows a pole of the earth in one point: its coordinates, and whether it is the north pole.
     pub fn pole(&self) -> Option<(f64, f64, bool)> {
         let is_north = match &self.kind {
@@ -219,6 +251,13 @@ impl Projection {
         }
         format!("{terms} {} +no_defs", self.ellipsoid.proj_terms())
     }
+}
+
+/// An angle in degrees as one from −180 to 180.
+fn turn(degrees: f64) -> f64 {
+    let turned = (degrees + 180.0).rem_euclid(360.0) - 180.0;
+    // Both ends are the same meridian; what was within half a turn stays what it was.
+    if turned == -180.0 && degrees > 0.0 { 180.0 } else { turned }
 }
 
 #[cfg(test)]

@@ -2,7 +2,7 @@
 
 use std::f64::consts::FRAC_PI_2;
 
-use super::{Ellipsoid, LonLat, Parameters};
+use super::{Ellipsoid, LonLat, Parameters, turn};
 
 /// Latitudes within this of a pole are the pole, in radians.
 const AT_POLE: f64 = 1e-9;
@@ -67,6 +67,18 @@ impl PolarStereographic {
         })
     }
 
+    /// Snyder 21-5, 21-6 and 21-34 with the signs of the southern aspect; `None` at the other pole.
+    pub(super) fn forward(&self, ellipsoid: &Ellipsoid, point: LonLat) -> Option<(f64, f64)> {
+        let sign = if self.is_north { 1.0 } else { -1.0 };
+        let latitude = sign * point.latitude.to_radians();
+        if latitude < AT_POLE - FRAC_PI_2 {
+            return None;
+        }
+        let rho = self.radius * ellipsoid.t(latitude);
+        let (sine, cosine) = turn(point.longitude - self.vertical_longitude).to_radians().sin_cos();
+        Some((rho * sine, -sign * rho * cosine))
+    }
+
     pub(super) fn proj_terms(&self) -> String {
         let pole = if self.is_north { 90 } else { -90 };
         let scale = match self.scale {
@@ -129,6 +141,30 @@ impl LambertAzimuthal {
             longitude: self.central_longitude + east.atan2(north).to_degrees(),
             latitude: ellipsoid.latitude_of_q(q)?.to_degrees(),
         })
+    }
+
+    /// Snyder 24-17 to 24-25; `None` at the point opposite to the middle.
+    pub(super) fn forward(&self, ellipsoid: &Ellipsoid, point: LonLat) -> Option<(f64, f64)> {
+        let q_pole = ellipsoid.q(FRAC_PI_2);
+        let latitude = point.latitude.to_radians();
+        let (sine, cosine) = turn(point.longitude - self.central_longitude).to_radians().sin_cos();
+        if let Some(is_north) = self.is_north_polar() {
+            let sign = if is_north { 1.0 } else { -1.0 };
+            let rho = ellipsoid.semi_major * (q_pole - ellipsoid.q(sign * latitude)).max(0.0).sqrt();
+            return Some((rho * sine, -sign * rho * cosine));
+        }
+        let radius = ellipsoid.semi_major * (q_pole / 2.0).sqrt();
+        let beta_of = |latitude: f64| (ellipsoid.q(latitude) / q_pole).clamp(-1.0, 1.0).asin();
+        let (sine_origin, cosine_origin) = beta_of(self.central_latitude).sin_cos();
+        let (sine_beta, cosine_beta) = beta_of(latitude).sin_cos();
+        let d = ellipsoid.semi_major * ellipsoid.m(self.central_latitude) / (radius * cosine_origin);
+        let facing = 1.0 + sine_origin * sine_beta + cosine_origin * cosine_beta * cosine;
+        if facing < 1e-12 {
+            return None;
+        }
+        let b = radius * (2.0 / facing).sqrt();
+        let north = cosine_origin * sine_beta - sine_origin * cosine_beta * cosine;
+        Some((b * d * cosine_beta * sine, b / d * north))
     }
 
     pub(super) fn proj_terms(&self) -> String {

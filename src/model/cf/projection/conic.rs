@@ -1,8 +1,8 @@
 //! Maps on cones: Lambert's conformal and Albers' equal-area.
 
-use std::f64::consts::PI;
+use std::f64::consts::{FRAC_PI_2, PI};
 
-use super::{Ellipsoid, LonLat, Parameters};
+use super::{Ellipsoid, LonLat, Parameters, turn};
 
 /// Cones that are flatter are cylinders: the formulas have no digits left.
 const LEAST_CONE: f64 = 1e-6;
@@ -38,6 +38,12 @@ impl Cone {
         let turn = angle / n;
         // Beyond half a turn is the gap where the cone was cut.
         (turn.abs() <= PI * (1.0 + 1e-9)).then(|| (rho, self.central_longitude + turn.to_degrees()))
+    }
+
+    /// The point of the plane at a distance from the apex, which has the sign of `n` (Snyder 14-1, 14-2 and 14-4).
+    fn in_plane(&self, n: f64, apex_distance: f64, rho: f64, longitude: f64) -> (f64, f64) {
+        let angle = n * turn(longitude - self.central_longitude).to_radians();
+        (rho * angle.sin(), apex_distance - rho * angle.cos())
     }
 
     fn proj_terms(&self, name: &str) -> String {
@@ -93,6 +99,17 @@ impl LambertConformal {
         Some(LonLat { longitude, latitude: ellipsoid.latitude_of_t(t).to_degrees().clamp(-90.0, 90.0) })
     }
 
+    /// Snyder 15-7; `None` at the pole that the map never reaches.
+    pub(super) fn forward(&self, ellipsoid: &Ellipsoid, point: LonLat) -> Option<(f64, f64)> {
+        let latitude = point.latitude.to_radians();
+        let from_apex = FRAC_PI_2 - latitude * self.n.signum();
+        if from_apex > PI - 1e-9 {
+            return None;
+        }
+        let rho = if from_apex < 1e-12 { 0.0 } else { self.radius * ellipsoid.t(latitude).powf(self.n) };
+        Some(self.cone.in_plane(self.n, self.apex_distance, rho, point.longitude))
+    }
+
     pub(super) fn proj_terms(&self) -> String {
         self.cone.proj_terms("lcc")
     }
@@ -130,6 +147,16 @@ impl Albers {
         let reach = rho * self.n / ellipsoid.semi_major;
         let latitude = ellipsoid.latitude_of_q((self.c - reach * reach) / self.n)?;
         Some(LonLat { longitude, latitude: latitude.to_degrees() })
+    }
+
+    /// Snyder 14-3; `None` where areas would be negative.
+    pub(super) fn forward(&self, ellipsoid: &Ellipsoid, point: LonLat) -> Option<(f64, f64)> {
+        let squared = self.c - self.n * ellipsoid.q(point.latitude.to_radians());
+        if squared < -1e-9 {
+            return None;
+        }
+        let rho = ellipsoid.semi_major * squared.max(0.0).sqrt() / self.n;
+        Some(self.cone.in_plane(self.n, self.apex_distance, rho, point.longitude))
     }
 
     pub(super) fn proj_terms(&self) -> String {

@@ -2,7 +2,7 @@
 
 use std::f64::consts::PI;
 
-use super::{Ellipsoid, LonLat, Parameters};
+use super::{Ellipsoid, LonLat, Parameters, turn};
 
 /// Mercator's projection.
 #[derive(Debug, Clone, PartialEq)]
@@ -35,6 +35,19 @@ impl Mercator {
             longitude: self.central_longitude + (x / radius).to_degrees(),
             latitude: latitude.to_degrees(),
         })
+    }
+
+    /// Snyder 7-6 and 7-7; the poles are infinitely far.
+    pub(super) fn forward(&self, ellipsoid: &Ellipsoid, point: LonLat) -> (f64, f64) {
+        let radius = ellipsoid.semi_major * self.scale;
+        let x = radius * turn(point.longitude - self.central_longitude).to_radians();
+        let is_pole = point.latitude.abs() >= 90.0;
+        (x, if is_pole { f64::INFINITY } else { -radius * ellipsoid.t(point.latitude.to_radians()).ln() })
+    }
+
+    /// A whole turn along the equator in metres of the plane.
+    pub(super) fn period(&self, ellipsoid: &Ellipsoid) -> f64 {
+        2.0 * PI * ellipsoid.semi_major * self.scale
     }
 
     pub(super) fn proj_terms(&self) -> String {
@@ -85,6 +98,18 @@ impl Sinusoidal {
             longitude: self.central_longitude + turn.to_degrees(),
             latitude: latitude.to_degrees().clamp(-90.0, 90.0),
         })
+    }
+
+    /// Snyder 30-8 and 30-9, with 3-21 for the arc of the meridian.
+    pub(super) fn forward(&self, ellipsoid: &Ellipsoid, point: LonLat) -> (f64, f64) {
+        let (e2, latitude) = (ellipsoid.eccentricity_squared, point.latitude.to_radians());
+        let (e4, e6) = (e2 * e2, e2.powi(3));
+        let arc = (1.0 - e2 / 4.0 - 3.0 * e4 / 64.0 - 5.0 * e6 / 256.0) * latitude
+            - (3.0 * e2 / 8.0 + 3.0 * e4 / 32.0 + 45.0 * e6 / 1024.0) * (2.0 * latitude).sin()
+            + (15.0 * e4 / 256.0 + 45.0 * e6 / 1024.0) * (4.0 * latitude).sin()
+            - 35.0 * e6 / 3072.0 * (6.0 * latitude).sin();
+        let across = turn(point.longitude - self.central_longitude).to_radians();
+        (ellipsoid.semi_major * ellipsoid.m(latitude) * across, ellipsoid.semi_major * arc)
     }
 
     pub(super) fn proj_terms(&self) -> String {

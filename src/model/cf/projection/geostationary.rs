@@ -1,6 +1,6 @@
 //! The earth as a geostationary satellite sees it.
 
-use super::{Ellipsoid, LonLat, Parameters};
+use super::{Ellipsoid, LonLat, Parameters, turn};
 
 /// Which mirror turns first, the one whose axis the other moves.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -67,6 +67,26 @@ impl Geostationary {
         Some(LonLat {
             longitude: self.longitude + east.atan2(along).to_degrees(),
             latitude: latitude.to_degrees(),
+        })
+    }
+
+    /// The angles under which a point is seen; `None` behind the earth's rim.
+    pub(super) fn forward(&self, ellipsoid: &Ellipsoid, point: LonLat) -> Option<(f64, f64)> {
+        let e2 = ellipsoid.eccentricity_squared;
+        let (sine, cosine) = point.latitude.to_radians().sin_cos();
+        let (east, along) = turn(point.longitude - self.longitude).to_radians().sin_cos();
+        // The point from the earth's centre: towards the satellite, to the east and to the north.
+        let curvature = ellipsoid.semi_major / (1.0 - e2 * sine * sine).sqrt();
+        let (along, east, north) =
+            (curvature * cosine * along, curvature * cosine * east, curvature * (1.0 - e2) * sine);
+        let distance = self.height + ellipsoid.semi_major;
+        if along * distance < ellipsoid.semi_major * ellipsoid.semi_major {
+            return None;
+        }
+        let forward = distance - along;
+        Some(match self.sweep {
+            Sweep::X => (east.atan2(forward.hypot(north)), north.atan2(forward)),
+            Sweep::Y => (east.atan2(forward), north.atan2(forward.hypot(east))),
         })
     }
 

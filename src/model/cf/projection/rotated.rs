@@ -37,6 +37,18 @@ impl RotatedPole {
         Some(LonLat { longitude: self.pole_longitude + turn.to_degrees(), latitude: latitude.to_degrees() })
     }
 
+    /// The same rotation the other way round.
+    pub(super) fn forward(&self, point: LonLat) -> (f64, f64) {
+        let (sine, cosine) = point.latitude.to_radians().sin_cos();
+        let (across, along) = (point.longitude - self.pole_longitude).to_radians().sin_cos();
+        let (across, along) = (cosine * across, cosine * along);
+        let (pole_sine, pole_cosine) = self.pole_latitude.to_radians().sin_cos();
+        let north = pole_cosine * sine - pole_sine * along;
+        let up = pole_cosine * along + pole_sine * sine;
+        let x = (-across).atan2(north).to_degrees() + self.north_pole_grid_longitude;
+        (x, up.atan2(north.hypot(across)).to_degrees())
+    }
+
     pub(super) fn proj_terms(&self) -> String {
         format!(
             "+proj=ob_tran +o_proj=longlat +o_lat_p={} +o_lon_p={} +lon_0={}",

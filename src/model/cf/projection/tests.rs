@@ -31,6 +31,10 @@ fn lies(projection: &Projection, (x, y): (f64, f64), (longitude, latitude): (f64
     let found = projection.inverse(x, y).unwrap();
     let turn = (found.longitude - longitude + 180.0).rem_euclid(360.0) - 180.0;
     assert!(turn.abs() < within && (found.latitude - latitude).abs() < within, "{found:?}");
+
+    let back = projection.forward(LonLat { longitude, latitude }).unwrap();
+    let unit = if projection.plane_unit() == PlaneUnit::Metre { 111e3 } else { 1.0 };
+    assert!((back.0 - x).abs() < within * unit && (back.1 - y).abs() < within * unit, "{back:?}");
 }
 
 #[test]
@@ -161,4 +165,99 @@ fn units_of_the_plane_are_scaled_and_others_refused() {
     let plain = projection("latitude_longitude", &[], &[]).unwrap();
     assert_eq!(plain.scale(Some("degrees_north")), Some(1.0));
     assert_eq!(plain.scale(Some("m")), None);
+}
+
+/// One map of every kind, with false coordinates and a prime meridian that are not 0.
+fn one_of_each() -> Vec<Projection> {
+    let shift = [("false_easting", 2e5), ("false_northing", -3e5), ("longitude_of_prime_meridian", 2.337)];
+    let with = |numbers: &[(&'static str, f64)]| [&shift[..], numbers].concat();
+    let of = |name: &str, earth: &[(&str, f64)], numbers: &[(&'static str, f64)]| {
+        projection(name, earth, &with(numbers)).unwrap()
+    };
+    let origin = |latitude: f64, longitude: f64| {
+        [("latitude_of_projection_origin", latitude), ("longitude_of_projection_origin", longitude)]
+    };
+    let cone = [("latitude_of_projection_origin", 23.0), ("longitude_of_central_meridian", -96.0)];
+    let south = [("latitude_of_projection_origin", -30.0), ("longitude_of_central_meridian", 140.0)];
+    let vertical = |latitude: f64| {
+        [("latitude_of_projection_origin", latitude), ("straight_vertical_longitude_from_pole", -45.0)]
+    };
+    let satellite = [("perspective_point_height", 35_786_023.0), ("longitude_of_projection_origin", 140.7)];
+    let pole = [("grid_north_pole_latitude", 39.25), ("grid_north_pole_longitude", -162.0)];
+    let mut maps = vec![
+        projection("latitude_longitude", &[], &[]).unwrap(),
+        projection("rotated_latitude_longitude", &[], &pole).unwrap(),
+        projection(
+            "rotated_latitude_longitude",
+            &[],
+            &[pole[0], pole[1], ("north_pole_grid_longitude", 20.0)],
+        )
+        .unwrap(),
+        projection("geostationary", &INTERNATIONAL, &satellite).unwrap(),
+    ];
+    for earth in [&CLARKE[..], &INTERNATIONAL[..], &[("earth_radius", 6_371_229.0)]] {
+        maps.push(of("mercator", earth, &[("longitude_of_projection_origin", -180.0)]));
+        maps.push(of("transverse_mercator", earth, &[("longitude_of_central_meridian", 9.0)]));
+        maps.push(of("sinusoidal", earth, &[("longitude_of_projection_origin", -90.0)]));
+        for (latitude, longitude) in
+            [(90.0, -100.0), (-90.0, 0.0), (40.0, -100.0), (0.0, 10.0), (-25.0, 170.0)]
+        {
+            maps.push(of("lambert_azimuthal_equal_area", earth, &origin(latitude, longitude)));
+        }
+        maps.push(of("polar_stereographic", earth, &vertical(90.0)));
+        maps.push(of("polar_stereographic", earth, &vertical(-90.0)));
+        maps.push(parallels("lambert_conformal_conic", earth, [33.0, 45.0], &with(&cone)));
+        maps.push(parallels("lambert_conformal_conic", earth, [-20.0, -50.0], &with(&south)));
+        maps.push(parallels("albers_conical_equal_area", earth, [29.5, 45.5], &with(&cone)));
+        maps.push(parallels("albers_conical_equal_area", earth, [-18.0, -36.0], &with(&south)));
+    }
+    maps
+}
+
+#[test]
+fn what_a_map_shows_lies_where_it_is_shown() {
+    for map in one_of_each() {
+        let mut n_shown = 0;
+        // Series end where the transverse Mercator projection stretches most.
+        let within = if matches!(map.kind, Kind::TransverseMercator(_)) { 2e-5 } else { 2e-6 };
+        for longitude in (-179..=179).step_by(7).map(f64::from) {
+            for latitude in (-89..=89).step_by(6).map(f64::from) {
+                let Some((x, y)) = map.forward(LonLat { longitude: longitude + 360.0, latitude }) else {
+                    continue;
+                };
+                n_shown += 1;
+                let found = map.inverse(x, y).unwrap();
+                let turn = (found.longitude - longitude + 180.0).rem_euclid(360.0) - 180.0;
+                let across = turn * latitude.to_radians().cos();
+                assert!(across.abs() < within, "{map:?} {longitude} {latitude} {found:?}");
+                assert!(
+                    (found.latitude - latitude).abs() < within,
+                    "{map:?} {longitude} {latitude} {found:?}"
+                );
+            }
+        }
+        assert!(n_shown > 300, "{map:?}");
+    }
+}
+
+#[test]
+fn what_lies_behind_the_rim_is_not_shown() {
+    let numbers = [("perspective_point_height", 35_786_023.0), ("longitude_of_projection_origin", 0.0)];
+    let map = projection("geostationary", &[], &numbers).unwrap();
+    let shows = |longitude: f64, latitude: f64| map.forward(LonLat { longitude, latitude }).is_some();
+    assert!(shows(81.0, 0.0) && shows(-441.0, 0.0) && shows(0.0, -81.0));
+    assert!(!shows(82.0, 0.0) && !shows(180.0, 0.0) && !shows(0.0, 90.0));
+}
+
+#[test]
+fn no_map_shows_what_is_no_place() {
+    for map in one_of_each() {
+        for (longitude, latitude) in [(f64::NAN, 0.0), (0.0, f64::NAN), (f64::INFINITY, 0.0), (0.0, 90.5)] {
+            assert_eq!(map.forward(LonLat { longitude, latitude }), None);
+        }
+        for latitude in [-90.0, 90.0] {
+            let shown = map.forward(LonLat { longitude: 1e300, latitude });
+            assert!(shown.is_none_or(|(x, y)| x.is_finite() && y.is_finite() && x.abs() < 1e9), "{map:?}");
+        }
+    }
 }

@@ -1,6 +1,6 @@
 //! The transverse Mercator projection.
 
-use super::{Ellipsoid, LonLat, Parameters};
+use super::{Ellipsoid, LonLat, Parameters, turn};
 
 /// How far from the central meridian the series are followed, in radians of the rectifying sphere.
 const MAX_ETA: f64 = 2.0;
@@ -21,6 +21,8 @@ pub(super) struct TransverseMercator {
     eccentricity: f64,
     /// Metres of the plane for one radian of the rectifying sphere, scaled.
     radius: f64,
+    /// Coefficients from the conformal sphere to the plane.
+    alpha: [f64; 4],
     /// Coefficients from the plane to the conformal sphere.
     beta: [f64; 4],
     /// Northing of the origin in radians of the rectifying sphere.
@@ -60,6 +62,7 @@ impl TransverseMercator {
             scale,
             eccentricity: ellipsoid.eccentricity(),
             radius: rectifying * scale,
+            alpha,
             beta,
             origin,
         })
@@ -82,6 +85,22 @@ impl TransverseMercator {
             longitude: self.central_longitude + turn.to_degrees(),
             latitude: latitude.to_degrees(),
         })
+    }
+
+    /// Karney's equations 7 to 11; `None` where the series are not followed.
+    pub(super) fn forward(&self, point: LonLat) -> Option<(f64, f64)> {
+        let tangent = conformal_latitude(point.latitude.to_radians(), self.eccentricity).tan();
+        let (sine, cosine) = turn(point.longitude - self.central_longitude).to_radians().sin_cos();
+        let (xi_c, eta_c) = (tangent.atan2(cosine), (sine / tangent.hypot(cosine)).asinh());
+        if eta_c.is_nan() || eta_c.abs() > MAX_ETA {
+            return None;
+        }
+        let (mut xi, mut eta) = (xi_c, eta_c);
+        for (alpha, k) in self.alpha.iter().zip([2.0, 4.0, 6.0, 8.0]) {
+            xi += alpha * (k * xi_c).sin() * (k * eta_c).cosh();
+            eta += alpha * (k * xi_c).cos() * (k * eta_c).sinh();
+        }
+        (eta.abs() <= MAX_ETA).then_some((self.radius * eta, self.radius * (xi - self.origin)))
     }
 
     pub(super) fn proj_terms(&self) -> String {
