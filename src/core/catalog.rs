@@ -48,7 +48,7 @@ use entry::Entries;
 use indexing::Indexer;
 use watch::Hint;
 
-pub use about::{About, CollectionSpec, DataProvider};
+pub use about::{About, CollectionSpec, DataProvider, PlotDefaults};
 pub use directory::DirectoryProvider;
 pub(crate) use directory::{is_inside, outermost_stores};
 pub use harvest_spec::{DatasetPer, HarvestPlace, HarvestSpec};

@@ -32,9 +32,18 @@ impl Query {
 
     /// All values of a parameter, in order.
     pub fn values(&self, name: &str) -> impl Iterator<Item = String> {
+        self.written().filter(move |(found, _)| decoded(found) == name).map(|(_, value)| decoded(value))
+    }
+
+    /// All parameters with their values, in order.
+    pub fn pairs(&self) -> impl Iterator<Item = (String, String)> {
+        self.written().map(|(name, value)| (decoded(name), decoded(value)))
+    }
+
+    /// Names and values as they are written.
+    fn written(&self) -> impl Iterator<Item = (&str, &str)> {
         let pairs = self.0.split('&').filter(|pair| !pair.is_empty());
-        let split = pairs.map(|pair| pair.split_once('=').unwrap_or((pair, "")));
-        split.filter(move |(found, _)| decoded(found) == name).map(|(_, value)| decoded(value))
+        pairs.map(|pair| pair.split_once('=').unwrap_or((pair, "")))
     }
 }
 
@@ -69,5 +78,7 @@ mod tests {
             assert_eq!(query.value(name).as_deref(), value, "{name:?}");
         }
         assert_eq!(Query::default().value(""), None);
+        let pairs: Vec<_> = Query("b=%32&a&b=1+2".to_owned()).pairs().collect();
+        assert_eq!(pairs, [("b", "2"), ("a", ""), ("b", "1 2")].map(|(n, v)| (n.to_owned(), v.to_owned())));
     }
 }

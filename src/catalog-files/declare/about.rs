@@ -2,10 +2,10 @@
 
 use std::sync::Arc;
 
-use thermocline_core::catalog::{About, CollectionSpec, DataProvider};
+use thermocline_core::catalog::{About, CollectionSpec, DataProvider, PlotDefaults};
 
 use crate::merged::Merged;
-use crate::node::Node;
+use crate::node::{Node, Value};
 
 /// The keys that [`about`] reads.
 pub(super) const KEYS: &[&str] = &[
@@ -18,6 +18,7 @@ pub(super) const KEYS: &[&str] = &[
     "doi",
     "spatial",
     "temporal",
+    "plot",
 ];
 
 /// What an entry says of its dataset.
@@ -35,6 +36,32 @@ pub(super) fn about(merged: &Merged<'_>) -> About {
         has_footprint: spatial.is_some_and(|spatial| spatial.text_of("geometry") == Some("footprint")),
         temporal: merged.get("temporal").and_then(temporal),
         fields: Vec::new(),
+        plots: merged.get("plot").map(plots).unwrap_or_default(),
+    }
+}
+
+/// How variables are plotted.
+fn plots(node: &Node) -> Vec<PlotDefaults> {
+    let defaults = node.entries().iter().map(|variable| {
+        let options = variable.node.entries().iter();
+        let options = options.filter_map(|option| Some((option.key.clone(), option_text(&option.node)?)));
+        PlotDefaults { variable: variable.key.clone(), options: options.collect() }
+    });
+    defaults.collect()
+}
+
+/// The value of an option as a query writes it; lists with commas.
+fn option_text(node: &Node) -> Option<String> {
+    match &node.value {
+        Value::Text(text) => Some(text.clone()),
+        Value::Integer(number) => Some(number.to_string()),
+        Value::Float(number) => Some(number.to_string()),
+        Value::Bool(is_on) => Some(if *is_on { "1" } else { "0" }.to_owned()),
+        Value::List(items) => {
+            let items: Option<Vec<String>> = items.iter().map(option_text).collect();
+            items.map(|items| items.join(","))
+        }
+        Value::Map(_) | Value::Null => None,
     }
 }
 
@@ -117,6 +144,29 @@ item:
         let temporal = about.temporal.unwrap();
         assert_eq!(temporal.0.as_deref(), Some("1940-01-01T00:00:00Z"));
         assert_eq!(temporal.1.as_deref(), Some("2024-12-31T23:00:00Z"));
+    }
+
+    #[test]
+    fn plots_of_variables_have_options_as_a_query_writes_them() {
+        let file = crate::yaml::parse(
+            "item:
+  plot:
+    tas: {cmap: cmo.thermal, vmin: -40, vmax: 40.5, norm: centered, robust: true}
+    ocean/thetao: {levels: [0, 0.5, 1e3]}
+",
+        )
+        .unwrap();
+        let about = about(&Merged { item: file.get("item").unwrap(), defaults: None });
+        let [tas, thetao] = about.plots.as_slice() else { panic!("{about:?}") };
+        let texts = |defaults: &PlotDefaults| -> Vec<String> {
+            defaults.options.iter().map(|(name, value)| format!("{name}={value}")).collect()
+        };
+        assert_eq!(tas.variable, "tas");
+        assert_eq!(texts(tas), ["cmap=cmo.thermal", "vmin=-40", "vmax=40.5", "norm=centered", "robust=1"]);
+        assert_eq!(
+            (thetao.variable.as_str(), texts(thetao)),
+            ("ocean/thetao", vec!["levels=0,0.5,1000".to_owned()])
+        );
     }
 
     #[test]

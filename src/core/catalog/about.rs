@@ -38,6 +38,17 @@ pub struct About {
     pub temporal: Option<(Option<String>, Option<String>)>,
     /// Searchable fields that were matched in the names of its sources.
     pub fields: Vec<(String, String)>,
+    /// How variables are plotted where a request does not say it.
+    pub plots: Vec<PlotDefaults>,
+}
+
+/// How a variable is plotted where a request does not say it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PlotDefaults {
+    /// Path of the variable.
+    pub variable: String,
+    /// Options with their values, as a query would write them.
+    pub options: Vec<(String, String)>,
 }
 
 /// A collection of datasets, as catalog files declare it.

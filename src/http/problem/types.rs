@@ -214,8 +214,17 @@ pub static TOO_MANY: ProblemType = ProblemType {
         names it. Try again after the time that Retry-After says.",
 };
 
+/// What was asked for has no picture.
+pub static UNDRAWABLE: ProblemType = ProblemType {
+    name: "undrawable",
+    title: "Cannot be drawn",
+    status: 422,
+    explanation: "The variable exists, but it has no picture of that kind: its values are texts, or it has too few \
+        dimensions. The detail says which; /datasets/{id}/plot lists what can be drawn.",
+};
+
 /// Every type that has a page.
-pub static TYPES: [&ProblemType; 22] = [
+pub static TYPES: [&ProblemType; 23] = [
     &NOT_FOUND,
     &INVALID_INPUT,
     &TOO_LARGE,
@@ -238,4 +247,5 @@ pub static TYPES: [&ProblemType; 22] = [
     &WRONG_STATE,
     &KEY_REUSED,
     &TOO_MANY,
+    &UNDRAWABLE,
 ];
