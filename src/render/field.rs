@@ -94,6 +94,8 @@ pub struct Statistics {
     pub n_missing: u64,
     /// The smallest finite value; NaN if there is none.
     pub min: f64,
+    /// The smallest finite value above 0, where a logarithm begins; NaN if there is none.
+    pub min_positive: f64,
     /// The largest finite value; NaN if there is none.
     pub max: f64,
     /// Mean of the finite values, each with the same weight; NaN if there is none.

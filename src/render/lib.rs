@@ -43,5 +43,5 @@ pub use field::{Cells, Field, Statistics, Values};
 pub use figure::{Figure, Frame, Layout, Picture, Theme};
 pub use grid::{CellMap, Grid, NO_CELL};
 pub use mark::{Image, Mark};
-pub use scale::{Levels, Norm, Scale};
+pub use scale::{Entry, Levels, Norm, Scale};
 pub use view::{Extent, MapProjection, View};

@@ -1,8 +1,30 @@
 //! From pixels to places on the earth and back.
+//!
+//! # Pixel rules
+//! u = x / width and v = y / height of a point in pixels. Maps of an [`Extent`] are linear in u and v between its sides:
+//! plate carrée in degrees, Mercator in longitude and ψ = ln tan(45° + φ/2), those of a plane in its coordinates. Of the
+//! others the whole map fills the picture in both directions, stretched if the aspect differs, with x = 2u − 1 and
+//! y = 1 − 2v.
+//!
+//! # Source
+//! J. P. Snyder, *Map Projections: A Working Manual*, US Geological Survey Professional Paper 1395 (1987): Mercator,
+//! Mollweide, orthographic, stereographic, Lambert's conformal conic. A. H. Robinson, *A New Map Projection: Its
+//! Development and Characteristics* (1974), for its table. B. Šavrič, T. Patterson, B. Jenny, *The Equal Earth map
+//! projection* (2019). The earth is a sphere in all of them.
+
+mod azimuthal;
+mod check;
+mod compiled;
+mod cone;
+mod line;
+mod pseudocylindrical;
+mod separable;
 
 use thermocline_model::cf::{LonLat, Projection};
 
-use crate::{Error, Result};
+use crate::Result;
+
+pub use compiled::CompiledView;
 
 /// A map projection that a request can ask for.
 #[derive(Debug, Clone, PartialEq)]
@@ -47,6 +69,23 @@ impl MapProjection {
         "data",
         "native",
     ];
+
+    /// The word of requests for it, one of [`Self::NAMES`].
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::PlateCarree => "platecarree",
+            Self::Mercator => "mercator",
+            Self::Robinson => "robinson",
+            Self::Mollweide => "mollweide",
+            Self::EqualEarth => "equalearth",
+            Self::Orthographic => "orthographic",
+            Self::NorthPolar => "northpolar",
+            Self::SouthPolar => "southpolar",
+            Self::Lambert => "lambert",
+            Self::Data(_) => "data",
+            Self::Native => "native",
+        }
+    }
 }
 
 /// A box of degrees, or of the plane's coordinates. Crosses the date line as `west` < 180 < `east`: `east` is always
@@ -101,50 +140,74 @@ impl View {
     /// Refuses extents, centres and bounds that make no map.
     ///
     /// # Errors
-    /// [`Error::Invalid`] naming the number.
+    /// [`crate::Error::Invalid`] naming the number.
     pub fn check(&self) -> Result<()> {
-        if self.width == 0 || self.height == 0 {
-            return Err(Error::Invalid("a map has at least one pixel".into()));
-        }
-        Ok(())
+        check::check(self)
+    }
+
+    /// The form for many places: what does not depend on the place is worked out before.
+    pub fn compiled(&self) -> CompiledView<'_> {
+        CompiledView::of(self)
     }
 
     /// Width by height of the map without distortion.
     pub fn natural_aspect(&self) -> f64 {
-        2.0
+        let aspect = self.compiled().natural_aspect();
+        if aspect.is_finite() && aspect > 0.0 { aspect } else { 1.0 }
     }
 
     /// The place at a point in pixels from the upper left corner; `None` outside the map's outline. Of
-    /// [`MapProjection::Native`] it is (column, row) in place of longitude and latitude.
+    /// [`MapProjection::Native`] it is (column, row) in place of longitude and latitude. Longitudes may be in any turn.
+    ///
+    /// ```
+    /// use thermocline_render::View;
+    ///
+    /// let globe = View::globe(360, 180);
+    /// let place = globe.place(0.5, 0.5);
+    /// assert_eq!(place.map(|place| (place.longitude, place.latitude)), Some((-179.5, 89.5)));
+    /// ```
     pub fn place(&self, x: f64, y: f64) -> Option<LonLat> {
-        let Extent { west, east, south, north } = self.extent;
-        let longitude = west + (east - west) * x / f64::from(self.width);
-        Some(LonLat { longitude, latitude: north - (north - south) * y / f64::from(self.height) })
+        self.compiled().place(x, y)
     }
 
     /// The point in pixels of a place; `None` if it is not on the map's visible side. Points may lie beyond the picture.
     /// Of maps that show a place several times, the one in the first turn from `west`.
     pub fn position(&self, place: LonLat) -> Option<(f64, f64)> {
-        let _ = place;
-        None
+        self.compiled().position(place)
     }
 
     /// A line on the earth as lines in pixels: cut where the map is, and clipped to a little beyond its edges.
+    ///
+    /// Between its places the line is straight in longitude and latitude, the shorter way round: parallels and
+    /// meridians have steps of less than 180°. Places that are no numbers interrupt it. Where the map shows a part of the
+    /// earth twice, it is there twice.
     pub fn polyline(&self, places: &[LonLat]) -> Vec<Vec<[f32; 2]>> {
-        let _ = places;
-        Vec::new()
+        line::polyline(&self.compiled(), places)
     }
 
     /// The outline of the map in pixels, closed; `None` if it fills the picture.
     pub fn outline(&self) -> Option<Vec<[f32; 2]>> {
-        None
+        self.compiled().outline()
     }
 
-    /// True if columns have one longitude each and rows one latitude: plate carrée and Mercator.
+    /// True if columns have one longitude each and rows one latitude: plate carrée, Mercator and index space.
     pub fn is_separable(&self) -> bool {
         matches!(
             self.projection,
             MapProjection::PlateCarree | MapProjection::Mercator | MapProjection::Native
         )
     }
+
+    /// The longitude of the centres of a column of pixels; `None` if they have not the same.
+    pub fn column_longitude(&self, column: u32) -> Option<f64> {
+        self.compiled().column_longitude(column)
+    }
+
+    /// The latitude of the centres of a row of pixels; `None` if they have not the same.
+    pub fn row_latitude(&self, row: u32) -> Option<f64> {
+        self.compiled().row_latitude(row)
+    }
 }
+
+#[cfg(test)]
+mod tests;
