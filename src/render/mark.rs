@@ -1,4 +1,8 @@
 //! What is drawn into a panel, in pixels from its upper left corner.
+//!
+//! Marks know nothing of values: those who make them ([`crate::kinds`], [`crate::raster`]) have turned values into
+//! places and colours. Those who draw them ([`crate::figure`]) clip them to the panel, widen lines and texts by the
+//! figure's scale, and smooth edges, unless the frame is [`crate::Frame::None`].
 
 use crate::Color;
 
@@ -13,14 +17,30 @@ pub struct Image {
     pub pixels: Vec<u8>,
 }
 
+impl Image {
+    /// A picture of nothing.
+    pub fn transparent(width: u32, height: u32) -> Self {
+        Self { width, height, pixels: vec![0; width as usize * height as usize * 4] }
+    }
+
+    /// The colour of a pixel; transparent beyond the picture.
+    pub fn pixel(&self, column: u32, row: u32) -> Color {
+        let start = (row as usize * self.width as usize + column as usize) * 4;
+        match self.pixels.get(start..start + 4) {
+            Some(&[red, green, blue, alpha]) if column < self.width => Color { red, green, blue, alpha },
+            _ => Color::TRANSPARENT,
+        }
+    }
+}
+
 /// Something drawn into a panel. Later marks lie above earlier ones; all are clipped to the panel.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Mark {
     /// A picture that fills the panel.
     Image(Image),
-    /// A line.
+    /// A line with round joints and flat ends.
     Line {
-        /// Its corners.
+        /// Its corners. Those of a closed line end with the first.
         points: Vec<[f32; 2]>,
         /// Its colour.
         color: Color,
@@ -36,7 +56,7 @@ pub enum Mark {
         /// Their colour.
         color: Color,
     },
-    /// Discs of one size.
+    /// Discs of one size, the later ones above.
     Discs {
         /// Middle and colour of each.
         discs: Vec<([f32; 2], Color)>,

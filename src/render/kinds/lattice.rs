@@ -1,0 +1,308 @@
+//! Values at the nodes of a lattice in a panel: what contour lines and filled levels are made of.
+//!
+//! A node has a place in pixels and a value. Nodes form rows and columns, but need not stand in line: of a map every
+//! node stands at the centre of the cell that its pixel shows, so that lines are those of the data on any grid and in
+//! any projection. Where several nodes share a cell they fall together, and what is left between the cells' centres is
+//! the mesh that joins neighbouring ones.
+
+use rayon::prelude::*;
+
+use super::Size;
+use crate::{Cancel, CellMap, Error, Field, Grid, MapProjection, NO_CELL, Result, View};
+
+/// Most nodes of a lattice made of pixels; larger panels have a node every few pixels.
+const MAX_NODES: usize = 600_000;
+
+/// Values at nodes in a panel.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Lattice {
+    pub(super) n_columns: usize,
+    pub(super) n_rows: usize,
+    /// Where each node is, in pixels, row by row.
+    pub(super) places: Vec<[f32; 2]>,
+    /// The value at each node; NaN for missing ones.
+    pub(super) values: Vec<f64>,
+    /// Quads, row by row, that must not be crossed although their corners have values.
+    pub(super) cut: Vec<bool>,
+}
+
+impl Lattice {
+    /// Nodes at the crossings of columns at `xs` and rows at `ys` (pixels), with `values` of shape `(ys, xs)`: the
+    /// centres of the cells of a section or of a rectilinear grid on a separable map.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] for lengths that do not fit.
+    pub fn rectilinear(xs: &[f64], ys: &[f64], values: Vec<f64>) -> Result<Self> {
+        if xs.len().checked_mul(ys.len()) != Some(values.len()) {
+            return Err(Error::Invalid(format!(
+                "{} values do not fit {} rows and {} columns",
+                values.len(),
+                ys.len(),
+                xs.len()
+            )));
+        }
+        let places = ys.iter().flat_map(|y| xs.iter().map(|x| [*x as f32, *y as f32])).collect();
+        Ok(Self::of(xs.len(), ys.len(), places, values))
+    }
+
+    /// Nodes every `step` pixels of a panel, its edges included, with the value that `value` gives at each (x, y).
+    pub fn sampled((width, height): Size, step: f64, value: impl Fn(f64, f64) -> f64 + Sync) -> Self {
+        let (xs, ys) = (ruler(width, step), ruler(height, step));
+        let places: Vec<[f32; 2]> =
+            ys.iter().flat_map(|y| xs.iter().map(|x| [*x as f32, *y as f32])).collect();
+        let values = places.par_iter().map(|[x, y]| value(f64::from(*x), f64::from(*y))).collect();
+        Self::of(xs.len(), ys.len(), places, values)
+    }
+
+    /// Nodes at the centres of the cells that a view shows.
+    ///
+    /// # Errors
+    /// [`Error::Cancelled`].
+    pub fn of_cells(
+        cells: &CellMap,
+        grid: &Grid,
+        field: &Field,
+        view: &View,
+        cancel: &Cancel,
+    ) -> Result<Self> {
+        let seam = Seam::of(view);
+        let centre = |cell: u32, node: (f64, f64)| {
+            let (x, y) = view.position(grid.centre(cell)?)?;
+            let centre = seam.turned(node, (x, y));
+            (!seam.is_between(view, node, centre)).then_some(centre)
+        };
+        let size = (view.width, view.height);
+        Self::of_pixels(size, cells, seam.goes_round(view.width), |cell| field.value(cell), cancel, centre)
+    }
+
+    /// Nodes at the centres of the cells of a panel's pixels; `centre` gives that of a cell seen from a pixel, `None` if it
+    /// is not to be seen from there: then the node stays where it is. `sides` tells what lies beyond the sides.
+    ///
+    /// # Errors
+    /// [`Error::Cancelled`].
+    pub fn of_pixels(
+        (width, height): Size,
+        cells: &CellMap,
+        sides: Sides,
+        value: impl Fn(u32) -> f64 + Sync,
+        cancel: &Cancel,
+        centre: impl Fn(u32, (f64, f64)) -> Option<(f64, f64)> + Sync,
+    ) -> Result<Self> {
+        let mut columns = pixel_ruler(width, height);
+        let rows = pixel_ruler(height, width);
+        if sides == Sides::Meet && width > 1 {
+            columns.insert(0, -1);
+            columns.push(i64::from(width));
+        }
+        let lines: Vec<Vec<([f32; 2], f64)>> = rows
+            .par_iter()
+            .map(|row| {
+                cancel.check()?;
+                let mut last = (NO_CELL, f64::NAN);
+                let node = |column: &i64| {
+                    let cell = cell_of(cells, width, *column, *row);
+                    if cell != last.0 {
+                        last = (cell, if cell == NO_CELL { f64::NAN } else { value(cell) });
+                    }
+                    let at = (*column as f64 + 0.5, *row as f64 + 0.5);
+                    let moved = if last.1.is_finite() { centre(cell, at) } else { None };
+                    let (x, y) = moved.filter(|(x, y)| x.is_finite() && y.is_finite()).unwrap_or(at);
+                    ([x as f32, y as f32], last.1)
+                };
+                Ok(columns.iter().map(node).collect())
+            })
+            .collect::<Result<_>>()?;
+        let (places, values) = lines.into_iter().flatten().unzip();
+        let mut lattice = Self::of(columns.len(), rows.len(), places, values);
+        lattice.cut_between(cells, width, (&columns, &rows), value, cancel)?;
+        Ok(lattice)
+    }
+
+    fn of(n_columns: usize, n_rows: usize, places: Vec<[f32; 2]>, values: Vec<f64>) -> Self {
+        let n_quads = n_columns.saturating_sub(1) * n_rows.saturating_sub(1);
+        Self { n_columns, n_rows, places, values, cut: vec![false; n_quads] }
+    }
+
+    /// Cuts quads with a missing pixel between their corners.
+    fn cut_between(
+        &mut self,
+        cells: &CellMap,
+        width: u32,
+        (columns, rows): (&[i64], &[i64]),
+        value: impl Fn(u32) -> f64 + Sync,
+        cancel: &Cancel,
+    ) -> Result<()> {
+        let is_dense = |ruler: &[i64]| ruler.windows(2).all(|pair| pair[1] - pair[0] <= 1);
+        let n_quads = self.n_columns.saturating_sub(1);
+        if n_quads == 0 || (is_dense(columns) && is_dense(rows)) {
+            return Ok(());
+        }
+        self.cut.par_chunks_mut(n_quads).zip(rows.par_windows(2)).try_for_each(|(cut, rows)| {
+            cancel.check()?;
+            for (cut, columns) in cut.iter_mut().zip(columns.windows(2)) {
+                let mut last = NO_CELL;
+                *cut = (rows[0]..=rows[1]).any(|row| {
+                    (columns[0]..=columns[1]).any(|column| {
+                        let cell = cell_of(cells, width, column, row);
+                        let is_new = cell != last;
+                        last = cell;
+                        cell == NO_CELL || (is_new && !value(cell).is_finite())
+                    })
+                });
+            }
+            Ok(())
+        })
+    }
+
+    /// Smallest and largest value at the nodes; `None` without any.
+    pub fn extremes(&self) -> Option<(f64, f64)> {
+        super::range::extremes(self.values.iter().copied())
+    }
+
+    /// The corners of a quad, around it; `None` if one is missing or the quad is cut.
+    pub(super) fn quad(&self, row: usize, column: usize) -> Option<Quad> {
+        let n_quads = self.n_columns.checked_sub(1)?;
+        if column >= n_quads || *self.cut.get(row * n_quads + column)? {
+            return None;
+        }
+        let above = row * self.n_columns + column;
+        let nodes = [above, above + 1, above + self.n_columns + 1, above + self.n_columns];
+        let mut quad = Quad { nodes, places: [[0.0; 2]; 4], values: [0.0; 4] };
+        for (corner, node) in nodes.into_iter().enumerate() {
+            quad.places[corner] = *self.places.get(node)?;
+            quad.values[corner] = *self.values.get(node)?;
+        }
+        quad.values.iter().all(|value| value.is_finite()).then_some(quad)
+    }
+}
+
+/// Four neighbouring nodes, around the quad between them.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Quad {
+    /// Their numbers.
+    pub(super) nodes: [usize; 4],
+    /// Where they are.
+    pub(super) places: [[f32; 2]; 4],
+    /// Their values.
+    pub(super) values: [f64; 4],
+}
+
+impl Quad {
+    /// Place and value in the middle: four triangles around it share the quad, and values are linear in each.
+    pub(super) fn middle(&self) -> ([f32; 2], f64) {
+        let mean = |axis: usize| self.places.iter().map(|place| place[axis] / 4.0).sum();
+        ([mean(0), mean(1)], self.values.iter().map(|value| value / 4.0).sum())
+    }
+}
+
+/// What lies beyond the sides of a panel.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Sides {
+    /// Nothing that is known.
+    End,
+    /// The other side: a map once around the earth.
+    Meet,
+}
+
+/// Where a map is cut, so that neighbours on the earth lie at its opposite sides.
+#[derive(Debug, Clone, Copy)]
+enum Seam {
+    /// Nowhere.
+    None,
+    /// At the sides, where the map begins again after so many pixels.
+    Turn(f64),
+    /// Along the outline.
+    Outline,
+}
+
+impl Seam {
+    fn of(view: &View) -> Self {
+        match view.projection {
+            MapProjection::PlateCarree | MapProjection::Mercator => {
+                let span = view.extent.east - view.extent.west;
+                Self::Turn(360.0 / span * f64::from(view.width))
+            }
+            MapProjection::Robinson | MapProjection::Mollweide | MapProjection::EqualEarth => Self::Outline,
+            _ => Self::None,
+        }
+    }
+
+    fn goes_round(self, width: u32) -> Sides {
+        match self {
+            Self::Turn(turn) if (turn - f64::from(width)).abs() < 0.5 => Sides::Meet,
+            _ => Sides::End,
+        }
+    }
+
+    /// The centre in the turn of the map that is nearest to a node.
+    fn turned(self, node: (f64, f64), centre: (f64, f64)) -> (f64, f64) {
+        match self {
+            Self::Turn(turn) if turn.is_finite() && turn > 0.0 => {
+                (centre.0 + ((node.0 - centre.0) / turn).round() * turn, centre.1)
+            }
+            _ => centre,
+        }
+    }
+
+    /// True if the seam lies between a node and the centre of its cell, or they are implausibly far from each other.
+    fn is_between(self, view: &View, node: (f64, f64), centre: (f64, f64)) -> bool {
+        let distance = (node.0 - centre.0).hypot(node.1 - centre.1);
+        if distance > f64::from(view.width.max(view.height)) / 2.0 {
+            return true;
+        }
+        // Only cells of more than a few pixels can matter, and most are smaller.
+        if distance < 2.0 || !matches!(self, Self::Outline) {
+            return false;
+        }
+        match (view.place(node.0, node.1), view.place(centre.0, centre.1)) {
+            (Some(one), Some(other)) => (one.longitude - other.longitude).abs() > 180.0,
+            _ => false,
+        }
+    }
+}
+
+/// The cell of a pixel; `None` if it has none.
+pub(super) fn cell_at(cells: &CellMap, width: u32, column: u32, row: u32) -> Option<u32> {
+    let is_inside = column < width;
+    Some(cell_of(cells, width, i64::from(column), i64::from(row)))
+        .filter(|cell| is_inside && *cell != NO_CELL)
+}
+
+/// The cell of a pixel; columns beyond the sides are those at the other side.
+fn cell_of(cells: &CellMap, width: u32, column: i64, row: i64) -> u32 {
+    let column = column.rem_euclid(i64::from(width.max(1)));
+    match cells {
+        CellMap::Separable { rows, columns, n_columns } => {
+            let found = rows.get(row as usize).zip(columns.get(column as usize));
+            match found {
+                Some((&row, &column)) if row != NO_CELL && column != NO_CELL => {
+                    row.checked_mul(*n_columns).and_then(|first| first.checked_add(column)).unwrap_or(NO_CELL)
+                }
+                _ => NO_CELL,
+            }
+        }
+        CellMap::Each(cells) => {
+            cells.get(row as usize * width as usize + column as usize).copied().unwrap_or(NO_CELL)
+        }
+    }
+}
+
+/// Pixels of a side that have nodes, the first and the last among them.
+fn pixel_ruler(length: u32, other: u32) -> Vec<i64> {
+    let n_pixels = u64::from(length) * u64::from(other);
+    let step = (n_pixels as f64 / MAX_NODES as f64).sqrt().ceil().max(1.0) as usize;
+    let last = i64::from(length) - 1;
+    let mut ruler: Vec<i64> = (0..=last).step_by(step).collect();
+    if ruler.last().is_some_and(|end| *end < last) {
+        ruler.push(last);
+    }
+    ruler
+}
+
+/// Positions from 0 to a length, a step apart or a little less.
+fn ruler(length: u32, step: f64) -> Vec<f64> {
+    let length = f64::from(length);
+    let n_steps = (length / step.max(1.0)).ceil().clamp(1.0, 8192.0);
+    let n_steps = if n_steps.is_nan() { 1.0 } else { n_steps };
+    (0..=n_steps as u32).map(|i| length * f64::from(i) / n_steps).collect()
+}
