@@ -131,6 +131,15 @@ impl Jobs {
         engine::submit(&self.shared, new).await
     }
 
+    /// Accepts a job unless one of its kind with the very same parameters has not ended, whoever asked for it: then that
+    /// one is given. So the same work is done once, also after a restart.
+    ///
+    /// # Errors
+    /// Those of [`Self::submit`].
+    pub async fn submit_once(&self, new: NewJob) -> Result<Job> {
+        engine::submit_once(&self.shared, new).await
+    }
+
     /// A job as it stands, of this engine or of another source; `None` if there is none of that name.
     ///
     /// # Errors

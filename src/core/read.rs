@@ -3,12 +3,15 @@
 //! A chunk whose stored bytes are already what the client wants passes through untouched. Every other
 //! one is gathered from stored chunks, decoded, put together, encoded, and kept in a bounded cache.
 
+mod decoder;
 mod derive;
 mod etag;
 mod form;
 mod online;
+pub(crate) mod packed;
 mod recalls;
 mod stored;
+mod visit;
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -27,9 +30,11 @@ use crate::{Error, ErrorKind, Result};
 
 use etag::Tag;
 
+pub use decoder::{Decoder, Real};
 pub use derive::decode_chunk;
 pub use form::{AbsentChunk, ChunkForm};
 pub use recalls::{NotOnline, ReadFor, Recalls};
+pub use visit::{DecodedChunk, Each, Spawn, Visit, Visited};
 
 /// The bytes of a chunk, ready to be sent.
 #[derive(Debug, Clone)]

@@ -224,25 +224,48 @@ pub(super) fn spawn(shared: &Arc<Shared>, work: impl Future<Output = ()> + Send 
     });
 }
 
-pub(super) async fn submit(shared: &Arc<Shared>, new: NewJob) -> Result<Job> {
-    if !shared.kinds.contains_key(&*new.kind) {
-        let mut kinds: Vec<&str> = shared.kinds.keys().copied().collect();
-        kinds.sort_unstable();
-        return Err(Error::invalid_input(format!(
-            "there are no jobs of kind {:?}, but of {}",
-            new.kind,
-            kinds.join(", ")
-        )));
-    }
+/// Accepts a job, unless one with the same parameters has not ended: then gives that.
+pub(super) async fn submit_once(shared: &Arc<Shared>, new: NewJob) -> Result<Job> {
+    let (kind, parameters) = (Arc::clone(&new.kind), new.parameters.clone());
+    check_kind(shared, &kind)?;
     let now_ns = shared.clock.now_ns();
     let id = new_id(now_ns);
     let (key, max_active) = (id.clone(), shared.settings.max_active);
-    let write = move |connection: &_| table::insert(connection, &key, &new, now_ns, max_active);
+    let write = move |connection: &_| match table::same(connection, &kind, &parameters)? {
+        Some(known) => Ok(known),
+        None => table::insert(connection, &key, &new, now_ns, max_active),
+    };
     let job = shared.database.write(write).await?;
-    info!(job = %job.id, kind = %job.kind, owner = %job.owner, "job accepted");
-    shared.push(id);
-    shared.tell(&job.id);
+    if job.id == id {
+        begin(shared, &job);
+    }
     Ok(job)
+}
+
+pub(super) async fn submit(shared: &Arc<Shared>, new: NewJob) -> Result<Job> {
+    check_kind(shared, &new.kind)?;
+    let now_ns = shared.clock.now_ns();
+    let id = new_id(now_ns);
+    let max_active = shared.settings.max_active;
+    let write = move |connection: &_| table::insert(connection, &id, &new, now_ns, max_active);
+    let job = shared.database.write(write).await?;
+    begin(shared, &job);
+    Ok(job)
+}
+
+fn begin(shared: &Arc<Shared>, job: &Job) {
+    info!(job = %job.id, kind = %job.kind, owner = %job.owner, "job accepted");
+    shared.push(job.id.clone());
+    shared.tell(&job.id);
+}
+
+fn check_kind(shared: &Shared, kind: &str) -> Result<()> {
+    if shared.kinds.contains_key(kind) {
+        return Ok(());
+    }
+    let mut kinds: Vec<&str> = shared.kinds.keys().copied().collect();
+    kinds.sort_unstable();
+    Err(Error::invalid_input(format!("there are no jobs of kind {kind:?}, but of {}", kinds.join(", "))))
 }
 
 /// A letter, the time and a random number.

@@ -116,6 +116,15 @@ pub(super) fn get(connection: &Connection, id: &JobId) -> Result<Option<Job>> {
     Ok(connection.prepare_cached(&sql)?.query_row([&*id.0], job).optional()?)
 }
 
+/// The oldest job of a kind with these parameters that has not ended and is not about to be.
+pub(super) fn same(connection: &Connection, kind: &str, parameters: &str) -> Result<Option<Job>> {
+    let sql = format!(
+        "SELECT {COLUMNS} FROM jobs WHERE finished_ns IS NULL AND is_cancelled = 0 AND kind = ?1 AND parameters = ?2
+         ORDER BY created_ns, id LIMIT 1"
+    );
+    Ok(connection.prepare_cached(&sql)?.query_row([kind, parameters], job).optional()?)
+}
+
 /// Jobs, newest first.
 pub(super) fn list(connection: &Connection, filter: &JobFilter) -> Result<Vec<Job>> {
     let mut conditions = vec!["1".to_owned()];

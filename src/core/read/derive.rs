@@ -100,7 +100,7 @@ pub(super) async fn objects_below(
     objects.numbers(manifest).await
 }
 
-fn stored_grid(variable: &Variable) -> Result<thermocline_model::ChunkGrid> {
+pub(super) fn stored_grid(variable: &Variable) -> Result<thermocline_model::ChunkGrid> {
     variable.stored_grid().ok_or_else(|| Error::internal(format!("{:?} has no chunk grid", variable.name)))
 }
 
@@ -266,7 +266,7 @@ impl Reader {
         self.compute(work, move || decode_chunk(&variable, &chunk, &stored, max_bytes)).await
     }
 
-    async fn decode_by_format(
+    pub(super) async fn decode_by_format(
         &self,
         manifest: &Arc<Manifest>,
         variable: Arc<Variable>,
@@ -391,7 +391,7 @@ fn place(
     Ok(())
 }
 
-fn n_elements(shape: &[u64]) -> Result<usize> {
+pub(super) fn n_elements(shape: &[u64]) -> Result<usize> {
     let product = shape.iter().try_fold(1_u64, |product, length| product.checked_mul(*length));
     product
         .and_then(|n| usize::try_from(n).ok())

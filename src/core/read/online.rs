@@ -91,7 +91,7 @@ impl Reader {
         self.keep(&manifest.dataset, &derive::objects_below(manifest, variable, region).await?).await
     }
 
-    async fn keep(&self, dataset: &Dataset, numbers: &[u32]) -> Result<Online> {
+    pub(super) async fn keep(&self, dataset: &Dataset, numbers: &[u32]) -> Result<Online> {
         let Some(recalls) = &self.recalls else { return Ok(Online::default()) };
         let residency = Arc::clone(recalls.residency());
         let hrefs = numbers.iter().filter_map(|number| dataset.objects.get(*number as usize));

@@ -4,18 +4,15 @@
 //! CF Conventions 1.11, sections 2.5.1 (missing values), 4.4 (time) and 8.1 (packed data); where they leave
 //! the type of decoded values open, xarray's `coding/variables.py`.
 
-mod packed;
-
 use thermocline_codec::{fill_chunk, region::copy_box};
 use thermocline_model::{ArrayBytes, Attributes, DataType, Number, Place, StringPadding, Variable};
 
 use super::times::TimeAxis;
 use crate::manifest::Manifest;
 use crate::read::decode_chunk;
+use crate::read::packed::{Packing, Stored, missing_numbers, signedness, stored_numbers, unpacked};
 use crate::verify::clip;
 use crate::{Error, ErrorKind, Result};
-
-use packed::{Packing, Stored, missing_numbers, signedness, stored_numbers, unpacked};
 
 /// Most labels of a coordinate that are looked at: as many as the budget for coordinates holds of `f64`.
 const MAX_LABELS: u64 = 1 << 25;

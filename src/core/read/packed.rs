@@ -3,7 +3,7 @@
 use thermocline_model::{Attribute, Attributes, ByteOrder, DataType, Number, NumberType};
 
 /// Numbers as they are stored.
-pub(super) enum Stored {
+pub(crate) enum Stored {
     Integers { values: Vec<i64>, above: i128 },
     Floats(Vec<f64>),
 }
@@ -12,7 +12,7 @@ pub(super) enum Stored {
 ///
 /// # Source
 /// NetCDF Users Guide, appendix A, `_Unsigned`.
-pub(super) fn signedness(dtype: &DataType, attrs: &Attributes) -> DataType {
+pub(crate) fn signedness(dtype: &DataType, attrs: &Attributes) -> DataType {
     match (dtype, attrs.text("_Unsigned")) {
         (DataType::Int { size, order }, Some("true")) => DataType::UInt { size: *size, order: *order },
         (DataType::UInt { size, order }, Some("false")) => DataType::Int { size: *size, order: *order },
@@ -23,7 +23,7 @@ pub(super) fn signedness(dtype: &DataType, attrs: &Attributes) -> DataType {
 /// Added to what is stored of 64-bit integers without sign.
 const HALF: i128 = 1 << 63;
 
-pub(super) fn stored_numbers(dtype: &DataType, bytes: &[u8]) -> Option<Stored> {
+pub(crate) fn stored_numbers(dtype: &DataType, bytes: &[u8]) -> Option<Stored> {
     let size = dtype.len_bytes().filter(|size| (1..=8).contains(size))?;
     let is_big = dtype.byte_order() == Some(ByteOrder::Big);
     let bits = bytes.chunks_exact(size).map(|element| {
@@ -65,11 +65,11 @@ fn half(bits: u16) -> f64 {
 }
 
 /// Stored numbers that stand for missing ones.
-pub(super) struct Missing(pub(super) Vec<Number>);
+pub(crate) struct Missing(pub(crate) Vec<Number>);
 
 impl Missing {
     /// True for a number that stands for a missing one.
-    pub(super) fn has(&self, stored: Number) -> bool {
+    pub(crate) fn has(&self, stored: Number) -> bool {
         self.0.iter().any(|missing| match (missing, stored) {
             (Number::Integer(a), Number::Integer(b)) => *a == b,
             (a, b) => a.as_f64() == b.as_f64(),
@@ -77,7 +77,7 @@ impl Missing {
     }
 }
 
-pub(super) fn missing_numbers(dtype: &DataType, attrs: &Attributes) -> Missing {
+pub(crate) fn missing_numbers(dtype: &DataType, attrs: &Attributes) -> Missing {
     let listed = ["_FillValue", "missing_value"].into_iter().filter_map(|name| match attrs.get(name) {
         Some(Attribute::Numbers { values, .. }) => Some(values.clone()),
         _ => None,
@@ -93,14 +93,14 @@ pub(super) fn missing_numbers(dtype: &DataType, attrs: &Attributes) -> Missing {
 }
 
 /// How packed numbers become values.
-pub(super) struct Packing {
+pub(crate) struct Packing {
     scale: Option<(f64, NumberType)>,
     offset: Option<(f64, NumberType)>,
 }
 
 impl Packing {
     /// The packing that attributes say; `None` for plain numbers.
-    pub(super) fn of(attrs: &Attributes) -> Option<Self> {
+    pub(crate) fn of(attrs: &Attributes) -> Option<Self> {
         let number = |name| match attrs.get(name) {
             Some(Attribute::Numbers { dtype, values, .. }) => {
                 values.first().map(|value| (value.as_f64(), *dtype))
@@ -111,8 +111,18 @@ impl Packing {
         (packing.scale.is_some() || packing.offset.is_some()).then_some(packing)
     }
 
+    /// What stored numbers are multiplied by.
+    pub(crate) fn scale(&self) -> Option<f64> {
+        self.scale.map(|(scale, _)| scale)
+    }
+
+    /// What is added to them then.
+    pub(crate) fn offset(&self) -> Option<f64> {
+        self.offset.map(|(offset, _)| offset)
+    }
+
     /// True if values have the precision of `f32`: xarray's `_choose_float_dtype`.
-    pub(super) fn is_single(&self, dtype: &DataType) -> bool {
+    pub(crate) fn is_single(&self, dtype: &DataType) -> bool {
         let is_single = |number: Option<(f64, NumberType)>| matches!(number, Some((_, NumberType::F32)));
         match (self.scale, self.offset) {
             (Some(_), Some(_)) => {
@@ -126,7 +136,7 @@ impl Packing {
 }
 
 /// Values with NaN for what is missing.
-pub(super) fn unpacked(
+pub(crate) fn unpacked(
     stored: Stored,
     missing: &Missing,
     packing: Option<&Packing>,
