@@ -46,6 +46,11 @@ class Data:
         """Folder with `N_MANY` small datasets."""
         return self.root / "many"
 
+    @property
+    def plots(self) -> Path:
+        """Folder of fields on large grids: `regular`, `tripolar` and `icon`."""
+        return self.root / "plots"
+
     def chunks(self, n_chunks: int) -> Path:
         """File with one variable of `n_chunks` tiny chunks."""
         return self.root / "chunks" / f"deflated-{n_chunks}.h5"
@@ -57,7 +62,7 @@ class Data:
 
 
 def make(cache: Path, tools: Tools, kinds: set[str]) -> Data:
-    """Makes what is missing of `kinds`: `served`, `packed`, `one`, `many`, `chunks`."""
+    """Makes what is missing of `kinds`: `served`, `packed`, `one`, `many`, `chunks`, `plots`."""
     data = Data(cache / "data")
     run([tools.clients, PROGRAMS / "make_data.py", data.root, *sorted(kinds)], limit=MAKE_LIMIT)
     return data

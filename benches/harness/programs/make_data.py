@@ -1,6 +1,6 @@
 """Makes the data that are measured, always the same bytes of the same values.
 
-    python make_data.py FOLDER {served,packed,one,many,chunks}…
+    python make_data.py FOLDER {served,packed,one,many,chunks,plots}…
 
 What exists is kept. A file has its name only when it is complete.
 """
@@ -16,6 +16,7 @@ from pathlib import Path
 import h5py
 import netCDF4
 import numpy as np
+import plot_grids
 
 N_SMALL_STEPS = 4000
 N_MANY = 1000
@@ -23,7 +24,7 @@ N_MANY = 1000
 
 def main() -> None:
     """Makes the kinds of data named on the command line."""
-    makers = {"served": served, "packed": packed, "one": one, "many": many, "chunks": chunks}
+    makers = {"served": served, "packed": packed, "one": one, "many": many, "chunks": chunks, "plots": plots}
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("folder", type=Path)
     parser.add_argument("kinds", nargs="+", choices=sorted(makers))
@@ -66,6 +67,28 @@ def chunks(folder: Path) -> None:
     """Variables of 20,000 and 1,000,000 tiny chunks, indexed by B-trees of version 1 as HDF5 1.8 writes them."""
     complete(folder / "chunks/deflated-20000.h5", lambda path: tiny_chunks(path, (100, 200)))
     complete(folder / "chunks/deflated-1000000.h5", lambda path: tiny_chunks(path, (1000, 1000)))
+
+
+def plots(folder: Path) -> None:
+    """Fields of which pictures are drawn: 3600 × 1800 values, a tripolar ocean grid, 1.3 million triangles of ICON."""
+    complete(folder / "plots/regular.nc", regular)
+    complete(folder / "plots/tripolar.nc", lambda path: plot_grids.tripolar(path, 4))
+    complete(folder / "plots/icon.nc", lambda path: plot_grids.icon(path, 4))
+
+
+def regular(path: Path) -> None:
+    """Writes 24 steps of a global field in one deflated chunk each, as reanalyses come."""
+    shape = (24, 1800, 3600)
+    with netCDF4.Dataset(path, "w", format="NETCDF4") as file:
+        for name, length in zip(("time", "lat", "lon"), shape, strict=True):
+            file.createDimension(name, length)
+        coordinate(file, "time", np.arange(shape[0]), "hours since 2000-01-01", "time")
+        coordinate(file, "lat", np.arange(1800) * 0.1 - 89.95, "degrees_north", "latitude")
+        coordinate(file, "lon", np.arange(3600) * 0.1 + 0.05, "degrees_east", "longitude")
+        t2m = file.createVariable("t2m", "f4", ("time", "lat", "lon"), chunksizes=(1, 450, 900), fill_value=False, zlib=True, complevel=1, shuffle=True)
+        t2m.units, t2m.standard_name, t2m.long_name = "K", "air_temperature", "2 metre temperature"
+        for step in range(shape[0]):
+            t2m[step] = temperatures(step, shape[1:])
 
 
 def complete(path: Path, make: Callable[[Path], object]) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from types import ModuleType
 
-from . import chunks, cold_start, cost, derived, end_user, indexing, metadata, staging
+from . import chunks, cold_start, cost, derived, end_user, indexing, metadata, plots, staging
 
 SECTIONS: dict[str, ModuleType] = {
     "metadata": metadata,
@@ -18,5 +18,6 @@ SECTIONS: dict[str, ModuleType] = {
     "cold-start": cold_start,
     "indexing": indexing,
     "end-user": end_user,
+    "plots": plots,
     "staging": staging,
 }
