@@ -1,8 +1,42 @@
 //! From places on the earth to cells: a search structure for each family of grids.
+//!
+//! | family | a place is in the cell |
+//! |---|---|
+//! | rectilinear, plane | whose centre is nearest along each axis, up to half a spacing beyond the outermost centres |
+//! | curvilinear | between whose corners it lies; corners that are not known are midway between centres |
+//! | polygons | between whose corners it lies, sides being great circles |
+//! | centres | whose centre is nearest on the sphere, within the distance of the centres around it |
+//! | HEALPix | that closed formulas give |
+//!
+//! # Limits
+//! At most [`MAX_CELLS`] cells with 64 corners each. Where more than 4096 cells may contain a place, those numbered last
+//! are not looked at. Polygons that reach further than 80° from their middle are no cells.
+
+mod axis;
+mod bins;
+mod centres;
+mod coverage;
+mod curvilinear;
+mod faces;
+mod lattice;
+mod pixels;
+mod polygons;
+mod rows;
+mod shapes;
+mod sphere;
+mod tree;
+
+use std::sync::OnceLock;
 
 use thermocline_model::cf::{Healpix, LonLat, Projection};
 
-use crate::{Cancel, Error, Extent, Result, View};
+use crate::{Cancel, Error, Extent, MapProjection, Result, View};
+use centres::Centres;
+use curvilinear::Curvilinear;
+use lattice::Lattice;
+use pixels::Pixels;
+use polygons::Polygons;
+use shapes::Located;
 
 /// Marks a pixel without a cell.
 pub const NO_CELL: u32 = u32::MAX;
@@ -33,6 +67,18 @@ pub enum CellMap {
 pub struct Grid {
     n_rows: u32,
     n_columns: u32,
+    family: Family,
+    extent: OnceLock<Extent>,
+}
+
+#[derive(Debug)]
+enum Family {
+    Lattice(Lattice),
+    Curvilinear(Located<Curvilinear>),
+    Polygons(Located<Polygons>),
+    Centres(Centres),
+    Pixels(Pixels),
+    Native,
 }
 
 impl Grid {
@@ -41,7 +87,24 @@ impl Grid {
     /// # Errors
     /// [`Error::Invalid`] for coordinates that are not monotonic, [`Error::TooLarge`] beyond [`MAX_CELLS`].
     pub fn rectilinear(longitudes: &[f64], latitudes: &[f64]) -> Result<Self> {
-        Self::sized(latitudes.len(), longitudes.len())
+        Self::rectilinear_bounded(longitudes, latitudes, None, None)
+    }
+
+    /// The same with bounds, two for each longitude and latitude in turn. They are the edges of the cells if they are
+    /// contiguous and around the coordinates; else edges are midway between neighbours.
+    ///
+    /// # Errors
+    /// Those of [`Grid::rectilinear`].
+    pub fn rectilinear_bounded(
+        longitudes: &[f64],
+        latitudes: &[f64],
+        longitude_bounds: Option<&[f64]>,
+        latitude_bounds: Option<&[f64]>,
+    ) -> Result<Self> {
+        let shape = (latitudes.len(), longitudes.len());
+        within_limits(shape)?;
+        let lattice = Lattice::rectilinear(longitudes, latitudes, longitude_bounds, latitude_bounds)?;
+        Self::sized(shape, Family::Lattice(lattice))
     }
 
     /// Cells of a projection's plane: one-dimensional x (columns) and y (rows), in its own units.
@@ -49,11 +112,13 @@ impl Grid {
     /// # Errors
     /// Those of [`Grid::rectilinear`].
     pub fn plane(x: &[f64], y: &[f64], projection: Projection) -> Result<Self> {
-        let _ = projection;
-        Self::sized(y.len(), x.len())
+        let shape = (y.len(), x.len());
+        within_limits(shape)?;
+        Self::sized(shape, Family::Lattice(Lattice::plane(x, y, projection)?))
     }
 
     /// Cells around two-dimensional centres in C order; `corners` are four a cell, in order around it, if known.
+    /// Corners that do not go around their centres are not used.
     ///
     /// # Errors
     /// [`Error::Invalid`] for lengths that do not fit, [`Error::TooLarge`] beyond [`MAX_CELLS`].
@@ -63,8 +128,25 @@ impl Grid {
         latitudes: Vec<f64>,
         corners: Option<Corners>,
     ) -> Result<Self> {
-        let _ = (longitudes, latitudes, corners);
-        Self::sized(shape.0, shape.1)
+        within_limits(shape)?;
+        let centres = sphere::places(longitudes, latitudes)?;
+        if shape.0.checked_mul(shape.1) != Some(centres.len()) {
+            return Err(Error::Invalid(format!(
+                "{} places are not {} × {}",
+                centres.len(),
+                shape.0,
+                shape.1
+            )));
+        }
+        if let Some(corners) = corners {
+            let polygons = Polygons::new(corners, Some(centres))?;
+            if polygons.go_around_centres() {
+                return Self::sized(shape, Family::Polygons(Located::new(polygons)));
+            }
+            let centres = polygons.into_centres();
+            return Self::sized(shape, Family::Curvilinear(Located::new(Curvilinear::new(shape, centres))));
+        }
+        Self::sized(shape, Family::Curvilinear(Located::new(Curvilinear::new(shape, centres))))
     }
 
     /// Polygons around their centres, with `corners.n_each` corners a cell (ICON, MPAS, CF bounds).
@@ -72,7 +154,10 @@ impl Grid {
     /// # Errors
     /// Those of [`Grid::curvilinear`].
     pub fn polygons(corners: Corners) -> Result<Self> {
-        Self::sized(1, corners.longitudes.len() / corners.n_each.max(1))
+        let polygons = Polygons::new(corners, None)?;
+        let shape = (1, polygons.n_cells());
+        within_limits(shape)?;
+        Self::sized(shape, Family::Polygons(Located::new(polygons)))
     }
 
     /// Centres of which nothing but their places is known: the nearest one within the size of the cells around it.
@@ -80,17 +165,19 @@ impl Grid {
     /// # Errors
     /// Those of [`Grid::curvilinear`].
     pub fn centres(longitudes: Vec<f64>, latitudes: Vec<f64>) -> Result<Self> {
-        let _ = latitudes;
-        Self::sized(1, longitudes.len())
+        let shape = (1, longitudes.len());
+        within_limits(shape)?;
+        Self::sized(shape, Family::Centres(Centres::new(sphere::places(longitudes, latitudes)?)))
     }
 
     /// HEALPix pixels; `numbers` are those of the cells in order, `None` if they are counted from 0.
     ///
     /// # Errors
-    /// Those of [`Grid::curvilinear`].
+    /// Those of [`Grid::curvilinear`], and for pixels whose order is not known.
     pub fn healpix(healpix: Healpix, n_cells: u64, numbers: Option<Vec<u64>>) -> Result<Self> {
-        let _ = (healpix, numbers);
-        Self::sized(1, n_cells as usize)
+        let shape = (1, usize::try_from(n_cells).unwrap_or(usize::MAX));
+        within_limits(shape)?;
+        Self::sized(shape, Family::Pixels(Pixels::new(healpix, n_cells, numbers)?))
     }
 
     /// Cells without any place on the earth: columns and rows are their coordinates, row 0 at the bottom.
@@ -98,14 +185,15 @@ impl Grid {
     /// # Errors
     /// [`Error::TooLarge`] beyond [`MAX_CELLS`].
     pub fn native(n_rows: usize, n_columns: usize) -> Result<Self> {
-        Self::sized(n_rows, n_columns)
+        Self::sized((n_rows, n_columns), Family::Native)
     }
 
-    fn sized(n_rows: usize, n_columns: usize) -> Result<Self> {
-        if n_rows as u64 * n_columns as u64 > MAX_CELLS {
-            return Err(Error::TooLarge(format!("{n_rows} × {n_columns} cells exceed {MAX_CELLS}")));
-        }
-        Ok(Self { n_rows: n_rows as u32, n_columns: n_columns as u32 })
+    fn sized(shape: (usize, usize), family: Family) -> Result<Self> {
+        within_limits(shape)?;
+        let side = |n: usize| {
+            u32::try_from(n).map_err(|_| Error::TooLarge(format!("{n} cells in a row exceed {MAX_CELLS}")))
+        };
+        Ok(Self { n_rows: side(shape.0)?, n_columns: side(shape.1)?, family, extent: OnceLock::new() })
     }
 
     /// Rows and columns; one row for one-dimensional grids.
@@ -115,40 +203,124 @@ impl Grid {
 
     /// The cell that contains a place.
     pub fn locate(&self, place: LonLat) -> Option<u32> {
-        let _ = place;
-        None
+        match &self.family {
+            Family::Lattice(lattice) => lattice.locate(place),
+            Family::Curvilinear(cells) => cells.find(&sphere::direction(place)?),
+            Family::Polygons(cells) => cells.find(&sphere::direction(place)?),
+            Family::Centres(centres) => centres.find(&sphere::direction(place)?, NO_CELL),
+            Family::Pixels(pixels) => pixels.find(place),
+            Family::Native => None,
+        }
     }
 
-    /// The middle of a cell; `None` for missing coordinates and numbers beyond the grid.
+    /// The middle of a cell; `None` for missing coordinates and numbers beyond the grid. Of [`Grid::native`] it is
+    /// (column + ½, row + ½) in place of longitude and latitude.
     pub fn centre(&self, cell: u32) -> Option<LonLat> {
-        let _ = cell;
-        None
+        if u64::from(cell) >= u64::from(self.n_rows) * u64::from(self.n_columns) {
+            return None;
+        }
+        match &self.family {
+            Family::Lattice(lattice) => lattice.centre(cell),
+            Family::Curvilinear(cells) => cells.centre(cell),
+            Family::Polygons(cells) => cells.centre(cell),
+            Family::Centres(centres) => centres.centre(cell),
+            Family::Pixels(pixels) => pixels.centre(cell),
+            Family::Native => Some(LonLat {
+                longitude: f64::from(cell % self.n_columns) + 0.5,
+                latitude: f64::from(cell / self.n_columns) + 0.5,
+            }),
+        }
     }
 
-    /// The cell of each pixel.
+    /// The cell of each pixel. Of every grid, [`MapProjection::Native`] shows rows and columns.
     ///
     /// # Errors
     /// [`Error::Cancelled`].
     pub fn cells(&self, view: &View, cancel: &Cancel) -> Result<CellMap> {
         cancel.check()?;
-        Ok(CellMap::Each(vec![NO_CELL; view.width as usize * view.height as usize]))
+        if view.projection == MapProjection::Native {
+            return Ok(self.index_space(view));
+        }
+        let each = match &self.family {
+            Family::Lattice(lattice) => return lattice.cells(view, cancel),
+            Family::Curvilinear(cells) => cells.cells(view, cancel),
+            Family::Polygons(cells) => cells.cells(view, cancel),
+            Family::Centres(centres) => centres.cells(view, cancel),
+            Family::Pixels(pixels) => {
+                rows::each_place(view, cancel, |place| pixels.find(place).unwrap_or(NO_CELL))
+            }
+            Family::Native => rows::each_place(view, cancel, |_| NO_CELL),
+        };
+        each.map(CellMap::Each)
     }
 
-    /// What the cells cover, from the outer edges of the outermost ones; [`Extent::GLOBE`] (or 0 … 360, as the
-    /// longitudes are) if at least 350° of longitude. Of [`Grid::native`]: 0 … columns, 0 … rows.
+    fn index_space(&self, view: &View) -> CellMap {
+        let Extent { west, east, south, north } = view.extent;
+        let index = |at: f64, n: u32| {
+            if at >= 0.0 && at < f64::from(n) { at as u32 } else { NO_CELL }
+        };
+        let row = |pixel: u32| {
+            let at = north - (f64::from(pixel) + 0.5) / f64::from(view.height) * (north - south);
+            index(at, self.n_rows)
+        };
+        let column = |pixel: u32| {
+            let at = west + (f64::from(pixel) + 0.5) / f64::from(view.width) * (east - west);
+            index(at, self.n_columns)
+        };
+        CellMap::Separable {
+            rows: (0..view.height).map(row).collect(),
+            columns: (0..view.width).map(column).collect(),
+            n_columns: self.n_columns,
+        }
+    }
+
+    /// What the cells cover, from the outer edges of the outermost ones; all longitudes, −180 … 180 (or 0 … 360, as the
+    /// longitudes are), if at least 350° of them, and then [`Extent::GLOBE`] if at least 120° of latitude. Of
+    /// [`Grid::native`]: 0 … columns, 0 … rows.
     pub fn extent(&self) -> Extent {
-        Extent::GLOBE
+        *self.extent.get_or_init(|| match &self.family {
+            Family::Lattice(lattice) => lattice.extent(),
+            Family::Curvilinear(cells) => cells.extent(),
+            Family::Polygons(cells) => cells.extent(),
+            Family::Centres(centres) => centres.extent(),
+            Family::Pixels(pixels) => pixels.extent(),
+            Family::Native => self.index_extent(),
+        })
+    }
+
+    fn index_extent(&self) -> Extent {
+        Extent { west: 0.0, east: f64::from(self.n_columns), south: 0.0, north: f64::from(self.n_rows) }
     }
 
     /// What the cells cover in the coordinates of their own plane; `None` of grids that have none.
     pub fn plane_extent(&self) -> Option<Extent> {
-        None
+        match &self.family {
+            Family::Lattice(lattice) => lattice.plane_extent(),
+            Family::Native => Some(self.index_extent()),
+            _ => None,
+        }
     }
 
     /// Memory that it takes, in bytes.
     pub fn len_bytes(&self) -> u64 {
-        0
+        let family = match &self.family {
+            Family::Lattice(lattice) => lattice.len_bytes(),
+            Family::Curvilinear(cells) => cells.len_bytes(),
+            Family::Polygons(cells) => cells.len_bytes(),
+            Family::Centres(centres) => centres.len_bytes(),
+            Family::Pixels(pixels) => pixels.len_bytes(),
+            Family::Native => 0,
+        };
+        family + size_of::<Self>() as u64
     }
+}
+
+fn within_limits((n_rows, n_columns): (usize, usize)) -> Result<()> {
+    let n_cells = (n_rows as u64).checked_mul(n_columns as u64);
+    if n_cells.is_none_or(|n_cells| n_cells > MAX_CELLS) {
+        return Err(Error::TooLarge(format!("{n_rows} × {n_columns} cells exceed {MAX_CELLS}")));
+    }
+    Ok(())
 }
 
 /// Corners of cells, so many each, cell after cell.
@@ -161,3 +333,6 @@ pub struct Corners {
     /// Degrees north.
     pub latitudes: Vec<f64>,
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,171 @@
+//! Polygons by the places of their corners, each place once.
+
+use super::Corners;
+use super::faces::contains;
+use super::shapes::Shapes;
+use super::sphere::{self, Direction, Place, dot, normalized, plus};
+use crate::{Error, Result};
+
+/// Most corners a cell.
+const MAX_CORNERS: usize = 64;
+
+/// Sides along circles of latitude lie a little beside great circles; so much closes the gaps between them.
+const GROWTH: f64 = 1.03;
+
+/// Cells that are looked at for whether corners go around their centres.
+const N_SAMPLES: usize = 4096;
+
+/// Polygons with up to so many corners each.
+#[derive(Debug)]
+pub(super) struct Polygons {
+    n_each: usize,
+    /// The place of each corner, cell after cell; cells with fewer corners repeat their last one.
+    corners: Vec<u32>,
+    places: Vec<Place>,
+    /// Where they are known, one a cell.
+    centres: Vec<Place>,
+}
+
+impl Polygons {
+    /// Polygons around centres, if these are known; of cells without a centre there is none then.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] for lengths that do not fit.
+    pub(super) fn new(corners: Corners, centres: Option<Vec<Place>>) -> Result<Self> {
+        let Corners { n_each, longitudes, latitudes } = corners;
+        if !(3..=MAX_CORNERS).contains(&n_each) {
+            return Err(Error::Invalid(format!("cells have 3 to {MAX_CORNERS} corners, not {n_each}")));
+        }
+        let n_corners = longitudes.len();
+        if n_corners % n_each != 0 || n_corners as u64 >= u64::from(NONE) {
+            return Err(Error::Invalid(format!("{n_corners} corners are not {n_each} for each cell")));
+        }
+        let n_cells = n_corners / n_each;
+        if centres.as_ref().is_some_and(|centres| centres.len() != n_cells) {
+            return Err(Error::Invalid(format!("{n_cells} cells have corners, others have centres")));
+        }
+        let places = sphere::places(longitudes, latitudes)?;
+        let (mut corners, places) = numbered(places);
+        for cell in corners.chunks_exact_mut(n_each) {
+            repeat_last(cell, &places);
+        }
+        Ok(Self { n_each, corners, places, centres: centres.unwrap_or_default() })
+    }
+
+    /// True if most cells contain their centres.
+    pub(super) fn go_around_centres(&self) -> bool {
+        let step = (self.centres.len() / N_SAMPLES).max(1);
+        let (mut n_known, mut n_around) = (0, 0);
+        for (cell, centre) in self.centres.iter().enumerate().step_by(step) {
+            let cell = cell as u32;
+            if centre.is_missing() || self.corners(cell).next().is_none() {
+                continue;
+            }
+            n_known += 1;
+            n_around += usize::from(contains(&centre.direction(), self.corners(cell)));
+        }
+        n_around * 10 >= n_known * 9 && n_known > 0
+    }
+
+    /// The centres alone.
+    pub(super) fn into_centres(self) -> Vec<Place> {
+        self.centres
+    }
+
+    fn numbers(&self, cell: u32) -> &[u32] {
+        let start = cell as usize * self.n_each;
+        self.corners.get(start..start + self.n_each).unwrap_or(&[])
+    }
+}
+
+impl Shapes for Polygons {
+    fn n_cells(&self) -> usize {
+        self.corners.len() / self.n_each
+    }
+
+    #[inline]
+    fn corners(&self, cell: u32) -> impl Iterator<Item = Direction> {
+        let places = self.numbers(cell).iter().map_while(|number| self.places.get(*number as usize));
+        places.map(|place| place.direction())
+    }
+
+    fn middle(&self, cell: u32) -> Option<Direction> {
+        if let Some(centre) = self.centres.get(cell as usize) {
+            return (!centre.is_missing()).then(|| centre.direction());
+        }
+        let sum = self.corners(cell).fold([0.0; 3], |sum, corner| plus(&sum, &corner, 1.0));
+        // Of what surrounds half of the sphere, nothing is the middle.
+        normalized(&sum).filter(|_| dot(&sum, &sum) > 1e-6)
+    }
+
+    fn growth(&self) -> f64 {
+        GROWTH
+    }
+
+    fn len_bytes(&self) -> u64 {
+        (self.corners.capacity() * size_of::<u32>()
+            + (self.places.capacity() + self.centres.capacity()) * size_of::<Place>()) as u64
+    }
+}
+
+/// Slots that are looked at for a place.
+const MAX_PROBES: usize = 64;
+
+/// No corner.
+const NONE: u32 = u32::MAX;
+
+/// Gives cells with fewer corners their last one again; cells with less than three get none.
+fn repeat_last(cell: &mut [u32], places: &[Place]) {
+    let mut last = NONE;
+    let mut n_known = 0;
+    for corner in cell.iter_mut() {
+        let is_known = places.get(*corner as usize).is_some_and(|place| !place.is_missing());
+        if is_known && *corner != last {
+            n_known += 1;
+            last = *corner;
+        }
+        *corner = last;
+    }
+    // A missing first corner is that of the end, which comes before it around the cell.
+    let at_end = last;
+    for corner in cell.iter_mut() {
+        *corner = if n_known < 3 {
+            NONE
+        } else if *corner == NONE {
+            at_end
+        } else {
+            *corner
+        };
+    }
+}
+
+/// Numbers places so that equal ones have one number: the number of each, and the place of each number.
+///
+/// A table with open addresses holds the number of the place whose hash falls there or a little before.
+fn numbered(places: Vec<Place>) -> (Vec<u32>, Vec<Place>) {
+    let n_slots = (places.len() + places.len() / 2).next_power_of_two().max(16);
+    let mut slots = vec![NONE; n_slots];
+    let mut numbers = Vec::with_capacity(places.len());
+    let mut unique: Vec<Place> = Vec::new();
+    for place in places {
+        let mut slot = place.hash() as usize & (n_slots - 1);
+        let mut n_probes = 0;
+        let number = loop {
+            let number = slots[slot];
+            if number != NONE && unique[number as usize] == place {
+                break number;
+            }
+            // Places that were made to fall on one another are numbered again rather than looked for.
+            if number == NONE || n_probes == MAX_PROBES {
+                slots[slot] = unique.len() as u32;
+                unique.push(place);
+                break slots[slot];
+            }
+            n_probes += 1;
+            slot = (slot + 1) & (n_slots - 1);
+        };
+        numbers.push(number);
+    }
+    unique.shrink_to_fit();
+    (numbers, unique)
+}

@@ -1,0 +1,145 @@
+//! Cells with corners, and how the one around a place is found.
+
+use rayon::prelude::*;
+use thermocline_model::cf::LonLat;
+
+use super::bins::{Bins, Entry};
+use super::coverage::Coverage;
+use super::faces::{contains, on_face, rectangles};
+use super::sphere::{Direction, degrees, dot, normalized, plus, squared_distance};
+use super::{NO_CELL, rows};
+use crate::{Cancel, Extent, Result, View};
+
+/// Cells that one thread prepares at a time.
+const PER_PART: usize = 1 << 14;
+
+/// The cosine of how far a corner may be from the middle of its cell: 80°.
+const FARTHEST: f64 = 0.17;
+
+/// Cells with corners.
+pub(super) trait Shapes: Sync {
+    /// How many cells.
+    fn n_cells(&self) -> usize;
+
+    /// The corners of a cell in order around it; none of a cell that is nowhere.
+    fn corners(&self, cell: u32) -> impl Iterator<Item = Direction>;
+
+    /// The middle of a cell.
+    fn middle(&self, cell: u32) -> Option<Direction>;
+
+    /// By how much cells grow to close gaps between them where no cell contains a place.
+    fn growth(&self) -> f64;
+
+    /// Memory that they take, in bytes.
+    fn len_bytes(&self) -> u64;
+}
+
+/// Cells with corners, in bins.
+#[derive(Debug)]
+pub(super) struct Located<S> {
+    shapes: S,
+    bins: Bins,
+}
+
+impl<S: Shapes> Located<S> {
+    pub(super) fn new(shapes: S) -> Self {
+        let n_cells = shapes.n_cells();
+        let part = |part: usize| {
+            let mut entries = Vec::with_capacity(PER_PART + PER_PART / 16);
+            let mut corners = Vec::with_capacity(8);
+            for cell in part * PER_PART..((part + 1) * PER_PART).min(n_cells) {
+                let cell = cell as u32;
+                if grown(&shapes, cell, &mut corners) {
+                    rectangles(&corners, |face, rectangle| {
+                        entries.push(Entry { face: face as u8, cell, rectangle });
+                    });
+                }
+            }
+            entries
+        };
+        let entries: Vec<Vec<Entry>> = (0..n_cells.div_ceil(PER_PART)).into_par_iter().map(part).collect();
+        let bins = Bins::new(&entries.concat());
+        Self { shapes, bins }
+    }
+
+    /// The cell around a direction: of several the first, of none the nearest that reaches there when it grows.
+    #[inline]
+    pub(super) fn find(&self, at: &Direction) -> Option<u32> {
+        let candidates = self.bins.at(&on_face(at));
+        let first = candidates.iter().find(|cell| contains(at, self.shapes.corners(**cell)));
+        first.copied().or_else(|| self.find_grown(at, candidates))
+    }
+
+    fn find_grown(&self, at: &Direction, candidates: &[u32]) -> Option<u32> {
+        let growth = self.shapes.growth();
+        let mut nearest: Option<(f64, u32)> = None;
+        for cell in candidates {
+            let Some(middle) = self.shapes.middle(*cell) else { continue };
+            let distance = squared_distance(&middle, at);
+            if nearest.is_some_and(|(nearest, _)| nearest <= distance) {
+                continue;
+            }
+            let grow = |corner: Direction| grow(&middle, &corner, growth);
+            if contains(at, self.shapes.corners(*cell).map(grow)) {
+                nearest = Some((distance, *cell));
+            }
+        }
+        nearest.map(|(_, cell)| cell)
+    }
+
+    pub(super) fn centre(&self, cell: u32) -> Option<LonLat> {
+        self.shapes.middle(cell).map(|middle| degrees(&middle))
+    }
+
+    pub(super) fn cells(&self, view: &View, cancel: &Cancel) -> Result<Vec<u32>> {
+        rows::each_direction(view, cancel, |at, _| self.find(at).unwrap_or(NO_CELL))
+    }
+
+    pub(super) fn extent(&self) -> Extent {
+        let n_cells = self.shapes.n_cells();
+        let cover = |part: usize| {
+            let mut coverage = Coverage::default();
+            let mut corners = Vec::with_capacity(8);
+            for cell in part * PER_PART..((part + 1) * PER_PART).min(n_cells) {
+                if grown(&self.shapes, cell as u32, &mut corners) {
+                    corners.clear();
+                    corners.extend(self.shapes.corners(cell as u32));
+                    // At a pole, a corner has no longitude.
+                    let place = |corner: &Direction| {
+                        Some(degrees(corner)).filter(|at| at.latitude.abs() < 89.999_999)
+                    };
+                    coverage.add_path(corners.iter().chain(corners.first()).map(place));
+                }
+            }
+            coverage
+        };
+        let join = |one: Coverage, other: Coverage| one.merge(&other);
+        let parts = (0..n_cells.div_ceil(PER_PART)).into_par_iter();
+        let mut coverage = parts.map(cover).reduce(Coverage::default, join);
+        for up in [-1.0, 1.0] {
+            if self.find(&[0.0, 0.0, up]).is_some() {
+                coverage.add_pole(90.0 * up);
+            }
+        }
+        coverage.extent(false)
+    }
+
+    pub(super) fn len_bytes(&self) -> u64 {
+        self.shapes.len_bytes() + self.bins.len_bytes()
+    }
+}
+
+/// A corner a little farther from the middle.
+#[inline]
+fn grow(middle: &Direction, corner: &Direction, growth: f64) -> Direction {
+    plus(middle, &plus(corner, middle, -1.0), growth)
+}
+
+/// The corners of a cell when it has grown; false for what is no cell.
+fn grown(shapes: &impl Shapes, cell: u32, corners: &mut Vec<Direction>) -> bool {
+    corners.clear();
+    let Some(middle) = shapes.middle(cell) else { return false };
+    corners.extend(shapes.corners(cell).map(|corner| grow(&middle, &corner, shapes.growth())));
+    let reaches = |corner: &Direction| normalized(corner).is_some_and(|unit| dot(&unit, &middle) > FARTHEST);
+    corners.len() >= 3 && corners.iter().all(reaches)
+}

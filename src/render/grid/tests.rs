@@ -1,0 +1,3 @@
+//! Every family against brute force.
+
+use super::*;
