@@ -1,7 +1,40 @@
 //! A figure: a panel with axes, texts, colour bar and, on maps, coastlines.
+//!
+//! ```text
+//! layout     where the parts are: the panel, the colour bar, what there is no room for
+//! furniture  shapes around the panel: texts, ticks (axes), colours (colorbar), names of series (key)
+//! panel      what is drawn inside it: marks, graticule, coastlines
+//! canvas     both as pixels
+//! svg        both as a document
+//! ```
+//!
+//! # Limits
+//! What a small picture has no room for is left out, never drawn over something else: first the subtitle, then the label
+//! of the colour bar, those of the axes, the colour bar, the title, and last the labels of ticks.
+
+mod axes;
+mod canvas;
+mod clip;
+mod colorbar;
+mod furniture;
+mod graticule;
+mod key;
+mod layout;
+mod legend;
+mod panel;
+mod shape;
+mod svg;
+mod theme;
 
 use crate::ticks::Axis;
 use crate::{Color, Image, Mark, Result, Scale, View};
+
+pub use layout::Layout;
+pub use legend::{Legend, legend, legend_svg};
+
+use canvas::Canvas;
+use svg::Document;
+use theme::Palette;
 
 /// How much is drawn around the data.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -66,7 +99,7 @@ pub struct Figure {
     pub frame: Frame,
     /// The colours of everything but the data.
     pub theme: Theme,
-    /// Factor for texts and lines; 1 at 100 dots an inch.
+    /// Factor for texts and lines; 1 at 100 dots an inch. They grow with the picture besides.
     pub scale: f64,
     /// First line above the panel; empty for none.
     pub title: String,
@@ -82,33 +115,6 @@ pub struct Figure {
     pub legend: Vec<LegendEntry>,
 }
 
-/// Where the parts of a figure are.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Layout {
-    /// Width of the whole in pixels.
-    pub width: u32,
-    /// Height of the whole.
-    pub height: u32,
-    /// Left, top, width, height of the panel in pixels.
-    pub panel: [u32; 4],
-}
-
-impl Layout {
-    /// Where the parts of a figure will be.
-    ///
-    /// # Errors
-    /// [`crate::Error::Invalid`] if the figure is too small for a panel.
-    pub fn of(figure: &Figure) -> Result<Self> {
-        let height = figure.height.unwrap_or(figure.width / 2);
-        Ok(Self { width: figure.width, height, panel: [0, 0, figure.width, height] })
-    }
-
-    /// The view of a map in the panel's size.
-    pub fn panel_view(&self, view: &View) -> View {
-        View { width: self.panel[2], height: self.panel[3], ..view.clone() }
-    }
-}
-
 /// A drawn figure.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Picture {
@@ -120,15 +126,25 @@ pub enum Picture {
 
 /// Draws a figure as pixels.
 ///
+/// The scale of its colour bar may differ from the one that the layout was made with: it is known only after reading.
+///
 /// # Errors
 /// [`crate::Error::TooLarge`] beyond what memory holds.
 pub fn draw(figure: &Figure, layout: &Layout, marks: &[Mark]) -> Result<Image> {
-    let _ = (figure, marks);
-    Ok(Image {
-        width: layout.width,
-        height: layout.height,
-        pixels: vec![0; layout.width as usize * layout.height as usize * 4],
-    })
+    let panel = panel::draw(figure, layout, marks)?;
+    if figure.frame == Frame::None {
+        return Ok(panel.into_image());
+    }
+    let mut canvas = Canvas::new(layout.width, layout.height, true)?;
+    let palette = Palette::of(figure.theme);
+    canvas.fill(palette.background);
+    let [left, top, ..] = layout.panel;
+    canvas.lay(&panel, left, top);
+    drop(panel);
+    for shape in furniture::shapes(figure, layout, &palette) {
+        canvas.shape(&shape);
+    }
+    Ok(canvas.into_image())
 }
 
 /// Draws a figure as an SVG document: texts and lines as such, images embedded.
@@ -136,21 +152,21 @@ pub fn draw(figure: &Figure, layout: &Layout, marks: &[Mark]) -> Result<Image> {
 /// # Errors
 /// Those of encoding an image.
 pub fn draw_svg(figure: &Figure, layout: &Layout, marks: &[Mark]) -> Result<String> {
-    let _ = (figure, layout, marks);
-    Ok(String::new())
+    let palette = Palette::of(figure.theme);
+    let mut document = Document::new(layout.width, layout.height);
+    document.title(&figure.title);
+    let has_frame = figure.frame != Frame::None;
+    if has_frame {
+        document.shape(&layout::background(layout, palette.background))?;
+    }
+    panel::draw_svg(figure, layout, marks, &mut document)?;
+    if has_frame {
+        for shape in furniture::shapes(figure, layout, &palette) {
+            document.shape(&shape)?;
+        }
+    }
+    Ok(document.finish())
 }
 
-/// A colour bar alone.
-#[derive(Debug, Clone)]
-pub struct Legend {
-    /// The scale.
-    pub scale: Scale,
-    /// Name and units.
-    pub label: String,
-    /// Width in pixels.
-    pub width: u32,
-    /// Height in pixels.
-    pub height: u32,
-    /// The colours of texts.
-    pub theme: Theme,
-}
+#[cfg(test)]
+mod tests;
