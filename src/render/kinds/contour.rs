@@ -387,3 +387,6 @@ fn log_levels(min: f64, max: f64) -> Vec<f64> {
     });
     levels.filter(|level| level.is_finite() && (min..=max).contains(level)).collect()
 }
+
+#[cfg(test)]
+mod tests;

@@ -94,6 +94,8 @@ fn crossing(edge: u64, one: ([f32; 2], f64), other: ([f32; 2], f64), level: f64)
     if (one.1 >= level) == (other.1 >= level) {
         return None;
     }
+    // From the lower end on, so that both sides of an edge find the same point.
+    let (one, other) = if one.1 < other.1 { (one, other) } else { (other, one) };
     // Halves keep differences of the largest numbers finite.
     let share = (level / 2.0 - one.1 / 2.0) / (other.1 / 2.0 - one.1 / 2.0);
     let share = if share.is_finite() { share.clamp(0.0, 1.0) as f32 } else { 0.5 };

@@ -13,6 +13,9 @@ use crate::{Cancel, CellMap, Error, Field, Grid, MapProjection, NO_CELL, Result,
 /// Most nodes of a lattice made of pixels; larger panels have a node every few pixels.
 const MAX_NODES: usize = 600_000;
 
+/// Nodes farther than this from the panel's corner are nowhere, in pixels.
+const FARTHEST: f32 = 1e6;
+
 /// Values at nodes in a panel.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Lattice {
@@ -172,7 +175,8 @@ impl Lattice {
             quad.places[corner] = *self.places.get(node)?;
             quad.values[corner] = *self.values.get(node)?;
         }
-        quad.values.iter().all(|value| value.is_finite()).then_some(quad)
+        let is_placed = quad.places.iter().flatten().all(|at| at.abs() <= FARTHEST);
+        (is_placed && quad.values.iter().all(|value| value.is_finite())).then_some(quad)
     }
 }
 

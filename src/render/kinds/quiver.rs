@@ -137,7 +137,8 @@ pub fn quiver(
 fn suitable_spacing(view: &View, wanted: f64) -> f64 {
     let area = f64::from(view.width) * f64::from(view.height);
     let least = (area / MAX_ARROWS as f64).sqrt().max(4.0);
-    if wanted.is_finite() { wanted.max(least) } else { least.max(25.0) }
+    let most = f64::from(view.width.max(view.height)).max(least);
+    if wanted.is_finite() { wanted.clamp(least, most) } else { least.max(25.0) }
 }
 
 /// Points along a side, evenly spaced, with half a spacing beyond the outermost.
@@ -295,3 +296,6 @@ fn reference_marks(
         },
     ]
 }
+
+#[cfg(test)]
+mod tests;
