@@ -36,7 +36,7 @@ use curvilinear::Curvilinear;
 use lattice::Lattice;
 use pixels::Pixels;
 use polygons::Polygons;
-use shapes::Located;
+use shapes::{Located, Shapes};
 
 /// Marks a pixel without a cell.
 pub const NO_CELL: u32 = u32::MAX;

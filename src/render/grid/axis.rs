@@ -270,7 +270,7 @@ fn in_one_turn(longitudes: &[f64]) -> Vec<f64> {
     if is_rising || is_falling {
         return longitudes.to_vec();
     }
-    let mut last = None;
+    let mut last: Option<f64> = None;
     let join = |longitude: &f64| {
         let next = match last {
             Some(before) => longitude - 360.0 * ((longitude - before) / 360.0_f64).round(),

@@ -116,16 +116,11 @@ impl Lattice {
     }
 
     fn along_axes(&self, view: &View) -> CellMap {
-        let middle = (f64::from(view.width) / 2.0, f64::from(view.height) / 2.0);
-        let row = |pixel: u32| {
-            let place = view.place(middle.0, f64::from(pixel) + 0.5)?;
-            self.rows.find(place.latitude)
-        };
-        let column = |pixel: u32| {
-            let place = view.place(f64::from(pixel) + 0.5, middle.1)?;
-            self.columns.find(place.longitude)
-        };
-        self.separable((0..view.height).map(row), (0..view.width).map(column))
+        let view_of = view.compiled();
+        self.separable(
+            (0..view.height).map(|row| self.rows.find(view_of.row_latitude(row)?)),
+            (0..view.width).map(|column| self.columns.find(view_of.column_longitude(column)?)),
+        )
     }
 
     fn separable(

@@ -5,6 +5,7 @@ use thermocline_model::cf::LonLat;
 
 use super::NO_CELL;
 use super::sphere::{Direction, direction};
+use crate::view::CompiledView;
 use crate::{Cancel, Result, View};
 
 /// Rows between two looks at whether anybody still waits.
@@ -16,9 +17,9 @@ pub(super) fn each_place(
     cancel: &Cancel,
     find: impl Fn(LonLat) -> u32 + Sync,
 ) -> Result<Vec<u32>> {
-    let row_of = |row: usize, cells: &mut [u32]| {
-        for (column, cell) in cells.iter_mut().enumerate() {
-            if let Some(place) = view.place(column as f64 + 0.5, row as f64 + 0.5) {
+    let row_of = |view: &CompiledView<'_>, row: u32, cells: &mut [u32]| {
+        for (cell, place) in cells.iter_mut().zip(view.row_places(row)) {
+            if let Some(place) = place {
                 *cell = find(place);
             }
         }
@@ -35,10 +36,9 @@ pub(super) fn each_direction(
     if view.is_separable() {
         return each_of_separable(view, cancel, find);
     }
-    let row_of = |row: usize, cells: &mut [u32]| {
+    let row_of = |view: &CompiledView<'_>, row: u32, cells: &mut [u32]| {
         let mut last = NO_CELL;
-        for (column, cell) in cells.iter_mut().enumerate() {
-            let place = view.place(column as f64 + 0.5, row as f64 + 0.5);
+        for (cell, place) in cells.iter_mut().zip(view.row_places(row)) {
             if let Some(at) = place.and_then(direction) {
                 last = find(&at, last);
                 *cell = last;
@@ -54,17 +54,14 @@ fn each_of_separable(
     cancel: &Cancel,
     find: impl Fn(&Direction, u32) -> u32 + Sync,
 ) -> Result<Vec<u32>> {
-    let middle = (f64::from(view.width) / 2.0, f64::from(view.height) / 2.0);
-    let meridians: Vec<Option<(f64, f64)>> = (0..view.width)
-        .map(|pixel| {
-            let place = view.place(f64::from(pixel) + 0.5, middle.1)?;
-            place.longitude.is_finite().then(|| place.longitude.to_radians().sin_cos())
-        })
-        .collect();
-    let row_of = |row: usize, cells: &mut [u32]| {
-        let place = view.place(middle.0, row as f64 + 0.5);
-        let Some(latitude) = place.map(|place| place.latitude).filter(|latitude| latitude.abs() <= 90.0)
-        else {
+    let compiled = view.compiled();
+    let meridian = |column: u32| {
+        let longitude = compiled.column_longitude(column).filter(|longitude| longitude.is_finite())?;
+        Some(longitude.to_radians().sin_cos())
+    };
+    let meridians: Vec<Option<(f64, f64)>> = (0..view.width).map(meridian).collect();
+    let row_of = |view: &CompiledView<'_>, row: u32, cells: &mut [u32]| {
+        let Some(latitude) = view.row_latitude(row).filter(|latitude| latitude.abs() <= 90.0) else {
             return;
         };
         let (up, out) = latitude.to_radians().sin_cos();
@@ -79,16 +76,21 @@ fn each_of_separable(
     bands(view, cancel, row_of)
 }
 
-fn bands(view: &View, cancel: &Cancel, row_of: impl Fn(usize, &mut [u32]) + Sync) -> Result<Vec<u32>> {
+fn bands(
+    view: &View,
+    cancel: &Cancel,
+    row_of: impl Fn(&CompiledView<'_>, u32, &mut [u32]) + Sync,
+) -> Result<Vec<u32>> {
     let (width, height) = (view.width as usize, view.height as usize);
     let mut cells = vec![NO_CELL; width * height];
     if cells.is_empty() {
         return Ok(cells);
     }
+    let compiled = view.compiled();
     cells.par_chunks_mut(width * ROWS_PER_BAND).enumerate().try_for_each(|(band, cells)| {
         cancel.check()?;
         for (row, cells) in cells.chunks_mut(width).enumerate() {
-            row_of(band * ROWS_PER_BAND + row, cells);
+            row_of(&compiled, (band * ROWS_PER_BAND + row) as u32, cells);
         }
         Ok(())
     })?;
