@@ -1,8 +1,25 @@
 //! Where the cells of a variable lie: its grid, found from CF metadata.
+//!
+//! Nothing goes by a list of names but the meshes of MPAS, whose specification has names in place of attributes: what
+//! `coordinates`, `bounds`, `mesh` and `grid_mapping` name, and what says so itself, is looked at in the order
+//! HEALPix, meshes, latitudes and longitudes, planes. Where two-dimensional latitudes and longitudes are there beside a
+//! plane whose projection is known, the plane is taken: it is exact between the centres.
+
+mod find;
+mod make;
+mod mesh;
+mod roles;
+#[cfg(test)]
+mod tests;
 
 use thermocline_core::Result;
 use thermocline_core::manifest::Manifest;
-use thermocline_model::Variable;
+use thermocline_model::cf::{Horizontal, Scope};
+use thermocline_model::{Group, Variable};
+
+pub(crate) use find::Found;
+pub(crate) use make::make;
+pub use roles::{AxisRole, axis_roles};
 
 /// How the cells of a variable lie on the earth.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -41,9 +58,40 @@ impl Placement {
     /// That of a variable; `None` if it has no two dimensions to draw nor places along one.
     ///
     /// # Errors
-    /// Coordinates that contradict the shape of the variable.
+    /// A path whose group does not exist.
     pub fn of(manifest: &Manifest, path: &str, variable: &Variable) -> Result<Option<Self>> {
-        let _ = (manifest, path, variable);
-        Ok(None)
+        let scope = scope_of(&manifest.dataset.root, path)?;
+        let others = Horizontal::candidates(&scope);
+        Ok(Self::within(&manifest.dataset.root, variable, &scope, &others))
     }
+
+    /// The same for one of many variables of a group: `others` are the [`Horizontal::candidates`] of its scope.
+    pub fn within<'m>(
+        root: &'m Group,
+        variable: &'m Variable,
+        scope: &Scope<'m>,
+        others: &[&'m Variable],
+    ) -> Option<Self> {
+        Found::of(variable, scope, others).map(|found| found.placement(root, variable))
+    }
+
+    /// The axes that are drawn on its map: rows and columns, or the one of all cells.
+    pub fn drawn(&self) -> Vec<usize> {
+        self.row_axis.into_iter().chain([self.column_axis]).collect()
+    }
+
+    /// True if the cells lie somewhere on the earth.
+    pub fn is_on_earth(&self) -> bool {
+        self.places != Places::Native
+    }
+}
+
+/// What the variable at a path sees.
+///
+/// # Errors
+/// A path whose group does not exist.
+pub(crate) fn scope_of<'m>(root: &'m Group, path: &str) -> Result<Scope<'m>> {
+    let group = path.rsplit_once('/').map_or("", |(group, _)| group);
+    let gone = || thermocline_core::Error::not_found(format!("Variable '{path}' not found in dataset"));
+    Scope::at(root, group).ok_or_else(gone)
 }

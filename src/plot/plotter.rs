@@ -1,9 +1,26 @@
 //! What plots share: bounds, threads, and what is kept.
 
+mod admission;
+mod threads;
+
 use std::sync::Arc;
 use std::time::Duration;
 
+use moka::future::Cache;
+use thermocline_core::manifest::Manifest;
 use thermocline_core::read::Reader;
+use thermocline_core::{Error, Result};
+use thermocline_model::cf::Horizontal;
+use thermocline_render::{Cancel, Grid};
+
+use crate::Placement;
+use crate::placement::{Found, make, scope_of};
+use crate::read::Kept;
+
+use admission::Gate;
+use threads::Threads;
+
+pub use admission::Admission;
 
 /// Bounds of plots.
 #[derive(Debug, Clone)]
@@ -39,20 +56,132 @@ impl Default for PlotSettings {
     }
 }
 
+/// One grid of one state of a dataset.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+struct GridKey {
+    dataset: String,
+    revision: String,
+    key: String,
+}
+
 /// Draws plots. Kept for as long as the server runs.
 pub struct Plotter {
     pub(crate) reader: Arc<Reader>,
     pub(crate) settings: PlotSettings,
+    pub(crate) threads: Threads,
+    gate: Gate,
+    grids: Cache<GridKey, Arc<Grid>>,
+    pub(crate) kept: Kept,
 }
 
 impl Plotter {
     /// A plotter that reads through `reader`.
     pub fn new(reader: Arc<Reader>, settings: PlotSettings) -> Self {
-        Self { reader, settings }
+        let weight = |key: &GridKey, grid: &Arc<Grid>| {
+            let names = key.dataset.len() + key.revision.len() + key.key.len();
+            in_kib(grid.len_bytes() + names as u64 + ENTRY_BYTES)
+        };
+        Self {
+            reader,
+            threads: Threads::new(),
+            gate: Gate::new(&settings),
+            grids: Cache::builder().max_capacity(settings.grid_cache_bytes / 1024).weigher(weight).build(),
+            kept: Kept::new(settings.field_cache_bytes),
+            settings,
+        }
     }
 
     /// Its bounds.
     pub fn settings(&self) -> &PlotSettings {
         &self.settings
     }
+
+    /// What it reads through.
+    pub fn reader(&self) -> &Arc<Reader> {
+        &self.reader
+    }
+
+    /// Waits until a plot that takes `work_bytes` of memory may be drawn: at most [`PlotSettings::max_concurrent`] are.
+    /// Hold what this gives until the picture is encoded.
+    ///
+    /// # Errors
+    /// [`thermocline_core::ErrorKind::Unavailable`] if too many wait already or it took too long;
+    /// [`thermocline_core::ErrorKind::TooLarge`] for more memory than all plots have.
+    pub async fn admit(&self, work_bytes: u64) -> Result<Admission> {
+        self.gate.admit(work_bytes).await
+    }
+
+    /// Gives up after [`PlotSettings::timeout`], and calls drawing off then.
+    ///
+    /// # Errors
+    /// Those of `work`; [`thermocline_core::ErrorKind::Unavailable`] if it took too long.
+    pub async fn in_time<T, E: From<Error>>(
+        &self,
+        cancel: &Cancel,
+        work: impl Future<Output = Result<T, E>>,
+    ) -> Result<T, E> {
+        match tokio::time::timeout(self.settings.timeout, work).await {
+            Ok(outcome) => outcome,
+            Err(_) => {
+                cancel.set();
+                Err(admission::too_slow(self.settings.timeout).into())
+            }
+        }
+    }
+
+    /// Runs work on the threads of plots, rayon's included. Dropping the future calls the work off.
+    ///
+    /// # Errors
+    /// [`thermocline_core::ErrorKind::Internal`] if it did not finish.
+    pub async fn run<T: Send + 'static>(
+        &self,
+        cancel: &Cancel,
+        work: impl FnOnce() -> T + Send + 'static,
+    ) -> Result<T> {
+        self.threads.run(cancel, work).await
+    }
+
+    /// The grid of a placement with its search structure: made once for each dataset revision and key, and kept.
+    ///
+    /// # Errors
+    /// Coordinates that cannot be read, or are no grid.
+    pub async fn grid(
+        &self,
+        manifest: &Arc<Manifest>,
+        path: &str,
+        placement: &Placement,
+    ) -> Result<Arc<Grid>> {
+        let key = GridKey {
+            dataset: manifest.id.to_string(),
+            revision: manifest.revision.to_string(),
+            key: placement.key.clone(),
+        };
+        let made =
+            self.grids.try_get_with(key, async { self.make_grid(manifest, path).await.map_err(Arc::new) });
+        made.await.map_err(|error: Arc<Arc<Error>>| error.shared())
+    }
+
+    async fn make_grid(&self, manifest: &Arc<Manifest>, path: &str) -> Result<Arc<Grid>> {
+        let root = &manifest.dataset.root;
+        let gone = || Error::not_found(format!("Variable '{path}' not found in dataset"));
+        let variable = root.variable(path).ok_or_else(gone)?;
+        let material = {
+            let scope = scope_of(root, path)?;
+            let found = Found::of(variable, &scope, &Horizontal::candidates(&scope));
+            let found = found.ok_or_else(|| Error::unsupported(format!("{path:?} lies on no grid")))?;
+            make(&self.reader, manifest, variable, found)
+        };
+        let material = material.await?;
+        // Whoever waits for the same grid does not depend on this one.
+        let grid = self.run(&Cancel::new(), move || material.grid()).await??;
+        Ok(Arc::new(grid))
+    }
+}
+
+/// What an entry of a cache takes besides what it holds.
+pub(crate) const ENTRY_BYTES: u64 = 256;
+
+/// A weight for caches, whose weights are 32 bits.
+pub(crate) fn in_kib(len_bytes: u64) -> u32 {
+    u32::try_from(len_bytes.div_ceil(1024)).unwrap_or(u32::MAX).max(1)
 }

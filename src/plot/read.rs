@@ -1,13 +1,37 @@
 //! Reads what a picture needs of a variable, chunk by chunk, and no more than that is kept.
+//!
+//! Of a [`Cut`] (the selected positions along the drawn axes, one position along each of the others) follow the chunks.
+//! If all of them are read anyway, because statistics are wanted or the picture shows them all, the whole field is
+//! decoded and kept for the next picture, as long as it is no larger than half of what is kept of fields; else only
+//! the rows and columns of the picture's cells are, and statistics are folded chunk by chunk.
+//!
+//! # Quantiles
+//! Those of numpy's `percentile` with `method="linear"` over the finite values, exactly. Fields that are not kept as a
+//! whole are read as often as the numbers have 16 bits, until what remains to be sorted fits ([`quantile`]).
+
+mod cut;
+mod gather;
+mod kept;
+mod quantile;
+#[cfg(test)]
+mod tests;
 
 use std::sync::Arc;
 
-use thermocline_core::Result;
 use thermocline_core::manifest::Manifest;
+use thermocline_core::read::{Decoder, Visit, Visited};
 use thermocline_core::select::ResolvedVariable;
-use thermocline_render::{Cancel, CellMap, Field, Grid, Statistics, Values};
+use thermocline_core::{Error, ErrorKind, Result};
+use thermocline_model::Variable;
+use thermocline_render::{Cancel, CellMap, Field, Statistics, Values};
 
-use crate::{Placement, Plotter};
+use crate::Plotter;
+
+use cut::{Cut, Lattice};
+use gather::{Gathered, Output, Store};
+use kept::{Known, Whole};
+
+pub(crate) use kept::Kept;
 
 /// Which cells a picture shows.
 #[derive(Debug, Clone, Copy)]
@@ -15,11 +39,11 @@ pub enum Needs<'m> {
     /// All that are selected.
     All,
     /// Those of the pixels.
-    Pixels(&'m CellMap),
+    Pixels(&'m Arc<CellMap>),
 }
 
 /// What is wanted of a variable besides the values of the cells shown.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
 pub struct Wanted {
     /// Smallest, largest and mean value of all that is selected: every selected chunk is read.
     pub statistics: bool,
@@ -64,21 +88,18 @@ pub struct ReadSeries {
     pub bytes_read: u64,
 }
 
-impl Plotter {
-    /// The grid of a placement with its search structure: made once for each dataset revision and key, and kept.
-    ///
-    /// # Errors
-    /// Coordinates that cannot be read, or are no grid.
-    pub async fn grid(
-        &self,
-        manifest: &Arc<Manifest>,
-        path: &str,
-        placement: &Placement,
-    ) -> Result<Arc<Grid>> {
-        let _ = (manifest, path, placement);
-        Err(thermocline_core::Error::unsupported("no grids yet"))
-    }
+/// Chunks that are in flight for each thread: one is decoded while the next one is read.
+const IN_FLIGHT_PER_THREAD: usize = 2;
 
+/// What is read of one variable.
+#[derive(Clone, Copy)]
+struct Source<'s> {
+    manifest: &'s Arc<Manifest>,
+    variable: &'s Variable,
+    cut: &'s Arc<Cut>,
+}
+
+impl Plotter {
     /// Values of a field on its grid: of the chunks that hold a needed cell, or of all selected ones if statistics are
     /// wanted. Decoded fields are kept.
     ///
@@ -93,8 +114,25 @@ impl Plotter {
         wanted: Wanted,
         cancel: &Cancel,
     ) -> Result<ReadField> {
-        let _ = (manifest, axes, needs, wanted, cancel);
-        Err(thermocline_core::Error::unsupported("no fields yet"))
+        check(cancel)?;
+        let variable = variable_at(manifest, &axes.selected.path)?;
+        let cut = Arc::new(Cut::new(variable, axes)?);
+        let source = Source { manifest, variable, cut: &cut };
+        let key = kept::Key::new(manifest, axes);
+        if let Some(whole) = self.kept.whole(&key).await {
+            return self.of_whole(&key, whole, wanted, 0, cancel).await;
+        }
+        let known = self.kept.known(&key).filter(|known| known.has(&wanted));
+        let needed = self.needed(&cut, needs, cancel).await?;
+        let n_needed = needed.as_ref().map_or(cut.n_chunks(), |needed| needed.chunks.len() as u64);
+        let is_all_read = known.is_none() && (wanted.statistics || wanted.quantiles.is_some());
+        let fits = cut.field_bytes() <= self.settings.field_cache_bytes / 2;
+        if (is_all_read || n_needed == cut.n_chunks()) && (fits || needed.is_none()) {
+            let (whole, bytes_read) = self.whole(&key, source, cancel).await?;
+            return self.of_whole(&key, whole, wanted, bytes_read, cancel).await;
+        }
+        let lattice = needed.as_ref().map_or_else(|| cut.whole_lattice(), |needed| needed.lattice.clone());
+        self.part(&key, source, (needed, lattice), wanted, known, cancel).await
     }
 
     /// Values along one or two axes as an array.
@@ -107,7 +145,230 @@ impl Plotter {
         axes: &Axes<'_>,
         cancel: &Cancel,
     ) -> Result<ReadSeries> {
-        let _ = (manifest, axes, cancel);
-        Err(thermocline_core::Error::unsupported("no series yet"))
+        check(cancel)?;
+        let variable = variable_at(manifest, &axes.selected.path)?;
+        let cut = Arc::new(Cut::new(variable, axes)?);
+        let source = Source { manifest, variable, cut: &cut };
+        let (lattice, positions) = cut.selected_lattice()?;
+        let read = self.gather(source, None, lattice, Output::Values, cancel).await?;
+        Ok(ReadSeries {
+            values: read.field.values,
+            positions,
+            n_chunks: read.visited.n_chunks,
+            bytes_read: read.visited.bytes_read,
+        })
     }
+
+    /// Memory that reading a field takes at most, in bytes: for [`Plotter::admit`].
+    ///
+    /// # Errors
+    /// Those of [`Plotter::read_field`] that need no data.
+    pub fn field_bytes(&self, manifest: &Manifest, axes: &Axes<'_>) -> Result<u64> {
+        let variable = variable_at(manifest, &axes.selected.path)?;
+        Ok(Cut::new(variable, axes)?.field_bytes())
+    }
+
+    /// The chunks and cells that a picture needs; `None` if it needs all.
+    async fn needed(&self, cut: &Arc<Cut>, needs: Needs<'_>, cancel: &Cancel) -> Result<Option<cut::Needed>> {
+        let Needs::Pixels(cells) = needs else { return Ok(None) };
+        let (cut, cells) = (Arc::clone(cut), Arc::clone(cells));
+        self.run(cancel, move || cut.needed(&cells)).await?.map(Some)
+    }
+
+    /// The whole field, read once however many ask for it.
+    async fn whole(&self, key: &kept::Key, source: Source<'_>, cancel: &Cancel) -> Result<(Arc<Whole>, u64)> {
+        loop {
+            let mut bytes_read = 0;
+            let read = async {
+                let output = Output::Whole;
+                let gathered = self.gather(source, None, source.cut.whole_lattice(), output, cancel).await?;
+                bytes_read = gathered.visited.bytes_read;
+                Ok(Arc::new(Whole {
+                    field: Arc::new(gathered.field),
+                    statistics: gathered.statistics,
+                    n_chunks: gathered.visited.n_chunks,
+                }))
+            };
+            match self.kept.whole_or(key, read).await {
+                Ok(whole) => return Ok((whole, bytes_read)),
+                // Another one, who was reading, gave up: that is no reason for this one to.
+                Err(error) if is_called_off(&error) && cancel.check().is_ok() => {}
+                Err(error) => return Err(error.shared()),
+            }
+        }
+    }
+
+    async fn of_whole(
+        &self,
+        key: &kept::Key,
+        whole: Arc<Whole>,
+        wanted: Wanted,
+        bytes_read: u64,
+        cancel: &Cancel,
+    ) -> Result<ReadField> {
+        let statistics = whole.statistics;
+        let mut known = self.kept.known(key).unwrap_or(Known { statistics, quantiles: None });
+        if let Some(shares) = wanted.quantiles
+            && !known.has(&wanted)
+        {
+            let field = Arc::clone(&whole.field);
+            let values = self.run(cancel, move || quantile::of_values(&field.values, shares)).await?;
+            known.quantiles = Some((shares, values));
+        }
+        self.kept.keep_known(key, known);
+        Ok(ReadField {
+            field: Arc::clone(&whole.field),
+            statistics: Some(statistics),
+            quantiles: known.quantiles.filter(|_| wanted.quantiles.is_some()).map(|(_, values)| values),
+            n_chunks: whole.n_chunks,
+            bytes_read,
+        })
+    }
+
+    /// The cells of a picture, and of all others no more than their statistics.
+    async fn part(
+        &self,
+        key: &kept::Key,
+        source: Source<'_>,
+        (needed, lattice): (Option<cut::Needed>, Lattice),
+        wanted: Wanted,
+        known: Option<Known>,
+        cancel: &Cancel,
+    ) -> Result<ReadField> {
+        let is_all_read = known.is_none() && (wanted.statistics || wanted.quantiles.is_some());
+        let n_needed = needed.as_ref().map_or(source.cut.n_chunks(), |needed| needed.chunks.len() as u64);
+        if !is_all_read {
+            let part = needed.as_ref().map(|needed| key.part(&needed.chunks, &lattice));
+            if let Some(part) = &part
+                && let Some(kept) = self.kept.whole(part).await
+            {
+                return Ok(known_of(kept.field.clone(), known, wanted, (n_needed, 0)));
+            }
+            let chunks = needed.map(|needed| needed.chunks);
+            let read = self.gather(source, chunks, lattice, Output::Values, cancel).await?;
+            let field = Arc::new(read.field);
+            if let Some(part) = &part {
+                let (field, n_chunks) = (Arc::clone(&field), read.visited.n_chunks);
+                self.kept.keep(part, Whole { field, statistics: read.statistics, n_chunks }).await;
+            }
+            return Ok(known_of(field, known, wanted, (n_needed, read.visited.bytes_read)));
+        }
+        let read = self.gather(source, None, lattice, Output::Whole, cancel).await?;
+        let mut bytes_read = read.visited.bytes_read;
+        let quantiles = match wanted.quantiles {
+            Some(shares) => {
+                let (values, n_bytes) = self.quantiles_by_passes(source, shares, cancel).await?;
+                bytes_read += n_bytes;
+                Some((shares, values))
+            }
+            None => None,
+        };
+        let known = Known { statistics: read.statistics, quantiles };
+        self.kept.keep_known(key, known);
+        Ok(known_of(Arc::new(read.field), Some(known), wanted, (n_needed, bytes_read)))
+    }
+
+    /// Reads chunks, all selected ones if none are named, and gathers what lies on a lattice.
+    async fn gather(
+        &self,
+        source: Source<'_>,
+        chunks: Option<Vec<u64>>,
+        lattice: Lattice,
+        output: Output,
+        cancel: &Cancel,
+    ) -> Result<Gathered> {
+        let cut = source.cut;
+        let n_chunks = chunks.as_ref().map_or(cut.n_chunks(), |chunks| chunks.len() as u64);
+        self.check_read(source.variable, n_chunks)?;
+        let lattice_bytes = lattice.n_values().saturating_mul(cut.value_bytes());
+        if lattice_bytes > self.settings.work_bytes {
+            return Err(Error::new(
+                ErrorKind::TooLarge,
+                format!(
+                    "the cells take {lattice_bytes} bytes of memory, all plots together have {}; ask for a smaller extent \
+                     or a selection",
+                    self.settings.work_bytes
+                ),
+            ));
+        }
+        let chunks = match chunks {
+            Some(chunks) => chunks,
+            None => {
+                let cut = Arc::clone(cut);
+                self.run(cancel, move || cut.chunks()).await??
+            }
+        };
+        let decoder = Decoder::of(source.variable)
+            .ok_or_else(|| Error::unsupported(format!("{:?} has no numbers", source.variable.name)))?;
+        let store = Arc::new(Store::new(Arc::clone(cut), decoder, lattice, output, cancel.clone()));
+        let each = Arc::clone(&store);
+        let visited = self.visit(source, chunks, Arc::new(move |chunk| each.take(chunk))).await?;
+        self.run(cancel, move || store.finish(visited)).await?
+    }
+
+    async fn visit(
+        &self,
+        source: Source<'_>,
+        chunks: Vec<u64>,
+        each: Arc<thermocline_core::read::Each>,
+    ) -> Result<Visited> {
+        let spawn = |work: Box<dyn FnOnce() + Send>| self.threads.spawn(work);
+        let max_in_flight = IN_FLIGHT_PER_THREAD * self.threads.count();
+        let visit = Visit { chunks, max_in_flight, spawn: &spawn };
+        let visited = self.reader.visit(source.manifest, source.variable, visit, each).await?;
+        metrics::counter!("thermocline_plot_read_bytes_total").increment(visited.bytes_read);
+        Ok(visited)
+    }
+
+    /// Refuses to read more than one plot may.
+    fn check_read(&self, variable: &Variable, n_chunks: u64) -> Result<()> {
+        let chunk_bytes = cut::chunk_bytes(variable);
+        let estimate = n_chunks.saturating_mul(chunk_bytes);
+        let limit = self.settings.max_read_bytes;
+        if estimate <= limit {
+            return Ok(());
+        }
+        Err(Error::new(
+            ErrorKind::TooLarge,
+            format!(
+                "the plot needs {n_chunks} chunks of {:?}, about {estimate} bytes, and may read {limit}; give vmin and \
+                 vmax, so that only what is shown is read, a smaller extent, or a selection",
+                variable.name
+            ),
+        ))
+    }
+}
+
+fn known_of(
+    field: Arc<Field>,
+    known: Option<Known>,
+    wanted: Wanted,
+    (n_chunks, bytes_read): (u64, u64),
+) -> ReadField {
+    let quantiles = known.and_then(|known| known.quantiles).map(|(_, values)| values);
+    ReadField {
+        field,
+        statistics: known.map(|known| known.statistics),
+        quantiles: quantiles.filter(|_| wanted.quantiles.is_some()),
+        n_chunks,
+        bytes_read,
+    }
+}
+
+fn variable_at<'m>(manifest: &'m Manifest, path: &str) -> Result<&'m Variable> {
+    let gone = || Error::not_found(format!("Variable '{path}' not found in dataset"));
+    manifest.dataset.root.variable(path).ok_or_else(gone)
+}
+
+/// Reading that was called off, as an error of the core.
+pub(crate) const CALLED_OFF: &str = "the plot was called off";
+
+fn check(cancel: &Cancel) -> Result<()> {
+    cancel.check().map_err(|_| {
+        Error::new(ErrorKind::Unavailable { retry_after: std::time::Duration::from_secs(1) }, CALLED_OFF)
+    })
+}
+
+fn is_called_off(error: &Error) -> bool {
+    error.message().ends_with(CALLED_OFF)
 }

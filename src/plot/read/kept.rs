@@ -1,0 +1,155 @@
+//! Decoded fields that are kept, and what is known of those that are not any more.
+
+use std::sync::Arc;
+
+use moka::future::Cache;
+use sha2::{Digest, Sha256};
+use thermocline_core::manifest::Manifest;
+use thermocline_core::{Error, Result};
+use thermocline_render::{Cells, Field, Statistics, Values};
+
+use super::cut::{Lattice, Slots};
+use super::{Axes, Wanted};
+use crate::plotter::{ENTRY_BYTES, in_kib};
+
+/// Most fields whose statistics are remembered.
+const MAX_KNOWN: u64 = 16_384;
+
+/// Names what is selected of one state of a dataset.
+pub(super) type Key = KeyOf;
+
+/// A hash of dataset, revision, variable and selection: 256 bits that no two of them share.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(super) struct KeyOf([u8; 32]);
+
+/// A field with its statistics.
+#[derive(Debug)]
+pub(super) struct Whole {
+    pub(super) field: Arc<Field>,
+    pub(super) statistics: Statistics,
+    /// Chunks that it was made of.
+    pub(super) n_chunks: u64,
+}
+
+/// What is known of a field.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Known {
+    pub(super) statistics: Statistics,
+    /// The last quantiles that were wanted: which, and what they are.
+    pub(super) quantiles: Option<([f64; 2], [f64; 2])>,
+}
+
+impl Known {
+    /// True if it answers what is wanted.
+    pub(super) fn has(&self, wanted: &Wanted) -> bool {
+        wanted.quantiles.is_none_or(|shares| self.quantiles.is_some_and(|(of, _)| of == shares))
+    }
+}
+
+/// What is kept of fields.
+pub(crate) struct Kept {
+    fields: Cache<Key, Arc<Whole>>,
+    known: moka::sync::Cache<Key, Known>,
+}
+
+impl Kept {
+    pub(crate) fn new(len_bytes: u64) -> Self {
+        let weight = |_: &Key, whole: &Arc<Whole>| in_kib(field_bytes(&whole.field) + ENTRY_BYTES);
+        Self {
+            fields: Cache::builder().max_capacity(len_bytes / 1024).weigher(weight).build(),
+            known: moka::sync::Cache::new(MAX_KNOWN),
+        }
+    }
+
+    pub(super) async fn whole(&self, key: &Key) -> Option<Arc<Whole>> {
+        self.fields.get(key).await
+    }
+
+    /// The field of a key, from memory or made once however many ask for it.
+    pub(super) async fn whole_or(
+        &self,
+        key: &Key,
+        make: impl Future<Output = Result<Arc<Whole>>>,
+    ) -> Result<Arc<Whole>, Arc<Error>> {
+        self.fields.try_get_with(*key, make).await
+    }
+
+    pub(super) async fn keep(&self, key: &Key, whole: Whole) {
+        self.fields.insert(*key, Arc::new(whole)).await;
+    }
+
+    pub(super) fn known(&self, key: &Key) -> Option<Known> {
+        self.known.get(key)
+    }
+
+    pub(super) fn keep_known(&self, key: &Key, known: Known) {
+        self.known.insert(*key, known);
+    }
+}
+
+fn field_bytes(field: &Field) -> u64 {
+    let values = match &field.values {
+        Values::F32(values) => values.len() * 4,
+        Values::F64(values) => values.len() * 8,
+    };
+    let cells = match &field.cells {
+        Cells::All => 0,
+        Cells::Lattice { rows, columns, .. } => (rows.len() + columns.len()) * 4,
+    };
+    (values + cells) as u64
+}
+
+impl KeyOf {
+    pub(super) fn new(manifest: &Manifest, axes: &Axes<'_>) -> Self {
+        let mut hash = Sha256::new();
+        let mut text = |text: &str| {
+            hash.update((text.len() as u64).to_le_bytes());
+            hash.update(text.as_bytes());
+        };
+        text(manifest.id.as_str());
+        text(&manifest.revision.0);
+        text(&axes.selected.path);
+        let mut number = |number: u64| hash.update(number.to_le_bytes());
+        number(axes.drawn.len() as u64);
+        axes.drawn.iter().for_each(|axis| number(*axis as u64));
+        for axis in &axes.selected.axes {
+            let Some(indices) = &axis.indices else {
+                number(u64::MAX);
+                continue;
+            };
+            number(indices.runs().len() as u64);
+            for run in indices.runs() {
+                [run.start(), run.count(), run.step()].into_iter().for_each(&mut number);
+            }
+        }
+        for mask in &axes.selected.masks {
+            mask.dims().iter().for_each(|dim| {
+                let axis = axes.selected.axes.iter().position(|axis| axis.dim == *dim);
+                number(axis.map_or(u64::MAX, |axis| axis as u64));
+            });
+            for (position, columns) in mask.rows() {
+                position.iter().copied().chain([columns.start, columns.end]).for_each(&mut number);
+            }
+            number(u64::MAX);
+        }
+        Self(hash.finalize().into())
+    }
+
+    /// The key of a part of the same field.
+    pub(super) fn part(&self, chunks: &[u64], lattice: &Lattice) -> Self {
+        let mut hash = Sha256::new();
+        hash.update(self.0);
+        hash.update((chunks.len() as u64).to_le_bytes());
+        chunks.iter().for_each(|chunk| hash.update(chunk.to_le_bytes()));
+        for slots in [&lattice.rows, &lattice.columns] {
+            match slots {
+                Slots::All(n) => hash.update((*n as u64).to_le_bytes()),
+                Slots::Some { of, .. } => {
+                    hash.update([1]);
+                    of.iter().for_each(|slot| hash.update(slot.to_le_bytes()));
+                }
+            }
+        }
+        Self(hash.finalize().into())
+    }
+}
