@@ -1,10 +1,48 @@
 //! Draws what was planned.
+//!
+//! | Module | |
+//! |---|---|
+//! | [`map`] | cells on a map |
+//! | [`plane`] | two dimensions as an image |
+//! | [`painting`] | cells, contour lines, filled levels of either |
+//! | [`series`] | lines |
+//! | [`distribution`] | histograms |
+//! | [`discs`] | values at places, two variables against each other |
+//! | [`arrows`] | two components |
+//! | [`animate`] | one picture for each step |
+//! | [`scale`] | the range of values and its colours |
+//! | [`style`] | the figure around the panel |
+//! | [`facts`] | what is shown, for the `json` answer |
+//! | [`legend`] | the colour bar alone |
+
+mod animate;
+mod arrows;
+mod discs;
+mod distribution;
+mod facts;
+mod legend;
+mod map;
+mod painting;
+mod panel;
+mod plane;
+mod scale;
+mod series;
+mod style;
 
 use bytes::Bytes;
 use serde_json::{Map, Value};
-use thermocline_render::Cancel;
+use thermocline_render::figure::{Layout, draw, draw_svg};
+use thermocline_render::{Cancel, Figure, Image, encode};
 
-use crate::{Failure, Plan, Plotter};
+use crate::options::{MAX_PIXELS, MAX_SIDE};
+use crate::plan::{Content, set_position};
+use crate::{Axes, Failure, Format, Kind, Plan, Plotter};
+
+use map::Shown;
+use panel::Panel;
+
+/// Memory for each pixel while a picture is drawn: itself, its cell, and what is encoded.
+const BYTES_A_PIXEL: u64 = 16;
 
 /// A plot.
 #[derive(Debug, Clone)]
@@ -28,8 +66,90 @@ impl Plotter {
     /// # Errors
     /// Those of reading; [`thermocline_core::ErrorKind::NotStaged`] names the cold objects; [`Failure::Cancelled`].
     pub async fn draw(&self, plan: &Plan, cancel: &Cancel) -> Result<Drawn, Failure> {
-        let _ = plan;
         cancel.check()?;
-        Err(Failure::Undrawable("nothing is drawn yet".into()))
+        self.in_time(cancel, self.drawn(plan, cancel)).await
     }
+
+    async fn drawn(&self, plan: &Plan, cancel: &Cancel) -> Result<Drawn, Failure> {
+        let _admission = self.admit(work_bytes(self, plan)).await?;
+        let format = plan.request.format;
+        if let Some(animation) = plan.animation.as_ref().filter(|_| matches!(format, Format::Gif | Format::WebP)) {
+            return self.animated(plan, animation, cancel).await;
+        }
+        let panel = self.panel(plan, (None, None), cancel).await?;
+        let facts = Facts { document: facts::document(plan, &panel) };
+        let body = match format {
+            Format::Html => Bytes::new(),
+            Format::Json => serde_json::to_vec(&facts.document).map(Bytes::from).map_err(unwritten)?,
+            _ => self.run(cancel, move || encoded(&panel, format)).await??,
+        };
+        Ok(Drawn { body, facts })
+    }
+
+    /// The panel of a plan, of one picture if it is an animation.
+    async fn panel(&self, plan: &Plan, shown: Shown<'_>, cancel: &Cancel) -> Result<Panel, Failure> {
+        match &plan.content {
+            Content::Map(axes) => match plan.kind {
+                Kind::Scatter => self.discs_panel(plan, axes, shown, cancel).await,
+                Kind::Quiver => self.arrows_panel(plan, axes, shown, cancel).await,
+                _ => self.map_panel(plan, axes, shown, cancel).await,
+            },
+            Content::Plane(rows, columns) => self.plane_panel(plan, (*rows, *columns), shown, cancel).await,
+            Content::Series(axis, hue) => self.series_panel(plan, (*axis, *hue), shown, cancel).await,
+            Content::Distribution(axes) => self.distribution_panel(plan, axes, shown, cancel).await,
+            Content::Pairs(axes) => self.pairs_panel(plan, axes, shown, cancel).await,
+        }
+    }
+}
+
+fn unwritten(cause: serde_json::Error) -> Failure {
+    thermocline_core::Error::internal("the facts of a plot cannot be written").with_source(cause).into()
+}
+
+/// Memory that drawing a plan takes at most: its picture several times, and the field, as far as it is kept.
+fn work_bytes(plotter: &Plotter, plan: &Plan) -> u64 {
+    let width = u64::from(plan.options.width.unwrap_or(style::DEFAULT_WIDTH));
+    let height = plan.options.height.map_or(width, u64::from);
+    let pixels = width.saturating_mul(height).saturating_mul(BYTES_A_PIXEL);
+    let axes = plan.content.axes();
+    let field = plan.selected.variables.iter().map(|selected| {
+        let mut selected = selected.clone();
+        if let Some(animation) = &plan.animation
+            && let (Some(axis), Some(first)) = (selected.axes.get_mut(animation.axis), animation.positions.first())
+        {
+            set_position(axis, *first);
+        }
+        plotter.field_bytes(&plan.manifest, &Axes { selected: &selected, drawn: &axes }).unwrap_or(0)
+    });
+    // Fields that are larger are read in parts.
+    let kept = field.fold(0, u64::saturating_add).min(plotter.settings().work_bytes / 4);
+    pixels.saturating_add(kept).min(plotter.settings().work_bytes)
+}
+
+/// The picture of a panel in the form of an answer.
+fn encoded(panel: &Panel, format: Format) -> Result<Bytes, Failure> {
+    let bytes = match format {
+        Format::Svg => draw_svg(&panel.figure, &panel.layout, &panel.marks)?.into_bytes(),
+        Format::WebP => encode::webp(&pixels(panel)?)?,
+        Format::Gif => encode::gif(&[pixels(panel)?], 1000)?,
+        _ => encode::png(&pixels(panel)?)?,
+    };
+    Ok(Bytes::from(bytes))
+}
+
+fn pixels(panel: &Panel) -> Result<Image, Failure> {
+    Ok(draw(&panel.figure, &panel.layout, &panel.marks)?)
+}
+
+/// Where the parts of a figure are, if they are not more pixels than a picture has.
+fn laid_out(figure: &Figure) -> Result<Layout, Failure> {
+    let layout = Layout::of(figure)?;
+    let n_pixels = u64::from(layout.width) * u64::from(layout.height);
+    if layout.width > MAX_SIDE || layout.height > MAX_SIDE || n_pixels > MAX_PIXELS {
+        return Err(Failure::too_large(format!(
+            "a picture of {} × {} pixels; at most {MAX_SIDE} a side and {MAX_PIXELS} in all",
+            layout.width, layout.height
+        )));
+    }
+    Ok(layout)
 }

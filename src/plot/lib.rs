@@ -11,6 +11,7 @@
 //! A [`Plotter`] keeps what several plots share: grids with their search structures, decoded fields, a bound for what is
 //! drawn at the same time. Drawing runs on threads of its own with a lower priority than those that serve chunks.
 
+mod defaults;
 mod draw;
 mod failure;
 mod options;
@@ -22,9 +23,12 @@ mod request;
 
 pub use draw::{Drawn, Facts};
 pub use failure::Failure;
-pub use options::{Kind, Options};
+pub use options::{
+    Interpolation, Kind, MAX_EDGES, MAX_FRAMES, MAX_PIXELS, MAX_SIDE, MAX_TEXT_CHARS, NormChoice, OptionSpec, Options,
+    Switch,
+};
 pub use placement::{AxisRole, Placement, Places, axis_roles};
-pub use plan::Plan;
+pub use plan::{Animation, Content, Dim, Plan};
 pub use plotter::{Admission, PlotSettings, Plotter};
 pub use read::{Axes, Needs, ReadField, ReadSeries, Wanted};
 pub use request::{Format, PathForm, Request};

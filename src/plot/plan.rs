@@ -1,11 +1,43 @@
 //! What a plot will show: looked up in metadata and coordinates, without reading data.
+//!
+//! | Module | |
+//! |---|---|
+//! | [`dims`] | the dimensions of the variable with their labels |
+//! | [`content`] | which of them are drawn, and as what |
+//! | [`positions`] | which position of the others |
+//! | [`canonical`] | the same request in one form, and its entity tag |
+//! | [`texts`] | titles and labels |
+//!
+//! # Defaults
+//! Of a dimension that is neither named nor drawn: the last step of time, the first position of any other. A range along
+//! a dimension that is not drawn narrows this: the last of its steps is drawn, or all of them one after the other in an
+//! animation along it. Options that the request leaves open are those of the catalog's entry, then those that the
+//! attributes of the variable suggest (see [`crate::Options`]).
+
+mod canonical;
+mod content;
+mod dims;
+mod positions;
+mod texts;
+mod variables;
 
 use std::sync::Arc;
 
-use thermocline_core::manifest::Manifest;
-use thermocline_core::select::Resolved;
+use thermocline_core::ErrorKind;
+use thermocline_core::manifest::{Manifest, blocking};
+use thermocline_core::select::{Resolved, ResolvedVariable, resolve};
+use thermocline_model::cf::along;
 
-use crate::{Failure, Kind, Placement, Plotter, Request};
+use crate::options::Options;
+use crate::{Failure, Kind, Placement, Plotter, Request, defaults};
+
+use content::Choosing;
+use variables::Variables;
+
+pub use content::Content;
+pub use dims::Dim;
+pub use positions::Animation;
+pub(crate) use positions::set as set_position;
 
 /// A plot that can be drawn: the request with every choice made.
 #[derive(Debug, Clone)]
@@ -16,31 +48,23 @@ pub struct Plan {
     pub path: String,
     /// What was asked for.
     pub request: Request,
+    /// The options of the request, of the catalog and of the variable's attributes together.
+    pub options: Options,
     /// What is drawn.
     pub kind: Kind,
     /// Where its cells lie, of kinds that are drawn on a map.
     pub placement: Option<Placement>,
-    /// What is read, of all variables that take part, axes that are neither named nor drawn set to their defaults.
+    /// What is read, of all variables that take part, axes that are neither named nor drawn set to their defaults. The
+    /// first is the plotted one.
     pub selected: Arc<Resolved>,
-}
-
-impl Plan {
-    /// Every option with its value in a fixed order, as a query without `?`: requests with the same one give the same
-    /// picture.
-    pub fn canonical(&self) -> String {
-        String::new()
-    }
-
-    /// A strong entity tag without quotes: of the dataset's revision, the canonical parameters, the form of the answer
-    /// and the version of the renderer.
-    pub fn etag(&self) -> String {
-        String::new()
-    }
-
-    /// A name for the file that a browser saves.
-    pub fn file_name(&self) -> String {
-        format!("{}.png", self.request.variable)
-    }
+    /// The dimensions of the variable.
+    pub dims: Vec<Dim>,
+    /// Which of them are drawn.
+    pub content: Content,
+    /// What may be chosen along each dimension that is not drawn: its positions within the selection.
+    pub choices: Vec<Option<Arc<thermocline_core::select::Indices>>>,
+    /// The pictures of an animation.
+    pub animation: Option<Animation>,
 }
 
 impl Plotter {
@@ -50,7 +74,104 @@ impl Plotter {
     /// [`thermocline_core::ErrorKind::NotFound`] for a variable that does not exist; [`Failure::Mistake`] for what the
     /// dataset does not have; [`Failure::Undrawable`].
     pub async fn plan(&self, manifest: &Arc<Manifest>, request: Request) -> Result<Plan, Failure> {
-        let _ = (manifest, request);
-        Err(Failure::Undrawable("no plans yet".into()))
+        let variables = Variables::of(manifest, &request)?;
+        let resolved = resolve(manifest, &request.selection, &variables.paths).await.map_err(mistaken)?;
+        let metadata = Arc::clone(manifest);
+        // Labels are kept with the index, in a file: reading them blocks.
+        let path = variables.path.clone();
+        let dims = blocking(move || {
+            let variable = metadata.dataset.root.variable(&path);
+            let group = path.rsplit_once('/').map_or("", |(group, _)| group);
+            Ok(variable.map(|variable| Dim::of_variable(&metadata, group, variable)).unwrap_or_default())
+        });
+        planned(manifest, request, variables, resolved, dims.await?)
+    }
+}
+
+/// What a selection says of itself is a mistake of the request; the rest is not.
+fn mistaken(error: thermocline_core::Error) -> Failure {
+    match error.kind() {
+        ErrorKind::InvalidInput => Failure::mistake(error.to_string()),
+        _ => Failure::Core(error),
+    }
+}
+
+fn planned(
+    manifest: &Arc<Manifest>,
+    request: Request,
+    variables: Variables,
+    mut resolved: Resolved,
+    dims: Vec<Dim>,
+) -> Result<Plan, Failure> {
+    let gone = || Failure::Core(thermocline_core::Error::internal("a variable of the plot is gone"));
+    let variable = manifest.dataset.root.variable(&variables.path).ok_or_else(gone)?;
+    let mut placement = Placement::of(manifest, &variables.path, variable)?;
+    let first = resolved.variables.first().ok_or_else(gone)?;
+    let is_single: Vec<bool> = first.axes.iter().take(along(variable).len()).map(|axis| axis.is_single).collect();
+    let choosing = Choosing {
+        dims: &dims,
+        is_single: &is_single,
+        placement: placement.as_ref(),
+        options: &request.options,
+        has_pair: variables.pair.is_some(),
+    };
+    let (kind, content) = choosing.choose()?;
+    if !matches!(content, Content::Map(_)) {
+        placement = None;
+    }
+    let mut options = defaults::merged(request.options.clone(), &catalog_options(manifest, &variables.path));
+    options = defaults::merged(options, &defaults::of_variable(variable));
+    options.kind = Some(kind);
+    options.v = options.v.or(variables.northward).filter(|_| kind == Kind::Quiver);
+    options.check()?;
+    let choices = positions::choices(first, &content);
+    positions::check_lines(first, &content)?;
+    let animation = positions::animation(&request, &dims, first, &content)?;
+    for variable in &mut resolved.variables {
+        positions::fix(variable, &dims, &content, animation.as_ref());
+    }
+    same_shape(&resolved.variables)?;
+    Ok(Plan {
+        manifest: Arc::clone(manifest),
+        path: variables.path,
+        request,
+        options,
+        kind,
+        placement,
+        selected: Arc::new(resolved),
+        dims,
+        content,
+        choices,
+        animation,
+    })
+}
+
+/// The options of the catalog's entry for a variable. What of them cannot be read says nothing: the catalog reports it
+/// where it is read.
+fn catalog_options(manifest: &Manifest, path: &str) -> Options {
+    let mut options = Options::default();
+    let about = &manifest.spec.about;
+    for defaults in about.plots.iter().filter(|defaults| defaults.variable.trim_matches('/') == path) {
+        for (name, value) in &defaults.options {
+            if let Some(spec) = Options::spec(name) {
+                let _ = spec.read(value, &mut options);
+            }
+        }
+    }
+    options
+}
+
+/// Variables that are drawn together lie along the same dimensions.
+fn same_shape(variables: &[ResolvedVariable]) -> Result<(), Failure> {
+    let Some((first, others)) = variables.split_first() else { return Ok(()) };
+    let shape = |variable: &ResolvedVariable| -> Vec<(String, u64)> {
+        variable.axes.iter().map(|axis| (axis.dim.clone(), axis.len)).collect()
+    };
+    match others.iter().find(|other| shape(other) != shape(first)) {
+        Some(other) => Err(Failure::mistake(format!(
+            "{} and {} lie along different dimensions and cannot be drawn together",
+            first.path, other.path
+        ))),
+        None => Ok(()),
     }
 }
