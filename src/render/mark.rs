@@ -1,8 +1,11 @@
 //! What is drawn into a panel, in pixels from its upper left corner.
 //!
 //! Marks know nothing of values: those who make them ([`crate::kinds`], [`crate::raster`]) have turned values into
-//! places and colours. Those who draw them ([`crate::figure`]) clip them to the panel, widen lines and texts by the
-//! figure's scale, and smooth edges, unless the frame is [`crate::Frame::None`].
+//! places and colours. Those who draw them ([`crate::figure`]) clip them to the panel, widen lines and texts by
+//! [`crate::Layout::unit`], and smooth edges, unless the frame is [`crate::Frame::None`].
+//!
+//! Images and areas that come first are fields: they lie below coastlines and grid lines. From the first line, disc or
+//! text on, all marks lie above them.
 
 use crate::Color;
 

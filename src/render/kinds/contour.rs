@@ -12,8 +12,8 @@ use super::{Size, isoline, label};
 use crate::scale::Entry;
 use crate::{Cancel, CellMap, Color, Error, Field, Grid, Image, Levels, Mark, Norm, Result, Scale, View};
 
-/// About how many lines there are if nobody says.
-const DEFAULT_LINES: usize = 9;
+/// Most lines if nobody says; with round levels there are about nine.
+const DEFAULT_LINES: usize = 12;
 
 /// Most corners of all lines of a picture.
 const MAX_POINTS: usize = 20_000_000;
@@ -36,7 +36,7 @@ pub struct ContourStyle<'s> {
     pub width: f32,
     /// Height of the letters of their labels in pixels at a scale of 1; `None` for no labels.
     pub label_size: Option<f32>,
-    /// Factor for labels: that of the figure.
+    /// Factor for labels: [`crate::Layout::unit`], by which the figure widens texts.
     pub scale: f32,
 }
 
@@ -273,6 +273,11 @@ impl Raster<'_> {
 
     /// Gives the pixels of a quad their values. Missing pixels stay so: no quad speaks for them.
     fn quad(&mut self, quad: &Quad) {
+        // Nodes of one cell fall together: most quads of large cells are points or lines.
+        let [a, b, c, d] = quad.places;
+        if (a == b && c == d) || (a == d && b == c) {
+            return;
+        }
         let (middle, mean) = quad.middle();
         for corner in 0..4 {
             let next = (corner + 1) % 4;

@@ -1,9 +1,7 @@
 //! Labels of contour lines: on straight parts, readable from below, apart from each other, each in a gap of its line.
 
 use super::Size;
-
-/// Widest letter spacing of the figure's font, as a share of the height of its letters.
-const LETTER_WIDTH: f32 = 0.6;
+use crate::text;
 
 /// Room on both sides of a label, as a share of the height of its letters.
 const MARGIN: f32 = 0.35;
@@ -13,11 +11,6 @@ const BEND: f32 = 0.35;
 
 /// Lines get a further label after so many pixels for each pixel of the letters' height.
 const DISTANCE: f32 = 45.0;
-
-/// About how wide a text is, in pixels.
-pub(super) fn text_width(text: &str, height: f32) -> f32 {
-    text.chars().count() as f32 * LETTER_WIDTH * height
-}
 
 /// Where a label stands.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -47,7 +40,7 @@ impl Labels {
     /// Finds places for a text along a line. Gives what is left of the line, and where the text stands.
     pub(super) fn place(&mut self, line: Vec<[f32; 2]>, text: &str) -> (Vec<Vec<[f32; 2]>>, Vec<Label>) {
         let Some(height) = self.height else { return (vec![line], Vec::new()) };
-        let length = text_width(text, height) + 2.0 * MARGIN * height;
+        let length = text::width(text, height) + 2.0 * MARGIN * height;
         let measured = Measured::of(&line);
         if measured.length() < 3.0 * length {
             return (vec![line], Vec::new());

@@ -68,56 +68,52 @@ impl Lattice {
         view: &View,
         cancel: &Cancel,
     ) -> Result<Self> {
-        let seam = Seam::of(view);
-        let centre = |cell: u32, node: (f64, f64)| {
-            let (x, y) = view.position(grid.centre(cell)?)?;
-            let centre = seam.turned(node, (x, y));
-            (!seam.is_between(view, node, centre)).then_some(centre)
-        };
-        let size = (view.width, view.height);
-        Self::of_pixels(size, cells, seam.goes_round(view.width), |cell| field.value(cell), cancel, centre)
+        let look = MapLook { grid, field, view, seam: Seam::of(view) };
+        Self::of_pixels((view.width, view.height), cells, &look, cancel)
     }
 
-    /// Nodes at the centres of the cells of a panel's pixels; `centre` gives that of a cell seen from a pixel, `None` if it
-    /// is not to be seen from there: then the node stays where it is. `sides` tells what lies beyond the sides.
+    /// Nodes at the centres of the cells of a panel's pixels, and of those around it.
     ///
     /// # Errors
     /// [`Error::Cancelled`].
-    pub fn of_pixels(
+    pub(super) fn of_pixels(
         (width, height): Size,
         cells: &CellMap,
-        sides: Sides,
-        value: impl Fn(u32) -> f64 + Sync,
+        look: &impl Look,
         cancel: &Cancel,
-        centre: impl Fn(u32, (f64, f64)) -> Option<(f64, f64)> + Sync,
     ) -> Result<Self> {
-        let mut columns = pixel_ruler(width, height);
-        let rows = pixel_ruler(height, width);
-        if sides == Sides::Meet && width > 1 {
-            columns.insert(0, -1);
-            columns.push(i64::from(width));
+        let (columns, rows) = (pixel_ruler(width, height), pixel_ruler(height, width));
+        if columns.is_empty() || rows.is_empty() {
+            return Ok(Self::of(0, 0, Vec::new(), Vec::new()));
         }
+        let beyond = usual_cell(cells, (width, height));
+        let (columns, rows) = (surrounded(columns, beyond), surrounded(rows, beyond));
+        let is_inside = |column: i64, row: i64| {
+            (0..i64::from(width)).contains(&column) && (0..i64::from(height)).contains(&row)
+        };
         let lines: Vec<Vec<([f32; 2], f64)>> = rows
             .par_iter()
             .map(|row| {
                 cancel.check()?;
-                let mut last = (NO_CELL, f64::NAN);
+                let mut seen = Seen { cell: NO_CELL, value: f64::NAN, centre: None };
                 let node = |column: &i64| {
-                    let cell = cell_of(cells, width, *column, *row);
-                    if cell != last.0 {
-                        last = (cell, if cell == NO_CELL { f64::NAN } else { value(cell) });
-                    }
                     let at = (*column as f64 + 0.5, *row as f64 + 0.5);
-                    let moved = if last.1.is_finite() { centre(cell, at) } else { None };
-                    let (x, y) = moved.filter(|(x, y)| x.is_finite() && y.is_finite()).unwrap_or(at);
-                    ([x as f32, y as f32], last.1)
+                    let cell = match is_inside(*column, *row) {
+                        true => cell_of(cells, width, *column, *row),
+                        false => look.beyond(at).unwrap_or(NO_CELL),
+                    };
+                    if cell != seen.cell {
+                        seen = Seen::of(cell, look);
+                    }
+                    let (x, y) = seen.centre.and_then(|centre| look.from(at, centre)).unwrap_or(at);
+                    ([x as f32, y as f32], seen.value)
                 };
                 Ok(columns.iter().map(node).collect())
             })
             .collect::<Result<_>>()?;
         let (places, values) = lines.into_iter().flatten().unzip();
         let mut lattice = Self::of(columns.len(), rows.len(), places, values);
-        lattice.cut_between(cells, width, (&columns, &rows), value, cancel)?;
+        lattice.cut_between(cells, (width, height), (&columns, &rows), look, cancel)?;
         Ok(lattice)
     }
 
@@ -130,28 +126,31 @@ impl Lattice {
     fn cut_between(
         &mut self,
         cells: &CellMap,
-        width: u32,
+        (width, height): Size,
         (columns, rows): (&[i64], &[i64]),
-        value: impl Fn(u32) -> f64 + Sync,
+        look: &impl Look,
         cancel: &Cancel,
     ) -> Result<()> {
-        let is_dense = |ruler: &[i64]| ruler.windows(2).all(|pair| pair[1] - pair[0] <= 1);
+        let inside = |pair: &[i64], length: u32| pair[0].max(0)..=pair[1].min(i64::from(length) - 1);
+        let is_dense =
+            |ruler: &[i64], length: u32| ruler.windows(2).all(|pair| inside(pair, length).count() <= 2);
         let n_quads = self.n_columns.saturating_sub(1);
-        if n_quads == 0 || (is_dense(columns) && is_dense(rows)) {
+        if n_quads == 0 || (is_dense(columns, width) && is_dense(rows, height)) {
             return Ok(());
         }
         self.cut.par_chunks_mut(n_quads).zip(rows.par_windows(2)).try_for_each(|(cut, rows)| {
             cancel.check()?;
+            let mut last = (NO_CELL, true);
+            let mut is_missing = |column: i64, row: i64| {
+                let cell = cell_of(cells, width, column, row);
+                if cell != last.0 {
+                    last = (cell, !look.value(cell).is_finite());
+                }
+                cell == NO_CELL || last.1
+            };
             for (cut, columns) in cut.iter_mut().zip(columns.windows(2)) {
-                let mut last = NO_CELL;
-                *cut = (rows[0]..=rows[1]).any(|row| {
-                    (columns[0]..=columns[1]).any(|column| {
-                        let cell = cell_of(cells, width, column, row);
-                        let is_new = cell != last;
-                        last = cell;
-                        cell == NO_CELL || (is_new && !value(cell).is_finite())
-                    })
-                });
+                *cut = inside(rows, height)
+                    .any(|row| inside(columns, width).any(|column| is_missing(column, row)));
             }
             Ok(())
         })
@@ -199,13 +198,65 @@ impl Quad {
     }
 }
 
-/// What lies beyond the sides of a panel.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Sides {
-    /// Nothing that is known.
-    End,
-    /// The other side: a map once around the earth.
-    Meet,
+/// What is known of the cells of a panel.
+pub(super) trait Look: Sync {
+    /// The value of a cell; NaN if it is missing.
+    fn value(&self, cell: u32) -> f64;
+
+    /// Where the middle of a cell is.
+    fn centre(&self, cell: u32) -> Option<(f64, f64)>;
+
+    /// Where the middle of a cell is as seen from a point in the cell; `None` if it is not to be seen from there. The node
+    /// of that point then stays where it is.
+    fn from(&self, at: (f64, f64), centre: (f64, f64)) -> Option<(f64, f64)>;
+
+    /// The cell at a point beyond the panel.
+    fn beyond(&self, at: (f64, f64)) -> Option<u32>;
+}
+
+/// The cells of a map.
+struct MapLook<'m> {
+    grid: &'m Grid,
+    field: &'m Field,
+    view: &'m View,
+    seam: Seam,
+}
+
+impl Look for MapLook<'_> {
+    fn value(&self, cell: u32) -> f64 {
+        self.field.value(cell)
+    }
+
+    fn centre(&self, cell: u32) -> Option<(f64, f64)> {
+        self.view.position(self.grid.centre(cell)?)
+    }
+
+    fn from(&self, at: (f64, f64), centre: (f64, f64)) -> Option<(f64, f64)> {
+        let centre = self.seam.turned(at, centre);
+        (!self.seam.is_between(self.view, at, centre)).then_some(centre)
+    }
+
+    fn beyond(&self, (x, y): (f64, f64)) -> Option<u32> {
+        let place = self.view.place(x, y)?;
+        let is_native = self.view.projection == MapProjection::Native;
+        (is_native || place.latitude.abs() <= 90.0).then(|| self.grid.locate(place)).flatten()
+    }
+}
+
+/// A cell with what is known of it, kept while neighbouring nodes are in it.
+struct Seen {
+    cell: u32,
+    value: f64,
+    centre: Option<(f64, f64)>,
+}
+
+impl Seen {
+    fn of(cell: u32, look: &impl Look) -> Self {
+        let value = if cell == NO_CELL { f64::NAN } else { look.value(cell) };
+        let is_finite = |(x, y): &(f64, f64)| x.is_finite() && y.is_finite();
+        let centre = if value.is_finite() { look.centre(cell).filter(is_finite) } else { None };
+        Self { cell, value, centre }
+    }
 }
 
 /// Where a map is cut, so that neighbours on the earth lie at its opposite sides.
@@ -228,13 +279,6 @@ impl Seam {
             }
             MapProjection::Robinson | MapProjection::Mollweide | MapProjection::EqualEarth => Self::Outline,
             _ => Self::None,
-        }
-    }
-
-    fn goes_round(self, width: u32) -> Sides {
-        match self {
-            Self::Turn(turn) if (turn - f64::from(width)).abs() < 0.5 => Sides::Meet,
-            _ => Sides::End,
         }
     }
 
@@ -272,9 +316,7 @@ pub(super) fn cell_at(cells: &CellMap, width: u32, column: u32, row: u32) -> Opt
         .filter(|cell| is_inside && *cell != NO_CELL)
 }
 
-/// The cell of a pixel; columns beyond the sides are those at the other side.
 fn cell_of(cells: &CellMap, width: u32, column: i64, row: i64) -> u32 {
-    let column = column.rem_euclid(i64::from(width.max(1)));
     match cells {
         CellMap::Separable { rows, columns, n_columns } => {
             let found = rows.get(row as usize).zip(columns.get(column as usize));
@@ -299,6 +341,38 @@ fn pixel_ruler(length: u32, other: u32) -> Vec<i64> {
     let mut ruler: Vec<i64> = (0..=last).step_by(step).collect();
     if ruler.last().is_some_and(|end| *end < last) {
         ruler.push(last);
+    }
+    ruler
+}
+
+/// About how many pixels wide a cell is: cells are met along the sides of the panel and through its middle.
+fn usual_cell(cells: &CellMap, (width, height): Size) -> i64 {
+    let (right, foot) = (i64::from(width) - 1, i64::from(height) - 1);
+    let mut n_pixels = 0;
+    let mut n_cells = 0;
+    let mut meet = |cell: u32, last: &mut u32| {
+        if cell != NO_CELL {
+            n_pixels += 1;
+            n_cells += i64::from(cell != *last);
+        }
+        *last = cell;
+    };
+    for row in [0, foot / 2, foot] {
+        let mut last = NO_CELL;
+        (0..=right).for_each(|column| meet(cell_of(cells, width, column, row), &mut last));
+    }
+    for column in [0, right / 2, right] {
+        let mut last = NO_CELL;
+        (0..=foot).for_each(|row| meet(cell_of(cells, width, column, row), &mut last));
+    }
+    (n_pixels / n_cells.max(1)).clamp(1, 1024)
+}
+
+/// A ruler with one more position before and behind it.
+fn surrounded(mut ruler: Vec<i64>, beyond: i64) -> Vec<i64> {
+    if let (Some(first), Some(last)) = (ruler.first().copied(), ruler.last().copied()) {
+        ruler.insert(0, first - beyond);
+        ruler.push(last + beyond);
     }
     ruler
 }

@@ -59,7 +59,7 @@ pub struct LineStyle {
     pub width: f32,
     /// Diameter of a dot at each value in pixels at a scale of 1, where there is room for them; `None` for no dots.
     pub marker: Option<f32>,
-    /// The figure's scale.
+    /// Factor for dots: [`crate::Layout::unit`], by which the figure widens lines.
     pub scale: f32,
 }
 

@@ -8,7 +8,8 @@ use rayon::prelude::*;
 use thermocline_model::cf::LonLat;
 
 use super::contour::LineColor;
-use super::{label, lattice, range};
+use super::{lattice, range};
+use crate::text;
 use crate::{Cancel, CellMap, Color, Field, MapProjection, Mark, Result, View};
 
 /// Most arrows of a picture.
@@ -48,7 +49,7 @@ pub struct QuiverStyle<'s> {
     pub heading: Heading,
     /// The arrow in the lower right corner; `None` for none.
     pub reference: Option<Reference>,
-    /// The figure's scale.
+    /// Factor for texts: [`crate::Layout::unit`], by which the figure widens them.
     pub scale: f64,
 }
 
@@ -64,7 +65,7 @@ pub struct Wind {
 /// Arrows and what they mean.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Arrows {
-    /// Arrows, dots of calms, the reference.
+    /// Dots of calms, arrows, the reference.
     pub marks: Vec<Mark>,
     /// The speed of the reference arrow; `None` if there is nothing to compare.
     pub reference: Option<f64>,
@@ -203,9 +204,8 @@ fn drawn(arrows: &[Arrow], spacing: f64, size: super::Size, style: &QuiverStyle<
             marks.push(shape(arrow.at, arrow.direction, length, color, spacing));
         }
     }
-    if !calms.is_empty() {
-        marks.push(Mark::Discs { discs: calms, diameter: (1.8 * style.scale) as f32 });
-    }
+    // First, though there may be none: what follows discs lies above coastlines.
+    marks.insert(0, Mark::Discs { discs: calms, diameter: (1.8 * style.scale) as f32 });
     let reference = full_speed.and_then(nice_speed);
     if let (Some(speed), Some(full), Some(look)) = (reference, full_speed, &style.reference) {
         marks.extend(reference_marks(speed, speed / full * spacing, (spacing, size), look, style.scale));
@@ -231,8 +231,8 @@ fn nice_speed(full: f64) -> Option<f64> {
 
 /// An arrow around its middle. Short ones are small in all their parts.
 fn shape(at: [f64; 2], direction: [f64; 2], length: f64, color: Color, spacing: f64) -> Mark {
-    let shaft = (spacing * 0.05).clamp(1.2, 6.0);
-    let head = shaft * 4.0;
+    let shaft = (spacing * 0.065).clamp(1.3, 8.0);
+    let head = shaft * 4.5;
     let shrunk = (length / (head * 1.25)).min(1.0);
     let (shaft, head) = (shaft * shrunk.max(0.5), head * shrunk);
     let (half, wide) = (shaft / 2.0, head * 0.42);
@@ -241,11 +241,11 @@ fn shape(at: [f64; 2], direction: [f64; 2], length: f64, color: Color, spacing: 
     // Notched where the shaft meets the head, as barbs are.
     let outline = [
         (-tip, -half),
-        (neck + head * 0.15, -half),
+        (neck + head * 0.12, -half),
         (neck, -wide),
         (tip, 0.0),
         (neck, wide),
-        (neck + head * 0.15, half),
+        (neck + head * 0.12, half),
         (-tip, half),
     ];
     let ring = outline
@@ -269,8 +269,8 @@ fn reference_marks(
 ) -> Vec<Mark> {
     let letters = 10.0 * scale;
     let number = range::level_texts(&[speed]).concat();
-    let text = if look.units.is_empty() { number } else { format!("{number} {}", look.units) };
-    let text_width = f64::from(label::text_width(&text, letters as f32));
+    let note = if look.units.is_empty() { number } else { format!("{number} {}", look.units) };
+    let text_width = f64::from(text::width(&note, letters as f32));
     let (room, gap) = (letters * 0.6, letters * 0.5);
     let box_width = room * 2.0 + length + gap + text_width;
     let box_height = letters * 1.8;
@@ -289,7 +289,7 @@ fn reference_marks(
         shape([left + room + length / 2.0, middle], [1.0, 0.0], length, look.ink, spacing),
         Mark::Text {
             at: [(right - room - text_width / 2.0) as f32, middle as f32],
-            text,
+            text: note,
             color: look.ink,
             size: 10.0,
             angle: 0.0,

@@ -1,5 +1,6 @@
 //! Round numbers: steps, levels and ranges that people would choose.
 
+use crate::text::raised;
 use crate::{Error, Result};
 
 /// Most levels of one picture.
@@ -130,19 +131,7 @@ fn scientific(value: f64) -> String {
     if exponent == "0" {
         return signed(mantissa.to_owned());
     }
-    let raised: String = exponent.chars().map(superscript).collect();
-    format!("{}×10{raised}", signed(mantissa.to_owned()))
-}
-
-fn superscript(letter: char) -> char {
-    match letter {
-        '-' => '⁻',
-        '1' => '¹',
-        '2' => '²',
-        '3' => '³',
-        '0' | '4'..='9' => char::from_u32(0x2070 + (letter as u32 - '0' as u32)).unwrap_or(letter),
-        other => other,
-    }
+    format!("{}×10{}", signed(mantissa.to_owned()), raised(exponent))
 }
 
 fn signed(text: String) -> String {

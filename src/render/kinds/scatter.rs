@@ -175,19 +175,30 @@ impl Band<'_> {
         for row in rows {
             let row_pixels = &mut self.pixels[row * self.row_bytes..(row + 1) * self.row_bytes];
             for (pixel, column) in row_pixels[first * 4..last * 4].chunks_exact_mut(4).zip(first..) {
-                let distance = (column as f32 + 0.5 - x).hypot(row as f32 + 0.5 - y);
-                let coverage = match edges {
-                    Edges::Crisp => f32::from(u8::from(distance <= radius)),
-                    Edges::Smooth => (radius + 0.5 - distance).clamp(0.0, 1.0),
-                };
-                lay_over(pixel, color, coverage);
+                let (dx, dy) = (column as f32 + 0.5 - x, row as f32 + 0.5 - y);
+                lay_over(pixel, color, coverage(dx * dx + dy * dy, radius, edges));
             }
         }
     }
 }
 
+/// How much of a pixel lies within a radius, by the square of its distance.
+fn coverage(square: f32, radius: f32, edges: Edges) -> f32 {
+    let (inner, outer) = ((radius - 0.5).max(0.0), radius + 0.5);
+    match edges {
+        Edges::Crisp => f32::from(u8::from(square <= radius * radius)),
+        Edges::Smooth if square >= outer * outer => 0.0,
+        Edges::Smooth if square <= inner * inner && radius >= 0.5 => 1.0,
+        Edges::Smooth => (outer - square.sqrt()).clamp(0.0, 1.0),
+    }
+}
+
 /// Lays a colour over a pixel.
 fn lay_over(pixel: &mut [u8], color: Color, coverage: f32) {
+    if coverage >= 1.0 && color.alpha == 255 {
+        pixel.copy_from_slice(&[color.red, color.green, color.blue, 255]);
+        return;
+    }
     let above = coverage * f32::from(color.alpha) / 255.0;
     if above <= 0.0 {
         return;

@@ -1,6 +1,6 @@
 use proptest::prelude::*;
 
-use super::super::lattice::Sides;
+use super::super::lattice::Look;
 use super::*;
 use crate::Colormap;
 
@@ -22,6 +22,38 @@ fn gray(levels: &[f64]) -> Scale {
 fn blocks(side: u32, length: u32) -> CellMap {
     let cells: Vec<u32> = (0..length).map(|pixel| pixel / side).collect();
     CellMap::Separable { rows: cells.clone(), columns: cells, n_columns: length / side }
+}
+
+/// What is known of blocks of a size in a panel of so many pixels; the panel begins again at its sides if it `meets`.
+struct Blocks<V> {
+    side: u32,
+    length: u32,
+    meets: bool,
+    value: V,
+}
+
+impl<V: Fn(u32) -> f64 + Sync> Look for Blocks<V> {
+    fn value(&self, cell: u32) -> f64 {
+        (self.value)(cell)
+    }
+
+    fn centre(&self, cell: u32) -> Option<(f64, f64)> {
+        let n_columns = self.length / self.side;
+        let middle = |number: u32| (f64::from(number) + 0.5) * f64::from(self.side);
+        Some((middle(cell % n_columns), middle(cell / n_columns)))
+    }
+
+    fn from(&self, at: (f64, f64), (x, y): (f64, f64)) -> Option<(f64, f64)> {
+        let length = f64::from(self.length);
+        Some((x + ((at.0 - x) / length).round() * length, y))
+    }
+
+    fn beyond(&self, (x, y): (f64, f64)) -> Option<u32> {
+        let length = f64::from(self.length);
+        let column = x.rem_euclid(length) as u32 / self.side;
+        let row = (0.0..length).contains(&y).then_some(y as u32 / self.side)?;
+        self.meets.then_some(row * (self.length / self.side) + column)
+    }
 }
 
 #[test]
@@ -57,27 +89,21 @@ fn lines_end_at_missing_values() {
 #[test]
 fn a_missing_pixel_between_nodes_cuts_the_line() {
     // So large that nodes are two pixels apart; the missing column lies between two of them.
-    let (width, height) = (1600, 900);
-    let columns: Vec<u32> = (0..width).map(|column| u32::from(column == 801)).collect();
-    let cells = CellMap::Separable { rows: (0..height).collect(), columns, n_columns: 2 };
-    let value = |cell: u32| if cell % 2 == 1 { f64::NAN } else { f64::from(cell / 2) };
+    let cells = blocks(1, 1001);
+    let value = |cell: u32| if cell % 1001 == 501 { f64::NAN } else { f64::from(cell / 1001) };
+    let look = Blocks { side: 1, length: 1001, meets: false, value };
 
-    let lattice = Lattice::of_pixels((width, height), &cells, Sides::End, value, &Cancel::new(), |_, _| None)
-        .expect("a lattice");
+    let lattice = Lattice::of_pixels((1001, 1001), &cells, &look, &Cancel::new()).expect("a lattice");
 
     assert_eq!(lines_of(&lattice, 400.0).len(), 2);
 }
 
 #[test]
 fn lines_run_between_the_centres_of_large_cells_not_along_their_edges() {
-    let cells = blocks(10, 100);
     let value = |cell: u32| f64::from(cell % 10) * 10.0 + 5.0;
-    let centre = |cell: u32, _: (f64, f64)| {
-        Some((f64::from(cell % 10) * 10.0 + 5.0, f64::from(cell / 10) * 10.0 + 5.0))
-    };
+    let look = Blocks { side: 10, length: 100, meets: false, value };
 
-    let lattice =
-        Lattice::of_pixels((100, 100), &cells, Sides::End, value, &Cancel::new(), centre).expect("a lattice");
+    let lattice = Lattice::of_pixels((100, 100), &blocks(10, 100), &look, &Cancel::new()).expect("a lattice");
 
     let lines = lines_of(&lattice, 37.5);
     assert_eq!(lines.len(), 1);
@@ -88,15 +114,9 @@ fn lines_run_between_the_centres_of_large_cells_not_along_their_edges() {
 
 #[test]
 fn lines_reach_both_sides_of_a_map_around_the_earth() {
-    let cells = blocks(10, 100);
-    let value = |cell: u32| f64::from(cell / 10);
-    let centre = |cell: u32, node: (f64, f64)| {
-        let x = f64::from(cell % 10) * 10.0 + 5.0;
-        Some((x + ((node.0 - x) / 100.0).round() * 100.0, f64::from(cell / 10) * 10.0 + 5.0))
-    };
+    let look = Blocks { side: 10, length: 100, meets: true, value: |cell: u32| f64::from(cell / 10) };
 
-    let lattice = Lattice::of_pixels((100, 100), &cells, Sides::Meet, value, &Cancel::new(), centre)
-        .expect("a lattice");
+    let lattice = Lattice::of_pixels((100, 100), &blocks(10, 100), &look, &Cancel::new()).expect("a lattice");
 
     let lines = lines_of(&lattice, 4.5);
     let xs: Vec<f32> = lines.concat().iter().map(|[x, _]| *x).collect();
