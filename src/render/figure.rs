@@ -22,6 +22,7 @@ mod key;
 mod layout;
 mod legend;
 mod panel;
+mod pen;
 mod shape;
 mod svg;
 mod theme;

@@ -70,10 +70,10 @@ impl Ruler {
     /// Most ticks that look well.
     fn most(&self) -> f64 {
         let room = match self.direction {
-            Direction::Horizontal => 5.0,
-            Direction::Vertical => 3.2,
+            Direction::Horizontal => 6.2,
+            Direction::Vertical => 3.6,
         };
-        f64::from(self.length / (room * self.size)).clamp(1.0, 40.0)
+        f64::from(self.length / (room * self.size)).clamp(1.0, 30.0)
     }
 
     /// True if no label touches the next.

@@ -1,8 +1,10 @@
-//! Draws a made-up field with all that stands around it: `cargo run --example figure -- OUT.png [WIDTH HEIGHT THEME PROJ]`.
+//! Draws a made-up field with all that stands around it: `cargo run --example figure -- OUT.png [WIDTH HEIGHT THEME PLANE]`.
 
 use std::process::ExitCode;
 
-use thermocline_render::figure::{self, Plane};
+use thermocline_model::cf::{Calendar, TimeUnits};
+use thermocline_render::figure::{self, LegendEntry, Plane};
+use thermocline_render::ticks::{Axis, Quantity};
 use thermocline_render::{
     Color, Colormap, Extent, Figure, Frame, Image, Layout, Levels, MapProjection, Mark, Norm, Scale, Theme,
     View, encode,
@@ -24,10 +26,18 @@ fn run() -> Result<(), Box<dyn std::error::Error>> {
     let out = word(0).unwrap_or("figure.png");
     let width: u32 = word(1).unwrap_or("1000").parse()?;
     let height: Option<u32> = word(2).and_then(|text| text.parse().ok());
-    let figure = figure(width, height, word(3).unwrap_or("light"), word(4).unwrap_or("platecarree"))?;
+    let plane = word(4).unwrap_or("platecarree");
+    let mut figure = figure(width, height, word(3).unwrap_or("light"), plane)?;
+    if matches!(plane, "series" | "section") {
+        of_axes(&mut figure, plane == "section", word(5).unwrap_or("3650"))?;
+    }
     let started = std::time::Instant::now();
     let layout = Layout::of(&figure)?;
-    let marks = [Mark::Image(field(&figure, &layout))];
+    let marks = if figure.legend.is_empty() {
+        vec![Mark::Image(field(&figure, &layout))]
+    } else {
+        lines(&figure, &layout)
+    };
     let field_ms = started.elapsed().as_secs_f64() * 1e3;
     if out.ends_with(".svg") {
         std::fs::write(out, figure::draw_svg(&figure, &layout, &marks)?)?;
@@ -97,11 +107,53 @@ fn figure(
     })
 }
 
+/// Makes it a section over time and depth, or several series, over so many days.
+fn of_axes(figure: &mut Figure, is_section: bool, days: &str) -> Result<(), Box<dyn std::error::Error>> {
+    let units = TimeUnits::parse("days since 1999-11-20T07:10", Calendar::NoLeap)?;
+    let x = Axis { first: 0.0, last: days.parse()?, quantity: Quantity::Time(units), label: None };
+    let number = |first: f64, last: f64, label: &str| Axis {
+        first,
+        last,
+        quantity: Quantity::Number,
+        label: Some(label.into()),
+    };
+    let y = if is_section {
+        number(5500.0, 0.0, "depth [m]")
+    } else {
+        number(-1.3e-5, 1.2e-5, "wind stress [N m⁻²]")
+    };
+    figure.plane = Plane::Axes { x, y };
+    if !is_section {
+        figure.colorbar = None;
+        figure.legend =
+            [("Atlantic", [31, 119, 180]), ("Pacific", [255, 127, 14]), ("Indian Ocean", [44, 160, 44])]
+                .map(|(text, [red, green, blue])| LegendEntry {
+                    text: text.into(),
+                    color: Color::rgb(red, green, blue),
+                })
+                .into();
+    }
+    Ok(())
+}
+
+fn lines(figure: &Figure, layout: &Layout) -> Vec<Mark> {
+    let [_, _, width, height] = layout.panel;
+    let line = |(i, entry): (usize, &LegendEntry)| {
+        let y = |x: f32| (0.5 + 0.4 * (x * 12.0 + i as f32).sin() * (x * 3.0).cos()) * height as f32;
+        let points = (0..=width).map(|x| [x as f32, y(x as f32 / width as f32)]).collect();
+        Mark::Line { points, color: entry.color, width: 1.5, dashes: Vec::new() }
+    };
+    figure.legend.iter().enumerate().map(line).collect()
+}
+
 fn field(figure: &Figure, layout: &Layout) -> Image {
     let [_, _, width, height] = layout.panel;
     let mut image = Image { width, height, pixels: vec![0; width as usize * height as usize * 4] };
-    let (Plane::Map { view, .. }, Some((scale, _))) = (&figure.plane, &figure.colorbar) else { return image };
-    let view = layout.panel_view(view);
+    let Some((scale, _)) = &figure.colorbar else { return image };
+    let view = match &figure.plane {
+        Plane::Map { view, .. } => layout.panel_view(view),
+        Plane::Axes { .. } => View::globe(width, height),
+    };
     for (i, pixel) in image.pixels.chunks_exact_mut(4).enumerate() {
         let (x, y) = ((i as u32 % width) as f64 + 0.5, (i as u32 / width) as f64 + 0.5);
         let Some(place) = view.place(x, y) else { continue };

@@ -119,7 +119,7 @@ impl Axes {
         [left, beside(&self.right).max(half), below]
     }
 
-    /// Ticks and labels around a panel, between `left` and the panel and between the panel and `bottom`.
+    /// Ticks and labels around a panel.
     pub(super) fn shapes(&self, panel: Rect, sizes: Sizes, palette: &Palette) -> Vec<Shape> {
         let mut shapes = Vec::new();
         self.draw_x(panel, sizes, palette, &mut shapes);
@@ -156,7 +156,10 @@ impl Axes {
         }
         for group in &self.x.groups {
             if group.from > 0.0 {
-                shapes.push(stroke(group.from, sizes.tick_length() + text::line_height(size) * 1.7));
+                let height = text::line_height(size) * 0.8;
+                let left = (place(group.from) - line / 2.0).round();
+                let between = Rect { left, top: top + text::line_height(size) * 0.15, width: line, height };
+                shapes.push(Shape::Box(between, palette.faint));
             }
             if let Some((text, x)) = group_label(&group.label, place(group.from), place(group.to), size) {
                 shapes.push(text_at(&text, x, top + text::ascent(size), size, Anchor::Middle));

@@ -6,6 +6,7 @@ use tiny_skia::{
 };
 
 use super::clip;
+use super::pen::Pen;
 use super::shape::{Anchor, Label, Rect, Shape};
 use crate::text::{self, Spot};
 use crate::{Color, Error, Image, Mark, Result};
@@ -15,7 +16,12 @@ pub(super) struct Canvas {
     pixmap: Pixmap,
     /// Whether edges are smoothed. If not, pixels are opaque or nothing.
     is_smooth: bool,
+    /// Draws thin lines; made with the first.
+    pen: Option<Pen>,
 }
+
+/// Widest line in pixels that the pen draws; wider ones are paths.
+const MAX_PEN_WIDTH: f32 = 8.0;
 
 impl Canvas {
     /// An empty canvas.
@@ -27,7 +33,7 @@ impl Canvas {
         let pixmap = pixmap.ok_or_else(|| {
             Error::TooLarge(format!("a picture of {width} × {height} pixels cannot be drawn"))
         })?;
-        Ok(Self { pixmap, is_smooth })
+        Ok(Self { pixmap, is_smooth, pen: None })
     }
 
     pub(super) fn fill(&mut self, color: Color) {
@@ -38,6 +44,9 @@ impl Canvas {
     pub(super) fn into_image(self) -> Image {
         let (width, height) = (self.pixmap.width(), self.pixmap.height());
         let mut pixels = self.pixmap.take();
+        if pixels.iter().skip(3).step_by(4).all(|alpha| *alpha == 255) {
+            return Image { width, height, pixels };
+        }
         for pixel in pixels.chunks_exact_mut(4) {
             let alpha = u32::from(pixel[3]);
             if alpha != 0 && alpha != 255 {
@@ -170,35 +179,43 @@ impl Canvas {
     }
 
     /// A line without what lies far outside.
-    pub(super) fn line(
-        &mut self,
-        points: &[[f32; 2]],
-        width: f32,
-        dashes: &[f32],
-        color: Color,
-        mask: Option<&Mask>,
-    ) {
-        let Some(color) = self.ink(color) else { return };
-        if !(width > 0.0 && width.is_finite()) {
+    fn line(&mut self, points: &[[f32; 2]], width: f32, dashes: &[f32], color: Color, mask: Option<&Mask>) {
+        let dash = Some(dashes).filter(|lengths| lengths.iter().sum::<f32>() >= 1.0);
+        if dash.is_none() && self.is_smooth && width <= MAX_PEN_WIDTH {
+            self.strokes(std::slice::from_ref(&points.to_vec()), width, color, mask);
             return;
         }
-        let margin = width + 2.0;
-        let window = Rect {
-            left: -margin,
-            top: -margin,
-            width: self.pixmap.width() as f32 + 2.0 * margin,
-            height: self.pixmap.height() as f32 + 2.0 * margin,
-        };
-        let Some(path) = open_path(&clip::polyline(points, window)) else { return };
-        let dash = Some(dashes).filter(|lengths| lengths.iter().sum::<f32>() >= 1.0);
+        let Some(color) = self.ink(color).filter(|_| width > 0.0 && width.is_finite()) else { return };
+        let Some(path) = open_path(&clip::polyline(points, self.window(width))) else { return };
         let stroke = Stroke {
             width,
-            line_cap: if self.is_smooth { LineCap::Round } else { LineCap::Butt },
+            line_cap: LineCap::Butt,
             line_join: if self.is_smooth { LineJoin::Round } else { LineJoin::Bevel },
             dash: dash.and_then(|lengths| StrokeDash::new(lengths.to_vec(), 0.0)),
             ..Stroke::default()
         };
         self.pixmap.stroke_path(&path, &self.paint(color), &stroke, Transform::identity(), mask);
+    }
+
+    /// Thin smooth lines of one colour; where they meet they are drawn once.
+    pub(super) fn strokes(&mut self, lines: &[Vec<[f32; 2]>], width: f32, color: Color, mask: Option<&Mask>) {
+        if color.alpha == 0 || !(width > 0.0 && width.is_finite()) {
+            return;
+        }
+        let window = self.window(width);
+        let (columns, rows) = (self.pixmap.width(), self.pixmap.height());
+        let pen = self.pen.get_or_insert_with(|| Pen::new(columns, rows));
+        for piece in lines.iter().flat_map(|line| clip::polyline(line, window)) {
+            pen.line(&piece, width);
+        }
+        pen.paint(&mut self.pixmap, color, mask);
+    }
+
+    /// What a line of a width may reach the picture from.
+    fn window(&self, width: f32) -> Rect {
+        let margin = width + 2.0;
+        let (columns, rows) = (self.pixmap.width() as f32, self.pixmap.height() as f32);
+        Rect { left: -margin, top: -margin, width: columns + 2.0 * margin, height: rows + 2.0 * margin }
     }
 
     fn disc(&mut self, [x, y]: [f32; 2], radius: f32, color: Color, mask: Option<&Mask>) {

@@ -47,6 +47,13 @@ impl ColorBar<'_> {
         shapes
     }
 
+    /// Width of the labels beside a standing bar as they are drawn.
+    pub(super) fn labels_width(&self) -> f32 {
+        let size = self.sizes.tick();
+        let widths = self.ticks().major.into_iter().map(|tick| text::width(&tick.label, size));
+        widths.fold(0.0, f32::max).min(self.room)
+    }
+
     fn is_horizontal(&self) -> bool {
         matches!(self.direction, Direction::Horizontal)
     }

@@ -18,17 +18,20 @@ pub(super) fn shapes(figure: &Figure, layout: &Layout, palette: &Palette) -> Vec
     if layout.left_out == LeftOut::All {
         return shapes;
     }
+    // The factor of the labels of the y axis stands right above the panel.
+    let mut above = 0.0;
     if layout.has(LeftOut::TickLabels) {
         let mut axes = Axes::of(&figure.plane, [panel.width, panel.height], sizes);
         if !layout.has(LeftOut::AxisLabels) {
             (axes.x_label, axes.y_label) = (None, None);
         }
+        above = axes.y.exponent.map_or(0.0, |_| text::line_height(sizes.tick()));
         shapes.extend(axes.shapes(panel, sizes, palette));
     }
     if figure.frame == Frame::Full {
         let mut top = titles(figure, layout, palette, &mut shapes);
         if layout.has(LeftOut::Key) && !figure.legend.is_empty() {
-            top = top.max(panel.top - key::height(&figure.legend, panel.width, sizes));
+            top = top.max(panel.top - above - key::height(&figure.legend, panel.width, sizes));
             shapes.extend(key::shapes(&figure.legend, [panel.left, top], panel.width, sizes, palette));
         }
         shapes.extend(bar(figure, layout, palette));
@@ -86,11 +89,14 @@ fn bar(figure: &Figure, layout: &Layout, palette: &Palette) -> Vec<Shape> {
     let (Some((scale, label)), Some(place)) = (&figure.colorbar, layout.bar) else { return Vec::new() };
     let sizes = layout.sizes();
     let BarPlace { rect, direction, room } = place;
-    let mut shapes = ColorBar { scale, rect, direction, sizes, room }.shapes(palette);
+    let bar = ColorBar { scale, rect, direction, sizes, room };
+    let mut shapes = bar.shapes(palette);
     let label = text::printable(label);
     if label.is_empty() || !layout.has(LeftOut::BarLabel) {
         return shapes;
     }
+    // The room was laid out for labels of any range; the label stands close to those of this one.
+    let place = BarPlace { room: bar.labels_width(), ..place };
     shapes.push(Shape::Text(bar_label(label, layout, place, palette.ink)));
     shapes
 }
@@ -102,7 +108,7 @@ fn bar_label(label: String, layout: &Layout, place: BarPlace, color: Color) -> L
     let away = sizes.tick_length() + sizes.gap();
     let (at, angle, most) = match direction {
         Direction::Vertical => {
-            let x = rect.right() + away + room + sizes.units(2.0) + text::ascent(sizes.label());
+            let x = rect.right() + away + room + sizes.units(4.0) + text::ascent(sizes.label());
             ([x, rect.middle()[1]], -90.0, layout.panel_rect().height)
         }
         Direction::Horizontal => {

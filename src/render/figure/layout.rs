@@ -17,7 +17,7 @@ const MAX_AUTO_SIDE: f32 = 8192.0;
 /// Most pixels of a picture whose height is not asked for.
 const MAX_AUTO_PIXELS: f32 = (1 << 25) as f32;
 /// The share of a picture that a panel with all around it takes at least, each way.
-const LEAST_SHARE: f32 = 0.52;
+const LEAST_SHARE: f32 = 0.45;
 /// What is as wide as the labels of most ranges, which are not known before values are read.
 const USUAL_LABEL: &str = "−00.00";
 
@@ -296,7 +296,7 @@ impl<'f> Arranging<'f> {
         if self.has_subtitle() {
             height += text::line_height(sizes.subtitle());
         }
-        if height > 0.0 { height + sizes.units(3.0) } else { 0.0 }
+        if height > 0.0 { height + sizes.units(6.0) } else { 0.0 }
     }
 
     fn has_subtitle(&self) -> bool {
@@ -349,7 +349,7 @@ impl<'f> Arranging<'f> {
         if !(has_label && self.has(LeftOut::BarLabel)) {
             return 0.0;
         }
-        text::line_height(self.sizes.label()) + self.sizes.units(2.0)
+        text::line_height(self.sizes.label()) + self.sizes.units(4.0)
     }
 
     /// Puts everything to its place, in the middle of what room is left.

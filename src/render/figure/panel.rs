@@ -31,9 +31,7 @@ pub(super) fn draw(figure: &Figure, layout: &Layout, marks: &[Mark]) -> Result<C
         canvas.mark(mark, layout.unit, mask.as_ref());
     }
     for strokes in overlays(figure, layout) {
-        for line in &strokes.lines {
-            canvas.line(line, strokes.width, &[], strokes.color, None);
-        }
+        canvas.strokes(&strokes.lines, strokes.width, strokes.color, None);
     }
     for mark in others {
         canvas.mark(mark, layout.unit, mask.as_ref());
@@ -101,9 +99,7 @@ fn overlays(figure: &Figure, layout: &Layout) -> Vec<Strokes> {
         return all;
     }
     let detail = Detail::of(&view);
-    // Lines of up to one pixel are drawn the fastest, and look best.
-    let width = sizes.units(0.85).clamp(0.6, 6.0);
-    let width = if width < 1.3 { width.min(1.0) } else { width };
+    let width = sizes.units(0.8).clamp(0.75, 6.0);
     if *has_borders {
         let lines = earth::project(earth::borders(detail), &view);
         all.push(Strokes { lines, width: width * 0.8, color: palette.border });

@@ -32,7 +32,7 @@ impl Palette {
             faint: grey(0x66, 255),
             coast: grey(0x11, 225),
             border: grey(0x11, 120),
-            grid: grey(0x60, 85),
+            grid: grey(0x84, 105),
         };
         match theme {
             Theme::Light => on_light,
@@ -43,7 +43,7 @@ impl Palette {
                 faint: grey(0xa4, 255),
                 coast: grey(0xf4, 215),
                 border: grey(0xf4, 120),
-                grid: grey(0xb0, 75),
+                grid: grey(0xa8, 95),
             },
         }
     }

@@ -12,7 +12,7 @@ pub(crate) enum Compass {
 }
 
 /// Distances between ticks in seconds of arc, with the parts into which minor ticks divide them.
-const STEPS: [(i64, i64); 22] = [
+const STEPS: [(i64, i64); 21] = [
     (1, 1),
     (2, 2),
     (5, 5),
@@ -30,7 +30,6 @@ const STEPS: [(i64, i64); 22] = [
     (5 * 3600, 5),
     (10 * 3600, 5),
     (15 * 3600, 3),
-    (20 * 3600, 4),
     (30 * 3600, 3),
     (45 * 3600, 3),
     (60 * 3600, 4),
@@ -44,7 +43,12 @@ pub(crate) fn angles(
     ruler: &Ruler,
     share: &dyn Fn(f64) -> f64,
 ) -> Ticks {
-    let shortest = (high - low) * 3600.0 / ruler.most();
+    // Labels of longitudes are short and may be closer; those of latitudes look better farther apart.
+    let most = match compass {
+        Compass::EastWest => ruler.most() * 1.2,
+        Compass::NorthSouth => ruler.most() * 0.85,
+    };
+    let shortest = (high - low) * 3600.0 / most.max(1.0);
     if high - low > 1e5 || low.abs() > 1e6 {
         return numbers(low, high, ruler, share);
     }
