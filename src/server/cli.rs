@@ -9,6 +9,7 @@ mod harvest;
 mod index;
 mod inspect;
 mod operate;
+mod plot;
 mod serve;
 mod stage;
 mod token;
@@ -65,6 +66,8 @@ enum Command {
     Demo(demo::DemoArgs),
     /// Shows what a file holds and how each variable is served, without serving it
     Inspect(inspect::InspectArgs),
+    /// Draws a variable of a file: a map, a section, a series
+    Plot(plot::PlotArgs),
     /// Builds or refreshes the index of files, folders and object stores
     Index(index::IndexArgs),
     /// Finds datasets by listing trees and buckets, and indexes each of them
@@ -141,6 +144,7 @@ fn dispatch(registry: &Registry, cli: Cli) -> Result<ExitCode, Failure> {
         Command::Serve(args) => serve::run(registry, &general, args),
         Command::Demo(args) => demo::run(registry, &general, args),
         Command::Inspect(args) => inspect::run(registry, &general, &args),
+        Command::Plot(args) => plot::run(registry, &general, &args),
         Command::Index(args) => index::run(registry, &general, args),
         Command::Harvest(args) => harvest::run(registry, &general, args),
         Command::Stage(args) => stage::run(&args),

@@ -49,21 +49,11 @@ Examples:
 
 The default of each option is that of the server. Numbers may begin with a minus.";
 
-/// Forms by their names; a page is made by servers only.
-const FORMS: [(&str, Format); 5] = [
-    ("png", Format::Png),
-    ("webp", Format::WebP),
-    ("svg", Format::Svg),
-    ("gif", Format::Gif),
-    ("json", Format::Json),
-];
-
 /// The output that is the standard output.
 const STDOUT: &str = "-";
 
 pub(crate) fn run(registry: &Registry, given: &Given, args: &PlotArgs) -> Result<ExitCode, Failure> {
-    let pairs = args.options.pairs();
-    let request = Request::parse(&args.variable, form(args)?, None, &pairs).map_err(told)?;
+    let request = Request::parse(&args.variable, form(args)?, None, args.options.pairs()).map_err(told)?;
     let mut config = given.load(registry, Vec::new())?.config;
     config.catalogs.dirs.clear();
     // The index of this one plot is thrown away: drawing changes nothing.
@@ -91,9 +81,11 @@ fn form(args: &PlotArgs) -> Result<Format, Failure> {
         (None, Some(ending)) => ("--output", ending),
         (None, None) => ("--output", ""),
     };
-    let known = FORMS.iter().find(|(form, _)| form.eq_ignore_ascii_case(name));
-    known.map(|(_, format)| *format).ok_or_else(|| {
-        let allowed = FORMS.map(|(name, _)| name).join(", ");
+    // A page has links to its server.
+    let known = Format::of_extension(&name.to_ascii_lowercase()).filter(|format| *format != Format::Html);
+    known.ok_or_else(|| {
+        let forms = Format::ALL.iter().filter(|(_, format)| *format != Format::Html);
+        let allowed = forms.map(|(name, _)| *name).collect::<Vec<_>>().join(", ");
         Failure::Usage(format!("{what}: {name:?} is no form of a plot (allowed: {allowed})"))
     })
 }

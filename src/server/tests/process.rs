@@ -6,6 +6,8 @@
 mod cold;
 #[path = "process/neighbours.rs"]
 mod neighbours;
+#[path = "process/plot.rs"]
+mod plot;
 #[path = "process/proxy.rs"]
 mod proxy;
 #[path = "process/waiting.rs"]
