@@ -10,6 +10,8 @@
 //! | [`discs`] | values at places, two variables against each other |
 //! | [`arrows`] | two components |
 //! | [`animate`] | one picture for each step |
+//! | [`cells`] | the cell of each pixel, kept |
+//! | [`at`] | the value at a place |
 //! | [`scale`] | the range of values and its colours |
 //! | [`style`] | the figure around the panel |
 //! | [`facts`] | what is shown, for the `json` answer |
@@ -17,6 +19,8 @@
 
 mod animate;
 mod arrows;
+mod at;
+mod cells;
 mod discs;
 mod distribution;
 mod facts;
@@ -40,6 +44,8 @@ use crate::{Axes, Failure, Format, Kind, Plan, Plotter};
 
 use map::Shown;
 use panel::Panel;
+
+pub(crate) use cells::CellMaps;
 
 /// Memory for each pixel while a picture is drawn: itself, its cell, and what is encoded.
 const BYTES_A_PIXEL: u64 = 16;
@@ -77,7 +83,10 @@ impl Plotter {
             return self.animated(plan, animation, cancel).await;
         }
         let panel = self.panel(plan, (None, None), cancel).await?;
-        let facts = Facts { document: facts::document(plan, &panel) };
+        let mut facts = Facts { document: facts::document(plan, &panel) };
+        if let Some(at) = self.at(plan, cancel).await? {
+            facts.document.insert("at".into(), at);
+        }
         let body = match format {
             Format::Html => Bytes::new(),
             Format::Json => serde_json::to_vec(&facts.document).map(Bytes::from).map_err(unwritten)?,

@@ -14,6 +14,7 @@ use thermocline_model::cf::Horizontal;
 use thermocline_render::{Cancel, Grid};
 
 use crate::Placement;
+use crate::draw::CellMaps;
 use crate::placement::{Found, make, scope_of};
 use crate::read::Kept;
 
@@ -29,7 +30,7 @@ pub struct PlotSettings {
     pub max_read_bytes: u64,
     /// Bytes of decoded fields that are kept.
     pub field_cache_bytes: u64,
-    /// Bytes of grids and their search structures that are kept.
+    /// Bytes of grids and their search structures that are kept; a quarter is for the cells of the pixels of maps.
     pub grid_cache_bytes: u64,
     /// Most plots that are drawn at the same time; further ones wait.
     pub max_concurrent: usize,
@@ -72,6 +73,7 @@ pub struct Plotter {
     gate: Gate,
     grids: Cache<GridKey, Arc<Grid>>,
     pub(crate) kept: Kept,
+    pub(crate) cell_maps: CellMaps,
 }
 
 impl Plotter {
@@ -81,12 +83,14 @@ impl Plotter {
             let names = key.dataset.len() + key.revision.len() + key.key.len();
             in_kib(grid.len_bytes() + names as u64 + ENTRY_BYTES)
         };
+        let cell_map_bytes = settings.grid_cache_bytes / 4;
         Self {
             reader,
             threads: Threads::new(),
             gate: Gate::new(&settings),
-            grids: Cache::builder().max_capacity(settings.grid_cache_bytes / 1024).weigher(weight).build(),
+            grids: Cache::builder().max_capacity((settings.grid_cache_bytes - cell_map_bytes) / 1024).weigher(weight).build(),
             kept: Kept::new(settings.field_cache_bytes),
+            cell_maps: CellMaps::new(cell_map_bytes),
             settings,
         }
     }

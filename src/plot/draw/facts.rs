@@ -54,8 +54,7 @@ fn about(plan: &Plan) -> Map<String, Value> {
     document.insert("dims".into(), dims.collect());
     document.insert("options".into(), Value::Object(options.collect()));
     document.insert("canonical".into(), json!(plan.canonical()));
-    let series = matches!(plan.content, Content::Map(_));
-    document.insert("is_map".into(), json!(series));
+    document.insert("is_map".into(), json!(matches!(plan.content, Content::Map(_))));
     document
 }
 

@@ -5,6 +5,7 @@ use serde_json::{Map, json};
 use thermocline_render::figure::{Legend, legend, legend_svg};
 use thermocline_render::{Cancel, Levels, Scale, Theme, encode};
 
+use super::painting::Painting;
 use super::scale::{self, Range};
 use super::{Drawn, Facts, map};
 use crate::{Axes, Failure, Format, Plan, Plotter};
@@ -27,7 +28,7 @@ impl Plotter {
             }
             false => Range::default(),
         };
-        let scale = scale::of_range(&plan.options, range)?;
+        let scale = Painting::of(plan, range)?.scale;
         let facts = Facts { document: document(plan, &scale) };
         let bar = Legend {
             scale,

@@ -96,20 +96,6 @@ impl Plotter {
         let placement = placement.ok_or_else(|| thermocline_core::Error::internal("a map without places"))?;
         Ok(self.grid(&plan.manifest, &plan.path, placement).await?)
     }
-
-    /// The cell of each pixel.
-    pub(super) async fn cells_of(
-        &self,
-        plan: &Plan,
-        grid: &Arc<Grid>,
-        view: &View,
-        cancel: &Cancel,
-    ) -> Result<Arc<CellMap>, Failure> {
-        let _ = plan;
-        let (grid, view, cancel) = (Arc::clone(grid), view.clone(), cancel.clone());
-        let inner = cancel.clone();
-        Ok(self.run(&cancel, move || grid.cells(&view, &inner).map(Arc::new)).await??)
-    }
 }
 
 /// The plane of a map without its size.

@@ -81,6 +81,9 @@ impl Dim {
     /// labels.
     pub fn text(&self, position: u64) -> String {
         let label = self.label(position);
+        if let Some(text) = self.degrees(&label) {
+            return text;
+        }
         match self.units.as_deref().map(typeset_units).filter(|units| !units.is_empty()) {
             Some(units) if label.is_number => format!("{} {units}", label.text),
             _ => label.text,
@@ -90,6 +93,21 @@ impl Dim {
     /// The label of a position as a query writes it: `isel`'s position without labels.
     pub fn value(&self, position: u64) -> String {
         self.label(position).text
+    }
+
+    /// Degrees of latitude and longitude as people write them: `45.5° N`.
+    fn degrees(&self, label: &Label) -> Option<String> {
+        let is_degrees = self.units.as_deref().is_some_and(|units| units.to_ascii_lowercase().starts_with("degree"));
+        let (positive, negative) = match self.axis {
+            Some(Axis::Latitude) if is_degrees => ("N", "S"),
+            Some(Axis::Longitude) if is_degrees => ("E", "W"),
+            _ => return None,
+        };
+        match label.text.strip_prefix('-') {
+            Some(text) if label.is_number => Some(format!("{text}° {negative}")),
+            _ if label.is_number => Some(format!("{}° {positive}", label.text)),
+            _ => None,
+        }
     }
 
     fn label(&self, position: u64) -> Label {

@@ -25,7 +25,7 @@ pub enum Edges {
 }
 
 /// Discs at places on a map; `color` gives that of the disc of a number. Discs across the sides of a map once around the
-/// earth appear at both.
+/// earth appear at both, unless their edges are crisp: then each is drawn once.
 ///
 /// # Errors
 /// [`crate::Error::Cancelled`].
@@ -38,7 +38,7 @@ pub fn points(
 ) -> Result<Vec<Mark>> {
     let width = f64::from(view.width);
     let turn = match view.projection {
-        MapProjection::PlateCarree | MapProjection::Mercator => {
+        MapProjection::PlateCarree | MapProjection::Mercator if edges == Edges::Smooth => {
             360.0 / (view.extent.east - view.extent.west) * width
         }
         _ => f64::INFINITY,
