@@ -1,43 +1,51 @@
-//! Pictures as files.
+//! Pictures as files: PNG, WebP and animated GIF and WebP.
+//!
+//! PNG and WebP keep every pixel. A GIF has 256 colours a frame: frames with more are drawn with the nearest of those
+//! chosen for the whole animation.
+
+mod colors;
+mod deflate;
+mod gif;
+mod png;
+mod quantize;
+mod webp;
 
 use crate::{Error, Image, Result};
 
-/// A picture as PNG, with a palette where it has at most 256 colours.
-///
-/// # Errors
-/// [`crate::Error::Encode`].
-pub fn png(image: &Image) -> Result<Vec<u8>> {
-    let mut bytes = Vec::new();
-    let mut encoder = png::Encoder::new(&mut bytes, image.width, image.height);
-    encoder.set_color(png::ColorType::Rgba);
-    encoder.set_depth(png::BitDepth::Eight);
-    encoder.set_compression(png::Compression::Fast);
-    let mut writer = encoder.write_header().map_err(failed)?;
-    writer.write_image_data(&image.pixels).map_err(failed)?;
-    writer.finish().map_err(failed)?;
-    Ok(bytes)
-}
-
-/// A picture as WebP without loss.
-///
-/// # Errors
-/// [`crate::Error::Encode`].
-pub fn webp(image: &Image) -> Result<Vec<u8>> {
-    let mut bytes = Vec::new();
-    let encoder = image_webp::WebPEncoder::new(&mut bytes);
-    encoder.encode(&image.pixels, image.width, image.height, image_webp::ColorType::Rgba8).map_err(failed)?;
-    Ok(bytes)
-}
+pub use gif::GifWriter;
+pub use png::png;
+pub use webp::{WebpWriter, webp};
 
 /// Pictures of one size as an animated GIF that repeats, each shown for so many milliseconds.
 ///
 /// # Errors
 /// [`crate::Error::Encode`] for none or for different sizes.
 pub fn gif(images: &[Image], frame_ms: u32) -> Result<Vec<u8>> {
-    let _ = (images, frame_ms);
-    Ok(Vec::new())
+    let first = images.first().ok_or_else(|| Error::Encode("an animation without pictures".into()))?;
+    let mut writer = GifWriter::new(first.width, first.height, frame_ms, &[])?;
+    for image in images {
+        writer.push(image.clone())?;
+    }
+    writer.finish()
+}
+
+/// The pixels of a picture.
+///
+/// # Errors
+/// [`Error::Encode`] if there are not as many as its size says, or none.
+fn pixels(image: &Image) -> Result<&[[u8; 4]]> {
+    let (pixels, rest) = image.pixels.as_chunks::<4>();
+    let n_pixels = u64::from(image.width) * u64::from(image.height);
+    if n_pixels == 0 || n_pixels != pixels.len() as u64 || !rest.is_empty() {
+        let (width, height, n_bytes) = (image.width, image.height, image.pixels.len());
+        return Err(Error::Encode(format!("{n_bytes} bytes are no {width} × {height} pixels")));
+    }
+    Ok(pixels)
 }
 
 fn failed(cause: impl std::fmt::Display) -> Error {
     Error::Encode(cause.to_string())
 }
+
+#[cfg(test)]
+mod tests;

@@ -58,7 +58,7 @@ impl Polar {
     }
 
     pub(super) fn inverse(&self, x: f64, y: f64) -> LonLat {
-        let distance = 2.0 * (x.hypot(y) * self.radius).atan().to_degrees();
+        let distance = 2.0 * ((x * x + y * y).sqrt() * self.radius).atan().to_degrees();
         let longitude = x.atan2(-self.sign * y).to_degrees() + self.meridian;
         LonLat { longitude, latitude: self.sign * (90.0 - distance) }
     }

@@ -160,6 +160,16 @@ impl<'v> CompiledView<'v> {
         Some((u * self.width, v * self.height)).filter(|(x, y)| x.is_finite() && y.is_finite())
     }
 
+    /// True if what is straight in longitude and latitude is so in pixels.
+    pub(super) fn is_straight(&self) -> bool {
+        matches!(&self.map, Map::Separable(map, _) if map.is_linear())
+    }
+
+    /// True if places are those of the earth, and no columns and rows.
+    pub(super) fn is_earth(&self) -> bool {
+        !matches!(self.map, Map::Separable(_, Turns::Never))
+    }
+
     /// Width and height in pixels.
     pub(super) fn size(&self) -> (f64, f64) {
         (self.width, self.height)
@@ -194,7 +204,7 @@ impl<'v> CompiledView<'v> {
         };
         match &self.map {
             Map::PseudoCylindrical(..) | Map::Orthographic(_) => {
-                Some((0..=N_OUTLINE).map(|number| in_pixels(corner(number))).collect())
+                Some((0..=N_OUTLINE).chain([0]).map(|number| in_pixels(corner(number))).collect())
             }
             _ => None,
         }

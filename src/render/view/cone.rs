@@ -91,7 +91,7 @@ impl Cone {
         if east.abs() > std::f64::consts::PI {
             return None;
         }
-        let distance = x.hypot(y) * self.most;
+        let distance = (x * x + y * y).sqrt() * self.most;
         let latitude = 2.0 * distance.powf(-1.0 / self.n).atan() - FRAC_PI_2;
         Some(LonLat { longitude: self.meridian + east.to_degrees(), latitude: latitude.to_degrees() })
     }

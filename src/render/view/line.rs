@@ -22,12 +22,15 @@ const MAX_HALVINGS: u32 = 14;
 /// How often the step over a limb is halved: to 10⁻⁷ of the step.
 const LIMB_HALVINGS: u32 = 24;
 
-/// Longest way in degrees of longitude that a line may go round in all.
-const MAX_TURNS: f64 = 3600.0;
+/// Farthest longitude of a place, either way: ten turns of the globe.
+const MAX_LONGITUDE: f64 = 3600.0;
+
+/// How far rounding may take a latitude beyond a pole.
+const ROUNDED: f64 = 1e-6;
 
 pub(super) fn polyline(view: &CompiledView<'_>, places: &[LonLat]) -> Vec<Vec<[f32; 2]>> {
     let mut pen = Pen::over(view);
-    for unwrapped in unwrapped(places) {
+    for unwrapped in unwrapped(view, places) {
         match view.turns() {
             None => pen.follow(&unwrapped),
             Some(turns) => {
@@ -41,31 +44,35 @@ pub(super) fn polyline(view: &CompiledView<'_>, places: &[LonLat]) -> Vec<Vec<[f
 }
 
 /// Lines without jumps in longitude and without missing places.
-fn unwrapped(places: &[LonLat]) -> Vec<Vec<LonLat>> {
+fn unwrapped(view: &CompiledView<'_>, places: &[LonLat]) -> Vec<Vec<LonLat>> {
     let mut lines = Vec::new();
     let mut line: Vec<LonLat> = Vec::new();
     for place in places {
-        if !(place.longitude.is_finite() && place.latitude.is_finite()) {
-            lines.push(std::mem::take(&mut line));
-            continue;
+        let known = if view.is_earth() { of_earth(*place, line.last()) } else { finite(*place) };
+        match known {
+            Some(place) => line.push(place),
+            None => lines.push(std::mem::take(&mut line)),
         }
-        let latitude = place.latitude;
-        let longitude = match line.last() {
-            Some(last) if (place.longitude - last.longitude).abs() > 180.0 => {
-                let turns = ((place.longitude - last.longitude) / 360.0).round();
-                place.longitude - 360.0 * turns
-            }
-            _ => place.longitude,
-        };
-        let is_far = line.first().is_some_and(|first| (longitude - first.longitude).abs() > MAX_TURNS);
-        if is_far {
-            lines.push(std::mem::take(&mut line));
-        }
-        line.push(LonLat { longitude, latitude });
     }
     lines.push(line);
     lines.retain(|line| line.len() > 1);
     lines
+}
+
+fn finite(place: LonLat) -> Option<LonLat> {
+    (place.longitude.is_finite() && place.latitude.is_finite()).then_some(place)
+}
+
+/// A place in the turn that is nearest to the last one; `None` if it is not on the earth.
+fn of_earth(place: LonLat, last: Option<&LonLat>) -> Option<LonLat> {
+    let longitude = match last {
+        Some(last) if (place.longitude - last.longitude).abs() > 180.0 => {
+            place.longitude - 360.0 * ((place.longitude - last.longitude) / 360.0).round()
+        }
+        _ => place.longitude,
+    };
+    let is_known = longitude.abs() <= MAX_LONGITUDE && place.latitude.abs() <= 90.0 + ROUNDED;
+    is_known.then(|| LonLat { longitude, latitude: place.latitude.clamp(-90.0, 90.0) })
 }
 
 /// The parts of a line that lie in the turns shown, once for each turn that shows them.
@@ -186,7 +193,7 @@ impl<'v, 'p> Pen<'v, 'p> {
         self.lift();
         for [from, to] in places.array_windows() {
             let longest = (to.longitude - from.longitude).abs().max((to.latitude - from.latitude).abs());
-            let n_steps = (longest / MAX_STEP).ceil().clamp(1.0, MAX_TURNS);
+            let n_steps = if self.view.is_straight() { 1.0 } else { (longest / MAX_STEP).ceil().max(1.0) };
             let mut step = 0.0;
             while step < n_steps {
                 self.step(between(*from, *to, step / n_steps), between(*from, *to, (step + 1.0) / n_steps));

@@ -31,6 +31,11 @@ impl Separable {
         Self { psi: Some(psi), ..Self::linear(extent) }
     }
 
+    /// True if latitudes are spread evenly.
+    pub(super) fn is_linear(&self) -> bool {
+        self.psi.is_none()
+    }
+
     pub(super) fn longitude(&self, u: f64) -> f64 {
         self.west + u * self.width
     }
