@@ -92,8 +92,10 @@ impl Plan {
                 add(&format!("{} {runs:?}", axis.dim));
             }
         }
-        for (_, value) in &self.request.selecting {
-            add(if self.has_masks() { value } else { "" });
+        // Without masks the positions above say all: other words for them are the same picture.
+        let masking = self.request.selecting.iter().filter(|_| self.has_masks());
+        for (_, value) in masking {
+            add(value);
         }
         let digest = hash.finalize();
         digest.iter().take(16).fold(String::new(), |mut text, byte| {
