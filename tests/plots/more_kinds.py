@@ -91,7 +91,7 @@ def check_diagrams(client: Client, report: Report, more: Path) -> None:
 
     def hovmoller() -> str | None:
         values = field(more, "steps", "ta")[:, 0, 12, :]  # The first level, at 3.75 N.
-        picture = np.asarray(image(client, "steps/plot/ta.png", kind="section", x="lon", y="time", isel="lat=12", frame="none", width=480, height=240).convert("RGBA"))
+        picture = np.asarray(image(client, "steps/plot/ta.png", kind="section", x="lon", y="time", isel="lat=12", cmap="viridis", frame="none", width=480, height=240).convert("RGBA"))
         times = np.array([15, 45, 74, 105, 135, 166, 196, 227, 258, 288, 319, 349.0])
         low, high = times[0] - 15, times[-1] + 15
         at = low + (np.arange(240) + 0.5) / 240 * (high - low)
@@ -103,14 +103,14 @@ def check_diagrams(client: Client, report: Report, more: Path) -> None:
         return None if None in results else results[0]
 
     def pressure() -> str | None:
-        picture = np.asarray(image(client, "steps/plot/ta.png", kind="section", x="lat", y="lev", isel="lon=0", time="2001-03-16", frame="none", width=240, height=120).convert("RGBA"))
+        picture = np.asarray(image(client, "steps/plot/ta.png", kind="section", x="lat", y="lev", isel="lon=0", time="2001-03-16", cmap="viridis", frame="none", width=240, height=120).convert("RGBA"))
         values = field(more, "steps", "ta")[2, :, :, 0]
         lo, hi = limits(values)
         top, foot = (matches(picture[[row]], colour_index(values[[level]].repeat(10, 1), lo, hi), lut_of("viridis")) for row, level in ((2, 2), (117, 0)))
         return None if top.mean() > 0.99 and foot.mean() > 0.99 else "500 hPa is not above 1000 hPa"
 
     def against() -> str | None:
-        picture = np.asarray(image(client, "steps/plot/ta.png", kind="scatter", x="pr", width=400).convert("RGBA"))
+        picture = np.asarray(image(client, "steps/plot/ta.png", kind="scatter", x="ua", width=400).convert("RGBA"))
         return None if ink(picture).mean() > 0.01 else "nothing is drawn"
 
     def several() -> str | None:
