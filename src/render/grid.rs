@@ -41,8 +41,8 @@ use shapes::{Located, Shapes};
 /// Marks a pixel without a cell.
 pub const NO_CELL: u32 = u32::MAX;
 
-/// Most cells of a grid.
-pub const MAX_CELLS: u64 = 1 << 31;
+/// Most cells of a grid: their numbers are below [`NO_CELL`].
+pub const MAX_CELLS: u64 = NO_CELL as u64;
 
 /// The cell of each pixel of a view.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -211,6 +211,20 @@ impl Grid {
             Family::Pixels(pixels) => pixels.find(place),
             Family::Native => None,
         }
+    }
+
+    /// The four cells between whose centres a place lies, the nearest first, with their weights, which are 1 in all;
+    /// `None` where no cell is. Only of grids that [`Grid::has_axes`].
+    pub fn around(&self, place: LonLat) -> Option<[(u32, f64); 4]> {
+        match &self.family {
+            Family::Lattice(lattice) => lattice.around(place),
+            _ => None,
+        }
+    }
+
+    /// True of rectilinear grids and grids in a plane.
+    pub fn has_axes(&self) -> bool {
+        matches!(self.family, Family::Lattice(_))
     }
 
     /// The middle of a cell; `None` for missing coordinates and numbers beyond the grid. Of [`Grid::native`] it is

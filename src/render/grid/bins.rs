@@ -15,6 +15,9 @@ const MAX_DEPTH: usize = 6;
 /// Entries in all bins of a level for each rectangle, at most.
 const MAX_ENTRIES: u64 = 8;
 
+/// Entries in all levels together for each rectangle, at most.
+const MAX_IN_ALL: u64 = 32;
+
 /// Bins along one side of a level, at most.
 const MAX_SIDE: f32 = 16384.0;
 
@@ -41,7 +44,7 @@ impl Bins {
         let of_face = |face: usize| {
             let own: Vec<&Entry> = entries.iter().filter(|entry| usize::from(entry.face) == face).collect();
             let members: Vec<u32> = (0..own.len() as u32).collect();
-            let mut level = Level::new(&own, members, 0);
+            let mut level = Level::new(&own, &members);
             level.name_cells(&own);
             level
         };
@@ -79,7 +82,7 @@ struct Level {
 }
 
 impl Level {
-    fn new(entries: &[&Entry], members: Vec<u32>, depth: usize) -> Self {
+    fn new(entries: &[&Entry], members: &[u32]) -> Self {
         let rectangle = |member: &u32| entries.get(*member as usize).map(|entry| entry.rectangle);
         let whole = members.iter().filter_map(rectangle).fold(Rectangle::EMPTY, |all, one| all.joined(&one));
         if whole.is_empty() {
@@ -94,8 +97,8 @@ impl Level {
         while n_entries(&level) > limit && level.n != [1, 1] {
             level = level.coarser(&whole);
         }
-        level.fill(&members, rectangle);
-        level.refine(entries, depth);
+        level.fill(members, rectangle);
+        level.refine(entries, 1, MAX_IN_ALL * members.len() as u64);
         level
     }
 
@@ -168,28 +171,30 @@ impl Level {
         (self.starts, self.cells) = (starts, cells);
     }
 
-    /// Gives crowded bins bins of their own where that parts what is in them.
-    fn refine(&mut self, entries: &[&Entry], depth: usize) {
-        if depth >= MAX_DEPTH {
+    /// Gives crowded bins bins of their own where that parts what is in them, with `n_entries` in all of them.
+    fn refine(&mut self, entries: &[&Entry], depth: usize, n_entries: u64) {
+        if depth > MAX_DEPTH {
             return;
         }
         let crowded: Vec<u32> =
             (0..self.n[0] * self.n[1]).filter(|bin| self.of_bin(*bin).len() > CROWDED).collect();
-        let n_own = self.cells.len();
+        let n_members: u64 = crowded.iter().map(|bin| self.of_bin(*bin).len() as u64).sum();
+        let left = n_entries.saturating_sub(self.cells.len() as u64);
         let finer = |bin: &u32| {
             let members = self.of_bin(*bin);
-            // The same rectangles once more would be parted no further.
-            if members.len() == n_own && self.n == [1, 1] {
-                return None;
-            }
-            let level = Self::new_within(entries, members, self.rectangle_of(*bin), depth + 1)?;
-            Some((*bin, level))
+            let share = u128::from(left) * members.len() as u128 / u128::from(n_members.max(1));
+            let within = (self.rectangle_of(*bin), depth, u64::try_from(share).unwrap_or(left));
+            Some((*bin, Self::new_within(entries, members, within)?))
         };
         self.finer = crowded.par_iter().filter_map(finer).collect();
     }
 
     /// Bins within a bin; `None` if they would not part its members.
-    fn new_within(entries: &[&Entry], members: &[u32], bin: Rectangle, depth: usize) -> Option<Self> {
+    fn new_within(
+        entries: &[&Entry],
+        members: &[u32],
+        (bin, depth, n_in_all): (Rectangle, usize, u64),
+    ) -> Option<Self> {
         let cut = |member: &u32| {
             let one = entries.get(*member as usize)?.rectangle;
             let at = |from: [f32; 2], pick: fn(f32, f32) -> f32, to: [f32; 2]| {
@@ -198,7 +203,7 @@ impl Level {
             Some(Rectangle { low: at(one.low, f32::max, bin.low), high: at(one.high, f32::min, bin.high) })
         };
         let mut level = Self::sized(&bin, members.len());
-        let limit = MAX_ENTRIES / 2 * members.len() as u64;
+        let limit = n_in_all.min(MAX_ENTRIES / 2 * members.len() as u64);
         let n_entries = |level: &Self| -> u64 {
             let spans = members.iter().filter_map(cut).map(|one| level.span(&one));
             spans.map(|(low, high)| u64::from(high[0] - low[0] + 1) * u64::from(high[1] - low[1] + 1)).sum()
@@ -213,7 +218,7 @@ impl Level {
             return None;
         }
         level.fill(members, cut);
-        level.refine(entries, depth);
+        level.refine(entries, depth + 1, n_in_all);
         Some(level)
     }
 

@@ -21,6 +21,9 @@ const USUAL_REACH: f64 = 0.75;
 /// The largest distance that is one of cells: 60°.
 const MAX_SQUARED: f64 = 1.0;
 
+/// The smallest distance that is more than rounding, squared: half a metre.
+const LEAST_SQUARED: f64 = 1e-14;
+
 /// Centres of cells.
 #[derive(Debug)]
 pub(super) struct Centres {
@@ -115,7 +118,7 @@ fn reaches(tree: &Tree) -> Vec<f32> {
     let usual = known.get(known.len() / 2).copied().unwrap_or(0.0);
     let reach = |squared: Option<f64>| {
         let own = squared.unwrap_or(0.0).min(MAX_SQUARED) * REACH * REACH;
-        own.max(usual * USUAL_REACH * USUAL_REACH) as f32
+        own.max(usual * USUAL_REACH * USUAL_REACH).max(LEAST_SQUARED) as f32
     };
     distances.into_iter().map(reach).collect()
 }

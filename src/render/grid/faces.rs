@@ -140,16 +140,11 @@ fn clipped(face: usize, corners: &[Direction]) -> Rectangle {
 /// the same for the side that they share, whichever way they go along it, so that there are neither gaps nor overlaps.
 #[inline]
 pub(super) fn contains(direction: &Direction, corners: impl Iterator<Item = Direction>) -> bool {
-    let [x, y, z] = *direction;
-    let axis = face_of(direction) / 2;
-    let seen = |corner: &Direction| -> (f64, f64) {
-        let [cx, cy, cz] = *corner;
-        match axis {
-            0 => (cy * x - cx * y, cz * x - cx * z),
-            1 => (cz * y - cy * z, cx * y - cy * x),
-            _ => (cx * z - cz * x, cy * z - cz * y),
-        }
-    };
+    let depth = face_of(direction) / 2;
+    let (right, up) = ((depth + 1) % 3, (depth + 2) % 3);
+    let (x, y, z) = (direction[right], direction[up], direction[depth]);
+    let seen =
+        |corner: &Direction| (corner[right] * z - corner[depth] * x, corner[up] * z - corner[depth] * y);
     let crosses =
         |(a, b): (f64, f64), (c, d): (f64, f64)| (b > 0.0) != (d > 0.0) && ((a * d - b * c > 0.0) == (d > b));
     let mut corners = corners;

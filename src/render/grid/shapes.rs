@@ -6,7 +6,7 @@ use thermocline_model::cf::LonLat;
 use super::bins::{Bins, Entry};
 use super::coverage::Coverage;
 use super::faces::{contains, on_face, rectangles};
-use super::sphere::{Direction, degrees, dot, normalized, plus, squared_distance};
+use super::sphere::{Direction, cross, degrees, dot, normalized, plus, squared_distance};
 use super::{NO_CELL, rows};
 use crate::{Cancel, Extent, Result, View};
 
@@ -15,6 +15,9 @@ const PER_PART: usize = 1 << 14;
 
 /// The cosine of how far a corner may be from the middle of its cell: 80°.
 const FARTHEST: f64 = 0.17;
+
+/// Twice the area of what is no more than rounding, on the unit sphere: a few square centimetres.
+const LEAST_AREA: f64 = 1e-17;
 
 /// Cells with corners.
 pub(super) trait Shapes: Sync {
@@ -141,5 +144,13 @@ fn grown(shapes: &impl Shapes, cell: u32, corners: &mut Vec<Direction>) -> bool 
     let Some(middle) = shapes.middle(cell) else { return false };
     corners.extend(shapes.corners(cell).map(|corner| grow(&middle, &corner, shapes.growth())));
     let reaches = |corner: &Direction| normalized(corner).is_some_and(|unit| dot(&unit, &middle) > FARTHEST);
-    corners.len() >= 3 && corners.iter().all(reaches)
+    corners.len() >= 3 && corners.iter().all(reaches) && doubled_area(&middle, corners) > LEAST_AREA
+}
+
+/// Twice the area of the triangles between the sides of a polygon and its middle, on the unit sphere.
+fn doubled_area(middle: &Direction, corners: &[Direction]) -> f64 {
+    let from_middle = |corner: &Direction| plus(corner, middle, -1.0);
+    let next = corners.iter().cycle().skip(1);
+    let sides = corners.iter().zip(next).map(|(one, other)| cross(&from_middle(one), &from_middle(other)));
+    sides.map(|normal| dot(&normal, &normal).sqrt()).sum()
 }
