@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use serde_json::json;
-use thermocline_render::kinds::quiver::{Heading, QuiverStyle, Reference, quiver_map};
 use thermocline_render::kinds::LineColor;
+use thermocline_render::kinds::quiver::{Heading, QuiverStyle, Reference, quiver_map};
 use thermocline_render::{Cancel, CellMap, Color, Field, Frame, MapProjection, Scale, Theme, View};
 
 use super::map::{Shown, map_plane, selected, view};
@@ -50,8 +50,10 @@ impl Plotter {
         let view = layout.panel_view(&base);
         let cells = self.cells_of(plan, &grid, &view, cancel).await?;
         let pixels = Needs::Pixels(&cells);
-        let u = self.read_field(&plan.manifest, &needs(&u_selected), pixels, Wanted::default(), cancel).await?;
-        let v = self.read_field(&plan.manifest, &needs(&v_selected), pixels, Wanted::default(), cancel).await?;
+        let u =
+            self.read_field(&plan.manifest, &needs(&u_selected), pixels, Wanted::default(), cancel).await?;
+        let v =
+            self.read_field(&plan.manifest, &needs(&v_selected), pixels, Wanted::default(), cancel).await?;
         let mut known = Known {
             scale: scale.clone(),
             extent: Some(view.extent),
@@ -60,7 +62,16 @@ impl Plotter {
             bytes_read: u.bytes_read + v.bytes_read,
             ..Known::default()
         };
-        let arrows = Arrows { cells, u: u.field, v: v.field, view, scale, heading, units: plan.units() };
+        let arrows = Arrows {
+            cells,
+            u: u.field,
+            v: v.field,
+            view,
+            scale,
+            heading,
+            units: plan.units(),
+            unit: layout.unit,
+        };
         let (inner, options) = (cancel.clone(), plan.options.clone());
         let drawn = self.run(cancel, move || arrows.draw(&options, &inner)).await??;
         known.more.insert("n_arrows".into(), json!(drawn.n_arrows));
@@ -78,6 +89,8 @@ struct Arrows {
     scale: Option<Scale>,
     heading: Heading,
     units: String,
+    /// Pixels of a unit, by which the figure widens texts.
+    unit: f32,
 }
 
 impl Arrows {
@@ -91,7 +104,7 @@ impl Arrows {
             _ => (Color::rgb(0x1a, 0x1a, 0x1a), Color::rgb(0xff, 0xff, 0xff)),
         };
         let is_alone = options.frame == Some(Frame::None);
-        let scale = style::text_scale(options);
+        let scale = f64::from(self.unit);
         let style = QuiverStyle {
             spacing: SPACING * scale,
             color: self.scale.as_ref().map_or(LineColor::Plain(ink), LineColor::Of),
@@ -114,7 +127,8 @@ fn speeds(u: &Field, v: &Field) -> Range {
 /// # Errors
 /// [`Failure::Mistake`] where they would point in a wrong direction.
 fn heading(plan: &Plan, view: &View) -> Result<Heading, Failure> {
-    let standard_name = plan.variable().and_then(|variable| variable.attrs.text("standard_name")).unwrap_or_default();
+    let standard_name =
+        plan.variable().and_then(|variable| variable.attrs.text("standard_name")).unwrap_or_default();
     let is_along_grid = ALONG_GRID.iter().any(|part| standard_name.contains(part));
     let is_own = matches!(view.projection, MapProjection::Data(_) | MapProjection::Native);
     match plan.placement.as_ref().map(|placement| placement.places) {

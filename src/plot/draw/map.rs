@@ -7,8 +7,8 @@ use thermocline_model::cf::{Projection, Scope};
 use thermocline_render::figure::Plane;
 use thermocline_render::{Cancel, CellMap, Extent, Frame, Grid, MapProjection, Statistics, View};
 
-use super::panel::{Known, Panel};
 use super::painting::{Method, Painting};
+use super::panel::{Known, Panel};
 use super::scale::Range;
 use super::{laid_out, scale, style};
 use crate::options::Switch;
@@ -52,6 +52,7 @@ impl Plotter {
         let painting = Painting::of(plan, ranged.range)?;
         let figure = style::figure(plan, map_plane(plan, &base), Some(&painting.scale), frame);
         let layout = laid_out(&figure)?;
+        let painting = painting.widened(layout.unit);
         let view = layout.panel_view(&base);
         let cells = self.cells_of(plan, &grid, &view, cancel).await?;
         // Interpolation takes neighbours of the cells that the pixels show.
@@ -75,7 +76,12 @@ impl Plotter {
     }
 
     /// The range of all that is selected.
-    pub(super) async fn ranged(&self, plan: &Plan, drawn: &Axes<'_>, cancel: &Cancel) -> Result<Ranged, Failure> {
+    pub(super) async fn ranged(
+        &self,
+        plan: &Plan,
+        drawn: &Axes<'_>,
+        cancel: &Cancel,
+    ) -> Result<Ranged, Failure> {
         let is_told = matches!(plan.request.format, Format::Json | Format::Html);
         let wanted = scale::wanted(&plan.options, is_told);
         if wanted == Wanted::default() {
@@ -173,7 +179,11 @@ fn projection(plan: &Plan, word: &str, is_native: bool) -> Result<MapProjection,
         "data" => {
             let projection = own_projection(plan).ok_or_else(|| Failure::Mistake {
                 detail: "proj=data: the variable has no grid mapping with a projection".into(),
-                allowed: MapProjection::NAMES.iter().filter(|name| **name != "data").map(|name| (*name).into()).collect(),
+                allowed: MapProjection::NAMES
+                    .iter()
+                    .filter(|name| **name != "data")
+                    .map(|name| (*name).into())
+                    .collect(),
             })?;
             return Ok(MapProjection::Data(projection));
         }

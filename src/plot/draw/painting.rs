@@ -10,7 +10,6 @@ use thermocline_render::raster::{paint, paint_bilinear};
 use thermocline_render::{Cancel, CellMap, Field, Frame, Grid, Levels, Mark, Result, Scale, View};
 
 use super::scale::{self, Range};
-use super::style;
 use crate::options::Interpolation;
 use crate::{Failure, Kind, Plan};
 
@@ -41,7 +40,8 @@ pub(super) struct Painting {
     /// The colours.
     pub scale: Scale,
     edges: Edges,
-    label_scale: f32,
+    /// Pixels of a unit, by which the figure widens labels.
+    unit: f32,
     has_labels: bool,
 }
 
@@ -72,9 +72,14 @@ impl Painting {
             method,
             scale,
             edges: if is_crisp { Edges::Crisp } else { Edges::Smooth },
-            label_scale: style::text_scale(&options) as f32,
+            unit: 1.0,
             has_labels: !is_crisp,
         })
+    }
+
+    /// The same in a figure that widens labels by `unit`.
+    pub(super) fn widened(self, unit: f32) -> Self {
+        Self { unit, ..self }
     }
 
     /// Paints a map.
@@ -105,7 +110,9 @@ impl Painting {
     ) -> Result<Vec<Mark>> {
         let size = (view.width, view.height);
         match &self.method {
-            Method::Lines(levels) => contour(&lattice(field, (x, y), size)?, levels, size, &self.line_style(), cancel),
+            Method::Lines(levels) => {
+                contour(&lattice(field, (x, y), size)?, levels, size, &self.line_style(), cancel)
+            }
             Method::Filled => {
                 let nearest = |column: u32, row: u32| match cells.as_ref() {
                     CellMap::Separable { rows, columns, n_columns } => {
@@ -128,7 +135,7 @@ impl Painting {
             color: LineColor::Of(&self.scale),
             width: LINE_WIDTH,
             label_size: self.has_labels.then_some(LABEL_SIZE),
-            scale: self.label_scale,
+            scale: self.unit,
         }
     }
 }
@@ -146,7 +153,11 @@ pub(super) struct Center<'s> {
 }
 
 /// The values at the centres of a section's cells.
-fn lattice(field: &Field, (x, y): (&Center<'_>, &Center<'_>), (width, height): (u32, u32)) -> Result<Lattice> {
+fn lattice(
+    field: &Field,
+    (x, y): (&Center<'_>, &Center<'_>),
+    (width, height): (u32, u32),
+) -> Result<Lattice> {
     let across = |value: &f64| x.axis.axis().share(*value) * f64::from(width);
     let down = |value: &f64| (1.0 - y.axis.axis().share(*value)) * f64::from(height);
     let xs: Vec<f64> = x.values.iter().map(across).collect();

@@ -44,13 +44,15 @@ impl Side {
         let mut values = values;
         let direction = if dim.is_downwards { Direction::Descending } else { Direction::Ascending };
         let label = style::axis_label(asked, side_label(dim, &quantity));
-        let by_label = values.as_ref().map(|values| SectionAxis::new(&dim.name, values, quantity, label, direction));
+        let by_label =
+            values.as_ref().map(|values| SectionAxis::new(&dim.name, values, quantity, label, direction));
         let axis = match by_label {
             Some(Ok(axis)) => axis,
             _ => {
                 let numbers: Vec<f64> = positions.iter().map(|position| *position as f64).collect();
                 let label = style::axis_label(asked, format!("{} (position)", dim.name));
-                let axis = SectionAxis::new(&dim.name, &numbers, Quantity::Number, label, Direction::Ascending)?;
+                let axis =
+                    SectionAxis::new(&dim.name, &numbers, Quantity::Number, label, Direction::Ascending)?;
                 values = Some(numbers);
                 axis
             }
@@ -127,6 +129,7 @@ impl Plotter {
         let mut figure = style::figure(plan, plane, Some(&painting.scale), frame);
         figure.height = figure.height.or(Some(style::height_of(figure.width, DEFAULT_ASPECT)));
         let layout = laid_out(&figure)?;
+        let painting = painting.widened(layout.unit);
         let [_, _, width, height] = layout.panel;
         let view = View { width, height, ..View::globe(width, height) };
         let cells = match section_cells(&x.axis, &y.axis, (width, height)) {

@@ -35,7 +35,10 @@ impl Plotter {
         let selected = selected(plan, 0, frame)?;
         let axes: Vec<usize> = hue.into_iter().chain([axis]).collect();
         let count = |axis: &usize| {
-            selected.axes.get(*axis).map_or(1, |axis| axis.indices.as_ref().map_or(axis.len, |found| found.len()))
+            selected
+                .axes
+                .get(*axis)
+                .map_or(1, |axis| axis.indices.as_ref().map_or(axis.len, |found| found.len()))
         };
         let n_values = axes.iter().map(count).fold(1_u64, u64::saturating_mul);
         if n_values > MAX_VALUES {
@@ -43,7 +46,8 @@ impl Plotter {
                 "a line of {n_values} values; at most {MAX_VALUES}: select a range, or every n-th by isel=dim=::n"
             )));
         }
-        let read = self.read_series(&plan.manifest, &Axes { selected: &selected, drawn: &axes }, cancel).await?;
+        let read =
+            self.read_series(&plan.manifest, &Axes { selected: &selected, drawn: &axes }, cancel).await?;
         let gone = || thermocline_core::Error::internal("a drawn dimension is gone");
         let dim = plan.dims.get(axis).ok_or_else(gone)?;
         let positions = read.positions.last().ok_or_else(gone)?;
@@ -90,7 +94,7 @@ impl Plotter {
             shape: options.line_shape.unwrap_or(thermocline_render::kinds::LineShape::Line),
             width: LINE_WIDTH,
             marker: None,
-            scale: style::text_scale(options) as f32,
+            scale: layout.unit,
         };
         let marks = lines(&series, (&x, &y), (width, height), &line_style);
         let mut known = Known {
