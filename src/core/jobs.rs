@@ -140,6 +140,15 @@ impl Jobs {
         engine::submit_once(&self.shared, new).await
     }
 
+    /// The job that [`Self::submit_once`] would join; `None` if it would accept a new one.
+    ///
+    /// # Errors
+    /// A database that cannot be read.
+    pub async fn find_same(&self, new: &NewJob) -> Result<Option<Job>> {
+        let (kind, parameters) = (Arc::clone(&new.kind), new.parameters.clone());
+        self.shared.database.read(move |connection| table::same(connection, &kind, &parameters)).await
+    }
+
     /// A job as it stands, of this engine or of another source; `None` if there is none of that name.
     ///
     /// # Errors

@@ -121,6 +121,11 @@ impl Wait {
         }
     }
 
+    /// The answer to a reader whose reads cause no recalls.
+    pub fn refusal(&self) -> Problem {
+        not_allowed(self)
+    }
+
     /// True if objects may be brought online ahead of this reader: for others `ahead` is of no use.
     pub fn may_read_ahead(&self) -> bool {
         self.may_recall && self.reader.owner != Owner::anonymous()

@@ -118,7 +118,7 @@ impl Registry {
             },
             |config| Arc::new(thermocline_serve_stac::StacPlugin::new((&config.plugins.stac).into())),
             |config| Arc::new(thermocline_serve_intake::IntakePlugin::new((&config.plugins.intake).into())),
-            |_| Arc::new(thermocline_serve_plot::PlotPlugin::default()),
+            |config| Arc::new(thermocline_serve_plot::PlotPlugin::new((&config.plugins.plot).into())),
             |_| Arc::new(thermocline_serve_thredds::ThreddsPlugin::default()),
             |config| Arc::new(thermocline_serve_staging::StagingPlugin::new(faces::staging(config))),
             |config| Arc::new(thermocline_serve_jobs::JobsPlugin::new(faces::jobs(config))),

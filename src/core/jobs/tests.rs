@@ -132,6 +132,23 @@ async fn ends(world: &World, jobs: &Jobs, id: &JobId) -> Job {
 }
 
 #[tokio::test]
+async fn work_that_is_asked_for_again_is_joined_until_it_has_ended_also_after_a_restart() {
+    let world = World::new();
+    let jobs = world.jobs().await;
+    let (first, same) = tokio::join!(jobs.submit_once(toy("wait")), jobs.submit_once(toy("wait")));
+    let (first, same) = (first.unwrap(), same.unwrap());
+    assert_eq!(first.id, same.id);
+    assert_ne!(jobs.submit_once(toy("wait wait")).await.unwrap().id, first.id);
+    jobs.shut_down().await;
+
+    let jobs = world.jobs().await;
+    assert_eq!(jobs.submit_once(toy("wait")).await.unwrap().id, first.id);
+    assert_eq!(ends(&world, &jobs, &first.id).await.state, JobState::Succeeded);
+    assert_ne!(jobs.submit_once(toy("wait")).await.unwrap().id, first.id);
+    jobs.shut_down().await;
+}
+
+#[tokio::test]
 async fn a_job_does_its_steps_and_keeps_its_result() {
     let world = World::new();
     let jobs = world.jobs().await;

@@ -1,6 +1,7 @@
 //! Section `[plugins.ID]`.
 
 mod intake;
+mod plot;
 
 use std::collections::BTreeMap;
 
@@ -15,6 +16,7 @@ use super::load::Check;
 use super::units::{Size, Span};
 
 pub use intake::IntakeConfig;
+pub use plot::PlotConfig;
 
 /// Most keys that a listing may have: it is one text in memory.
 const MOST_LISTED: u64 = 1_000_000;
@@ -40,7 +42,7 @@ pub struct PluginsConfig {
     /// Intake and intake-esm catalogs.
     pub intake: IntakeConfig,
     /// Plots of variables as pictures and pages.
-    pub plot: OtherPluginConfig,
+    pub plot: PlotConfig,
     /// A THREDDS catalog and the site map.
     pub thredds: OtherPluginConfig,
     /// Staging of cold objects: requests, selections, pins, evicting. Settings are in `[staging]`.
@@ -216,6 +218,7 @@ impl Default for OtherPluginConfig {
 impl PluginsConfig {
     pub(super) fn complete(&self, check: &mut Check<'_>) {
         self.intake.complete(check);
+        self.plot.complete(check);
         let ranges = [
             (["plugins", "zarr", "max_listed_chunks"], self.zarr.max_listed_chunks, 1..=MOST_LISTED),
             (["plugins", "kerchunk", "max_references"], self.kerchunk.max_references, 1..=MOST_REFERENCES),
@@ -288,6 +291,9 @@ mod tests {
             ("STAC__LIMIT", "0", false),
             ("STAC__MAX_LIMIT", "100001", false),
             ("STAC__STATIC_MAX_ITEMS", "1", true),
+            ("PLOT__MAX_CONCURRENT", "0", true),
+            ("PLOT__MAX_WAITING", "65537", false),
+            ("PLOT__TIMEOUT", "0s", false),
         ] {
             let variables = [home.clone(), variable(key, value)].into();
             let loaded =

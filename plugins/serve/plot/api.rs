@@ -1,0 +1,53 @@
+//! What the handlers of this plugin share.
+
+use std::sync::{Arc, OnceLock};
+
+use thermocline_core::catalog::Catalog;
+use thermocline_core::read::Reader;
+use thermocline_core::staging::Staging;
+use thermocline_http::App;
+use thermocline_plot::Plotter;
+
+use crate::PlotPluginSettings;
+use crate::pictures::Pictures;
+
+/// What the handlers of this plugin share.
+pub(crate) struct Api {
+    pub(crate) settings: PlotPluginSettings,
+    pub(crate) pictures: Pictures,
+    plotter: OnceLock<Arc<Plotter>>,
+    /// For jobs, which no request brings here.
+    server: OnceLock<Server>,
+}
+
+/// What jobs need of the server.
+pub(crate) struct Server {
+    pub(crate) catalog: Arc<Catalog>,
+    pub(crate) reader: Arc<Reader>,
+    pub(crate) staging: Option<Staging>,
+}
+
+impl Api {
+    /// Nothing drawn yet.
+    pub(crate) fn new(settings: PlotPluginSettings) -> Self {
+        let pictures = Pictures::new(settings.pictures_bytes, settings.plots.timeout);
+        Self { settings, pictures, plotter: OnceLock::new(), server: OnceLock::new() }
+    }
+
+    /// Tells jobs which server they are of.
+    pub(crate) fn start(&self, app: &App) {
+        let (catalog, reader) = (Arc::clone(&app.catalog), Arc::clone(&app.reader));
+        let _ = self.server.set(Server { catalog, reader, staging: app.staging.clone() });
+    }
+
+    /// The server, once it has started.
+    pub(crate) fn server(&self) -> Option<&Server> {
+        self.server.get()
+    }
+
+    /// The plotter over the server's reader.
+    pub(crate) fn plotter(&self, reader: &Arc<Reader>) -> Arc<Plotter> {
+        let make = || Arc::new(Plotter::new(Arc::clone(reader), self.settings.plots.clone()));
+        Arc::clone(self.plotter.get_or_init(make))
+    }
+}
