@@ -20,6 +20,8 @@ mod plan;
 mod plotter;
 mod read;
 mod request;
+#[cfg(test)]
+mod testing;
 
 pub use draw::{Drawn, Facts};
 pub use failure::Failure;

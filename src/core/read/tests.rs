@@ -315,3 +315,4 @@ async fn who_waits_too_long_for_the_work_budget_is_told_to_come_again() {
 }
 
 mod cold;
+mod visit;

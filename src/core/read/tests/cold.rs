@@ -370,3 +370,16 @@ async fn many_readers_read_ahead_once_and_only_what_is_cold() {
     assert!(waited.iter().all(Result::is_ok));
     assert_eq!(*world.tape.ahead.lock(), [[Arc::from("/tape/2")]]);
 }
+
+#[tokio::test]
+async fn a_visit_names_all_cold_objects_before_it_reads_anything() {
+    let world = World::cold();
+    world.tape.bring(&["/tape/1"]);
+    let visit = Visit { chunks: vec![0, 1, 3], max_in_flight: 4, spawn: &|work| work() };
+    let each: Arc<Each> = Arc::new(|_| panic!("nothing is read"));
+    let error = world.reader.visit(&world.manifest, &world.variable, visit, each).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::NotStaged);
+    let named: BTreeSet<&str> = error.not_staged().iter().map(AsRef::as_ref).collect();
+    assert_eq!(named, BTreeSet::from(["/tape/0", "/tape/3"]));
+    assert!(world.tape.joined.lock().is_empty(), "reading recalls nothing by itself");
+}
