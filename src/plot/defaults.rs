@@ -46,11 +46,22 @@ const fn around_0(words: &'static [&'static str], colormap: &'static str) -> Qua
 const QUANTITIES: &[Quantity] = &[
     around_0(&["_anomaly", "tendency_of_", "_trend", "difference", "correction", "_bias"], DIVERGING),
     evenly(&["from_direction", "to_direction", "_phase"], CYCLIC),
-    around_0(&["eastward_", "northward_", "upward_air_velocity", "lagrangian_tendency", "x_wind", "y_wind"], "cmo.balance"),
+    around_0(
+        &["eastward_", "northward_", "upward_air_velocity", "lagrangian_tendency", "x_wind", "y_wind"],
+        "cmo.balance",
+    ),
     around_0(&["sea_water_x_velocity", "sea_water_y_velocity", "upward_sea_water_velocity"], "cmo.balance"),
     around_0(&["vorticity", "divergence", "sea_surface_height_above"], "cmo.balance"),
     evenly(&["wind_speed", "sea_water_speed"], "cmo.speed"),
-    evenly(&["sea_surface_temperature", "sea_water_temperature", "sea_water_potential_temperature", "sea_water_conservative_temperature"], "cmo.thermal"),
+    evenly(
+        &[
+            "sea_surface_temperature",
+            "sea_water_temperature",
+            "sea_water_potential_temperature",
+            "sea_water_conservative_temperature",
+        ],
+        "cmo.thermal",
+    ),
     evenly(&["temperature"], "inferno"),
     evenly(&["precipitation", "rainfall", "snowfall", "convective_rain", "stratiform_rain"], "cmo.rain"),
     evenly(&["humidity", "water_vapor", "dew_point_depression", "mixing_ratio"], "YlGnBu"),
@@ -66,7 +77,8 @@ const QUANTITIES: &[Quantity] = &[
 ];
 
 /// Words of a long name that say of a field that it is a difference.
-const DIFFERENCES: [&str; 6] = ["anomaly", "anomalies", "difference", "departure from", "trend", "deviation from"];
+const DIFFERENCES: [&str; 6] =
+    ["anomaly", "anomalies", "difference", "departure from", "trend", "deviation from"];
 
 /// The options of a variable that its attributes suggest: colour map, norm, and the levels of flags.
 pub(crate) fn of_variable(variable: &Variable) -> Options {

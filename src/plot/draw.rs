@@ -79,7 +79,9 @@ impl Plotter {
     async fn drawn(&self, plan: &Plan, cancel: &Cancel) -> Result<Drawn, Failure> {
         let _admission = self.admit(work_bytes(self, plan)).await?;
         let format = plan.request.format;
-        if let Some(animation) = plan.animation.as_ref().filter(|_| matches!(format, Format::Gif | Format::WebP)) {
+        if let Some(animation) =
+            plan.animation.as_ref().filter(|_| matches!(format, Format::Gif | Format::WebP))
+        {
             return self.animated(plan, animation, cancel).await;
         }
         let panel = self.panel(plan, (None, None), cancel).await?;
@@ -124,7 +126,8 @@ fn work_bytes(plotter: &Plotter, plan: &Plan) -> u64 {
     let field = plan.selected.variables.iter().map(|selected| {
         let mut selected = selected.clone();
         if let Some(animation) = &plan.animation
-            && let (Some(axis), Some(first)) = (selected.axes.get_mut(animation.axis), animation.positions.first())
+            && let (Some(axis), Some(first)) =
+                (selected.axes.get_mut(animation.axis), animation.positions.first())
         {
             set_position(axis, *first);
         }

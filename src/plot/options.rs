@@ -205,7 +205,9 @@ impl Options {
         }
         for (name, end) in [("vmin", self.vmin), ("vmax", self.vmax)] {
             if let Some(end) = end.filter(|end| *end <= 0.0) {
-                return Err(Failure::mistake(format!("{name}={end} has no logarithm: norm=log needs {name} > 0")));
+                return Err(Failure::mistake(format!(
+                    "{name}={end} has no logarithm: norm=log needs {name} > 0"
+                )));
             }
         }
         match &self.levels {
@@ -220,7 +222,9 @@ impl Options {
     fn check_extent(&self) -> Result<(), Failure> {
         let Some([west, east, south, north]) = self.extent else { return Ok(()) };
         let wrong = |what: &str| {
-            Err(Failure::mistake(format!("extent={west},{east},{south},{north}: {what} (west,east,south,north)")))
+            Err(Failure::mistake(format!(
+                "extent={west},{east},{south},{north}: {what} (west,east,south,north)"
+            )))
         };
         if south >= north {
             return wrong("south lies below north");

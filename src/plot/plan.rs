@@ -18,6 +18,8 @@ mod canonical;
 mod content;
 mod dims;
 mod positions;
+#[cfg(test)]
+mod tests;
 mod texts;
 mod variables;
 
@@ -107,7 +109,8 @@ fn planned(
     let variable = manifest.dataset.root.variable(&variables.path).ok_or_else(gone)?;
     let mut placement = Placement::of(manifest, &variables.path, variable)?;
     let first = resolved.variables.first().ok_or_else(gone)?;
-    let is_single: Vec<bool> = first.axes.iter().take(along(variable).len()).map(|axis| axis.is_single).collect();
+    let is_single: Vec<bool> =
+        first.axes.iter().take(along(variable).len()).map(|axis| axis.is_single).collect();
     let choosing = Choosing {
         dims: &dims,
         is_single: &is_single,

@@ -91,13 +91,19 @@ impl Plotter {
             writer = Some(next);
             last = Some(panel);
         }
-        let (writer, panel) = writer.zip(last).ok_or_else(|| Failure::mistake("an animation without pictures"))?;
+        let (writer, panel) =
+            writer.zip(last).ok_or_else(|| Failure::mistake("an animation without pictures"))?;
         let facts = Facts { document: facts::document(plan, &panel) };
         let body = self.run(cancel, move || writer.finish()).await??;
         Ok(Drawn { body, facts })
     }
 
-    async fn common_range(&self, plan: &Plan, animation: &Animation, cancel: &Cancel) -> Result<Ranged, Failure> {
+    async fn common_range(
+        &self,
+        plan: &Plan,
+        animation: &Animation,
+        cancel: &Cancel,
+    ) -> Result<Ranged, Failure> {
         let axes = match &plan.content {
             Content::Map(axes) if plan.kind != crate::Kind::Quiver => axes.clone(),
             Content::Plane(rows, columns) => vec![*rows, *columns],

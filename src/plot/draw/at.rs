@@ -37,7 +37,10 @@ impl Plotter {
         let (_, n_columns) = grid.shape();
         let position = [cell / n_columns.max(1), cell % n_columns.max(1)];
         told_of.insert("value".into(), json!(read.field.value(cell)));
-        told_of.insert("center".into(), json!(grid.centre(cell).map(|center| [center.longitude, center.latitude])));
+        told_of.insert(
+            "center".into(),
+            json!(grid.centre(cell).map(|center| [center.longitude, center.latitude])),
+        );
         told_of.insert("cell".into(), json!(if axes.len() > 1 { position.to_vec() } else { vec![cell] }));
         if let Some(dim) = &plan.options.series {
             told_of.insert("series".into(), self.series_at(plan, axes, position, dim, cancel).await?);
@@ -57,7 +60,13 @@ impl Plotter {
         let along = plan.dims.iter().position(|known| known.name == dim).filter(|axis| !axes.contains(axis));
         let along = along.ok_or_else(|| Failure::Mistake {
             detail: format!("series={} is no dimension beside the map", crate::options::shown(dim)),
-            allowed: plan.dims.iter().enumerate().filter(|(axis, _)| !axes.contains(axis)).map(|(_, dim)| dim.name.clone()).collect(),
+            allowed: plan
+                .dims
+                .iter()
+                .enumerate()
+                .filter(|(axis, _)| !axes.contains(axis))
+                .map(|(_, dim)| dim.name.clone())
+                .collect(),
         })?;
         let mut selected = selected(plan, 0, None)?;
         // A cell of a selection has its place along each drawn axis; what masks leave out has no value anyway.
@@ -70,7 +79,9 @@ impl Plotter {
         }
         let choice = plan.choices.get(along).and_then(Option::clone);
         if let Some(axis) = selected.axes.get_mut(along) {
-            let all = choice.filter(|choice| choice.len() > 1).unwrap_or_else(|| Arc::new(Indices::range(0..axis.len)));
+            let all = choice
+                .filter(|choice| choice.len() > 1)
+                .unwrap_or_else(|| Arc::new(Indices::range(0..axis.len)));
             axis.indices = Some(last_of(&all));
             axis.is_single = false;
         }
@@ -78,8 +89,11 @@ impl Plotter {
             self.read_series(&plan.manifest, &Axes { selected: &selected, drawn: &[along] }, cancel).await?;
         let positions = read.positions.first().cloned().unwrap_or_default();
         let values: Vec<f64> = (0..read.values.len()).map(|at| read.values.get(at)).collect();
-        let labels: Vec<String> =
-            plan.dims.get(along).map(|dim| positions.iter().map(|at| dim.value(*at)).collect()).unwrap_or_default();
+        let labels: Vec<String> = plan
+            .dims
+            .get(along)
+            .map(|dim| positions.iter().map(|at| dim.value(*at)).collect())
+            .unwrap_or_default();
         Ok(json!({ "dim": dim, "positions": positions, "labels": labels, "values": values }))
     }
 }

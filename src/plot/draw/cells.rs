@@ -27,7 +27,8 @@ struct Key {
 impl CellMaps {
     /// Cells that take so many bytes at most.
     pub(crate) fn new(max_bytes: u64) -> Self {
-        let weight = |key: &Key, cells: &Arc<CellMap>| in_kib(len_bytes(cells) + key.view.len() as u64 + ENTRY_BYTES);
+        let weight =
+            |key: &Key, cells: &Arc<CellMap>| in_kib(len_bytes(cells) + key.view.len() as u64 + ENTRY_BYTES);
         Self(Cache::builder().max_capacity(max_bytes / 1024).weigher(weight).build())
     }
 }

@@ -4,9 +4,9 @@ use std::sync::Arc;
 
 use thermocline_model::cf::LonLat;
 use thermocline_render::figure::Plane;
+use thermocline_render::kinds::palette;
 use thermocline_render::kinds::range::padded;
 use thermocline_render::kinds::scatter::{Edges, points, scatter};
-use thermocline_render::kinds::palette;
 use thermocline_render::text::typeset_units;
 use thermocline_render::ticks::{Axis, Quantity};
 use thermocline_render::{Cancel, Extent, Frame, Grid};
@@ -99,7 +99,8 @@ impl Plotter {
         let south = options.vmin.unwrap_or(options.vmax.map_or(south, |vmax| south.min(vmax)));
         let north = options.vmax.unwrap_or(north.max(south));
         let axis = |first, last, label| Axis { first, last, quantity: Quantity::Number, label };
-        let x_axis = axis(west, east, style::axis_label(options.xlabel.as_ref(), other_label(plan, &other.path)));
+        let x_axis =
+            axis(west, east, style::axis_label(options.xlabel.as_ref(), other_label(plan, &other.path)));
         let y_axis = axis(south, north, style::axis_label(options.ylabel.as_ref(), plan.label()));
         let plane = Plane::Axes { x: x_axis.clone(), y: y_axis.clone() };
         let mut figure = style::figure(plan, plane, None, frame);
@@ -133,7 +134,10 @@ fn check_points(n_points: u64) -> Result<(), Failure> {
 /// Places and values of the cells that have both.
 fn placed(grid: &Grid, n_cells: u64, value: impl Fn(u32) -> f64) -> Vec<(LonLat, f64)> {
     let cells = 0..u32::try_from(n_cells).unwrap_or(u32::MAX);
-    cells.filter_map(|cell| Some((grid.centre(cell)?, value(cell)))).filter(|(_, value)| !value.is_nan()).collect()
+    cells
+        .filter_map(|cell| Some((grid.centre(cell)?, value(cell))))
+        .filter(|(_, value)| !value.is_nan())
+        .collect()
 }
 
 /// Diameter of discs, and whether their edges are smooth.

@@ -32,7 +32,10 @@ impl Plotter {
         let wanted = Wanted { statistics: true, quantiles: Some(QUARTILES) };
         let read = self.read_field(&plan.manifest, &drawn, Needs::All, wanted, cancel).await?;
         let options = &plan.options;
-        let found = read.statistics.map(|found| (found.min, found.max)).filter(|(min, max)| min.is_finite() && max.is_finite());
+        let found = read
+            .statistics
+            .map(|found| (found.min, found.max))
+            .filter(|(min, max)| min.is_finite() && max.is_finite());
         let (min, max) = found.unwrap_or((0.0, 1.0));
         let low = options.vmin.unwrap_or_else(|| options.vmax.map_or(min, |vmax| min.min(vmax)));
         let high = options.vmax.unwrap_or_else(|| max.max(low));

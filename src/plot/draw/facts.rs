@@ -4,8 +4,8 @@ use serde_json::{Map, Value, json};
 use thermocline_render::{MapProjection, Statistics};
 
 use super::panel::Panel;
-use crate::plan::{Content, Dim};
 use crate::Plan;
+use crate::plan::{Content, Dim};
 
 /// Most labels of a dimension that are listed.
 const MAX_LABELS: u64 = 1000;
@@ -42,7 +42,8 @@ pub(super) fn document(plan: &Plan, panel: &Panel) -> Map<String, Value> {
 fn about(plan: &Plan) -> Map<String, Value> {
     let mut document = Map::new();
     let drawn = plan.content.axes();
-    let dims = plan.dims.iter().enumerate().map(|(axis, dim)| dim_document(plan, axis, dim, drawn.contains(&axis)));
+    let dims =
+        plan.dims.iter().enumerate().map(|(axis, dim)| dim_document(plan, axis, dim, drawn.contains(&axis)));
     let options = plan.options.words().into_iter().map(|(name, value)| (name.to_owned(), json!(value)));
     document.insert("dataset".into(), json!(plan.manifest.id.to_string()));
     document.insert("variable".into(), json!(plan.path));

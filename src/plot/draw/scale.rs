@@ -50,7 +50,9 @@ impl Range {
         };
         Self {
             ends: ends.filter(|(min, max)| min.is_finite() && max.is_finite()),
-            min_positive: statistics.map(|statistics| statistics.min_positive).filter(|least| least.is_finite()),
+            min_positive: statistics
+                .map(|statistics| statistics.min_positive)
+                .filter(|least| least.is_finite()),
         }
     }
 

@@ -47,8 +47,26 @@ const KINDS: [(&str, Kind, &[&str], &str); 8] = [
 
 /// Names that hvplot knows and nothing here draws.
 const NOT_DRAWN: [&str; 20] = [
-    "bar", "barh", "bivariate", "box", "dataset", "density", "errorbars", "explorer", "hexbin", "kde", "labels", "ohlc",
-    "paths", "streamplot", "table", "violin", "surface", "barbs", "scatter_matrix", "parallel_coordinates",
+    "bar",
+    "barh",
+    "bivariate",
+    "box",
+    "dataset",
+    "density",
+    "errorbars",
+    "explorer",
+    "hexbin",
+    "kde",
+    "labels",
+    "ohlc",
+    "paths",
+    "streamplot",
+    "table",
+    "violin",
+    "surface",
+    "barbs",
+    "scatter_matrix",
+    "parallel_coordinates",
 ];
 
 impl Kind {

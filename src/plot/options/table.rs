@@ -4,8 +4,9 @@ use thermocline_render::kinds::LineShape;
 use thermocline_render::{Frame, MapProjection, Theme};
 
 use super::values::{
-    SWITCHES, check_length, color, color_text, colormap, dataset_name, integer_within, joined, levels, levels_text, norm,
-    norm_text, number, number_text, number_within, numbers, place, side, switch, text, word, word_of,
+    SWITCHES, check_length, color, color_text, colormap, dataset_name, integer_within, joined, levels,
+    levels_text, norm, norm_text, number, number_text, number_within, numbers, place, side, switch, text,
+    word, word_of,
 };
 use super::{Interpolation, Kind, MAX_FRAMES, Options, Switch};
 use crate::Failure;

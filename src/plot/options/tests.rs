@@ -14,7 +14,10 @@ fn parsed(query: &str) -> Result<Request, Failure> {
 
 /// A good value of every option, as the canonical form writes it.
 const GOOD: &[(&str, &[&str])] = &[
-    ("kind", &["image", "contour", "contourf", "line", "step", "area", "scatter", "hist", "section", "quiver"]),
+    (
+        "kind",
+        &["image", "contour", "contourf", "line", "step", "area", "scatter", "hist", "section", "quiver"],
+    ),
     ("cmap", &["viridis", "viridis_r"]),
     ("vmin", &["0", "-1.5", "1e300", "2.5e-9"]),
     ("vmax", &["0", "-1.5", "1e300"]),
@@ -122,9 +125,13 @@ fn bad_values_are_mistakes_that_name_their_option() {
 
 #[test]
 fn unknown_words_come_with_those_that_are_known() {
-    for (query, known) in [("kind=pie", "image"), ("proj=flat", "robinson"), ("norm=cubic", "log"), ("theme=x", "dark")] {
+    for (query, known) in
+        [("kind=pie", "image"), ("proj=flat", "robinson"), ("norm=cubic", "log"), ("theme=x", "dark")]
+    {
         match parsed(query) {
-            Err(Failure::Mistake { allowed, .. }) => assert!(allowed.iter().any(|word| word == known), "{allowed:?}"),
+            Err(Failure::Mistake { allowed, .. }) => {
+                assert!(allowed.iter().any(|word| word == known), "{allowed:?}")
+            }
             other => panic!("{query} gave {other:?}"),
         }
     }
@@ -132,7 +139,8 @@ fn unknown_words_come_with_those_that_are_known() {
 
 #[test]
 fn other_names_of_kinds_mean_the_same() {
-    for (alias, kind) in [("quadmesh", Kind::Image), ("points", Kind::Scatter), ("hovmoller", Kind::Section)] {
+    for (alias, kind) in [("quadmesh", Kind::Image), ("points", Kind::Scatter), ("hovmoller", Kind::Section)]
+    {
         assert_eq!(parsed(&format!("kind={alias}")).unwrap().options.kind, Some(kind));
     }
 }
@@ -166,7 +174,8 @@ fn an_option_is_given_once() {
 
 #[test]
 fn an_option_of_the_path_is_not_repeated_in_the_query() {
-    let path = crate::PathForm { kind: "image".into(), colormap: "default".into(), selection: "time/1_2".into() };
+    let path =
+        crate::PathForm { kind: "image".into(), colormap: "default".into(), selection: "time/1_2".into() };
     let pairs = |name: &str, value: &str| [(name.to_owned(), value.to_owned())];
     let parse = |pairs: &[(String, String)]| Request::parse("tas", Format::Png, Some(&path), pairs);
     assert!(parse(&pairs("cmap", "viridis")).is_ok());

@@ -68,7 +68,11 @@ fn finite(text: &str) -> Option<f64> {
 /// A number between two, both included.
 pub(super) fn number_within(name: &str, text: &str, lo: f64, hi: f64) -> Result<f64, Failure> {
     let value = number(name, text)?;
-    if (lo..=hi).contains(&value) { Ok(value) } else { Err(wrong(name, text, &format!("within {lo} and {hi}"))) }
+    if (lo..=hi).contains(&value) {
+        Ok(value)
+    } else {
+        Err(wrong(name, text, &format!("within {lo} and {hi}")))
+    }
 }
 
 /// An integer between two, both included.
@@ -86,7 +90,10 @@ pub(super) fn side(name: &str, text: &str) -> Result<u32, Failure> {
     }
     match digits.parse::<u32>() {
         Ok(side) if side <= MAX_SIDE => Ok(side),
-        _ => Err(Failure::too_large(format!("{name}={}: a picture has at most {MAX_SIDE} pixels a side", shown(text)))),
+        _ => Err(Failure::too_large(format!(
+            "{name}={}: a picture has at most {MAX_SIDE} pixels a side",
+            shown(text)
+        ))),
     }
 }
 

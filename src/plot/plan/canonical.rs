@@ -88,7 +88,8 @@ impl Plan {
         for variable in &self.selected.variables {
             add(&variable.path);
             for axis in &variable.axes {
-                let runs = axis.indices.as_ref().map(|indices| (indices.runs().to_vec(), indices.is_reversed()));
+                let runs =
+                    axis.indices.as_ref().map(|indices| (indices.runs().to_vec(), indices.is_reversed()));
                 add(&format!("{} {runs:?}", axis.dim));
             }
         }

@@ -4,7 +4,7 @@ use thermocline_model::cf::Axis;
 
 use super::dims::Dim;
 use crate::options::Options;
-use crate::{Failure, Kind, Places, Placement};
+use crate::{Failure, Kind, Placement, Places};
 
 /// Most lines of a figure.
 pub(super) const MAX_LINES: u64 = 32;
@@ -91,9 +91,13 @@ impl Choosing<'_> {
             return Ok(Kind::Image);
         }
         match self.extended().len() {
-            0 if self.dims.is_empty() => Err(Failure::Undrawable("a single value has too few dimensions".into())),
+            0 if self.dims.is_empty() => {
+                Err(Failure::Undrawable("a single value has too few dimensions".into()))
+            }
             0 | 1 => Ok(Kind::Line),
-            _ if self.is_native() && self.extended().iter().all(|axis| self.is_map_axis(*axis)) => Ok(Kind::Image),
+            _ if self.is_native() && self.extended().iter().all(|axis| self.is_map_axis(*axis)) => {
+                Ok(Kind::Image)
+            }
             _ => Ok(Kind::Section),
         }
     }
@@ -147,7 +151,9 @@ impl Choosing<'_> {
         }
         let extended = self.extended();
         match extended.as_slice() {
-            [] if self.dims.is_empty() => Err(Failure::Undrawable("a single value has no distribution".into())),
+            [] if self.dims.is_empty() => {
+                Err(Failure::Undrawable("a single value has no distribution".into()))
+            }
             [] => Ok(vec![self.dims.len() - 1]),
             [only] => Ok(vec![*only]),
             [.., rows, columns] => Ok(vec![*rows, *columns]),
@@ -180,8 +186,10 @@ impl Choosing<'_> {
     /// latitude over time.
     fn pair(&self, free: &[usize]) -> Option<(usize, usize)> {
         let find = |axis: Axis| free.iter().copied().find(|free| self.measures(*free, axis));
-        let (latitude, longitude) =
-            (find(Axis::Latitude).or(find(Axis::ProjectedY)), find(Axis::Longitude).or(find(Axis::ProjectedX)));
+        let (latitude, longitude) = (
+            find(Axis::Latitude).or(find(Axis::ProjectedY)),
+            find(Axis::Longitude).or(find(Axis::ProjectedX)),
+        );
         let (vertical, time) = (find(Axis::Vertical), find(Axis::Time));
         let other = |axis: usize| free.iter().copied().rfind(|free| *free != axis);
         match (vertical, time, latitude, longitude) {
@@ -215,13 +223,16 @@ impl Choosing<'_> {
     fn series(&self) -> Result<Content, Failure> {
         let hue = self.options.hue.as_deref().map(|name| self.named("hue", name)).transpose()?;
         let named = self.options.x.as_deref().map(|name| self.named("x", name));
-        let named = named.or_else(|| self.options.y.as_deref().map(|name| self.named("y", name))).transpose()?;
+        let named =
+            named.or_else(|| self.options.y.as_deref().map(|name| self.named("y", name))).transpose()?;
         let free: Vec<usize> = self.extended().into_iter().filter(|axis| Some(*axis) != hue).collect();
         let time = free.iter().copied().find(|axis| self.measures(*axis, Axis::Time));
         let vertical = free.iter().copied().find(|axis| self.measures(*axis, Axis::Vertical));
         let whole = self.is_single.iter().position(|is_single| !is_single);
         let axis = named.or(time).or(vertical).or_else(|| free.last().copied()).or(whole);
-        let axis = axis.ok_or_else(|| Failure::Undrawable("a single value makes no line: no dimension is left".into()))?;
+        let axis = axis.ok_or_else(|| {
+            Failure::Undrawable("a single value makes no line: no dimension is left".into())
+        })?;
         if Some(axis) == hue {
             return Err(Failure::mistake("hue names the dimension of the lines themselves"));
         }
@@ -241,7 +252,9 @@ impl Choosing<'_> {
         })?;
         match self.is_single.get(axis) {
             Some(false) => Ok(axis),
-            _ => Err(Failure::mistake(format!("{option}={name} is drawn, but the request selects one position of it"))),
+            _ => Err(Failure::mistake(format!(
+                "{option}={name} is drawn, but the request selects one position of it"
+            ))),
         }
     }
 

@@ -63,10 +63,13 @@ impl Dim {
             is_downwards: false,
         };
         let Some((index, path)) = found else { return nameless };
-        let coordinate = kept(manifest, &path, index).filter(|coordinate| coordinate.labels.len() as u64 == len);
+        let coordinate =
+            kept(manifest, &path, index).filter(|coordinate| coordinate.labels.len() as u64 == len);
         let is_time = coordinate.as_ref().is_some_and(|found| matches!(found.labels, Labels::Times { .. }));
-        let text = |attribute: &str| index.attrs.text(attribute).map(str::trim).filter(|text| !text.is_empty());
-        let long_name = text("long_name").or_else(|| text("standard_name")).map(|name| name.replace('_', " "));
+        let text =
+            |attribute: &str| index.attrs.text(attribute).map(str::trim).filter(|text| !text.is_empty());
+        let long_name =
+            text("long_name").or_else(|| text("standard_name")).map(|name| name.replace('_', " "));
         Self {
             axis: Axis::of(index).or(nameless.axis),
             coordinate,
@@ -97,7 +100,8 @@ impl Dim {
 
     /// Degrees of latitude and longitude as people write them: `45.5° N`.
     fn degrees(&self, label: &Label) -> Option<String> {
-        let is_degrees = self.units.as_deref().is_some_and(|units| units.to_ascii_lowercase().starts_with("degree"));
+        let is_degrees =
+            self.units.as_deref().is_some_and(|units| units.to_ascii_lowercase().starts_with("degree"));
         let (positive, negative) = match self.axis {
             Some(Axis::Latitude) if is_degrees => ("N", "S"),
             Some(Axis::Longitude) if is_degrees => ("E", "W"),
@@ -166,7 +170,9 @@ fn label_at(labels: &Labels, at: usize) -> Option<Label> {
             let text = if *is_single { format!("{}", value as f32) } else { short(value) };
             Some(number(text))
         }
-        Labels::Integers { values, above } => Some(number((i128::from(*values.get(at)?) + above).to_string())),
+        Labels::Integers { values, above } => {
+            Some(number((i128::from(*values.get(at)?) + above).to_string()))
+        }
         Labels::Times { ticks, axis } => {
             let instant = DateTime::from_ticks(axis.calendar(), *ticks.get(at)?).ok()?;
             Some(Label { text: date_text(&instant), is_number: false })

@@ -52,7 +52,9 @@ pub(super) fn animation(
     let resolved = variable.axes.get(axis);
     let Some(resolved) = resolved.filter(|_| !drawn.contains(&axis)) else {
         return match named {
-            Some(name) => Err(Failure::mistake(format!("dim={name} is drawn; an animation needs another dimension"))),
+            Some(name) => {
+                Err(Failure::mistake(format!("dim={name} is drawn; an animation needs another dimension")))
+            }
             None => Ok(None),
         };
     };

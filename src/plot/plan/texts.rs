@@ -14,7 +14,9 @@ impl Plan {
     /// Name of the variable for people.
     pub fn long_name(&self) -> String {
         let attrs = self.variable().map(|variable| &variable.attrs);
-        let text = |name: &str| attrs.and_then(|attrs| attrs.text(name)).map(str::trim).filter(|text| !text.is_empty());
+        let text = |name: &str| {
+            attrs.and_then(|attrs| attrs.text(name)).map(str::trim).filter(|text| !text.is_empty())
+        };
         let name = text("long_name").map(str::to_owned);
         let name = name.or_else(|| text("standard_name").map(|name| name.replace('_', " ")));
         name.unwrap_or_else(|| self.path.rsplit('/').next().unwrap_or(&self.path).to_owned())

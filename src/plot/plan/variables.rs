@@ -21,7 +21,8 @@ pub(super) struct Variables {
 }
 
 /// Parts of standard names by which the northward component of an eastward one is found.
-const COMPONENTS: [(&str, &str); 3] = [("eastward", "northward"), ("x_wind", "y_wind"), ("x_velocity", "y_velocity")];
+const COMPONENTS: [(&str, &str); 3] =
+    [("eastward", "northward"), ("x_wind", "y_wind"), ("x_velocity", "y_velocity")];
 
 impl Variables {
     /// Those of a request.
@@ -124,15 +125,17 @@ fn northward(manifest: &Manifest, request: &Request, eastward: &str) -> Result<(
     }
     let (group, _) = eastward.rsplit_once('/').unwrap_or(("", eastward));
     let standard_name = manifest.dataset.root.variable(eastward).and_then(|u| u.attrs.text("standard_name"));
-    let siblings = manifest.dataset.root.group(group).map(|group| group.variables.as_slice()).unwrap_or_default();
+    let siblings =
+        manifest.dataset.root.group(group).map(|group| group.variables.as_slice()).unwrap_or_default();
     let wanted = COMPONENTS.iter().filter_map(|(east, north)| {
         let standard_name = standard_name.filter(|name| name.contains(east))?;
         let wanted = standard_name.replace(east, north);
         siblings.iter().find(|sibling| sibling.attrs.text("standard_name") == Some(wanted.as_str()))
     });
-    let found = wanted.into_iter().next().ok_or_else(|| {
-        Failure::mistake("v is missing: arrows need the northward component as v=variable")
-    })?;
+    let found = wanted
+        .into_iter()
+        .next()
+        .ok_or_else(|| Failure::mistake("v is missing: arrows need the northward component as v=variable"))?;
     let path = if group.is_empty() { found.name.clone() } else { format!("{group}/{}", found.name) };
     Ok((found.name.clone(), path))
 }
