@@ -9,6 +9,7 @@ the server starts; the library's log is the witness of recalls. The last line is
 from __future__ import annotations
 
 import argparse
+import hashlib
 import shutil
 import subprocess
 import sys
@@ -23,6 +24,7 @@ from _server import Server
 from check_plots import TIMEOUT, Report
 
 DATASET = "steps"
+TOKEN = "tcl_this-token-is-for-the-tests-of-the-repository-only"
 
 
 class Tape:
@@ -38,8 +40,10 @@ class Tape:
         (folder / "index.toml").write_text(roots)
         index = [binary, "index", *paths, "--config", str(folder / "index.toml"), "--state", str(folder / "state")]
         subprocess.run(index, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, timeout=120, check=False)
+        digest = hashlib.sha256(TOKEN.encode()).hexdigest()
+        operator = f'[tokens.operator]\nhash = "sha256:{digest}"\nscopes = ["read", "stage", "admin"]\n'
         library = f'kind = "simulated"\nspeed = 60\npoll_every = "200ms"\nrecall_log = "{self.log}"\n'
-        config = f'{roots}[cold.tape]\nroots = ["archive"]\n{library}[staging]\nanonymous = true\nanonymous_administers = true\nstaged_files_dir = "{folder}/staged"\n'
+        config = f'{roots}[cold.tape]\nroots = ["archive"]\n{library}[staging]\nanonymous = true\nstaged_files_dir = "{folder}/staged"\n{operator}'
         self.server = Server(binary, folder, paths, config)
         self.url = f"{self.server.base}/datasets/{DATASET}"
 
@@ -53,7 +57,7 @@ class Tape:
 
     def evict(self) -> None:
         """Makes everything cold again."""
-        requests.post(f"{self.server.base}/objects/evict", json={"all": True}, timeout=TIMEOUT).raise_for_status()
+        requests.post(f"{self.server.base}/objects/evict", json={"all": True}, headers={"Authorization": f"Bearer {TOKEN}"}, timeout=TIMEOUT).raise_for_status()
 
 
 def check(tape: Tape, report: Report) -> None:
@@ -98,7 +102,7 @@ def check(tape: Tape, report: Report) -> None:
     def waits() -> str | None:
         tape.evict()
         before = tape.recalls()
-        got = tape.get("plot/ta.png?width=330", Prefer="wait=50")
+        got = tape.get("plot/ua.png?width=330", Prefer="wait=50")
         return None if got.status_code == 200 and tape.recalls() == before + 1 else f"status {got.status_code}, {tape.recalls() - before} recalls {got.text[:100] if got.status_code != 200 else ''}"
 
     def kept() -> str | None:
