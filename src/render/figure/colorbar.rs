@@ -10,6 +10,17 @@ use crate::{Color, Image, Norm, Scale};
 /// Most bands whose edges are labelled each.
 const MAX_LABELLED_BANDS: usize = 24;
 
+/// Where the power of ten that labels share is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum FactorPlace {
+    /// By the bar's end: above a standing one, right of a lying one.
+    AtEnd,
+    /// In the name of the bar, by who writes it.
+    InName,
+    /// In each label.
+    InLabels,
+}
+
 /// A colour bar at its place.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct ColorBar<'f> {
@@ -20,13 +31,23 @@ pub(super) struct ColorBar<'f> {
     pub(super) sizes: Sizes,
     /// Most pixels across for tick labels.
     pub(super) room: f32,
+    pub(super) factor: FactorPlace,
 }
 
 impl ColorBar<'_> {
     /// Its ticks.
     pub(super) fn ticks(&self) -> Ticks {
         let ruler = Ruler { length: self.body_length(), size: self.sizes.tick(), direction: self.direction };
-        ticks_of(self.scale, &ruler)
+        let mut ticks = ticks_of(self.scale, &ruler);
+        if let (FactorPlace::InLabels, Some(exponent)) = (self.factor, ticks.exponent) {
+            let power = ticks::power_of_ten(exponent);
+            for tick in ticks.major.iter_mut().filter(|tick| tick.label != "0") {
+                tick.label = format!("{}×{power}", tick.label);
+            }
+            ticks.major = ruler.thinned(ticks.major);
+            ticks.exponent = None;
+        }
+        ticks
     }
 
     /// Its colours, ticks and labels.
@@ -41,8 +62,8 @@ impl ColorBar<'_> {
             shapes.push(Shape::Box(self.tick_at(tick.share, self.sizes.tick_length()), palette.ink));
             shapes.push(Shape::Text(self.tick_label(tick, palette.ink)));
         }
-        if let Some(text) = ticks.factor() {
-            shapes.push(Shape::Text(self.factor(text, palette.ink)));
+        if let Some(text) = ticks.factor().filter(|_| self.factor == FactorPlace::AtEnd) {
+            shapes.push(Shape::Text(self.factor_label(text, palette.ink)));
         }
         shapes
     }
@@ -187,7 +208,7 @@ impl ColorBar<'_> {
     }
 
     /// The factor of the labels: above a standing bar, right of a lying one.
-    fn factor(&self, text: String, color: Color) -> Label {
+    fn factor_label(&self, text: String, color: Color) -> Label {
         let size = self.sizes.tick();
         if self.is_horizontal() {
             let at =

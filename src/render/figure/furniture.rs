@@ -1,7 +1,7 @@
 //! What stands around a panel.
 
 use super::axes::Axes;
-use super::colorbar::ColorBar;
+use super::colorbar::{ColorBar, FactorPlace};
 use super::layout::{BarPlace, LeftOut};
 use super::shape::{Anchor, Label, Rect, Shape, frame};
 use super::theme::Palette;
@@ -89,10 +89,24 @@ fn bar(figure: &Figure, layout: &Layout, palette: &Palette) -> Vec<Shape> {
     let (Some((scale, label)), Some(place)) = (&figure.colorbar, layout.bar) else { return Vec::new() };
     let sizes = layout.sizes();
     let BarPlace { rect, direction, room } = place;
-    let bar = ColorBar { scale, rect, direction, sizes, room };
+    let factor = match direction {
+        Direction::Vertical => FactorPlace::AtEnd,
+        Direction::Horizontal if layout.has(LeftOut::BarLabel) => FactorPlace::InName,
+        Direction::Horizontal => FactorPlace::InLabels,
+    };
+    let bar = ColorBar { scale, rect, direction, sizes, room, factor };
     let mut shapes = bar.shapes(palette);
-    let label = text::printable(label);
-    if label.is_empty() || !layout.has(LeftOut::BarLabel) {
+    let mut label = text::printable(label);
+    if !layout.has(LeftOut::BarLabel) {
+        return shapes;
+    }
+    if let Some(power) = bar.ticks().factor().filter(|_| factor == FactorPlace::InName) {
+        // What is cut of a long name must not be the factor.
+        let tail = format!(" ({power})");
+        let most = layout.panel_rect().width - text::width(&tail, sizes.label());
+        label = text::shortened(&label, sizes.label(), most) + &tail;
+    }
+    if label.is_empty() {
         return shapes;
     }
     // The room was laid out for labels of any range; the label stands close to those of this one.

@@ -68,14 +68,17 @@ fn placed(entries: &[LegendEntry], width: f32, sizes: Sizes) -> Vec<Placed> {
     let mut all: Vec<Placed> = Vec::new();
     let (mut left, mut row) = (0.0, 0);
     for (i, entry) in entries.iter().enumerate() {
-        let text =
-            text::shortened(&text::printable(&entry.text), size, (width - before).clamp(0.0, size * 24.0));
+        let most = (width - before - gap - last_room).clamp(0.0, size * 24.0);
+        let text = text::shortened(&text::printable(&entry.text), size, most);
         let wide = before + text::width(&text, size);
         let is_last_row = row + 1 == MAX_ROWS;
         let room = if is_last_row && i + 1 < entries.len() { width - last_room - gap } else { width };
         if left > 0.0 && left + wide > room {
             if is_last_row {
-                all.push(Placed { left, row, text: format!("+ {}", entries.len() - i), entry: None });
+                let text = format!("+ {}", entries.len() - i);
+                if left + text::width(&text, size) <= width {
+                    all.push(Placed { left, row, text, entry: None });
+                }
                 return all;
             }
             (left, row) = (0.0, row + 1);

@@ -345,8 +345,10 @@ impl<'f> Arranging<'f> {
 
     /// Height of the colour bar's label with the gap before it.
     fn bar_label(&self) -> f32 {
+        // A lying bar may need the row for the factor of its labels even without a name.
+        let is_lying = self.bar == Some(Direction::Horizontal);
         let has_label = self.figure.colorbar.as_ref().is_some_and(|(_, label)| !label.trim().is_empty());
-        if !(has_label && self.has(LeftOut::BarLabel)) {
+        if !((has_label || is_lying) && self.has(LeftOut::BarLabel)) {
             return 0.0;
         }
         text::line_height(self.sizes.label()) + self.sizes.units(4.0)

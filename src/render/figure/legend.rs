@@ -2,7 +2,7 @@
 
 use super::Theme;
 use super::canvas::Canvas;
-use super::colorbar::{self, ColorBar};
+use super::colorbar::{self, ColorBar, FactorPlace};
 use super::furniture::whole;
 use super::shape::{Anchor, Label, Rect, Shape};
 use super::svg::Document;
@@ -88,6 +88,7 @@ fn shapes(legend: &Legend, palette: &Palette) -> Vec<Shape> {
             direction,
             sizes,
             room: 0.0,
+            factor: FactorPlace::AtEnd,
         };
         return bar.shapes(palette).into_iter().take(1).collect();
     }
@@ -113,7 +114,14 @@ fn lying(legend: &Legend, label: Option<String>, sizes: Sizes, palette: &Palette
     let thick = (height - top - below - label_height - sizes.units(4.0)).min(sizes.units(30.0)).round();
     let bar_width = (width - side - right).max(1.0).round();
     let rect = Rect { left: side.round(), top, width: bar_width, height: thick.max(2.0) };
-    let bar = ColorBar { scale: &legend.scale, rect, direction: Direction::Horizontal, sizes, room: width };
+    let bar = ColorBar {
+        scale: &legend.scale,
+        rect,
+        direction: Direction::Horizontal,
+        sizes,
+        room: width,
+        factor: FactorPlace::AtEnd,
+    };
     let mut shapes = bar.shapes(palette);
     if let Some(label) = label {
         let at = [rect.middle()[0], rect.bottom() + below + sizes.units(1.0) + text::ascent(sizes.label())];
@@ -138,7 +146,14 @@ fn standing(legend: &Legend, label: Option<String>, sizes: Sizes, palette: &Pale
     let room =
         sizes.units(40.0).min(width - left - sizes.bar() - away - label_width - sizes.units(2.0)).max(1.0);
     let rect = Rect { left, top, width: sizes.bar(), height: (height - top - end).round().max(2.0) };
-    let bar = ColorBar { scale: &legend.scale, rect, direction: Direction::Vertical, sizes, room };
+    let bar = ColorBar {
+        scale: &legend.scale,
+        rect,
+        direction: Direction::Vertical,
+        sizes,
+        room,
+        factor: FactorPlace::AtEnd,
+    };
     let mut shapes = bar.shapes(palette);
     if let Some(label) = label {
         let at =

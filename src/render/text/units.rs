@@ -34,6 +34,14 @@ fn is_dimensionless(units: &str) -> bool {
 
 /// Factors between blanks, dots, stars and slashes; `None` if one is not understood.
 fn product(units: &str) -> Option<String> {
+    let is_decimal = |at: usize| {
+        let digit =
+            |at: Option<usize>| at.and_then(|at| units.as_bytes().get(at)).is_some_and(u8::is_ascii_digit);
+        digit(at.checked_sub(1)) && digit(Some(at + 1))
+    };
+    if units.match_indices('.').any(|(at, _)| is_decimal(at)) {
+        return None;
+    }
     let simple = units.replace("**", "^").replace(['*', '.', '·'], " ");
     let quotients: Option<Vec<String>> = simple.split('/').map(factors).collect();
     Some(quotients?.join("/"))

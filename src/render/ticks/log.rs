@@ -26,7 +26,7 @@ pub(crate) fn log_ticks(low: f64, high: f64, ruler: &Ruler, share: &dyn Fn(f64) 
             label: label(*m, *power, is_plain),
         };
         let major: Vec<Tick> = digits.iter().map(tick).collect();
-        if ruler.holds(&major) {
+        if ruler.holds(&major) && major.len() as f64 <= ruler.most() * 1.5 + 2.0 {
             let minor = if every == 1 { minor(powers, ruler, share) } else { Vec::new() };
             return Ticks { major, minor, ..Ticks::default() };
         }
