@@ -201,7 +201,7 @@ impl Grid {
         (self.n_rows, self.n_columns)
     }
 
-    /// The cell that contains a place.
+    /// The cell that contains a place; of [`Grid::native`], a place is (column, row), counted from lower left edges.
     pub fn locate(&self, place: LonLat) -> Option<u32> {
         match &self.family {
             Family::Lattice(lattice) => lattice.locate(place),

@@ -8,7 +8,7 @@ mod rows;
 
 use rayon::prelude::*;
 
-use crate::{Cancel, CellMap, Error, Field, Grid, Image, Result, Scale, Values, View};
+use crate::{Cancel, CellMap, Error, Field, Grid, Image, MapProjection, Result, Scale, Values, View};
 
 use palette::Palette;
 use rows::Rows;
@@ -41,7 +41,28 @@ pub fn paint_bilinear(
     view: &View,
     cancel: &Cancel,
 ) -> Result<Image> {
-    paint(&grid.cells(view, cancel)?, field, scale, view, cancel)
+    if !grid.has_axes() || view.projection == MapProjection::Native {
+        let allowed = "of longitudes and latitudes, or of a projection's plane, on a map";
+        return Err(Error::Invalid(format!("interp: bilinear needs one-dimensional coordinates {allowed}")));
+    }
+    if grid.shape().1 != field.n_columns {
+        return Err(Error::Invalid("the field is not one of this grid".into()));
+    }
+    let (palette, compiled) = (Palette::of(scale), view.compiled());
+    by_bands(view, cancel, |row, pixels, _| {
+        let places = u32::try_from(row).into_iter().flat_map(|row| compiled.row_places(row));
+        for (pixel, place) in pixels.iter_mut().zip(places) {
+            let around = place.and_then(|place| grid.around(place));
+            *pixel = around.map_or([0; 4], |around| palette.color(between(field, &around)));
+        }
+    })
+}
+
+/// The mean of four cells by their weights; the value of the first if one that counts is missing.
+fn between(field: &Field, around: &[(u32, f64); 4]) -> f64 {
+    let counted = around.iter().filter(|(_, weight)| *weight > 0.0);
+    let mean: f64 = counted.map(|(cell, weight)| field.value(*cell) * weight).sum();
+    if mean.is_nan() { field.value(around[0].0) } else { mean }
 }
 
 fn paint_rows<V: Copy + Into<f64> + Sync>(

@@ -84,3 +84,33 @@ fn painting_can_be_called_off() -> Result<()> {
     assert_eq!(painted, Err(Error::Cancelled));
     Ok(())
 }
+
+#[test]
+fn values_between_centres_are_interpolated() -> Result<()> {
+    let grid = Grid::rectilinear(&[-120.0, 0.0, 120.0], &[-45.0, 45.0])?;
+    let reds_of = |values: [f64; 6]| {
+        let field = Field { values: Values::F64(values.to_vec()), cells: Cells::All, n_columns: 3 };
+        let image = paint_bilinear(&grid, &field, &scale()?, &view(6, 2), &Cancel::new())?;
+        Ok::<_, Error>(reds(&image)[..6].to_vec())
+    };
+
+    // Centres of pixels are a quarter of the way from one centre to the next, those at the sides around the globe.
+    let found = reds_of([0.0, 40.0, 80.0, 100.0, 140.0, 160.0])?;
+    assert_eq!(found, [115, 110, 130, 145, 155, 145].map(Some));
+    let found = reds_of([0.0, 40.0, 80.0, f64::NAN, 140.0, 160.0])?;
+    assert_eq!(found, [255, 255, 140, 145, 155, 160].map(Some));
+    Ok(())
+}
+
+#[test]
+fn only_grids_with_axes_are_interpolated() -> Result<()> {
+    let field = Field { values: Values::F64(vec![1.0; 4]), cells: Cells::All, n_columns: 2 };
+    let native = Grid::native(2, 2)?;
+    let wide = Grid::rectilinear(&[0.0, 1.0, 2.0], &[0.0, 1.0])?;
+
+    for grid in [native, wide] {
+        let painted = paint_bilinear(&grid, &field, &scale()?, &view(2, 2), &Cancel::new());
+        assert!(matches!(painted, Err(Error::Invalid(_))));
+    }
+    Ok(())
+}
