@@ -2,8 +2,8 @@
 
     python check_cold.py --binary target/release/thermocline MORE
 
-MORE is the folder of make_more_grids.py. One of its files is indexed while it is online and lies on a simulated tape library when
-the server starts; the library's log is the witness of recalls. The last line is "N passed, N failed".
+MORE is the folder of make_more_grids.py. Two of its files are indexed while they are online and lie on a simulated tape library
+when the server starts; the library's log is the witness of recalls. The last line is "N passed, N failed".
 """
 
 from __future__ import annotations
@@ -23,17 +23,17 @@ import requests
 from _server import Server
 from check_plots import TIMEOUT, Report
 
-DATASET = "steps"
+DATASET, OTHER = "steps", "transposed"
 TOKEN = "tcl_this-token-is-for-the-tests-of-the-repository-only"
 
 
 class Tape:
-    """A server of one file on tape and the same file on disk."""
+    """A server of two files on tape and one on disk."""
 
     def __init__(self, binary: str, folder: Path, more: Path) -> None:
         self.log = folder / "recalls.log"
-        for name, dataset in (("hot", "mpas"), ("archive", DATASET)):
-            (folder / name).mkdir(parents=True)
+        for name, dataset in (("hot", "mpas"), ("archive", DATASET), ("archive", OTHER)):
+            (folder / name).mkdir(parents=True, exist_ok=True)
             shutil.copy2(more / f"{dataset}.nc", folder / name / f"{dataset}.nc")
         paths = [str(folder / "hot"), str(folder / "archive")]
         roots = f'[roots.archive]\npath = "{folder}/archive"\n'
@@ -100,9 +100,8 @@ def check(tape: Tape, report: Report) -> None:
         return None if good and tape.recalls() == 1 else f"status {picture.status_code} after {tape.recalls()} recalls, job {job.text[:150]}"
 
     def waits() -> str | None:
-        tape.evict()
         before = tape.recalls()
-        got = tape.get("plot/ua.png?width=330", Prefer="wait=50")
+        got = requests.get(f"{tape.server.base}/datasets/{OTHER}/plot/tas.png?width=330", headers={"Prefer": "wait=50"}, timeout=TIMEOUT, allow_redirects=False)
         return None if got.status_code == 200 and tape.recalls() == before + 1 else f"status {got.status_code}, {tape.recalls() - before} recalls {got.text[:100] if got.status_code != 200 else ''}"
 
     def kept() -> str | None:
