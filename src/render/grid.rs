@@ -209,7 +209,12 @@ impl Grid {
             Family::Polygons(cells) => cells.find(&sphere::direction(place)?),
             Family::Centres(centres) => centres.find(&sphere::direction(place)?, NO_CELL),
             Family::Pixels(pixels) => pixels.find(place),
-            Family::Native => None,
+            Family::Native => {
+                let index = |at: f64, n: u32| (at >= 0.0 && at < f64::from(n)).then_some(at as u32);
+                let (column, row) =
+                    (index(place.longitude, self.n_columns)?, index(place.latitude, self.n_rows)?);
+                row.checked_mul(self.n_columns)?.checked_add(column)
+            }
         }
     }
 

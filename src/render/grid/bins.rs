@@ -9,6 +9,9 @@ use super::faces::{N_FACES, OnFace, Rectangle};
 /// Rectangles in a bin from which on it gets bins of its own.
 const CROWDED: usize = 48;
 
+/// Bins for each rectangle. More of them take more memory, less of them more time.
+const BINS_EACH: f32 = 1.2;
+
 /// Levels of bins within bins.
 const MAX_DEPTH: usize = 6;
 
@@ -105,7 +108,7 @@ impl Level {
     /// About as many bins as rectangles, as wide as high.
     fn sized(whole: &Rectangle, n_rectangles: usize) -> Self {
         let size = [0, 1].map(|axis| (whole.high[axis] - whole.low[axis]).max(1e-7));
-        let n_bins = 0.7 * n_rectangles as f32;
+        let n_bins = BINS_EACH * n_rectangles as f32;
         let across = (n_bins * size[0] / size[1]).sqrt().clamp(1.0, MAX_SIDE);
         let n = [across, (n_bins / across).clamp(1.0, MAX_SIDE)].map(|n| n.ceil() as u32);
         Self::between(whole, n)

@@ -21,6 +21,9 @@ const USUAL_REACH: f64 = 0.75;
 /// The largest distance that is one of cells: 60°.
 const MAX_SQUARED: f64 = 1.0;
 
+/// Of so many leaves of the tree, one is looked at for whether a grid goes round the globe.
+const SPARSE: usize = 37;
+
 /// The smallest distance that is more than rounding, squared: half a metre.
 const LEAST_SQUARED: f64 = 1e-14;
 
@@ -66,16 +69,41 @@ impl Centres {
     }
 
     pub(super) fn extent(&self) -> Extent {
+        let some = self.covered(SPARSE);
+        let coverage = if some.goes_round() { self.latitudes().merge(&some) } else { self.covered(1) };
+        coverage.extent(false)
+    }
+
+    /// The outermost latitudes, to half of the way to the neighbours.
+    fn latitudes(&self) -> Coverage {
+        let mut coverage = Coverage::default();
+        for leaf in 0..self.tree.n_leaves() {
+            let reach = self.half_way(leaf).to_degrees();
+            for position in self.tree.leaf(leaf) {
+                let Some(place) = self.tree.place(position) else { continue };
+                let latitude = place.direction()[2].clamp(-1.0, 1.0).asin().to_degrees();
+                coverage.add_latitude((latitude - reach).max(-90.0));
+                coverage.add_latitude((latitude + reach).min(90.0));
+            }
+        }
+        coverage
+    }
+
+    /// Half of the way from the cells of a leaf to their neighbours, in radians.
+    fn half_way(&self, leaf: usize) -> f64 {
+        self.reach.get(leaf).map_or(0.0, |reach| f64::from(*reach).sqrt() / (2.0 * REACH))
+    }
+
+    /// What the cells of every so many leaves cover.
+    fn covered(&self, step: usize) -> Coverage {
         let cover = |leaf: usize| {
             let mut coverage = Coverage::default();
-            // Half of the way to the neighbours is a cell's own.
-            let reach = self.reach.get(leaf).map_or(0.0, |reach| f64::from(*reach).sqrt() / (2.0 * REACH));
+            let up = self.half_way(leaf).to_degrees();
             for position in self.tree.leaf(leaf) {
                 let Some(LonLat { longitude, latitude }) = self.tree.place(position).and_then(Place::degrees)
                 else {
                     continue;
                 };
-                let up = reach.to_degrees();
                 if latitude.abs() + up >= 90.0 {
                     coverage.add_pole(90_f64.copysign(latitude));
                 }
@@ -93,8 +121,8 @@ impl Centres {
             coverage
         };
         let join = |one: Coverage, other: Coverage| one.merge(&other);
-        let parts = (0..self.tree.n_leaves()).into_par_iter().with_min_len(256);
-        parts.map(cover).reduce(Coverage::default, join).extent(false)
+        let leaves = (0..self.tree.n_leaves()).into_par_iter().step_by(step).with_min_len(256);
+        leaves.map(cover).reduce(Coverage::default, join)
     }
 
     pub(super) fn len_bytes(&self) -> u64 {

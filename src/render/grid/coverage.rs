@@ -45,12 +45,23 @@ impl Coverage {
 
     /// Covers all longitudes up to a pole.
     pub(super) fn add_pole(&mut self, latitude: f64) {
-        self.south = self.south.min(latitude);
-        self.north = self.north.max(latitude);
+        self.add_latitude(latitude);
         for (part, seen) in self.parts.iter_mut().enumerate() {
             let west = part as f64 * 360.0 / N_PARTS as f64;
             seen.get_or_insert((west, west));
         }
+    }
+
+    /// Covers a latitude at longitudes that are covered.
+    pub(super) fn add_latitude(&mut self, latitude: f64) {
+        self.south = self.south.min(latitude);
+        self.north = self.north.max(latitude);
+    }
+
+    /// True if nothing more can be covered but latitudes.
+    pub(super) fn goes_round(&self) -> bool {
+        let Extent { west, east, .. } = self.extent(false);
+        east - west >= NEARLY_GLOBAL && self.parts.iter().any(Option::is_some)
     }
 
     /// Covers what another does.
@@ -87,8 +98,7 @@ impl Coverage {
         if !place.longitude.is_finite() || !place.latitude.is_finite() {
             return;
         }
-        self.south = self.south.min(place.latitude);
-        self.north = self.north.max(place.latitude);
+        self.add_latitude(place.latitude);
         let longitude = place.longitude.rem_euclid(360.0) % 360.0;
         if let Some(seen) = self.parts.get_mut(part_of(longitude)) {
             let (low, high) = seen.unwrap_or((longitude, longitude));

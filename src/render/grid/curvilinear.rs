@@ -5,6 +5,7 @@
 
 use rayon::prelude::*;
 
+use super::faces::Sight;
 use super::shapes::Shapes;
 use super::sphere::{Direction, Place, cross, normalized, plus, squared_distance};
 
@@ -184,6 +185,13 @@ impl Curvilinear {
         (!place.is_missing()).then(|| place.direction())
     }
 
+    #[inline]
+    fn row_and_column(&self, cell: u32) -> (usize, usize) {
+        // Numbers of cells have 32 bits, and divide faster so.
+        let n_columns = (self.n_columns as u32).max(1);
+        ((cell / n_columns) as usize, (cell % n_columns) as usize)
+    }
+
     /// A corner of a cell alone: opposite to one that is known, or as far as half of the ways to its neighbours.
     fn lone_corner(&self, row: usize, column: usize, (up, right): (usize, usize)) -> Option<Direction> {
         let centre = self.at(row as isize, column as isize)?;
@@ -235,14 +243,28 @@ impl Shapes for Curvilinear {
 
     #[inline]
     fn corners(&self, cell: u32) -> impl Iterator<Item = Direction> {
-        let n_columns = self.n_columns.max(1);
-        let (row, column) = (cell as usize / n_columns, cell as usize % n_columns);
+        let (row, column) = self.row_and_column(cell);
         let is_there = self.centres.get(cell as usize).is_some_and(|centre| !centre.is_missing());
         let around: &[(usize, usize)] = if is_there { &[(0, 0), (0, 1), (1, 1), (1, 0)] } else { &[] };
         around.iter().filter_map(move |(up, right)| {
             let shared = self.corner(row + up, column + right);
             shared.or_else(|| self.lone_corner(row, column, (*up, *right)))
         })
+    }
+
+    #[inline]
+    fn contains(&self, cell: u32, sight: &Sight) -> bool {
+        let (row, column) = self.row_and_column(cell);
+        let first = row * (self.n_columns + 1) + column;
+        let above = first + self.n_columns + 1;
+        let (below, above) = (self.corners.get(first..first + 2), self.corners.get(above..above + 2));
+        match (below, above) {
+            (Some([a, b]), Some([d, c])) if ![a, b, c, d].iter().any(|corner| corner.is_missing()) => {
+                let is_there = self.centres.get(cell as usize).is_some_and(|centre| !centre.is_missing());
+                is_there && sight.is_in_all(&[a.direction(), b.direction(), c.direction(), d.direction()])
+            }
+            _ => sight.is_in(self.corners(cell)),
+        }
     }
 
     fn middle(&self, cell: u32) -> Option<Direction> {

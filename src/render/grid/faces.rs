@@ -133,30 +133,66 @@ fn clipped(face: usize, corners: &[Direction]) -> Rectangle {
     rectangle
 }
 
-/// True if a direction is inside a polygon whose sides are great circles; on a side, it is inside one of the two
-/// polygons that share it.
-///
-/// As seen from the direction, each side is crossed or not by a line that goes from it to one side. Two polygons compute
-/// the same for the side that they share, whichever way they go along it, so that there are neither gaps nor overlaps.
-#[inline]
-pub(super) fn contains(direction: &Direction, corners: impl Iterator<Item = Direction>) -> bool {
-    let depth = face_of(direction) / 2;
-    let (right, up) = ((depth + 1) % 3, (depth + 2) % 3);
-    let (x, y, z) = (direction[right], direction[up], direction[depth]);
-    let seen =
-        |corner: &Direction| (corner[right] * z - corner[depth] * x, corner[up] * z - corner[depth] * y);
-    let crosses =
-        |(a, b): (f64, f64), (c, d): (f64, f64)| (b > 0.0) != (d > 0.0) && ((a * d - b * c > 0.0) == (d > b));
-    let mut corners = corners;
-    let Some(first) = corners.next() else { return false };
-    let start = seen(&first);
-    let (mut last, mut is_inside) = (start, false);
-    for corner in corners {
-        let next = seen(&corner);
-        is_inside ^= crosses(last, next);
-        last = next;
+/// A direction as polygons are looked at from there: what is to its right, above it and in front of it.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Sight {
+    direction: Direction,
+    axes: [usize; 3],
+}
+
+impl Sight {
+    #[inline]
+    pub(super) fn new(direction: &Direction, on_face: &OnFace) -> Self {
+        let depth = on_face.face / 2;
+        Self { direction: *direction, axes: [(depth + 1) % 3, (depth + 2) % 3, depth] }
     }
-    is_inside ^= crosses(last, start);
-    // What surrounds the opposite direction surrounds this one as well.
-    is_inside && dot(&first, direction) > 0.0
+
+    /// Where a corner is seen; beyond the middle of the earth mirrored.
+    #[inline]
+    fn seen(&self, corner: &Direction) -> (f64, f64) {
+        let [right, up, depth] = self.axes;
+        let at = &self.direction;
+        (
+            corner[right] * at[depth] - corner[depth] * at[right],
+            corner[up] * at[depth] - corner[depth] * at[up],
+        )
+    }
+
+    /// True if it is inside a polygon whose sides are great circles; on a side, it is inside one of the two polygons
+    /// that share it.
+    ///
+    /// Each side is crossed or not by a line that goes to the right. Two polygons compute the same for the side that
+    /// they share, whichever way they go along it, so that there are neither gaps nor overlaps.
+    #[inline]
+    pub(super) fn is_in(&self, corners: impl Iterator<Item = Direction>) -> bool {
+        let mut corners = corners;
+        let Some(first) = corners.next() else { return false };
+        let start = self.seen(&first);
+        let (mut last, mut is_inside) = (start, false);
+        for corner in corners {
+            let next = self.seen(&corner);
+            is_inside ^= is_crossed(last, next);
+            last = next;
+        }
+        is_inside ^= is_crossed(last, start);
+        // What surrounds the opposite direction surrounds this one as well.
+        is_inside && dot(&first, &self.direction) > 0.0
+    }
+
+    /// The same of a polygon with so many corners.
+    #[inline]
+    pub(super) fn is_in_all<const N: usize>(&self, corners: &[Direction; N]) -> bool {
+        let seen = corners.each_ref().map(|corner| self.seen(corner));
+        let mut is_inside = false;
+        for at in 0..N {
+            is_inside ^= is_crossed(seen[at], seen[(at + 1) % N]);
+        }
+        is_inside && dot(&corners[0], &self.direction) > 0.0
+    }
+}
+
+/// True if the line from the origin to the right crosses the side between two points.
+#[inline]
+fn is_crossed((a, b): (f64, f64), (c, d): (f64, f64)) -> bool {
+    ((b > 0.0) != (d > 0.0)) & ((a * d - b * c > 0.0) == (d > b))
 }

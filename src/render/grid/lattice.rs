@@ -48,10 +48,6 @@ impl Lattice {
         Ok(Self { columns, rows, projection: Some(projection) })
     }
 
-    pub(super) fn shape(&self) -> (usize, usize) {
-        (self.rows.len(), self.columns.len())
-    }
-
     /// Longitude and latitude, or x and y in the plane, of a place.
     fn coordinates(&self, place: LonLat) -> Option<(f64, f64)> {
         match &self.projection {

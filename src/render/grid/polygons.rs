@@ -1,7 +1,7 @@
 //! Polygons by the places of their corners, each place once.
 
 use super::Corners;
-use super::faces::contains;
+use super::faces::{Sight, on_face};
 use super::shapes::Shapes;
 use super::sphere::{self, Direction, Place, dot, normalized, plus};
 use crate::{Error, Result};
@@ -62,7 +62,8 @@ impl Polygons {
                 continue;
             }
             n_known += 1;
-            n_around += usize::from(contains(&centre.direction(), self.corners(cell)));
+            let at = centre.direction();
+            n_around += usize::from(self.contains(cell, &Sight::new(&at, &on_face(&at))));
         }
         n_around * 10 >= n_known * 9 && n_known > 0
     }
@@ -87,6 +88,18 @@ impl Shapes for Polygons {
     fn corners(&self, cell: u32) -> impl Iterator<Item = Direction> {
         let places = self.numbers(cell).iter().map_while(|number| self.places.get(*number as usize));
         places.map(|place| place.direction())
+    }
+
+    #[inline]
+    fn contains(&self, cell: u32, sight: &Sight) -> bool {
+        let place = |number: &u32| self.places.get(*number as usize).map(|place| place.direction());
+        match self.numbers(cell) {
+            [a, b, c] => match (place(a), place(b), place(c)) {
+                (Some(a), Some(b), Some(c)) => sight.is_in_all(&[a, b, c]),
+                _ => false,
+            },
+            _ => sight.is_in(self.corners(cell)),
+        }
     }
 
     fn middle(&self, cell: u32) -> Option<Direction> {

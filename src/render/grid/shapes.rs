@@ -5,13 +5,16 @@ use thermocline_model::cf::LonLat;
 
 use super::bins::{Bins, Entry};
 use super::coverage::Coverage;
-use super::faces::{contains, on_face, rectangles};
+use super::faces::{Sight, on_face, rectangles};
 use super::sphere::{Direction, cross, degrees, dot, normalized, plus, squared_distance};
 use super::{NO_CELL, rows};
 use crate::{Cancel, Extent, Result, View};
 
 /// Cells that one thread prepares at a time.
 const PER_PART: usize = 1 << 14;
+
+/// Of so many cells, one is looked at for whether a grid goes round the globe.
+const SPARSE: usize = 37;
 
 /// The cosine of how far a corner may be from the middle of its cell: 80°.
 const FARTHEST: f64 = 0.17;
@@ -26,6 +29,12 @@ pub(super) trait Shapes: Sync {
 
     /// The corners of a cell in order around it; none of a cell that is nowhere.
     fn corners(&self, cell: u32) -> impl Iterator<Item = Direction>;
+
+    /// True if a cell contains what is looked at.
+    #[inline]
+    fn contains(&self, cell: u32, sight: &Sight) -> bool {
+        sight.is_in(self.corners(cell))
+    }
 
     /// The middle of a cell.
     fn middle(&self, cell: u32) -> Option<Direction>;
@@ -68,12 +77,14 @@ impl<S: Shapes> Located<S> {
     /// The cell around a direction: of several the first, of none the nearest that reaches there when it grows.
     #[inline]
     pub(super) fn find(&self, at: &Direction) -> Option<u32> {
-        let candidates = self.bins.at(&on_face(at));
-        let first = candidates.iter().find(|cell| contains(at, self.shapes.corners(**cell)));
-        first.copied().or_else(|| self.find_grown(at, candidates))
+        let on_face = on_face(at);
+        let sight = Sight::new(at, &on_face);
+        let candidates = self.bins.at(&on_face);
+        let first = candidates.iter().find(|cell| self.shapes.contains(**cell, &sight));
+        first.copied().or_else(|| self.find_grown(at, &sight, candidates))
     }
 
-    fn find_grown(&self, at: &Direction, candidates: &[u32]) -> Option<u32> {
+    fn find_grown(&self, at: &Direction, sight: &Sight, candidates: &[u32]) -> Option<u32> {
         let growth = self.shapes.growth();
         let mut nearest: Option<(f64, u32)> = None;
         for cell in candidates {
@@ -83,7 +94,7 @@ impl<S: Shapes> Located<S> {
                 continue;
             }
             let grow = |corner: Direction| grow(&middle, &corner, growth);
-            if contains(at, self.shapes.corners(*cell).map(grow)) {
+            if sight.is_in(self.shapes.corners(*cell).map(grow)) {
                 nearest = Some((distance, *cell));
             }
         }
@@ -99,26 +110,18 @@ impl<S: Shapes> Located<S> {
     }
 
     pub(super) fn extent(&self) -> Extent {
-        let n_cells = self.shapes.n_cells();
-        let cover = |part: usize| {
-            let mut coverage = Coverage::default();
-            let mut corners = Vec::with_capacity(8);
-            for cell in part * PER_PART..((part + 1) * PER_PART).min(n_cells) {
-                if grown(&self.shapes, cell as u32, &mut corners) {
-                    corners.clear();
-                    corners.extend(self.shapes.corners(cell as u32));
-                    // At a pole, a corner has no longitude.
-                    let place = |corner: &Direction| {
-                        Some(degrees(corner)).filter(|at| at.latitude.abs() < 89.999_999)
-                    };
-                    coverage.add_path(corners.iter().chain(corners.first()).map(place));
+        let some = self.covered(SPARSE, |coverage, corners| coverage.add_path(closed(corners)));
+        // Round the globe, only latitudes are left to be known, which are found faster than longitudes.
+        let mut coverage = if some.goes_round() {
+            let add = |coverage: &mut Coverage, corners: &[Direction]| {
+                for corner in corners {
+                    coverage.add_latitude(corner[2].clamp(-1.0, 1.0).asin().to_degrees());
                 }
-            }
-            coverage
+            };
+            self.covered(1, add).merge(&some)
+        } else {
+            self.covered(1, |coverage, corners| coverage.add_path(closed(corners)))
         };
-        let join = |one: Coverage, other: Coverage| one.merge(&other);
-        let parts = (0..n_cells.div_ceil(PER_PART)).into_par_iter();
-        let mut coverage = parts.map(cover).reduce(Coverage::default, join);
         for up in [-1.0, 1.0] {
             if self.find(&[0.0, 0.0, up]).is_some() {
                 coverage.add_pole(90.0 * up);
@@ -127,9 +130,34 @@ impl<S: Shapes> Located<S> {
         coverage.extent(false)
     }
 
+    /// What every so many cells cover; `add` is given the corners of each.
+    fn covered(&self, step: usize, add: impl Fn(&mut Coverage, &[Direction]) + Sync) -> Coverage {
+        let n_cells = self.shapes.n_cells();
+        let cover = |part: usize| {
+            let mut coverage = Coverage::default();
+            let mut corners = Vec::with_capacity(8);
+            for cell in (part * PER_PART..((part + 1) * PER_PART).min(n_cells)).step_by(step) {
+                if grown(&self.shapes, cell as u32, &mut corners) {
+                    corners.clear();
+                    corners.extend(self.shapes.corners(cell as u32));
+                    add(&mut coverage, &corners);
+                }
+            }
+            coverage
+        };
+        let join = |one: Coverage, other: Coverage| one.merge(&other);
+        (0..n_cells.div_ceil(PER_PART)).into_par_iter().map(cover).reduce(Coverage::default, join)
+    }
+
     pub(super) fn len_bytes(&self) -> u64 {
         self.shapes.len_bytes() + self.bins.len_bytes()
     }
+}
+
+/// The way around a cell. At a pole, a corner has no longitude.
+fn closed(corners: &[Direction]) -> impl Iterator<Item = Option<LonLat>> + '_ {
+    let place = |corner: &Direction| Some(degrees(corner)).filter(|at| at.latitude.abs() < 89.999_999);
+    corners.iter().chain(corners.first()).map(place)
 }
 
 /// A corner a little farther from the middle.

@@ -69,7 +69,7 @@ impl Place {
 
     /// Its direction, of length 1 but for rounding.
     pub(super) fn direction(self) -> Direction {
-        self.0.map(|part| f64::from(part) / SCALE)
+        self.0.map(|part| f64::from(part) * (1.0 / SCALE))
     }
 
     /// In degrees, −180 … 180; `None` if it is missing.

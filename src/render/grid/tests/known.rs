@@ -122,7 +122,8 @@ fn grids_without_places_are_drawn_by_rows_and_columns_upwards() {
     let cells = grid.cells(&view, &Cancel::new()).unwrap();
     assert_eq!(cells, CellMap::Separable { rows: vec![1, 0], columns: vec![0, 1, 2], n_columns: 3 });
     assert_eq!(grid.centre(4), Some(place(1.5, 1.5)));
-    assert_eq!(grid.locate(place(1.0, 1.0)), None);
+    assert_eq!(grid.locate(place(1.9, 1.0)), Some(4));
+    assert_eq!(grid.locate(place(3.0, 1.0)), None);
 }
 
 #[test]
