@@ -177,7 +177,7 @@ impl Words {
         if self.one_in(2) {
             pairs.push(("frame".to_owned(), "none".to_owned()));
         }
-        for _ in 0..self.below(6) {
+        for _ in 0..self.below(4) {
             let pair = match self.below(5) {
                 0 => self.selection(dataset),
                 _ => self.option(dataset),
