@@ -107,6 +107,10 @@ fn planned(
 ) -> Result<Plan, Failure> {
     let gone = || Failure::Core(thermocline_core::Error::internal("a variable of the plot is gone"));
     let variable = manifest.dataset.root.variable(&variables.path).ok_or_else(gone)?;
+    if let Some(empty) = dims.iter().find(|dim| dim.len == 0) {
+        let detail = format!("dimension {:?} has no positions: there is nothing to draw", empty.name);
+        return Err(Failure::Undrawable(detail));
+    }
     let mut placement = Placement::of(manifest, &variables.path, variable)?;
     let first = resolved.variables.first().ok_or_else(gone)?;
     let is_single: Vec<bool> =

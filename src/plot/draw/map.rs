@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use thermocline_core::ErrorKind;
 use thermocline_core::select::ResolvedVariable;
 use thermocline_model::cf::{Projection, Scope};
 use thermocline_render::figure::Plane;
@@ -17,6 +18,9 @@ use crate::{Axes, Failure, Format, Needs, Places, Plan, Plotter, Wanted};
 
 /// Widest extent of longitudes that is not the whole globe, in degrees.
 const GLOBAL_SPAN: f64 = 350.0;
+
+/// Degrees shown on each side of data that lie at one place.
+const ROOM: f64 = 2.0;
 
 /// Which picture of an animation is drawn, and the range that all of them share; `None` of a single picture.
 pub(super) type Shown<'s> = (Option<u64>, Option<&'s Ranged>);
@@ -100,7 +104,13 @@ impl Plotter {
     pub(super) async fn plan_grid(&self, plan: &Plan) -> Result<Arc<Grid>, Failure> {
         let placement = plan.placement.as_ref();
         let placement = placement.ok_or_else(|| thermocline_core::Error::internal("a map without places"))?;
-        Ok(self.grid(&plan.manifest, &plan.path, placement).await?)
+        let grid = self.grid(&plan.manifest, &plan.path, placement).await;
+        grid.map_err(|error| match error.kind() {
+            ErrorKind::Unsupported => {
+                Failure::Undrawable(format!("{error}; kind=section with x=… and y=… draws its dimensions"))
+            }
+            _ => Failure::Core(error),
+        })
     }
 }
 
@@ -158,13 +168,19 @@ pub(super) fn view(plan: &Plan, grid: &Grid) -> Result<View, Failure> {
     Ok(view)
 }
 
-/// The extent of data: the globe if they go round it.
+/// The extent of data: the globe if they go round it; some room around a single place.
 fn of_data(extent: Extent) -> Extent {
-    let (south, north) = (extent.south.max(-90.0), extent.north.min(90.0));
-    match extent.east - extent.west >= GLOBAL_SPAN {
-        true => Extent { west: -180.0, east: 180.0, south, north },
-        false => Extent { south, north, ..extent },
+    let Extent { mut west, mut east, mut south, mut north } = extent;
+    if east - west >= GLOBAL_SPAN {
+        (west, east) = (-180.0, 180.0);
     }
+    if east - west <= 0.0 {
+        (west, east) = (west - ROOM, west + ROOM);
+    }
+    if north - south <= 0.0 {
+        (south, north) = (south - ROOM, south + ROOM);
+    }
+    Extent { west, east, south: south.max(-90.0), north: north.min(90.0) }
 }
 
 fn projection(plan: &Plan, word: &str, is_native: bool) -> Result<MapProjection, Failure> {
