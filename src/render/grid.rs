@@ -73,7 +73,7 @@ pub struct Grid {
 
 #[derive(Debug)]
 enum Family {
-    Lattice(Lattice),
+    Lattice(Box<Lattice>),
     Curvilinear(Located<Curvilinear>),
     Polygons(Located<Polygons>),
     Centres(Centres),
@@ -104,7 +104,7 @@ impl Grid {
         let shape = (latitudes.len(), longitudes.len());
         within_limits(shape)?;
         let lattice = Lattice::rectilinear(longitudes, latitudes, longitude_bounds, latitude_bounds)?;
-        Self::sized(shape, Family::Lattice(lattice))
+        Self::sized(shape, Family::Lattice(Box::new(lattice)))
     }
 
     /// Cells of a projection's plane: one-dimensional x (columns) and y (rows), in its own units.
@@ -114,7 +114,7 @@ impl Grid {
     pub fn plane(x: &[f64], y: &[f64], projection: Projection) -> Result<Self> {
         let shape = (y.len(), x.len());
         within_limits(shape)?;
-        Self::sized(shape, Family::Lattice(Lattice::plane(x, y, projection)?))
+        Self::sized(shape, Family::Lattice(Box::new(Lattice::plane(x, y, projection)?)))
     }
 
     /// Cells around two-dimensional centres in C order; `corners` are four a cell, in order around it, if known.
@@ -323,7 +323,7 @@ impl Grid {
     /// Memory that it takes, in bytes.
     pub fn len_bytes(&self) -> u64 {
         let family = match &self.family {
-            Family::Lattice(lattice) => lattice.len_bytes(),
+            Family::Lattice(lattice) => lattice.len_bytes() + size_of::<Lattice>() as u64,
             Family::Curvilinear(cells) => cells.len_bytes(),
             Family::Polygons(cells) => cells.len_bytes(),
             Family::Centres(centres) => centres.len_bytes(),

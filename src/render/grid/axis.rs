@@ -243,7 +243,8 @@ impl Axis {
             let (low, high) = (one.min(other) + turns, one.max(other) + turns);
             let slack = (high - low) * 1e-4;
             let joins = edges.last().is_none_or(|edge: &f64| (edge - low).abs() <= slack);
-            if !joins || !(low - slack <= centre && centre <= high + slack) || high <= low {
+            let is_around = low - slack <= centre && centre <= high + slack;
+            if !(joins && is_around && low < high) {
                 return None;
             }
             if edges.is_empty() {

@@ -85,10 +85,11 @@ impl Coverage {
         // The widest gap between parts that follow one another; the first one is around the end of the turn.
         let mut gap = (first.1.0 + 360.0 - last.1.1, first.1.0, last.1.1);
         for pair in covered.windows(2) {
-            if let [(at, (_, before)), (next, (after, _))] = pair {
-                if next - at > 1 && after - before > gap.0 {
-                    gap = (after - before, *after, before + 360.0);
-                }
+            if let [(at, (_, before)), (next, (after, _))] = pair
+                && next - at > 1
+                && after - before > gap.0
+            {
+                gap = (after - before, *after, before + 360.0);
             }
         }
         framed(gap.1, gap.2, (self.south, self.north), from_zero)

@@ -44,13 +44,11 @@ impl Around {
     /// The squared distance to the nearest point of the box.
     #[inline]
     fn squared_distance(&self, at: &Direction) -> f64 {
-        let mut sum = 0.0;
-        for axis in 0..3 {
-            let (low, high) = (f64::from(self.low[axis]), f64::from(self.high[axis]));
-            let beyond = (low - at[axis]).max(at[axis] - high).max(0.0);
-            sum += beyond * beyond;
-        }
-        sum
+        let sides = self.low.iter().zip(&self.high).zip(at);
+        let beyond = |((low, high), at): ((&f32, &f32), &f64)| {
+            (f64::from(*low) - at).max(at - f64::from(*high)).max(0.0)
+        };
+        sides.map(beyond).map(|beyond| beyond * beyond).sum()
     }
 }
 

@@ -147,8 +147,7 @@ fn many_cells_at_one_place_are_searched_no_longer_than_others() {
 
     // Triangles that all lie across one another.
     let (mut longitudes, mut latitudes) = (Vec::new(), Vec::new());
-    for k in 0..n {
-        let turn = circle[k];
+    for turn in circle {
         longitudes.extend([turn, turn + 120.0, turn + 240.0]);
         latitudes.extend([80.0; 3]);
     }
