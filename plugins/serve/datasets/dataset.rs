@@ -46,7 +46,9 @@ pub(crate) async fn page(
     let response = match form {
         Form::Json => answer::json(&parts, &summary(&methods, &manifest, &base), freshness),
         Form::Html => {
-            let opening = repr::opening(&base, manifest.id.as_str(), &methods);
+            let id = manifest.id.as_str();
+            let preview = repr::preview(&dataset_href(&base, id), &methods);
+            let opening = format!("{preview}{}", repr::opening(&base, id, &methods));
             let head = structured::head(&app, &described, &methods, &base);
             let html = with_group(&app, &manifest, "", move |manifest, _, decoded| {
                 html::page_with_head(

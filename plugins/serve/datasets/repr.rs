@@ -9,6 +9,7 @@ use thermocline_model::{Attribute, Attributes, Dataset, Group};
 use thermocline_zarr::attribute_json;
 
 use crate::decoded::{DecodedGroup, DecodedVariable};
+use crate::structured;
 
 /// Longest text of an attribute on a page, in characters.
 const MAX_SHOWN: usize = 2000;
@@ -25,6 +26,16 @@ pub(crate) fn opening(base: &BaseUrl, id: &str, methods: &[AccessMethod]) -> Str
         let _ = write!(html, "<p class=\"muted\">{name}</p><pre>{}</pre>", Escaped(&lines));
     }
     html
+}
+
+/// A small picture of a dataset at `href`, which leads to its plots; nothing without a picture.
+pub(crate) fn preview(href: &str, methods: &[AccessMethod]) -> String {
+    let Some(thumbnail) = structured::thumbnail(methods, href) else { return String::new() };
+    let (plots, thumbnail) = (Escaped(href), Escaped(&thumbnail));
+    format!(
+        "<p><a href=\"{plots}/plot\"><img src=\"{thumbnail}\" alt=\"Preview\" width=\"320\" loading=\"lazy\"></a><br>\
+         <a href=\"{plots}/plot\">Plots</a></p>"
+    )
 }
 
 /// Links to the other views of a dataset or a group, whose own address is `href`.

@@ -16,7 +16,7 @@ use crate::answer::{self, Freshness};
 pub(crate) const TEXT: &str = "text/plain; charset=utf-8";
 
 /// Beginnings of the addresses of data, of each dataset and of a server with only one. Pages are none of them.
-const DATA: [&str; 4] = ["/zarr", "/kerchunk", "/objects", "/plot"];
+const DATA: [&str; 5] = ["/zarr", "/kerchunk", "/objects", "/plot", "/legend"];
 
 /// Keeps crawlers from data and files, and tells them where the pages are.
 pub(crate) async fn show(State(app): State<AppState>, base: BaseUrl, parts: Parts) -> Response {

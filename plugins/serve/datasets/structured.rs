@@ -66,6 +66,7 @@ fn json_ld(summary: &Summary, methods: &[AccessMethod], base: &BaseUrl) -> Value
     });
     if let Some(document) = document.as_object_mut() {
         add_optional(document, summary);
+        document.extend(thumbnail(methods, &url).map(|url| ("thumbnailUrl".to_owned(), url.into())));
     }
     document
 }
@@ -159,7 +160,7 @@ fn variables(summary: &Summary) -> Vec<Value> {
 }
 
 fn distribution(methods: &[AccessMethod], url: &str) -> Vec<Value> {
-    let described = methods.iter().map(|method| {
+    let described = methods.iter().filter(|method| !is_thumbnail(method)).map(|method| {
         json!({
             "@type": "DataDownload",
             "name": method.title,
@@ -168,6 +169,15 @@ fn distribution(methods: &[AccessMethod], url: &str) -> Vec<Value> {
         })
     });
     described.collect()
+}
+
+/// The address of a small picture of the dataset.
+pub(crate) fn thumbnail(methods: &[AccessMethod], url: &str) -> Option<String> {
+    methods.iter().find(|method| is_thumbnail(method)).map(|method| format!("{url}{}", method.path))
+}
+
+fn is_thumbnail(method: &AccessMethod) -> bool {
+    method.roles.contains(&"thumbnail")
 }
 
 #[cfg(test)]

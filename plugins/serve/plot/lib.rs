@@ -154,3 +154,6 @@ const PLOT: [Parameter; 9] = [
     Parameter { name: "width", description: "Width in pixels" },
     Parameter { name: "group", description: "Path of the group that the variable is in" },
 ];
+
+#[cfg(test)]
+mod tests;
