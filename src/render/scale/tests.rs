@@ -84,16 +84,11 @@ fn bands_of_equal_width_have_colours_from_end_to_end() -> Result<()> {
         entries(&bands, &[0.0, 1.9, 2.0, 5.0, 9.9, 10.0, -3.0, 12.0]),
         of(&[0, 0, 63, 127, 255, 255, 0, 255])
     );
-    assert_eq!(
-        bands.edges(),
-        Some(vec![0.0, 2.0, 4.0, 6.000000000000001, 8.0, 10.0]).map(|edges| {
-            edges
-                .into_iter()
-                .zip(bands.edges().into_iter().flatten())
-                .map(|(a, b)| if (a - b).abs() < 1e-12 { b } else { a })
-                .collect()
-        })
-    );
+    let edges = bands.edges().unwrap_or_default();
+    assert_eq!(edges.len(), 6);
+    for (edge, expected) in edges.iter().zip([0.0, 2.0, 4.0, 6.0, 8.0, 10.0]) {
+        assert!((edge - expected).abs() < 1e-12, "{edges:?}");
+    }
     assert_eq!(scale(0.0, 1.0, Norm::Linear, Levels::Count(1))?.entry(0.3), Entry::Of(127));
     Ok(())
 }

@@ -32,7 +32,8 @@ impl Orthographic {
         let (sin, cos) = place.latitude.to_radians().sin_cos();
         let (sin_east, cos_east) = (place.longitude - self.longitude).to_radians().sin_cos();
         let towards = self.sin * sin + self.cos * cos * cos_east;
-        (towards >= 0.0).then(|| (cos * sin_east, self.cos * sin - self.sin * cos * cos_east))
+        let point = (cos * sin_east, self.cos * sin - self.sin * cos * cos_east);
+        (towards >= 0.0).then_some(point)
     }
 }
 

@@ -103,7 +103,7 @@ impl Cone {
             (east, psi(place.latitude.clamp(-FARTHEST - 9.0, FARTHEST + 9.0)))
         } else {
             let distance = distance(self.n, place.latitude) / self.most;
-            if !(distance <= MAX_DISTANCE) {
+            if distance.is_nan() || distance > MAX_DISTANCE {
                 return None;
             }
             let (sin, cos) = (self.n.abs() * east).sin_cos();
