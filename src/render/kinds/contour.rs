@@ -9,7 +9,7 @@ use super::lattice::{self, Lattice, Quad};
 use super::range::{self, MAX_LEVELS};
 use super::scatter::Edges;
 use super::{Size, isoline, label};
-use crate::scale::Entry;
+use crate::scale::{CompiledScale, Entry};
 use crate::{Cancel, CellMap, Color, Error, Field, Grid, Image, Levels, Mark, Norm, Result, Scale, View};
 
 /// Most lines if nobody says; with round levels there are about nine.
@@ -145,6 +145,7 @@ pub fn filled(
 ) -> Result<Image> {
     let values = interpolated(lattice, (width, height), nearest, cancel)?;
     let mut image = Image::transparent(width, height);
+    let paint = Paint { scale, compiled: scale.compiled() };
     let columns = width as usize;
     if columns == 0 {
         return Ok(image);
@@ -153,8 +154,8 @@ pub fn filled(
         cancel.check()?;
         for (column, pixel) in pixels.chunks_exact_mut(4).enumerate() {
             let color = match edges {
-                Edges::Crisp => scale.color(scale.entry(values[row * columns + column])),
-                Edges::Smooth => smooth_color(&values, columns, (column, row), scale),
+                Edges::Crisp => paint.color(values[row * columns + column]),
+                Edges::Smooth => paint.smooth_color(&values, columns, (column, row)),
             };
             pixel.copy_from_slice(&[color.red, color.green, color.blue, color.alpha]);
         }
@@ -163,38 +164,49 @@ pub fn filled(
     Ok(image)
 }
 
-/// The colour of a pixel in which levels may meet: the mean over it.
-fn smooth_color(values: &[f64], columns: usize, (column, row): (usize, usize), scale: &Scale) -> Color {
-    const SHARES: [f64; 4] = [-0.375, -0.125, 0.125, 0.375];
-    let position = row * columns + column;
-    let value = values[position];
-    let plain = scale.color(scale.entry(value));
-    if !value.is_finite() {
-        return plain;
+/// A scale made ready for many values.
+struct Paint<'s> {
+    scale: &'s Scale,
+    compiled: CompiledScale,
+}
+
+impl Paint<'_> {
+    fn color(&self, value: f64) -> Color {
+        self.scale.color(self.compiled.entry(value))
     }
-    let left = if column > 0 { values.get(position - 1) } else { None };
-    let right = if column + 1 < columns { values.get(position + 1) } else { None };
-    let above = position.checked_sub(columns).and_then(|above| values.get(above));
-    let slope_x = slope(left, value, right);
-    let slope_y = slope(above, value, values.get(position + columns));
-    let reach = (slope_x.abs() + slope_y.abs()) / 2.0;
-    let (low, high) = (scale.entry(value - reach), scale.entry(value + reach));
-    if low == high || !reach.is_finite() || matches!(low, Entry::Bad) || matches!(high, Entry::Bad) {
-        return plain;
-    }
-    let mut sums = [0u32; 4];
-    for dy in SHARES {
-        for dx in SHARES {
-            let color = scale.color(scale.entry(value + dx * slope_x + dy * slope_y));
-            let weight = u32::from(color.alpha);
-            for (sum, part) in sums.iter_mut().zip([color.red, color.green, color.blue]) {
-                *sum += u32::from(part) * weight;
-            }
-            sums[3] += weight;
+
+    /// The colour of a pixel in which levels may meet: the mean over it.
+    fn smooth_color(&self, values: &[f64], columns: usize, (column, row): (usize, usize)) -> Color {
+        const SHARES: [f64; 4] = [-0.375, -0.125, 0.125, 0.375];
+        let position = row * columns + column;
+        let value = values[position];
+        if !value.is_finite() {
+            return self.color(value);
         }
+        let left = if column > 0 { values.get(position - 1) } else { None };
+        let right = if column + 1 < columns { values.get(position + 1) } else { None };
+        let above = position.checked_sub(columns).and_then(|above| values.get(above));
+        let slope_x = slope(left, value, right);
+        let slope_y = slope(above, value, values.get(position + columns));
+        let reach = (slope_x.abs() + slope_y.abs()) / 2.0;
+        let (low, high) = (self.compiled.entry(value - reach), self.compiled.entry(value + reach));
+        if low == high || !reach.is_finite() || low == Entry::Bad || high == Entry::Bad {
+            return self.color(value);
+        }
+        let mut sums = [0u32; 4];
+        for dy in SHARES {
+            for dx in SHARES {
+                let color = self.color(value + dx * slope_x + dy * slope_y);
+                let weight = u32::from(color.alpha);
+                for (sum, part) in sums.iter_mut().zip([color.red, color.green, color.blue]) {
+                    *sum += u32::from(part) * weight;
+                }
+                sums[3] += weight;
+            }
+        }
+        let mean = |sum: u32| ((sum + sums[3] / 2) / sums[3].max(1)) as u8;
+        Color { red: mean(sums[0]), green: mean(sums[1]), blue: mean(sums[2]), alpha: (sums[3] / 16) as u8 }
     }
-    let mean = |sum: u32| ((sum + sums[3] / 2) / sums[3].max(1)) as u8;
-    Color { red: mean(sums[0]), green: mean(sums[1]), blue: mean(sums[2]), alpha: (sums[3] / 16) as u8 }
 }
 
 fn slope(before: Option<&f64>, value: f64, after: Option<&f64>) -> f64 {

@@ -8,6 +8,7 @@
 use rayon::prelude::*;
 
 use super::Size;
+use crate::view::CompiledView;
 use crate::{Cancel, CellMap, Error, Field, Grid, MapProjection, NO_CELL, Result, View};
 
 /// Most nodes of a lattice made of pixels; larger panels have a node every few pixels.
@@ -68,7 +69,9 @@ impl Lattice {
         view: &View,
         cancel: &Cancel,
     ) -> Result<Self> {
-        let look = MapLook { grid, field, view, seam: Seam::of(view) };
+        let is_native = view.projection == MapProjection::Native;
+        let farthest = f64::from(view.width.max(view.height)) / 2.0;
+        let look = MapLook { grid, field, view: view.compiled(), seam: Seam::of(view), is_native, farthest };
         Self::of_pixels((view.width, view.height), cells, &look, cancel)
     }
 
@@ -218,8 +221,11 @@ pub(super) trait Look: Sync {
 struct MapLook<'m> {
     grid: &'m Grid,
     field: &'m Field,
-    view: &'m View,
+    view: CompiledView<'m>,
     seam: Seam,
+    is_native: bool,
+    /// No cell's centre is farther than this from its nodes, in pixels.
+    farthest: f64,
 }
 
 impl Look for MapLook<'_> {
@@ -233,13 +239,13 @@ impl Look for MapLook<'_> {
 
     fn from(&self, at: (f64, f64), centre: (f64, f64)) -> Option<(f64, f64)> {
         let centre = self.seam.turned(at, centre);
-        (!self.seam.is_between(self.view, at, centre)).then_some(centre)
+        let distance = (at.0 - centre.0).hypot(at.1 - centre.1);
+        (distance <= self.farthest && !self.seam.is_between(&self.view, at, centre)).then_some(centre)
     }
 
     fn beyond(&self, (x, y): (f64, f64)) -> Option<u32> {
         let place = self.view.place(x, y)?;
-        let is_native = self.view.projection == MapProjection::Native;
-        (is_native || place.latitude.abs() <= 90.0).then(|| self.grid.locate(place)).flatten()
+        (self.is_native || place.latitude.abs() <= 90.0).then(|| self.grid.locate(place)).flatten()
     }
 }
 
@@ -292,12 +298,9 @@ impl Seam {
         }
     }
 
-    /// True if the seam lies between a node and the centre of its cell, or they are implausibly far from each other.
-    fn is_between(self, view: &View, node: (f64, f64), centre: (f64, f64)) -> bool {
+    /// True if the seam lies between a node and the centre of its cell.
+    fn is_between(self, view: &CompiledView<'_>, node: (f64, f64), centre: (f64, f64)) -> bool {
         let distance = (node.0 - centre.0).hypot(node.1 - centre.1);
-        if distance > f64::from(view.width.max(view.height)) / 2.0 {
-            return true;
-        }
         // Only cells of more than a few pixels can matter, and most are smaller.
         if distance < 2.0 || !matches!(self, Self::Outline) {
             return false;

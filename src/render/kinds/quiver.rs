@@ -10,6 +10,7 @@ use thermocline_model::cf::LonLat;
 use super::contour::LineColor;
 use super::{lattice, range};
 use crate::text;
+use crate::view::CompiledView;
 use crate::{Cancel, CellMap, Color, Field, MapProjection, Mark, Result, View};
 
 /// Most arrows of a picture.
@@ -111,6 +112,9 @@ pub fn quiver(
 ) -> Result<Arrows> {
     let spacing = suitable_spacing(view, style.spacing);
     let (xs, ys) = (middles(view.width, spacing), middles(view.height, spacing));
+    let compiled = view.compiled();
+    // A hundredth of a degree is a small part of the picture, unless the map is cut between the two places.
+    let most = f64::from(view.width.max(view.height)) / 4.0;
     let rows: Vec<Vec<Arrow>> = ys
         .par_iter()
         .map(|y| {
@@ -124,7 +128,12 @@ pub fn quiver(
                 let direction = match style.heading {
                     _ if speed == 0.0 => [0.0, 0.0],
                     Heading::Panel => [wind.u / speed, -wind.v / speed],
-                    Heading::Earth => direction_on_map(view, (*x, *y), wind.u / speed, wind.v / speed)?,
+                    Heading::Earth if view.projection == MapProjection::Native => {
+                        [wind.u / speed, -wind.v / speed]
+                    }
+                    Heading::Earth => {
+                        direction_on_map(&compiled, most, (*x, *y), wind.u / speed, wind.v / speed)?
+                    }
                 };
                 Some(Arrow { at: [*x, *y], direction, speed })
             };
@@ -150,20 +159,23 @@ fn middles(length: u32, spacing: f64) -> Vec<f64> {
 }
 
 /// The direction in pixels of a unit vector on the earth; `None` where the map shows no surroundings of the place.
-fn direction_on_map(view: &View, (x, y): (f64, f64), u: f64, v: f64) -> Option<[f64; 2]> {
+fn direction_on_map(
+    view: &CompiledView<'_>,
+    most: f64,
+    (x, y): (f64, f64),
+    u: f64,
+    v: f64,
+) -> Option<[f64; 2]> {
     let place = view.place(x, y)?;
-    if view.projection == MapProjection::Native {
-        return Some([u, -v]);
-    }
     let LonLat { longitude, latitude } = place;
     // At the poles themselves there is no east; a little beside them there is.
     let latitude = latitude.clamp(-90.0 + 2.0 * NUDGE, 90.0 - 2.0 * NUDGE);
     let turn = NUDGE / latitude.to_radians().cos();
-    let east = slope(view, LonLat { longitude, latitude }, |by| LonLat {
+    let east = slope(view, most, LonLat { longitude, latitude }, |by| LonLat {
         longitude: longitude + by * turn,
         latitude,
     })?;
-    let north = slope(view, LonLat { longitude, latitude }, |by| LonLat {
+    let north = slope(view, most, LonLat { longitude, latitude }, |by| LonLat {
         longitude,
         latitude: latitude + by * NUDGE,
     })?;
@@ -172,10 +184,14 @@ fn direction_on_map(view: &View, (x, y): (f64, f64), u: f64, v: f64) -> Option<[
     (length > 0.0 && length.is_finite()).then(|| [moved[0] / length, moved[1] / length])
 }
 
-/// How far a small move on the earth leads on the map. Moves across the side of the map are made the other way.
-fn slope(view: &View, place: LonLat, nudged: impl Fn(f64) -> LonLat) -> Option<[f64; 2]> {
-    // A hundredth of a degree is a small part of the picture, unless the map is cut between the two places.
-    let most = f64::from(view.width.max(view.height)) / 4.0;
+/// How far a small move on the earth leads on the map. Moves of more than `most` pixels cross the side of the map and are
+/// made the other way.
+fn slope(
+    view: &CompiledView<'_>,
+    most: f64,
+    place: LonLat,
+    nudged: impl Fn(f64) -> LonLat,
+) -> Option<[f64; 2]> {
     let from = view.position(place)?;
     let towards = |by: f64| {
         let to = view.position(nudged(by))?;
@@ -190,13 +206,17 @@ fn slope(view: &View, place: LonLat, nudged: impl Fn(f64) -> LonLat) -> Option<[
 
 fn drawn(arrows: &[Arrow], spacing: f64, size: super::Size, style: &QuiverStyle<'_>) -> Arrows {
     let full_speed = full_speed(arrows);
+    let color_of: Box<dyn Fn(f64) -> Color> = match style.color {
+        LineColor::Plain(color) => Box::new(move |_| color),
+        LineColor::Of(scale) => {
+            let compiled = scale.compiled();
+            Box::new(move |speed| scale.color(compiled.entry(speed)))
+        }
+    };
     let mut marks = Vec::with_capacity(arrows.len() + 4);
     let mut calms = Vec::new();
     for arrow in arrows {
-        let color = match style.color {
-            LineColor::Plain(color) => color,
-            LineColor::Of(scale) => scale.color(scale.entry(arrow.speed)),
-        };
+        let color = color_of(arrow.speed);
         let length = full_speed.map_or(0.0, |full| arrow.speed / full * spacing);
         if length < 1.5 {
             calms.push(([arrow.at[0] as f32, arrow.at[1] as f32], color));

@@ -43,6 +43,7 @@ pub fn points(
         }
         _ => f64::INFINITY,
     };
+    let compiled = view.compiled();
     let reach = f64::from(diameter);
     let mut discs = Vec::with_capacity(places.len());
     for (number, place) in places.iter().enumerate() {
@@ -50,7 +51,7 @@ pub fn points(
             cancel.check()?;
         }
         let is_place = place.longitude.is_finite() && place.latitude.is_finite();
-        let Some((x, y)) = is_place.then(|| view.position(*place)).flatten() else { continue };
+        let Some((x, y)) = is_place.then(|| compiled.position(*place)).flatten() else { continue };
         let color = color(number);
         if color.alpha == 0 || !(x.is_finite() && y.is_finite()) {
             continue;

@@ -15,7 +15,7 @@ fn view(projection: MapProjection) -> View {
 
 fn direction(view: &View, at: (f64, f64), wind: Wind) -> [f64; 2] {
     let speed = wind.u.hypot(wind.v);
-    direction_on_map(view, at, wind.u / speed, wind.v / speed).expect("a direction")
+    direction_on_map(&view.compiled(), 100.0, at, wind.u / speed, wind.v / speed).expect("a direction")
 }
 
 fn assert_points(found: [f64; 2], expected: [f64; 2]) {
