@@ -16,6 +16,9 @@ pub(crate) use angle::{Compass, angle_label, angles, round_angles};
 pub(crate) use log::log_ticks;
 pub(crate) use number::{common_exponent, numbers, rounded};
 
+/// Most names whose labels are measured.
+const MAX_NAMES: usize = 2000;
+
 /// What an axis measures.
 #[derive(Debug, Clone)]
 pub enum Quantity {
@@ -215,7 +218,10 @@ impl Axis {
             share: self.share(i as f64 + 0.5),
             label: text::shortened(&text::printable(name), ruler.size, most),
         };
-        Ticks { major: ruler.thinned(names.iter().enumerate().map(tick).collect()), ..Ticks::default() }
+        // Of thousands of names there is room for few: most need not be measured.
+        let every = names.len().div_ceil(MAX_NAMES).max(1);
+        let some = names.iter().enumerate().step_by(every).map(tick).collect();
+        Ticks { major: ruler.thinned(some), ..Ticks::default() }
     }
 }
 

@@ -218,14 +218,26 @@ impl Canvas {
         Rect { left: -margin, top: -margin, width: columns + 2.0 * margin, height: rows + 2.0 * margin }
     }
 
+    /// A smooth disc, by the distance of pixels from its middle.
     fn disc(&mut self, [x, y]: [f32; 2], radius: f32, color: Color, mask: Option<&Mask>) {
-        let is_near = x > -radius
-            && y > -radius
-            && x < self.pixmap.width() as f32 + radius
-            && y < self.pixmap.height() as f32 + radius;
-        if let Some(path) = PathBuilder::from_circle(x, y, radius).filter(|_| is_near) {
-            let paint = self.paint(color);
-            self.pixmap.fill_path(&path, &paint, FillRule::Winding, Transform::identity(), mask);
+        let (width, height) = (self.pixmap.width() as i32, self.pixmap.height() as i32);
+        let reach = radius + 0.5;
+        let is_near = x > -reach && y > -reach && x < width as f32 + reach && y < height as f32 + reach;
+        if !(is_near && radius > 0.0) {
+            return;
+        }
+        let pixels = self.pixmap.data_mut();
+        for row in ((y - reach).floor() as i32).max(0)..((y + reach).ceil() as i32).min(height) {
+            for column in ((x - reach).floor() as i32).max(0)..((x + reach).ceil() as i32).min(width) {
+                let distance = (column as f32 + 0.5 - x).hypot(row as f32 + 0.5 - y);
+                let at = row as usize * width as usize + column as usize;
+                let masked = mask.map_or(255, |mask| mask.data().get(at).copied().unwrap_or(0));
+                let share = (reach - distance).clamp(0.0, 1.0) * f32::from(masked) / 255.0;
+                let alpha = (f32::from(color.alpha) * share).round() as u8;
+                if let Some(pixel) = pixels.get_mut(at * 4..at * 4 + 4) {
+                    blend(pixel, &[color.red, color.green, color.blue, alpha]);
+                }
+            }
         }
     }
 

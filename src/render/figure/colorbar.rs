@@ -223,7 +223,7 @@ impl ColorBar<'_> {
 /// The ticks of a scale.
 pub(super) fn ticks_of(scale: &Scale, ruler: &Ruler) -> Ticks {
     let (low, high) = scale.range();
-    if !(low < high) {
+    if low >= high {
         let label = ticks::rounded(low);
         return Ticks { major: vec![Tick { share: 0.5, label }], ..Ticks::default() };
     }
