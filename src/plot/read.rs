@@ -116,14 +116,14 @@ impl Plotter {
     ) -> Result<ReadField> {
         check(cancel)?;
         let variable = variable_at(manifest, &axes.selected.path)?;
-        let cut = Arc::new(Cut::new(variable, axes)?);
-        let source = Source { manifest, variable, cut: &cut };
         let key = kept::Key::new(manifest, axes);
         if let Some(whole) = self.kept.whole(&key).await {
             return self.of_whole(&key, whole, wanted, 0, cancel).await;
         }
+        let cut = self.cut(manifest, axes, cancel).await?;
+        let source = Source { manifest, variable, cut: &cut };
         let known = self.kept.known(&key).filter(|known| known.has(&wanted));
-        let needed = self.needed(&cut, needs, cancel).await?;
+        let needed = self.needed(&cut, needs, key, cancel).await?;
         let n_needed = needed.as_ref().map_or(cut.n_chunks(), |needed| needed.chunks.len() as u64);
         let is_all_read = known.is_none() && (wanted.statistics || wanted.quantiles.is_some());
         let fits = cut.field_bytes() <= self.settings.field_cache_bytes / 2;
@@ -147,9 +147,10 @@ impl Plotter {
     ) -> Result<ReadSeries> {
         check(cancel)?;
         let variable = variable_at(manifest, &axes.selected.path)?;
-        let cut = Arc::new(Cut::new(variable, axes)?);
+        let cut = self.cut(manifest, axes, cancel).await?;
         let source = Source { manifest, variable, cut: &cut };
-        let (lattice, positions) = cut.selected_lattice()?;
+        let selected = Arc::clone(&cut);
+        let (lattice, positions) = self.run(cancel, move || selected.selected_lattice()).await??;
         let read = self.gather(source, None, lattice, Output::Values, cancel).await?;
         Ok(ReadSeries {
             values: read.field.values,
@@ -168,11 +169,45 @@ impl Plotter {
         Ok(Cut::new(variable, axes)?.field_bytes())
     }
 
+    /// What is cut out of a variable, found away from the runtime's threads: masks may be large.
+    async fn cut(&self, manifest: &Arc<Manifest>, axes: &Axes<'_>, cancel: &Cancel) -> Result<Arc<Cut>> {
+        let (manifest, selected) = (Arc::clone(manifest), axes.selected.clone());
+        let drawn = axes.drawn.to_vec();
+        let find = move || {
+            let variable = variable_at(&manifest, &selected.path)?;
+            Cut::new(variable, &Axes { selected: &selected, drawn: &drawn })
+        };
+        let cut = self.run(cancel, find).await??;
+        self.check_memory(cut.index_bytes())?;
+        Ok(Arc::new(cut))
+    }
+
     /// The chunks and cells that a picture needs; `None` if it needs all.
-    async fn needed(&self, cut: &Arc<Cut>, needs: Needs<'_>, cancel: &Cancel) -> Result<Option<cut::Needed>> {
+    async fn needed(
+        &self,
+        cut: &Arc<Cut>,
+        needs: Needs<'_>,
+        key: kept::Key,
+        cancel: &Cancel,
+    ) -> Result<Option<cut::Needed>> {
         let Needs::Pixels(cells) = needs else { return Ok(None) };
         let (cut, cells) = (Arc::clone(cut), Arc::clone(cells));
-        self.run(cancel, move || cut.needed(&cells)).await?.map(Some)
+        self.run(cancel, move || cut.needed(&cells, &key)).await?.map(Some)
+    }
+
+    /// Refuses what takes more memory than all plots have.
+    fn check_memory(&self, len_bytes: u64) -> Result<()> {
+        let limit = self.settings.work_bytes;
+        if len_bytes <= limit {
+            return Ok(());
+        }
+        Err(Error::new(
+            ErrorKind::TooLarge,
+            format!(
+                "the cells take {len_bytes} bytes of memory, all plots together have {limit}; ask for a smaller extent \
+                 or a selection"
+            ),
+        ))
     }
 
     /// The whole field, read once however many ask for it.
@@ -238,7 +273,7 @@ impl Plotter {
         let is_all_read = known.is_none() && (wanted.statistics || wanted.quantiles.is_some());
         let n_needed = needed.as_ref().map_or(source.cut.n_chunks(), |needed| needed.chunks.len() as u64);
         if !is_all_read {
-            let part = needed.as_ref().map(|needed| key.part(&needed.chunks, &lattice));
+            let part = needed.as_ref().map(|needed| needed.key);
             if let Some(part) = &part
                 && let Some(kept) = self.kept.whole(part).await
             {
@@ -280,27 +315,15 @@ impl Plotter {
         let cut = source.cut;
         let n_chunks = chunks.as_ref().map_or(cut.n_chunks(), |chunks| chunks.len() as u64);
         self.check_read(source.variable, n_chunks)?;
-        let lattice_bytes = lattice.n_values().saturating_mul(cut.value_bytes());
-        if lattice_bytes > self.settings.work_bytes {
-            return Err(Error::new(
-                ErrorKind::TooLarge,
-                format!(
-                    "the cells take {lattice_bytes} bytes of memory, all plots together have {}; ask for a smaller extent \
-                     or a selection",
-                    self.settings.work_bytes
-                ),
-            ));
-        }
-        let chunks = match chunks {
-            Some(chunks) => chunks,
-            None => {
-                let cut = Arc::clone(cut);
-                self.run(cancel, move || cut.chunks()).await??
-            }
-        };
+        self.check_memory(lattice.n_values().saturating_mul(cut.value_bytes()))?;
         let decoder = Decoder::of(source.variable)
             .ok_or_else(|| Error::unsupported(format!("{:?} has no numbers", source.variable.name)))?;
-        let store = Arc::new(Store::new(Arc::clone(cut), decoder, lattice, output, cancel.clone()));
+        let (shared, called_off) = (Arc::clone(cut), cancel.clone());
+        let begin = move || {
+            let chunks = chunks.map_or_else(|| shared.chunks(), Ok)?;
+            Ok::<_, Error>((chunks, Arc::new(Store::new(shared, decoder, lattice, output, called_off))))
+        };
+        let (chunks, store) = self.run(cancel, begin).await??;
         let each = Arc::clone(&store);
         let visited = self.visit(source, chunks, Arc::new(move |chunk| each.take(chunk))).await?;
         self.run(cancel, move || store.finish(visited)).await?

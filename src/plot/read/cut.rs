@@ -9,6 +9,7 @@ use thermocline_model::Variable;
 use thermocline_render::{CellMap, Cells, NO_CELL};
 
 use super::Axes;
+use super::kept::Key;
 
 /// Most chunks of a field.
 const MAX_CHUNKS: u64 = 1 << 22;
@@ -41,6 +42,7 @@ pub(super) struct Cut {
     /// Which cells are selected besides, row by row.
     mask: Option<Bits>,
     value_bytes: u64,
+    n_chunks: u64,
 }
 
 /// The chunks and cells of a picture.
@@ -48,6 +50,8 @@ pub(super) struct Cut {
 pub(super) struct Needed {
     pub(super) chunks: Vec<u64>,
     pub(super) lattice: Lattice,
+    /// Names this part of the field.
+    pub(super) key: Key,
 }
 
 /// The rows and columns whose values are gathered.
@@ -224,7 +228,9 @@ impl Cut {
             counts: grid.counts().collect(),
             mask: None,
             value_bytes: if decoder.is_single() { 4 } else { 8 },
+            n_chunks: 0,
         };
+        cut.n_chunks = cut.count_chunks();
         for mask in &axes.selected.masks {
             cut.restrict(variable, mask);
         }
@@ -317,6 +323,15 @@ impl Cut {
 
     /// How many chunks hold a selected cell, masks aside.
     pub(super) fn n_chunks(&self) -> u64 {
+        self.n_chunks
+    }
+
+    /// Memory for what is known of each row and column.
+    pub(super) fn index_bytes(&self) -> u64 {
+        8 * (self.rows.len as u64 + self.columns.len as u64)
+    }
+
+    fn count_chunks(&self) -> u64 {
         let count = |line: &Line| match &line.selected {
             None => line.n_chunks() as u64,
             Some(indices) => {
@@ -340,7 +355,7 @@ impl Cut {
     ///
     /// # Errors
     /// [`ErrorKind::TooLarge`] for more chunks than a field may have.
-    pub(super) fn needed(&self, cells: &CellMap) -> Result<Needed> {
+    pub(super) fn needed(&self, cells: &CellMap, field: &Key) -> Result<Needed> {
         let (n_rows, n_columns) = (self.rows.len, self.columns.len);
         let (mut rows, mut columns) = (vec![false; n_rows], vec![false; n_columns]);
         let flag = |flags: &mut Vec<bool>, at: u32| {
@@ -385,10 +400,9 @@ impl Cut {
         let chunks = self.chunks_of(&row_chunks, &column_chunks, |row, column| {
             pairs.as_ref().is_none_or(|(seen, width)| seen.has(row * width + column))
         })?;
-        Ok(Needed {
-            chunks,
-            lattice: Lattice { rows: Slots::of_flags(&rows), columns: Slots::of_flags(&columns) },
-        })
+        let lattice = Lattice { rows: Slots::of_flags(&rows), columns: Slots::of_flags(&columns) };
+        let key = field.part(&chunks, &lattice);
+        Ok(Needed { chunks, lattice, key })
     }
 
     fn chunks_of(
