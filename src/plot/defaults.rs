@@ -133,3 +133,38 @@ pub(crate) fn merged(first: Options, second: &Options) -> Options {
     }
     merged
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::{F4, World, texts};
+
+    fn suggested(attrs: &[(&str, &str)]) -> (String, Option<NormChoice>) {
+        let world = World::default().with("tas", &[("x", 1)], (F4, texts(attrs)), &[1], &[0.0]).build();
+        let options = of_variable(world.manifest.dataset.root.variable("tas").unwrap());
+        (options.colormap.unwrap(), options.norm)
+    }
+
+    #[test]
+    fn every_suggested_colour_map_exists() {
+        let names =
+            QUANTITIES.iter().map(|quantity| quantity.colormap).chain([GENERAL, DIVERGING, CYCLIC, "tab20"]);
+        for name in names {
+            assert!(thermocline_render::Colormap::named(name).is_ok(), "{name}");
+        }
+    }
+
+    #[test]
+    fn a_name_alone_suggests_nothing() {
+        assert_eq!(suggested(&[("long_name", "Field")]), (GENERAL.to_owned(), None));
+    }
+
+    #[test]
+    fn standard_names_suggest_colours_and_differences_diverge_around_0() {
+        assert_eq!(suggested(&[("standard_name", "air_temperature")]), ("inferno".to_owned(), None));
+        assert_eq!(suggested(&[("standard_name", "wind_from_direction")]).0, CYCLIC);
+        let around_0 = Some(NormChoice::Centered);
+        assert_eq!(suggested(&[("standard_name", "eastward_wind")]).1, around_0);
+        assert_eq!(suggested(&[("long_name", "2 m temperature anomaly")]), (DIVERGING.to_owned(), around_0));
+    }
+}

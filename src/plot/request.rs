@@ -157,7 +157,7 @@ struct Reading {
 impl Reading {
     fn pair(&mut self, name: &str, value: &str) -> Result<(), Failure> {
         let name = ALIASES.iter().find(|(alias, _)| *alias == name).map_or(name, |(_, name)| name);
-        if name == "kind" && value == "default" || name == "cmap" && value == "default" {
+        if matches!(name, "kind" | "cmap") && value == "default" {
             return self.default_word(name);
         }
         match Options::spec(name) {

@@ -135,7 +135,7 @@ impl Choosing<'_> {
     fn field(&self) -> Result<Content, Failure> {
         let named = (self.options.x.is_some() || self.options.y.is_some()) && !self.names_map();
         match self.map_axes() {
-            Some(axes) if !named && !(self.is_native() && self.has_coordinates()) => Ok(Content::Map(axes)),
+            Some(axes) if !named && (!self.is_native() || !self.has_coordinates()) => Ok(Content::Map(axes)),
             _ => self.plane(),
         }
     }
