@@ -4,6 +4,12 @@
 //! `coordinates`, `bounds`, `mesh` and `grid_mapping` name, and what says so itself, is looked at in the order
 //! HEALPix, meshes, latitudes and longitudes, planes. Where two-dimensional latitudes and longitudes are there beside a
 //! plane whose projection is known, the plane is taken: it is exact between the centres.
+//!
+//! # Limits
+//! Places that differ along a further dimension of more than one position (the tiles of a cubed sphere, the passes of a
+//! satellite, nests that move) make no grid: which of them a picture shows is not known here. Cells along one axis end
+//! midway between neighbouring coordinates, whatever their bounds say. A latitude over one dimension beside a longitude
+//! over two is no pair.
 
 mod find;
 mod make;
