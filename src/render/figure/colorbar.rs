@@ -29,7 +29,7 @@ pub(super) struct ColorBar<'f> {
     pub(super) rect: Rect,
     pub(super) direction: Direction,
     pub(super) sizes: Sizes,
-    /// Most pixels across for tick labels.
+    /// Most pixels across for tick labels; of a lying bar most pixels that they reach beyond its ends.
     pub(super) room: f32,
     pub(super) factor: FactorPlace,
 }
@@ -60,7 +60,7 @@ impl ColorBar<'_> {
         }
         for tick in &ticks.major {
             shapes.push(Shape::Box(self.tick_at(tick.share, self.sizes.tick_length()), palette.ink));
-            shapes.push(Shape::Text(self.tick_label(tick, palette.ink)));
+            shapes.extend(self.tick_label(tick, palette.ink).map(Shape::Text));
         }
         if let Some(text) = ticks.factor().filter(|_| self.factor == FactorPlace::AtEnd) {
             shapes.push(Shape::Text(self.factor_label(text, palette.ink)));
@@ -189,14 +189,19 @@ impl ColorBar<'_> {
         Rect { left: self.rect.right(), top, width: length, height: line }
     }
 
-    fn tick_label(&self, tick: &Tick, color: Color) -> Label {
+    /// The label of a tick; `None` if it would reach beyond the picture.
+    fn tick_label(&self, tick: &Tick, color: Color) -> Option<Label> {
         let body = self.body();
         let away = self.sizes.tick_length() + self.sizes.gap();
         let size = self.sizes.tick();
         if self.is_horizontal() {
             let at =
                 [body.left + tick.share as f32 * body.width, self.rect.bottom() + away + text::ascent(size)];
-            return Label { text: tick.label.clone(), at, anchor: Anchor::Middle, size, color, angle: 0.0 };
+            let half = text::width(&tick.label, size) / 2.0;
+            let room = self.rect.left - self.room..=self.rect.right() + self.room;
+            let has_room = room.contains(&(at[0] - half)) && room.contains(&(at[0] + half));
+            let text = tick.label.clone();
+            return has_room.then_some(Label { text, at, anchor: Anchor::Middle, size, color, angle: 0.0 });
         }
         let middle = body.bottom() - tick.share as f32 * body.height;
         // Room was laid out before the range was known: longer labels get smaller.
@@ -204,7 +209,7 @@ impl ColorBar<'_> {
         let size = if wide > self.room { (size * self.room / wide).max(size * 0.7) } else { size };
         let at = [self.rect.right() + away, middle + text::cap_height(size) / 2.0];
         let text = text::shortened(&tick.label, size, self.room);
-        Label { text, at, anchor: Anchor::Start, size, color, angle: 0.0 }
+        Some(Label { text, at, anchor: Anchor::Start, size, color, angle: 0.0 })
     }
 
     /// The factor of the labels: above a standing bar, right of a lying one.

@@ -29,6 +29,9 @@ pub(super) fn shapes(figure: &Figure, layout: &Layout, palette: &Palette) -> Vec
         shapes.extend(axes.shapes(panel, sizes, palette));
     }
     if figure.frame == Frame::Full {
+        if bar_factor(figure, layout) {
+            above = text::line_height(sizes.tick());
+        }
         let mut top = titles(figure, layout, palette, &mut shapes);
         if layout.has(LeftOut::Key) && !figure.legend.is_empty() {
             top = top.max(panel.top - above - key::height(&figure.legend, panel.width, sizes));
@@ -113,6 +116,14 @@ fn bar(figure: &Figure, layout: &Layout, palette: &Palette) -> Vec<Shape> {
     let place = BarPlace { room: bar.labels_width(), ..place };
     shapes.push(Shape::Text(bar_label(label, layout, place, palette.ink)));
     shapes
+}
+
+/// True if a power of ten stands above a standing colour bar.
+fn bar_factor(figure: &Figure, layout: &Layout) -> bool {
+    let (Some((scale, _)), Some(place)) = (&figure.colorbar, layout.bar) else { return false };
+    let BarPlace { rect, direction, room } = place;
+    let bar = ColorBar { scale, rect, direction, sizes: layout.sizes(), room, factor: FactorPlace::AtEnd };
+    matches!(direction, Direction::Vertical) && bar.ticks().exponent.is_some()
 }
 
 /// The label of a colour bar: along a standing one, under a lying one.

@@ -7,7 +7,7 @@ use super::shape::{Rect, Shape};
 use super::theme::Sizes;
 use super::{Figure, Frame, Plane};
 use crate::text;
-use crate::ticks::{Direction, Ruler};
+use crate::ticks::{Direction, Ruler, Ticks};
 use crate::{Color, Error, Result, View};
 
 /// Width by height of a panel of two axes, if nothing else says it.
@@ -55,7 +55,7 @@ impl LeftOut {
 pub(super) struct BarPlace {
     pub(super) rect: Rect,
     pub(super) direction: Direction,
-    /// Most pixels across for tick labels.
+    /// Most pixels across for tick labels; of a lying bar most pixels that they reach beyond its ends.
     pub(super) room: f32,
 }
 
@@ -261,6 +261,8 @@ impl<'f> Arranging<'f> {
         }
         let pad = sizes.pad();
         let mut around = Margins { left: pad, right: pad, top: pad, bottom: pad };
+        // Of the labels of the y axis or of a standing bar: it stands right above them.
+        let mut has_factor = false;
         if self.has(LeftOut::TickLabels) {
             let mut axes = Axes::of(&self.figure.plane, panel, sizes);
             if !self.has(LeftOut::AxisLabels) {
@@ -270,9 +272,11 @@ impl<'f> Arranging<'f> {
             around.left += left;
             around.right += right;
             around.bottom += below;
-            if axes.y.exponent.is_some() {
-                around.top += text::line_height(sizes.tick());
-            }
+            has_factor = axes.y.exponent.is_some();
+        }
+        has_factor |= self.bar == Some(Direction::Vertical) && self.bar_ticks(panel).exponent.is_some();
+        if has_factor {
+            around.top += text::line_height(sizes.tick());
         }
         around.top += self.above();
         if self.has(LeftOut::Key) && !self.figure.legend.is_empty() {
@@ -323,13 +327,18 @@ impl<'f> Arranging<'f> {
     /// Width of the labels of a standing colour bar.
     fn bar_room(&self, panel: [f32; 2]) -> f32 {
         let size = self.sizes.tick();
-        let Some((scale, _)) = &self.figure.colorbar else { return 0.0 };
-        let ruler = Ruler { length: panel[1], size, direction: Direction::Vertical };
-        let ticks = colorbar::ticks_of(scale, &ruler);
+        let ticks = self.bar_ticks(panel);
         let labels = ticks.major.iter().map(|tick| text::width(&tick.label, size));
         let widest = labels.fold(text::width(USUAL_LABEL, size), f32::max).min(size * 9.0);
         let factor = ticks.factor().map_or(0.0, |factor| text::width(&factor, size));
         widest.max(factor - self.sizes.bar() - self.sizes.tick_length())
+    }
+
+    /// The ticks of a standing colour bar.
+    fn bar_ticks(&self, panel: [f32; 2]) -> Ticks {
+        let ruler = Ruler { length: panel[1], size: self.sizes.tick(), direction: Direction::Vertical };
+        let bar = self.figure.colorbar.as_ref();
+        bar.map(|(scale, _)| colorbar::ticks_of(scale, &ruler)).unwrap_or_default()
     }
 
     /// Height of a lying colour bar with all below it.
@@ -379,7 +388,7 @@ impl<'f> Arranging<'f> {
                 let thick = (sizes.bar() * 0.8).round();
                 let rect =
                     Rect { left: rect.left + inset, top, width: rect.width - 2.0 * inset, height: thick };
-                BarPlace { rect, direction, room: rect.width }
+                BarPlace { rect, direction, room: rect.left.min(width - rect.right()) }
             }
         });
         Layout {
