@@ -154,13 +154,13 @@ mod tests {
         }
     }
 
-    #[test]
-    fn a_name_alone_suggests_nothing() {
+    #[tokio::test]
+    async fn a_name_alone_suggests_nothing() {
         assert_eq!(suggested(&[("long_name", "Field")]), (GENERAL.to_owned(), None));
     }
 
-    #[test]
-    fn standard_names_suggest_colours_and_differences_diverge_around_0() {
+    #[tokio::test]
+    async fn standard_names_suggest_colours_and_differences_diverge_around_0() {
         assert_eq!(suggested(&[("standard_name", "air_temperature")]), ("inferno".to_owned(), None));
         assert_eq!(suggested(&[("standard_name", "wind_from_direction")]).0, CYCLIC);
         let around_0 = Some(NormChoice::Centered);
