@@ -14,9 +14,9 @@ use thermocline_serve_stac::StacSettings;
 use super::layers::Layers;
 use super::load::Check;
 use super::units::{Size, Span};
+use plot::PlotConfig;
 
 pub use intake::IntakeConfig;
-pub use plot::PlotConfig;
 
 /// Most keys that a listing may have: it is one text in memory.
 const MOST_LISTED: u64 = 1_000_000;
@@ -300,5 +300,14 @@ mod tests {
                 load(&Surroundings { variables, ..Surroundings::default() }, None, &[], &Known::default());
             assert_eq!(loaded.is_ok(), is_good, "{key} = {value}");
         }
+    }
+
+    #[test]
+    fn keys_of_plots_are_read() {
+        let variables = [("HOME", "/h"), ("THERMOCLINE__PLUGINS__PLOT__MAX_READ", "3GiB")];
+        let variables = variables.map(|(name, value)| (name.to_owned(), value.to_owned())).into();
+        let surroundings = Surroundings { variables, ..Surroundings::default() };
+        let loaded = load(&surroundings, None, &[], &Known::default()).unwrap();
+        assert_eq!(loaded.config.plugins.plot.max_read.0, 3 << 30);
     }
 }

@@ -16,7 +16,6 @@ const UNSUPPORTED: &[&str] = &[
     "roots.*.follow_symlinks",
     "limits.per_client",
     "limits.webhook_hosts",
-    "plugins.plot",
     "plugins.groupby",
 ];
 
