@@ -123,18 +123,23 @@ fn plane<'m>(variable: &Variable, scope: &Scope<'m>, mappings: &[Mapping<'m>]) -
         known.min_by_key(|(evidence, _)| *evidence).map(|(_, candidate)| candidate)
     };
     for mapping in mappings {
-        let projection = Projection::of(&mapping.variable.attrs);
+        let known = Projection::of(&mapping.variable.attrs);
+        let of_plane = |x: &'m Variable, y: &'m Variable| {
+            let units = (x.attrs.text("units"), y.attrs.text("units"));
+            let projection = known.clone().map(|projection| projection.with_units(units.0, units.1));
+            Plane { x, y, projection, mapping: Some(mapping.variable) }
+        };
         let candidates = if mapping.coordinates.is_empty() { &along } else { &mapping.coordinates };
         let (x, y) = (find(candidates, Axis::ProjectedX), find(candidates, Axis::ProjectedY));
         if let (Some(x), Some(y)) = (x, y) {
-            return Some(Plane { x, y, projection, mapping: Some(mapping.variable) });
+            return Some(of_plane(x, y));
         }
         // Planes whose coordinates say nothing but their names.
         let named = |name: &str| {
             candidates.iter().copied().find(|candidate| candidate.name.eq_ignore_ascii_case(name))
         };
-        if let (Some(x), Some(y), Some(_)) = (named("x"), named("y"), &projection) {
-            return Some(Plane { x, y, projection, mapping: Some(mapping.variable) });
+        if let (Some(x), Some(y), Some(_)) = (named("x"), named("y"), &known) {
+            return Some(of_plane(x, y));
         }
     }
     let (x, y) = (find(&along, Axis::ProjectedX)?, find(&along, Axis::ProjectedY)?);
@@ -192,6 +197,27 @@ mod tests {
         let none = group(&[X, Y, ("v", &["y", "x"], &[])]);
         assert!(grid(&none, "v").plane.unwrap().projection.is_none());
         assert!(grid(&none, "v").degrees.is_none());
+    }
+
+    #[test]
+    fn false_easting_is_in_the_units_of_the_coordinates() {
+        let pole = [
+            ("grid_mapping_name", "polar_stereographic"),
+            ("latitude_of_projection_origin", "90"),
+            ("straight_vertical_longitude_from_pole", "0"),
+            ("false_easting", "2000"),
+            ("false_northing", "3000"),
+        ];
+        let x = [("standard_name", "projection_x_coordinate"), ("units", "km")];
+        let y = [("standard_name", "projection_y_coordinate"), ("units", "km")];
+        let root = group(&[
+            ("x", &["x"], &x),
+            ("y", &["y"], &y),
+            ("crs", &[], &pole),
+            ("v", &["y", "x"], &[("grid_mapping", "crs")]),
+        ]);
+        let projection = grid(&root, "v").plane.unwrap().projection.unwrap();
+        assert_eq!(projection.inverse(2e6, 3e6).map(|point| point.latitude), Some(90.0));
     }
 
     #[test]

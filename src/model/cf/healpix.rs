@@ -3,7 +3,7 @@
 //! # Source
 //! K. M. Górski et al., *HEALPix: A Framework for High-Resolution Discretization and Fast Analysis of Data Distributed on
 //! the Sphere*, Astrophysical Journal 622 (2005), sections 4 and 5. Attributes as models write them
-//! (`healpix_nside`, `healpix_order`) and as CF Conventions 1.13, appendix F, has them (`refinement_level`,
+//! (`healpix_nside`, `healpix_order`), as xdggs does (`nside`, `level`, `grid_name`) and as CF Conventions 1.13, appendix F, has them (`refinement_level`,
 //! `indexing_scheme`).
 
 use std::cmp::Ordering;
@@ -59,28 +59,35 @@ impl Healpix {
 
     /// The grid that the attributes of a grid mapping, a variable or a dataset say; `None` if they say none.
     pub fn of(attrs: &Attributes) -> Option<Self> {
-        let text = |names: [&str; 2]| names.into_iter().find_map(|name| attrs.text(name));
         let whole = |name: &str| match attrs.get(name)? {
             Attribute::Text(text) => text.trim().parse::<u64>().ok(),
             value => value
                 .as_number()
                 .map(|number| number.as_f64())
-                .filter(|number| *number >= 0.0)
+                .filter(|number| *number >= 0.0 && number.fract() == 0.0)
                 .map(|n| n as u64),
         };
-        let level = whole("refinement_level").or_else(|| whole("healpix_zoom"));
-        let from_level = level.filter(|level| *level < 30).map(|level| 1 << level);
-        let nside = whole("healpix_nside").or_else(|| whole("nside")).or(from_level);
-        let is_healpix =
-            attrs.text("grid_mapping_name") == Some("healpix") || attrs.get("healpix_nside").is_some();
-        let order = text(["healpix_order", "indexing_scheme"]).map(str::to_ascii_lowercase);
+        // Sides that cannot be read, or that are not the same, are none.
+        let from_level = |name| whole(name).filter(|level| *level < 30).map(|level| 1 << level);
+        let sides = ["healpix_nside", "nside"].map(|name| attrs.get(name).map(|_| whole(name)));
+        let levels = ["refinement_level", "healpix_zoom", "level"]
+            .map(|name| attrs.get(name).map(|_| from_level(name)));
+        let mut given = sides.into_iter().chain(levels).flatten();
+        let nside = given.next()??;
+        if given.any(|other| other != Some(nside)) {
+            return None;
+        }
+        let text = |name: &&str| attrs.text(name);
+        let order = ["healpix_order", "indexing_scheme"].iter().find_map(text).map(str::to_ascii_lowercase);
         let order = match order.as_deref() {
             Some("ring") => Some(HealpixOrder::Ring),
             Some("nest" | "nested" | "nesting") => Some(HealpixOrder::Nested),
             _ => None,
         };
-        is_healpix.then_some(())?;
-        Self::with(nside?, order)
+        let is_named = ["grid_mapping_name", "grid_name"].iter().any(|name| text(name) == Some("healpix"));
+        // A side or a level with an order of pixels is of this grid, alone it may be of anything.
+        let is_healpix = is_named || attrs.get("healpix_nside").is_some() || order.is_some();
+        if is_healpix { Self::with(nside, order) } else { None }
     }
 
     /// How many pixels cover the globe.
@@ -88,8 +95,8 @@ impl Healpix {
         12 * self.nside * self.nside
     }
 
-    /// The four corners of a pixel; `None` for a number that none has, or if the order is not known. At a pole, longitude is that of the pixel's
-    /// middle.
+    /// The four corners of a pixel; `None` for a number that none has, or if the order is not known. At a pole,
+    /// longitude is that of the pixel's middle.
     pub fn corners(&self, pixel: u64) -> Option<[LonLat; 4]> {
         if pixel >= self.n_pixels() {
             return None;
@@ -379,7 +386,18 @@ mod tests {
         assert!(
             Healpix::of(&texts(&[("healpix_nside", "99999999999"), ("healpix_order", "ring")])).is_none()
         );
-        assert!(Healpix::of(&texts(&[("nside", "4"), ("healpix_order", "ring")])).is_none());
+        let of = |given: &[(&str, &str)]| Healpix::of(&texts(given));
+        let ring = Healpix::new(4, HealpixOrder::Ring);
+        assert_eq!(of(&[("nside", "4"), ("healpix_order", "ring")]), ring);
+        assert_eq!(of(&[("level", "2"), ("indexing_scheme", "ring")]), ring);
+        assert_eq!(of(&[("grid_name", "healpix"), ("level", "2"), ("indexing_scheme", "ring")]), ring);
+        assert_eq!(of(&[("nside", "4")]), None);
+        assert_eq!(of(&[("level", "2"), ("indexing_scheme", "surface")]), None);
+        assert_eq!(of(&[("nside", "4"), ("level", "3"), ("indexing_scheme", "ring")]), None);
+        let mut broken = texts(&[("healpix_order", "ring")]);
+        let side = crate::Number::Float(3.7);
+        broken.set("healpix_nside", Attribute::number(crate::NumberType::F64, side));
+        assert_eq!(Healpix::of(&broken), None);
         let without_order = Healpix::of(&texts(&[("healpix_nside", "4")])).unwrap();
         assert_eq!((without_order.n_pixels(), without_order.corners(0)), (192, None));
     }

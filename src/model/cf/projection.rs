@@ -72,6 +72,7 @@ pub enum PlaneUnit {
 pub struct Projection {
     kind: Kind,
     ellipsoid: Ellipsoid,
+    /// In the unit of the plane, as is the next one.
     false_easting: f64,
     false_northing: f64,
     /// Degrees east of Greenwich from which the mapping counts longitudes.
@@ -107,6 +108,9 @@ impl Projection {
             }
             "polar_stereographic" => {
                 Kind::PolarStereographic(PolarStereographic::of(&parameters, &ellipsoid)?)
+            }
+            "stereographic" => {
+                Kind::PolarStereographic(PolarStereographic::of_stereographic(&parameters, &ellipsoid)?)
             }
             "lambert_azimuthal_equal_area" => {
                 Kind::LambertAzimuthal(LambertAzimuthal::of(&parameters, &ellipsoid)?)
@@ -159,6 +163,21 @@ impl Projection {
                 metres.map(|metres| metres / view.height())
             }
             (_, PlaneUnit::Radian, Some(units)) => units.starts_with("deg").then_some(1_f64.to_radians()),
+        }
+    }
+
+    /// The same map for coordinates in these units: its false easting and northing are in them, too. They are those of
+    /// the plane until this says otherwise, and for units that are none of the plane.
+    ///
+    /// # Source
+    /// CF Conventions 1.11, table F.1: both are "expressed in the unit of the coordinate variable".
+    pub fn with_units(self, x_units: Option<&str>, y_units: Option<&str>) -> Self {
+        let scale = |units: Option<&str>| self.scale(units).unwrap_or(1.0);
+        let (x_scale, y_scale) = (scale(x_units), scale(y_units));
+        Self {
+            false_easting: self.false_easting * x_scale,
+            false_northing: self.false_northing * y_scale,
+            ..self
         }
     }
 
@@ -244,7 +263,10 @@ impl Projection {
         };
         let mut terms = kind;
         if self.plane_unit() != PlaneUnit::Degree {
-            terms.push_str(&format!(" +x_0={} +y_0={}", self.false_easting, self.false_northing));
+            // PROJ counts a satellite's angles as lengths, too.
+            let metres = if let Kind::Geostationary(view) = &self.kind { view.height() } else { 1.0 };
+            let (x, y) = (self.false_easting * metres, self.false_northing * metres);
+            terms.push_str(&format!(" +x_0={x} +y_0={y}"));
         }
         if self.prime_meridian != 0.0 {
             terms.push_str(&format!(" +pm={}", self.prime_meridian));

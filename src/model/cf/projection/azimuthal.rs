@@ -29,8 +29,9 @@ enum Scale {
 
 impl PolarStereographic {
     pub(super) fn of(parameters: &Parameters<'_>, ellipsoid: &Ellipsoid) -> Option<Self> {
-        let parallel = parameters.latitude("standard_parallel");
-        let origin = parameters.latitude("latitude_of_projection_origin").or(parallel)?;
+        let parallel = parameters.optional("standard_parallel", Parameters::latitude)?;
+        let origin = parameters.optional("latitude_of_projection_origin", Parameters::latitude)?;
+        let origin = origin.or(parallel)?;
         let is_north = origin > 0.0;
         let longitudes = [
             "straight_vertical_longitude_from_pole",
@@ -51,6 +52,12 @@ impl PolarStereographic {
             }
         };
         (radius > 0.0 && radius.is_finite()).then_some(Self { is_north, vertical_longitude, radius, scale })
+    }
+
+    /// The stereographic projection around any point, of which only those around a pole are known.
+    pub(super) fn of_stereographic(parameters: &Parameters<'_>, ellipsoid: &Ellipsoid) -> Option<Self> {
+        let origin = parameters.latitude("latitude_of_projection_origin")?;
+        if origin.abs() > FRAC_PI_2 - AT_POLE { Self::of(parameters, ellipsoid) } else { None }
     }
 
     pub(super) fn is_north(&self) -> bool {

@@ -20,8 +20,9 @@ struct Cone {
 
 impl Cone {
     fn of(parameters: &Parameters<'_>) -> Option<Self> {
-        let origin = parameters.latitude("latitude_of_projection_origin");
-        let parallels = parameters.standard_parallels().or_else(|| origin.map(|origin| (origin, origin)))?;
+        let origin = parameters.optional("latitude_of_projection_origin", Parameters::latitude)?;
+        let parallels = parameters.optional("standard_parallel", Parameters::parallels)?;
+        let parallels = parallels.or_else(|| origin.map(|origin| (origin, origin)))?;
         let longitudes = ["longitude_of_central_meridian", "longitude_of_projection_origin"];
         Some(Self {
             parallels,
@@ -62,6 +63,8 @@ impl Cone {
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct LambertConformal {
     cone: Cone,
+    /// Along the parallels.
+    scale: f64,
     n: f64,
     /// Distance from the apex in metres for a `t` of 1.
     radius: f64,
@@ -82,8 +85,8 @@ impl LambertConformal {
         let scale = parameters.number_or("scale_factor_at_projection_origin", 1.0)?;
         let radius = scale * ellipsoid.semi_major * m1 / (n * t1.powf(n));
         let apex_distance = radius * ellipsoid.t(cone.origin_latitude).powf(n);
-        let is_map = n.abs() > LEAST_CONE && radius.is_finite() && apex_distance.is_finite();
-        is_map.then_some(Self { cone, n, radius, apex_distance })
+        let is_map = scale > 0.0 && n.abs() > LEAST_CONE && radius.is_finite() && apex_distance.is_finite();
+        is_map.then_some(Self { cone, scale, n, radius, apex_distance })
     }
 
     /// Snyder 14-9 to 14-11, 15-11 and 7-9.
@@ -111,7 +114,8 @@ impl LambertConformal {
     }
 
     pub(super) fn proj_terms(&self) -> String {
-        self.cone.proj_terms("lcc")
+        let terms = self.cone.proj_terms("lcc");
+        if self.scale == 1.0 { terms } else { format!("{terms} +k_0={}", self.scale) }
     }
 }
 

@@ -16,10 +16,10 @@ pub(super) struct Mercator {
 
 impl Mercator {
     pub(super) fn of(parameters: &Parameters<'_>, ellipsoid: &Ellipsoid) -> Option<Self> {
-        let central_longitude = parameters
-            .any(&["longitude_of_projection_origin", "longitude_of_central_meridian"])
-            .unwrap_or(0.0);
-        let standard_parallel = parameters.standard_parallels().map(|(parallel, _)| parallel);
+        let names = ["longitude_of_projection_origin", "longitude_of_central_meridian"];
+        let central_longitude = parameters.any_or(&names, 0.0)?;
+        let parallels = parameters.optional("standard_parallel", Parameters::parallels)?;
+        let standard_parallel = parallels.map(|(parallel, _)| parallel);
         let scale = match standard_parallel {
             Some(parallel) => ellipsoid.m(parallel),
             None => parameters.number_or("scale_factor_at_projection_origin", 1.0)?,
@@ -69,7 +69,7 @@ pub(super) struct Sinusoidal {
 impl Sinusoidal {
     pub(super) fn of(parameters: &Parameters<'_>) -> Option<Self> {
         let names = ["longitude_of_projection_origin", "longitude_of_central_meridian"];
-        Some(Self { central_longitude: parameters.any(&names).unwrap_or(0.0) })
+        Some(Self { central_longitude: parameters.any_or(&names, 0.0)? })
     }
 
     /// Snyder 30-7 to 30-11, with 3-26 for the latitude of an arc of the meridian.

@@ -30,10 +30,10 @@ impl Ellipsoid {
     /// CF Conventions 1.11, appendix F, table F.1.
     pub fn of(attrs: &Attributes) -> Option<Self> {
         let parameters = Parameters::new(attrs);
-        let radius = parameters.number("earth_radius");
-        let semi_major = parameters.number("semi_major_axis").or(radius);
-        let semi_minor = parameters.number("semi_minor_axis");
-        let flattening = parameters.number("inverse_flattening");
+        let given = |name| parameters.optional(name, Parameters::number);
+        let radius = given("earth_radius")?;
+        let semi_major = given("semi_major_axis")?.or(radius);
+        let (semi_minor, flattening) = (given("semi_minor_axis")?, given("inverse_flattening")?);
         let named = attrs.text("reference_ellipsoid_name").and_then(Self::named);
         let ellipsoid = match (semi_major, semi_minor, flattening) {
             (Some(major), _, Some(inverse)) if inverse != 0.0 => {

@@ -30,7 +30,9 @@ impl Geostationary {
         let height = parameters.number("perspective_point_height")?;
         // Some writers count the height from the centre of the earth.
         let height = if height > 40e6 { height - ellipsoid.semi_major } else { height };
-        let sweep = match (parameters.text("sweep_angle_axis"), parameters.text("fixed_angle_axis")) {
+        let sweep = parameters.optional("sweep_angle_axis", Parameters::text)?;
+        let fixed = parameters.optional("fixed_angle_axis", Parameters::text)?;
+        let sweep = match (sweep, fixed) {
             (Some("x" | "X"), _) | (None, Some("y" | "Y")) => Sweep::X,
             (Some("y" | "Y") | None, _) => Sweep::Y,
             (Some(_), _) => return None,

@@ -157,6 +157,88 @@ fn what_makes_no_map_is_not_known() {
 }
 
 #[test]
+fn what_is_given_and_cannot_be_read_is_not_taken_by_default() {
+    let with = |name: &str, numbers: &[(&str, f64)], texts: &[(&str, &str)]| {
+        let mut attrs = Attributes::new();
+        attrs.set("grid_mapping_name", Attribute::Text(name.to_owned()));
+        for (name, value) in numbers {
+            attrs.set(*name, Attribute::number(NumberType::F64, Number::Float(*value)));
+        }
+        for (name, text) in texts {
+            attrs.set(*name, Attribute::Text((*text).to_owned()));
+        }
+        Projection::of(&attrs)
+    };
+    let cone = [("latitude_of_projection_origin", 40.0), ("longitude_of_central_meridian", 10.0)];
+    assert!(with("lambert_conformal_conic", &cone, &[]).is_some());
+    assert!(with("lambert_conformal_conic", &cone, &[("standard_parallel", "30, 60")]).is_none());
+    assert!(with("lambert_conformal_conic", &cone[1..], &[("standard_parallel", "30")]).is_some());
+    let beyond = [("latitude_of_projection_origin", 95.0), cone[1], ("standard_parallel", 30.0)];
+    assert!(with("albers_conical_equal_area", &beyond, &[]).is_none());
+    let pole = [("latitude_of_projection_origin", 90.0), ("straight_vertical_longitude_from_pole", 0.0)];
+    assert!(with("polar_stereographic", &pole, &[]).is_some());
+    assert!(with("polar_stereographic", &[pole[0], pole[1], ("standard_parallel", 95.0)], &[]).is_none());
+    for name in ["mercator", "sinusoidal"] {
+        assert!(with(name, &[], &[]).is_some());
+        assert!(with(name, &[], &[("longitude_of_projection_origin", "10W")]).is_none());
+    }
+    assert!(with("mercator", &[], &[("standard_parallel", "thirty")]).is_none());
+    assert!(with("mercator", &[], &[("semi_major_axis", "6378 km")]).is_none());
+    let meridian = [("longitude_of_central_meridian", 9.0)];
+    assert!(with("transverse_mercator", &meridian, &[]).is_some());
+    assert!(
+        with("transverse_mercator", &meridian, &[("scale_factor_at_central_meridian", "0,9996")]).is_none()
+    );
+}
+
+#[test]
+fn stereographic_around_a_pole_is_the_polar_one() {
+    let numbers = |latitude: f64| {
+        [
+            ("latitude_of_projection_origin", latitude),
+            ("longitude_of_projection_origin", -105.0),
+            ("scale_factor_at_projection_origin", 0.933),
+        ]
+    };
+    let earth = [("earth_radius", 6_371_229.0)];
+    let map = projection("stereographic", &earth, &numbers(90.0)).unwrap();
+    assert_eq!(Some(map), projection("polar_stereographic", &earth, &numbers(90.0)));
+    assert!(projection("stereographic", &earth, &numbers(60.0)).is_none());
+}
+
+#[test]
+fn false_coordinates_are_counted_in_the_units_of_coordinates() {
+    let pole = [
+        ("latitude_of_projection_origin", 90.0),
+        ("straight_vertical_longitude_from_pole", 0.0),
+        ("false_easting", 2000.0),
+    ];
+    let map = projection("polar_stereographic", &[], &pole).unwrap();
+    assert_eq!(map.clone().with_units(Some("m"), None), map);
+    assert_eq!(map.with_units(Some("km"), Some("km")).pole(), Some((2e6, 0.0, true)));
+
+    let satellite = [
+        ("perspective_point_height", 35_786_023.0),
+        ("longitude_of_projection_origin", 0.0),
+        ("false_easting", 35_786_023.0 / 64.0),
+    ];
+    let view = projection("geostationary", &[], &satellite).unwrap().with_units(Some("m"), Some("m"));
+    let (x, _) = view.forward(LonLat { longitude: 0.0, latitude: 0.0 }).unwrap();
+    assert!((x - 1.0 / 64.0).abs() < 1e-12, "{x}");
+    assert!(view.proj_string().contains("+x_0=559156.609375 "), "{}", view.proj_string());
+}
+
+#[test]
+fn a_conformal_cone_tells_its_scale() {
+    let scale = ("scale_factor_at_projection_origin", 0.9996);
+    let cone = [("longitude_of_central_meridian", 10.0), scale];
+    let map = parallels("lambert_conformal_conic", &[], [30.0, 60.0], &cone);
+    assert!(map.proj_string().contains(" +k_0=0.9996 "), "{}", map.proj_string());
+    let plain = parallels("lambert_conformal_conic", &[], [30.0, 60.0], &cone[..1]);
+    assert!(!plain.proj_string().contains("+k_0"));
+}
+
+#[test]
 fn units_of_the_plane_are_scaled_and_others_refused() {
     let map = projection("mercator", &[], &[]).unwrap();
     assert_eq!(map.scale(Some("km")), Some(1000.0));

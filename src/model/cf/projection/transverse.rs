@@ -33,9 +33,8 @@ impl TransverseMercator {
     pub(super) fn of(parameters: &Parameters<'_>, ellipsoid: &Ellipsoid) -> Option<Self> {
         let longitudes = ["longitude_of_central_meridian", "longitude_of_projection_origin"];
         let central_longitude = parameters.any(&longitudes)?;
-        let scale = parameters
-            .any(&["scale_factor_at_central_meridian", "scale_factor_at_projection_origin"])
-            .unwrap_or(1.0);
+        let scales = ["scale_factor_at_central_meridian", "scale_factor_at_projection_origin"];
+        let scale = parameters.any_or(&scales, 1.0)?;
         let origin_latitude = parameters.number_or("latitude_of_projection_origin", 0.0)?;
         let ratio = (1.0 - ellipsoid.eccentricity_squared).sqrt();
         let n = (1.0 - ratio) / (1.0 + ratio);
