@@ -4,6 +4,10 @@
 //! `colormap/maps.txt` names the maps with their origins and licences, `colormap/tables.png` has their colours, one map
 //! a row; `colormap/pack.py` made both from the packages' own tables. `colormap/NOTICE` has the notices of their
 //! licences.
+//!
+//! # Limits
+//! Colorcet's maps (`cet_…`) are not there: their tables are under CC BY 4.0, which asks whoever shows them to name
+//! their author.
 
 mod names;
 

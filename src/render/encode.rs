@@ -1,7 +1,7 @@
 //! Pictures as files: PNG, WebP and animated GIF and WebP.
 //!
-//! PNG and WebP keep every pixel. A GIF has 256 colours a frame: frames with more are drawn with the nearest of those
-//! chosen for the whole animation.
+//! PNG and WebP keep every pixel. A GIF has 256 colours a frame: from the first frame with more on, all are drawn with the
+//! nearest of the colours that this one needs most.
 
 mod colors;
 mod deflate;

@@ -27,6 +27,9 @@ pub struct GifWriter {
     /// Colours that are kept when there are too many.
     wanted: Vec<[u8; 4]>,
     shared: Option<Palette>,
+    /// True if something of the first picture is transparent: what is left on the screen is seen through it when the
+    /// animation starts again. `None` before it is known.
+    starts_open: Option<bool>,
     /// What is on the screen when the next frame is drawn; `None` for nothing.
     screen: Option<Image>,
     /// The last picture: how it is left depends on the one that follows.
@@ -58,6 +61,7 @@ impl GifWriter {
             delay: u16::try_from(hundredths).unwrap_or(u16::MAX),
             wanted,
             shared: None,
+            starts_open: None,
             screen: None,
             pending: None,
         })
@@ -76,6 +80,7 @@ impl GifWriter {
                 "a picture of {found} pixels in an animation of {width} × {height}"
             )));
         }
+        self.starts_open.get_or_insert_with(|| opacities(&image).any(|opacity| opacity < 128));
         match self.pending.take() {
             Some(last) if clears(&last, &image) => {
                 self.write(&last, Area::whole(self.size), DisposalMethod::Background)?;
@@ -95,14 +100,10 @@ impl GifWriter {
     pub fn finish(mut self) -> Result<Vec<u8>> {
         let last =
             self.pending.take().ok_or_else(|| Error::Encode("an animation without pictures".into()))?;
-        // The animation starts again on an empty screen.
-        self.write_last(&last)?;
+        // What is drawn is cleared in the end: the whole screen, where the first picture does not cover it.
+        let area = if self.starts_open == Some(true) { Area::whole(self.size) } else { self.changed(&last) };
+        self.write(&last, area, DisposalMethod::Background)?;
         self.encoder.into_inner().map_err(failed)
-    }
-
-    fn write_last(&mut self, image: &Image) -> Result<()> {
-        let area = self.changed(image);
-        self.write(image, area, DisposalMethod::Background)
     }
 
     /// Writes what differs from the screen, and leaves it there.
@@ -167,8 +168,11 @@ fn is_plain(palette: &Palette) -> bool {
 
 /// True if a picture is transparent where the one before is not: what is there must be taken away.
 fn clears(before: &Image, after: &Image) -> bool {
-    let opacity = |image: &Image| image.pixels.iter().skip(3).step_by(4).copied().collect::<Vec<u8>>();
-    opacity(before).into_iter().zip(opacity(after)).any(|(before, after)| before >= 128 && after < 128)
+    opacities(before).zip(opacities(after)).any(|(before, after)| before >= 128 && after < 128)
+}
+
+fn opacities(image: &Image) -> impl Iterator<Item = u8> {
+    image.pixels.iter().skip(3).step_by(4).copied()
 }
 
 /// A part of the screen.

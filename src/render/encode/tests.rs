@@ -96,12 +96,18 @@ fn frames() -> Vec<Image> {
         .collect()
 }
 
+/// What is seen in the first turn.
 fn decoded_gif(bytes: &[u8]) -> Result<Vec<Vec<[u8; 4]>>> {
+    turn_of_gif(bytes, &mut Vec::new())
+}
+
+/// What is seen in a turn that starts on a screen as the turn before left it.
+fn turn_of_gif(bytes: &[u8], screen: &mut Vec<[u8; 4]>) -> Result<Vec<Vec<[u8; 4]>>> {
     let mut options = gif_crate::DecodeOptions::new();
     options.set_color_output(gif_crate::ColorOutput::RGBA);
     let mut decoder = options.read_info(bytes).map_err(failed)?;
     let (width, height) = (usize::from(decoder.width()), usize::from(decoder.height()));
-    let mut screen = vec![[0_u8; 4]; width * height];
+    screen.resize(width * height, [0_u8; 4]);
     let mut shown = Vec::new();
     while let Some(frame) = decoder.read_next_frame().map_err(failed)? {
         let (left, top, cut) = (usize::from(frame.left), usize::from(frame.top), usize::from(frame.width));
@@ -130,6 +136,26 @@ fn an_animated_gif_of_few_colours_shows_every_picture_as_it_is() -> Result<()> {
     assert_eq!(shown.len(), 4);
     for (number, (shown, frame)) in shown.iter().zip(&frames).enumerate() {
         assert!(*shown == rgba(frame), "picture {number}");
+    }
+    Ok(())
+}
+
+#[test]
+fn a_gif_starts_again_as_it_started() -> Result<()> {
+    let picture = |hole: bool, step: u8| {
+        image(40, 30, move |column, row| match (column / 10, row / 10) {
+            (1, 1) if hole => [0; 4],
+            (3, 2) => [step, 0, 0, 255],
+            _ => [0, 9, 0, 255],
+        })
+    };
+    let frames = [picture(true, 0), picture(false, 0), picture(false, 7)];
+
+    let bytes = gif(&frames, 125)?;
+    let mut screen = Vec::new();
+    for turn in 0..2 {
+        let shown = turn_of_gif(&bytes, &mut screen)?;
+        assert!(shown == frames.iter().map(rgba).collect::<Vec<_>>(), "turn {turn}");
     }
     Ok(())
 }
