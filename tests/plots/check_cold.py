@@ -92,7 +92,7 @@ def check(tape: Tape, report: Report) -> None:
         end = time.monotonic() + 60
         while time.monotonic() < end:
             job = requests.get(urljoin(got.url, got.headers["Location"]), timeout=TIMEOUT)
-            if job.status_code == 200 and job.json().get("status") in ("succeeded", "successful", "finished", "failed", "done"):
+            if job.status_code == 200 and job.json()["state"] in ("succeeded", "failed", "cancelled"):
                 break
             time.sleep(0.2)
         picture = tape.get("plot/ta.png?width=320")
