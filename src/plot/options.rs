@@ -89,6 +89,9 @@ pub struct Options {
     pub is_robust: Option<bool>,
     /// How values are spread over the colours.
     pub norm: Option<NormChoice>,
+    /// The colour map of values on both sides of 0, centred there: where nobody asks for colours, of what is known as a
+    /// difference. It is no word of a request.
+    pub diverging: Option<&'static str>,
     /// How many colours.
     pub levels: Option<Levels>,
     /// Colour of values above the range.

@@ -11,8 +11,8 @@
 //! # Defaults
 //! Of a dimension that is neither named nor drawn: the last step of time, the first position of any other. A range along
 //! a dimension that is not drawn narrows this: the last of its steps is drawn, or all of them one after the other in an
-//! animation along it. Options that the request leaves open are those of the catalog's entry, then those that the
-//! attributes of the variable suggest (see [`crate::Options`]).
+//! animation along it. Options that the request leaves open are those of the catalog's entry, as far as they agree with the
+//! request, then those that the attributes of the variable suggest (see [`crate::Options`]).
 
 mod canonical;
 mod content;
@@ -76,7 +76,25 @@ impl Plotter {
     /// [`thermocline_core::ErrorKind::NotFound`] for a variable that does not exist; [`Failure::Mistake`] for what the
     /// dataset does not have; [`Failure::Undrawable`].
     pub async fn plan(&self, manifest: &Arc<Manifest>, request: Request) -> Result<Plan, Failure> {
-        let variables = Variables::of(manifest, &request)?;
+        let catalog = catalog_options(manifest, &variables::path_of(request.group(), &request.variable));
+        let options = defaults::with_catalog(&request.options, &catalog);
+        match self.plan_with(manifest, &request, options).await {
+            // What the catalog draws does not fit what is selected.
+            Err(Failure::Mistake { .. } | Failure::Undrawable(_)) if defaults::says_what(&catalog) => {
+                let options = defaults::with_catalog(&request.options, &defaults::without_what(&catalog));
+                self.plan_with(manifest, &request, options).await
+            }
+            planned => planned,
+        }
+    }
+
+    async fn plan_with(
+        &self,
+        manifest: &Arc<Manifest>,
+        request: &Request,
+        options: Options,
+    ) -> Result<Plan, Failure> {
+        let variables = Variables::of(manifest, request, &options)?;
         let resolved = resolve(manifest, &request.selection, &variables.paths).await.map_err(mistaken)?;
         let metadata = Arc::clone(manifest);
         // Labels are kept with the index, in a file: reading them blocks.
@@ -86,7 +104,7 @@ impl Plotter {
             let group = path.rsplit_once('/').map_or("", |(group, _)| group);
             Ok(variable.map(|variable| Dim::of_variable(&metadata, group, variable)).unwrap_or_default())
         });
-        planned(manifest, request, variables, resolved, dims.await?)
+        planned(manifest, (request, options), variables, resolved, dims.await?)
     }
 }
 
@@ -100,15 +118,17 @@ fn mistaken(error: thermocline_core::Error) -> Failure {
 
 fn planned(
     manifest: &Arc<Manifest>,
-    request: Request,
+    (request, options): (&Request, Options),
     variables: Variables,
     mut resolved: Resolved,
     dims: Vec<Dim>,
 ) -> Result<Plan, Failure> {
     let gone = || Failure::Core(thermocline_core::Error::internal("a variable of the plot is gone"));
     let variable = manifest.dataset.root.variable(&variables.path).ok_or_else(gone)?;
+    resolved.variables = in_order(&resolved.variables, &variables.paths).ok_or_else(gone)?;
     if let Some(empty) = dims.iter().find(|dim| dim.len == 0) {
-        let detail = format!("dimension {:?} has no positions: there is nothing to draw", empty.name);
+        let detail =
+            format!("{} holds no values: dimension {:?} has no positions", variables.path, empty.name);
         return Err(Failure::Undrawable(detail));
     }
     let mut placement = Placement::of(manifest, &variables.path, variable)?;
@@ -119,21 +139,23 @@ fn planned(
         dims: &dims,
         is_single: &is_single,
         placement: placement.as_ref(),
-        options: &request.options,
+        options: &options,
         has_pair: variables.pair.is_some(),
     };
     let (kind, content) = choosing.choose()?;
     if !matches!(content, Content::Map(_)) {
         placement = None;
     }
-    let mut options = defaults::merged(request.options.clone(), &catalog_options(manifest, &variables.path));
-    options = defaults::merged(options, &defaults::of_variable(variable));
+    let mut options = match kind {
+        Kind::Quiver => defaults::of_arrows(&request.options, options),
+        _ => defaults::suggested(options, variable),
+    };
     options.kind = Some(kind);
     options.v = options.v.or(variables.northward).filter(|_| kind == Kind::Quiver);
     options.check()?;
     let choices = positions::choices(first, &content);
     positions::check_lines(first, &content)?;
-    let animation = positions::animation(&request, &dims, first, &content)?;
+    let animation = positions::animation((&options, request.format), &dims, first, &content)?;
     for variable in &mut resolved.variables {
         positions::fix(variable, &dims, &content, animation.as_ref());
     }
@@ -141,7 +163,7 @@ fn planned(
     Ok(Plan {
         manifest: Arc::clone(manifest),
         path: variables.path,
-        request,
+        request: request.clone(),
         options,
         kind,
         placement,
@@ -153,6 +175,15 @@ fn planned(
     })
 }
 
+/// The variables in the order of their paths, whatever groups they come from.
+fn in_order(variables: &[ResolvedVariable], paths: &[String]) -> Option<Vec<ResolvedVariable>> {
+    let found = |path: &String| {
+        let path = path.trim_start_matches('/');
+        variables.iter().find(|variable| variable.path.trim_start_matches('/') == path).cloned()
+    };
+    paths.iter().map(found).collect()
+}
+
 /// The options of the catalog's entry for a variable. What of them cannot be read says nothing: the catalog reports it
 /// where it is read.
 fn catalog_options(manifest: &Manifest, path: &str) -> Options {
@@ -160,7 +191,9 @@ fn catalog_options(manifest: &Manifest, path: &str) -> Options {
     let about = &manifest.spec.about;
     for defaults in about.plots.iter().filter(|defaults| defaults.variable.trim_matches('/') == path) {
         for (name, value) in &defaults.options {
-            if let Some(spec) = Options::spec(name) {
+            // Animations and places are asked for, one by one.
+            let is_of_request = matches!(name.as_str(), "dim" | "at" | "series");
+            if let Some(spec) = Options::spec(name).filter(|_| !is_of_request) {
                 let _ = spec.read(value, &mut options);
             }
         }

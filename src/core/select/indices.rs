@@ -94,6 +94,26 @@ impl Indices {
         indices
     }
 
+    /// The last `n` of the positions in their order; all if they are not more.
+    pub fn last_n(&self, n: u64) -> Self {
+        let mut n_left_out = self.len().saturating_sub(n);
+        let mut shorten = |run: &Run| {
+            let n_here = n_left_out.min(run.count);
+            n_left_out -= n_here;
+            let start =
+                if self.is_reversed { run.start } else { run.start + n_here.min(run.count - 1) * run.step };
+            (n_here < run.count).then_some(Run { start, count: run.count - n_here, step: run.step })
+        };
+        let runs = if self.is_reversed {
+            let mut runs: Vec<Run> = self.runs.iter().rev().filter_map(&mut shorten).collect();
+            runs.reverse();
+            runs
+        } else {
+            self.runs.iter().filter_map(&mut shorten).collect()
+        };
+        Self { runs, is_reversed: self.is_reversed }
+    }
+
     /// Adds positions after all that are there; neighbours become one run.
     pub(super) fn push_range(&mut self, range: Range<u64>) {
         let Some(count) = range.end.checked_sub(range.start).filter(|count| *count > 0) else { return };
@@ -246,6 +266,11 @@ mod tests {
             let parts: BTreeSet<u64> = a.iter().map(|position| position / size).collect();
             prop_assert_eq!(positions(&a.parts(size)), parts.iter().copied().collect::<Vec<_>>());
             prop_assert_eq!(a.len(), set(&a).len() as u64);
+            for a in [a.clone(), a.clone().reversed()] {
+                let all: Vec<u64> = a.iter().collect();
+                let last = all.iter().copied().skip(all.len().saturating_sub(size as usize));
+                prop_assert_eq!(positions(&a.last_n(size)), last.collect::<Vec<_>>());
+            }
             for position in 0..90 {
                 prop_assert_eq!(a.contains(position), set(&a).contains(&position));
                 let range = position..position + size;

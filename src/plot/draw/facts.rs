@@ -1,7 +1,7 @@
 //! What a plot shows, in words that programs read.
 
 use serde_json::{Map, Value, json};
-use thermocline_render::{MapProjection, Statistics};
+use thermocline_render::{MapProjection, Norm, Scale, Statistics};
 
 use super::panel::Panel;
 use crate::Plan;
@@ -18,7 +18,7 @@ pub(super) fn document(plan: &Plan, panel: &Panel) -> Map<String, Value> {
         document.insert("cmap".into(), json!(scale.colormap.name));
         document.insert("vmin".into(), json!(scale.vmin));
         document.insert("vmax".into(), json!(scale.vmax));
-        document.insert("norm".into(), json!(norm_word(plan)));
+        document.insert("norm".into(), json!(norm_word(plan, scale)));
         document.insert("levels".into(), json!(scale.edges()));
     }
     if let Some(view) = &known.view {
@@ -115,7 +115,9 @@ fn projection_word(projection: &MapProjection) -> &'static str {
     }
 }
 
-pub(super) fn norm_word(plan: &Plan) -> String {
+/// How the values are spread: as it was asked for, or as their range made it.
+pub(super) fn norm_word(plan: &Plan, scale: &Scale) -> String {
     let written = crate::Options::spec("norm").and_then(|spec| spec.write(&plan.options));
-    written.unwrap_or_else(|| "linear".to_owned())
+    let found = if scale.norm == Norm::Centered { "centered" } else { "linear" };
+    written.unwrap_or_else(|| found.to_owned())
 }

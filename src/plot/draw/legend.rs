@@ -57,7 +57,7 @@ fn document(plan: &Plan, scale: &Scale) -> Map<String, serde_json::Value> {
         ("cmap", json!(scale.colormap.name)),
         ("vmin", json!(scale.vmin)),
         ("vmax", json!(scale.vmax)),
-        ("norm", json!(super::facts::norm_word(plan))),
+        ("norm", json!(super::facts::norm_word(plan, scale))),
         ("levels", json!(if scale.levels == Levels::Continuous { None } else { Some(scale.edges()) })),
         ("colors", colors.collect()),
     ];

@@ -14,7 +14,7 @@ use super::scale::Range;
 use super::{laid_out, scale, style};
 use crate::options::Switch;
 use crate::plan::set_position;
-use crate::{Axes, Failure, Format, Needs, Places, Plan, Plotter, Wanted};
+use crate::{Axes, Failure, Needs, Places, Plan, Plotter, Wanted};
 
 /// Widest extent of longitudes that is not the whole globe, in degrees.
 const GLOBAL_SPAN: f64 = 350.0;
@@ -86,8 +86,7 @@ impl Plotter {
         drawn: &Axes<'_>,
         cancel: &Cancel,
     ) -> Result<Ranged, Failure> {
-        let is_told = matches!(plan.request.format, Format::Json | Format::Html);
-        let wanted = scale::wanted(&plan.options, is_told);
+        let wanted = scale::wanted(&plan.options);
         if wanted == Wanted::default() {
             return Ok(Ranged::default());
         }

@@ -11,13 +11,13 @@ const ROBUST: [f64; 2] = [0.02, 0.98];
 /// The linear part of `norm=symlog` without a half width, as a share of the larger end.
 const SYMLOG_SHARE: f64 = 0.01;
 
-/// What of all selected values must be known to colour them, and to tell of them.
-pub(super) fn wanted(options: &Options, is_told: bool) -> Wanted {
+/// What of all selected values must be known to colour them.
+pub(super) fn wanted(options: &Options) -> Wanted {
     let is_open = is_open(options);
     let is_robust = options.is_robust == Some(true);
     let is_log = options.norm == Some(NormChoice::Log);
     Wanted {
-        statistics: is_told || (is_open && (!is_robust || is_log)),
+        statistics: is_open && (!is_robust || is_log),
         quantiles: (is_open && is_robust).then_some(ROBUST),
     }
 }
@@ -83,6 +83,7 @@ impl Range {
 /// # Errors
 /// [`Failure::Mistake`] for ends that make no range.
 pub(super) fn of_range(options: &Options, range: Range) -> Result<Scale, Failure> {
+    let options = &settled(options, range);
     let choice = options.norm.unwrap_or(NormChoice::Linear);
     let (mut vmin, mut vmax) = ends(options, range.ends, choice);
     if choice == NormChoice::Log && vmin <= 0.0 {
@@ -109,6 +110,19 @@ pub(super) fn of_range(options: &Options, range: Range) -> Result<Scale, Failure
     scale.below = options.below;
     scale.bad = options.bad.unwrap_or(scale.bad);
     Ok(scale)
+}
+
+/// The options with the colours of differences, if the values lie on both sides of 0.
+fn settled(options: &Options, range: Range) -> Options {
+    let is_on_both_sides = range.ends.is_some_and(|(min, max)| min < 0.0 && max > 0.0);
+    match options.diverging.filter(|_| is_on_both_sides) {
+        Some(colormap) => Options {
+            colormap: Some(colormap.to_owned()),
+            norm: Some(NormChoice::Centered),
+            ..options.clone()
+        },
+        None => options.clone(),
+    }
 }
 
 /// The ends of the range: those of the request, else of the data. Where the data end before a given end the range is that

@@ -6,8 +6,8 @@ use thermocline_core::select::{Indices, ResolvedAxis, ResolvedVariable};
 
 use super::content::{Content, MAX_LINES};
 use super::dims::Dim;
-use crate::options::{MAX_FRAMES, shown};
-use crate::{Failure, Format, Request};
+use crate::options::{MAX_FRAMES, Options, shown};
+use crate::{Failure, Format};
 
 /// Pictures of an animation along a dimension of which nothing is selected: its last ones, as Cloudify has it.
 const N_DEFAULT_FRAMES: u64 = 12;
@@ -33,19 +33,19 @@ pub(super) fn choices(variable: &ResolvedVariable, content: &Content) -> Vec<Opt
 
 /// The pictures of an animation, if the request is one: along `dim`, or along time in a GIF of several steps.
 pub(super) fn animation(
-    request: &Request,
+    (options, format): (&Options, Format),
     dims: &[Dim],
     variable: &ResolvedVariable,
     content: &Content,
 ) -> Result<Option<Animation>, Failure> {
     let drawn = content.axes();
-    let named = request.options.dim.as_deref();
+    let named = options.dim.as_deref();
     let axis = match named {
         Some(name) => Some(dims.iter().position(|dim| dim.name == name).ok_or_else(|| Failure::Mistake {
             detail: format!("dim={} is no dimension of the variable", shown(name)),
             allowed: dims.iter().map(|dim| dim.name.clone()).collect(),
         })?),
-        None if request.format == Format::Gif => dims.iter().position(Dim::is_time),
+        None if format == Format::Gif => dims.iter().position(Dim::is_time),
         None => None,
     };
     let Some(axis) = axis else { return Ok(None) };
@@ -58,16 +58,17 @@ pub(super) fn animation(
             None => Ok(None),
         };
     };
-    if !matches!(request.format, Format::Gif | Format::WebP) {
+    if !matches!(format, Format::Gif | Format::WebP) {
         return Ok(None);
     }
-    Ok(Some(Animation { axis, positions: frames(request, resolved)? }))
+    Ok(Some(Animation { axis, positions: frames(options, resolved)?.iter().collect() }))
 }
 
-fn frames(request: &Request, axis: &ResolvedAxis) -> Result<Vec<u64>, Failure> {
-    let selected = axis.indices.clone().unwrap_or_else(|| Arc::new(Indices::range(0..axis.len)));
+/// The positions of the pictures, in their order.
+fn frames(options: &Options, axis: &ResolvedAxis) -> Result<Indices, Failure> {
+    let selected = selected_along(axis);
     let (n, most) = (selected.len(), u64::from(MAX_FRAMES));
-    let n_frames = match (request.options.frames, &axis.indices) {
+    let n_frames = match (options.frames, &axis.indices) {
         (Some(frames), _) => u64::from(frames),
         (None, None) => N_DEFAULT_FRAMES,
         (None, Some(_)) if n > most => {
@@ -78,8 +79,11 @@ fn frames(request: &Request, axis: &ResolvedAxis) -> Result<Vec<u64>, Failure> {
         }
         (None, Some(_)) => n,
     };
-    let skipped = n.saturating_sub(n_frames.min(most));
-    Ok(selected.iter().skip(usize::try_from(skipped).unwrap_or(usize::MAX)).collect())
+    Ok(selected.last_n(n_frames.min(most)))
+}
+
+fn selected_along(axis: &ResolvedAxis) -> Arc<Indices> {
+    axis.indices.clone().unwrap_or_else(|| Arc::new(Indices::range(0..axis.len)))
 }
 
 /// Sets each axis that is not drawn to the position that is shown, and the animated one to those of its pictures.
@@ -95,7 +99,8 @@ pub(super) fn fix(
             continue;
         }
         if let Some(animation) = animation.filter(|animation| animation.axis == axis) {
-            resolved.indices = Some(Arc::new(hull(&animation.positions)));
+            let n_frames = animation.positions.len() as u64;
+            resolved.indices = Some(Arc::new(selected_along(resolved).last_n(n_frames)));
         } else if let Some(position) = default_position(resolved, dim) {
             set(resolved, position);
         }
@@ -106,14 +111,6 @@ pub(super) fn fix(
 pub(crate) fn set(axis: &mut ResolvedAxis, position: u64) {
     axis.indices = Some(Arc::new(Indices::one(position)));
     axis.is_single = true;
-}
-
-/// The range of positions. Frames are the last of an ascending or descending run: what lies between is selected too.
-fn hull(positions: &[u64]) -> Indices {
-    match (positions.iter().min(), positions.iter().max()) {
-        (Some(first), Some(last)) => Indices::range(*first..last.saturating_add(1)),
-        _ => Indices::default(),
-    }
 }
 
 /// The last step of time, the first position of any other dimension, among those that are selected.

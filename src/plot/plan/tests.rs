@@ -153,6 +153,93 @@ async fn another_picture_has_another_entity_tag() {
 }
 
 #[tokio::test]
+async fn animations_of_other_steps_or_in_another_order_are_others() {
+    let values: Vec<f64> = (0..18).map(f64::from).collect();
+    let world =
+        World::default().with("v", &[("time", 9), ("n", 2)], (F4, texts(&[])), &[9, 2], &values).build();
+    let queries = [
+        ("0:9:2", vec![0, 2, 4, 6, 8]),
+        ("0:9", (0..9).collect()),
+        ("8::-1", (0..9).rev().collect()),
+        ("6::-3", vec![6, 3, 0]),
+    ];
+    let mut tags = Vec::new();
+    for (steps, expected) in queries {
+        let planned = async |query: &str| {
+            let request = Request::parse("v", Format::Gif, None, &pairs(query)).unwrap();
+            plotter(&world).plan(&world.manifest, request).await.unwrap()
+        };
+        let first = planned(&format!("kind=line&x=n&dim=time&isel=time={steps}")).await;
+        assert_eq!(first.animation.as_ref().unwrap().positions, expected);
+        let again = planned(&first.canonical()).await;
+        assert_eq!(
+            (again.canonical(), again.etag(), again.animation),
+            (first.canonical(), first.etag(), first.animation.clone())
+        );
+        tags.push(first.etag());
+    }
+    tags.sort();
+    tags.dedup();
+    assert_eq!(tags.len(), 4);
+}
+
+#[tokio::test]
+async fn arrows_have_colours_by_request_only() {
+    let world = world();
+    let plain = plan(&world, "u", "kind=quiver").await.unwrap();
+    assert_eq!((plain.options.colormap.as_ref(), plain.options.norm), (None, None));
+    let colored = plan(&world, "u", "kind=quiver&cmap=viridis").await.unwrap();
+    assert_ne!(colored.etag(), plain.etag());
+    let again = plan(&world, "u", &plain.canonical()).await.unwrap();
+    assert_eq!(again.etag(), plain.etag());
+}
+
+#[tokio::test]
+async fn a_variable_against_itself_is_a_mistake() {
+    let world = world();
+    for (query, culprit) in [("x=u", "x=u"), ("kind=quiver&v=u", "v=u")] {
+        let (detail, _) = detail(plan(&world, "u", query).await.unwrap_err());
+        assert!(detail.contains(culprit), "{detail}");
+    }
+}
+
+#[tokio::test]
+async fn differences_are_centred_where_their_values_lie_on_both_sides_of_0() {
+    let wind = |values: &[f64]| {
+        let attrs = texts(&[("standard_name", "eastward_wind")]);
+        World::default().with("ua", &[("y", 2), ("x", 2)], (F4, attrs), &[2, 2], values).build()
+    };
+    for (values, query, expected) in [
+        ([-1.0, 0.0, 1.0, 5.0], "", ("cmo.balance", "centered", -1.0, 5.0)),
+        ([1.0, 2.0, 3.0, 5.0], "", ("viridis", "linear", 1.0, 5.0)),
+        ([-1.0, 0.0, 1.0, 5.0], "vmin=0&vmax=20", ("viridis", "linear", 0.0, 20.0)),
+    ] {
+        let facts = facts(&wind(&values), "ua", query).await;
+        let found = (&facts["cmap"], &facts["norm"], &facts["vmin"], &facts["vmax"]);
+        let (cmap, norm, vmin, vmax) = expected;
+        assert_eq!(found, (&cmap.into(), &norm.into(), &vmin.into(), &vmax.into()), "{query}");
+    }
+}
+
+#[tokio::test]
+async fn facts_of_a_given_range_read_nothing_but_the_picture() {
+    let world = world();
+    let facts = facts(&world, "cube", "vmin=0&vmax=1").await;
+    assert_eq!(facts["statistics"], Value::Null);
+}
+
+#[tokio::test]
+async fn a_dimension_without_positions_holds_no_values() {
+    let world = World::default().with("v", &[("t", 0), ("x", 3)], (F4, texts(&[])), &[1, 3], &[]).build();
+    for query in ["", "kind=image", "x=x&y=t"] {
+        match plan(&world, "v", query).await.unwrap_err() {
+            Failure::Undrawable(detail) => assert!(detail.contains("holds no values"), "{detail}"),
+            other => panic!("{other:?}"),
+        }
+    }
+}
+
+#[tokio::test]
 async fn a_word_that_is_neither_option_nor_dimension_is_a_mistake_that_lists_both() {
     let world = world();
     let (detail, allowed) = detail(plan(&world, "cube", "colour=red").await.unwrap_err());

@@ -25,13 +25,12 @@ const COMPONENTS: [(&str, &str); 3] =
     [("eastward", "northward"), ("x_wind", "y_wind"), ("x_velocity", "y_velocity")];
 
 impl Variables {
-    /// Those of a request.
+    /// Those of a request; `options` are its own with those of the catalog.
     ///
     /// # Errors
     /// [`thermocline_core::ErrorKind::NotFound`] for a plotted variable that does not exist, [`Failure::Mistake`] for other
     /// names, [`Failure::Undrawable`] for texts.
-    pub(super) fn of(manifest: &Manifest, request: &Request) -> Result<Self, Failure> {
-        let options = &request.options;
+    pub(super) fn of(manifest: &Manifest, request: &Request, options: &Options) -> Result<Self, Failure> {
         let is_quiver = options.kind == Some(Kind::Quiver);
         let named = if is_quiver { options.u.as_deref() } else { None };
         let (path, variable) = found(manifest, request.group(), &request.variable)?;
@@ -41,13 +40,15 @@ impl Variables {
             (variables.path, _) = other(manifest, request.group(), "u", u)?;
         }
         if is_quiver {
-            let (name, path) = northward(manifest, request, &variables.path)?;
+            let (name, path) = northward(manifest, (request.group(), options.v.as_deref()), &variables.path)?;
+            apart("v", &name, &path, &variables.path)?;
             variables.northward = Some(name);
             variables.paths.push(path);
         } else if let Some(x) = options.x.as_deref().filter(|x| !along(variable).iter().any(|dim| dim == x))
             && matches!(options.kind, None | Some(Kind::Scatter))
         {
             let (path, _) = other(manifest, request.group(), "x", x)?;
+            apart("x", x, &path, &variables.path)?;
             variables.pair = Some(path.clone());
             variables.paths.push(path);
         }
@@ -58,13 +59,18 @@ impl Variables {
     }
 }
 
-/// Path and variable of a name in a group.
-fn found<'m>(manifest: &'m Manifest, group: &str, name: &str) -> Result<(String, &'m Variable), Failure> {
-    let path = match name.strip_prefix('/') {
+/// The path that a name means in a group.
+pub(super) fn path_of(group: &str, name: &str) -> String {
+    match name.strip_prefix('/') {
         Some(absolute) => absolute.to_owned(),
         None if group.is_empty() => name.to_owned(),
         None => format!("{group}/{name}"),
-    };
+    }
+}
+
+/// Path and variable of a name in a group.
+fn found<'m>(manifest: &'m Manifest, group: &str, name: &str) -> Result<(String, &'m Variable), Failure> {
+    let path = path_of(group, name);
     let missing = || Error::not_found(format!("Variable '{}' not found in dataset", shown(name)));
     let refusal = manifest.dataset.refusals.iter().find(|refusal| refusal.path.trim_matches('/') == path);
     if let Some(refusal) = refusal {
@@ -90,6 +96,17 @@ fn other<'m>(
         }
         failure => failure,
     })
+}
+
+/// Refuses a variable that an option names beside itself.
+fn apart(option: &str, name: &str, path: &str, plotted: &str) -> Result<(), Failure> {
+    if path != plotted {
+        return Ok(());
+    }
+    Err(Failure::mistake(format!(
+        "{option}={} is the plotted variable itself; name another one",
+        shown(name)
+    )))
 }
 
 /// Refuses words of the query that are neither options nor names by which the variable can be selected.
@@ -118,9 +135,13 @@ fn check_names(
 
 /// Name and path of the northward component: the option `v`, or the variable whose standard name is that of the eastward
 /// one with `northward` in it.
-fn northward(manifest: &Manifest, request: &Request, eastward: &str) -> Result<(String, String), Failure> {
-    if let Some(v) = request.options.v.as_deref() {
-        let (path, _) = other(manifest, request.group(), "v", v)?;
+fn northward(
+    manifest: &Manifest,
+    (within, named): (&str, Option<&str>),
+    eastward: &str,
+) -> Result<(String, String), Failure> {
+    if let Some(v) = named {
+        let (path, _) = other(manifest, within, "v", v)?;
         return Ok((v.to_owned(), path));
     }
     let (group, _) = eastward.rsplit_once('/').unwrap_or(("", eastward));
