@@ -3,8 +3,9 @@
     python run.py --binary target/release/thermocline --grids DIR [--fuzz target/debug/plot-fuzz] [--all] [--only NAME]...
 
 DIR is what `make_grids.py --large` and `make_more_grids.py --huge` wrote into `DIR/grids` and `DIR/more`. Checks (`--only`):
-plots, more, cold, load, command, fuzz, and with `--all` selftest; `--all` also demands the figures of speed and fuzzes a million
-requests. A check that could not run counts as failed. The last line is "N passed, N failed".
+plots, more, browser, cold, load, command, fuzz, and with `--all` selftest; `--all` also demands the figures of speed and fuzzes a
+million requests. A check that could not run counts as failed, but for that of a browser where there is none: this is said. The last
+line is "N passed, N failed".
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ import sys
 import tempfile
 from pathlib import Path
 
+from _browser import program
 from _server import Server
 
 HERE = Path(__file__).resolve().parent
@@ -73,6 +75,10 @@ class Run:
                 self.script("pixel by pixel", "check_plots.py", "--server", server.base, grids, "--speed", *(["--figures"] if self.args.all else []))
         if self.wants("more"):
             self.script("grids, kinds, pages", "check_more.py", "--binary", binary, grids, more)
+        if self.wants("browser") and (program() or self.args.only):
+            self.script("the page in a browser", "check_browser.py", "--binary", binary)
+        elif self.wants("browser"):
+            print("== plots: NOT CHECKED: there is no browser here (Debian: chromium), so that nobody has looked at the page of a plot", flush=True)
         if self.wants("cold"):
             self.script("data on tape", "check_cold.py", "--binary", binary, more)
         if self.wants("load"):
