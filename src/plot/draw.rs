@@ -39,8 +39,8 @@ use thermocline_render::figure::{Layout, draw, draw_svg};
 use thermocline_render::{Cancel, Figure, Image, encode};
 
 use crate::options::{MAX_PIXELS, MAX_SIDE};
-use crate::plan::{Content, set_position};
-use crate::{Axes, Failure, Format, Kind, Plan, Plotter};
+use crate::plan::Content;
+use crate::{Failure, Format, Interpolation, Kind, Plan, Plotter};
 
 use map::Shown;
 use panel::Panel;
@@ -73,11 +73,12 @@ impl Plotter {
     /// Those of reading; [`thermocline_core::ErrorKind::NotStaged`] names the cold objects; [`Failure::Cancelled`].
     pub async fn draw(&self, plan: &Plan, cancel: &Cancel) -> Result<Drawn, Failure> {
         cancel.check()?;
+        // Waiting has a time of its own: what begins late may draw as long as what begins at once.
+        let _admission = self.admit(work_bytes(self, plan)).await?;
         self.in_time(cancel, self.drawn(plan, cancel)).await
     }
 
     async fn drawn(&self, plan: &Plan, cancel: &Cancel) -> Result<Drawn, Failure> {
-        let _admission = self.admit(work_bytes(self, plan)).await?;
         let format = plan.request.format;
         if let Some(animation) =
             plan.animation.as_ref().filter(|_| matches!(format, Format::Gif | Format::WebP))
@@ -117,25 +118,29 @@ fn unwritten(cause: serde_json::Error) -> Failure {
     thermocline_core::Error::internal("the facts of a plot cannot be written").with_source(cause).into()
 }
 
-/// Memory that drawing a plan takes at most: its picture several times, and the field, as far as it is kept.
+/// Memory that drawing a plan takes at most: its picture several times, its fields as far as they are held, and what
+/// finding quantiles of them takes besides.
 fn work_bytes(plotter: &Plotter, plan: &Plan) -> u64 {
-    let width = u64::from(plan.options.width.unwrap_or(style::DEFAULT_WIDTH));
-    let height = plan.options.height.map_or(width, u64::from);
+    let options = &plan.options;
+    let width = u64::from(options.width.unwrap_or(style::DEFAULT_WIDTH));
+    let height = options.height.map_or(width, u64::from);
     let pixels = width.saturating_mul(height).saturating_mul(BYTES_A_PIXEL);
     let axes = plan.content.axes();
-    let field = plan.selected.variables.iter().map(|selected| {
-        let mut selected = selected.clone();
-        if let Some(animation) = &plan.animation
-            && let (Some(axis), Some(first)) =
-                (selected.axes.get_mut(animation.axis), animation.positions.first())
-        {
-            set_position(axis, *first);
-        }
-        plotter.field_bytes(&plan.manifest, &Axes { selected: &selected, drawn: &axes }).unwrap_or(0)
-    });
-    // Fields that are larger are read in parts.
-    let kept = field.fold(0, u64::saturating_add).min(plotter.settings().work_bytes / 4);
-    pixels.saturating_add(kept).min(plotter.settings().work_bytes)
+    let field = |path: &str| plotter.field_bytes(&plan.manifest, path, &axes).unwrap_or(0);
+    let fields = plan.selected.variables.iter().map(|selected| field(&selected.path));
+    let fields = fields.fold(0, u64::saturating_add);
+    // Larger fields are read in parts, unless all values are drawn.
+    let kept = fields.min(plotter.settings().field_cache_bytes / 2);
+    let has_parts = match plan.content {
+        Content::Map(_) if matches!(plan.kind, Kind::Scatter | Kind::Quiver) => false,
+        Content::Map(_) => options.interpolation != Some(Interpolation::Bilinear),
+        Content::Plane(..) | Content::Series(..) => true,
+        Content::Distribution(_) | Content::Pairs(_) => false,
+    };
+    let held = if has_parts { kept } else { fields };
+    let sorted = if options.is_robust == Some(true) { kept } else { 0 };
+    // What takes more is refused where it is known what is selected.
+    pixels.saturating_add(held).saturating_add(sorted).min(plotter.settings().work_bytes)
 }
 
 /// The picture of a panel in the form of an answer.

@@ -28,8 +28,8 @@ use thermocline_render::{Cancel, CellMap, Field, Statistics, Values};
 use crate::Plotter;
 
 use cut::{Cut, Lattice};
-use gather::{Gathered, Output, Store};
-use kept::{Known, Whole};
+use gather::{Gathered, Output, Put, Store};
+use kept::{Known, Spare, Whole};
 
 pub(crate) use kept::Kept;
 
@@ -160,13 +160,17 @@ impl Plotter {
         })
     }
 
-    /// Memory that reading a field takes at most, in bytes: for [`Plotter::admit`].
+    /// Memory of a whole field of a variable along the drawn axes, in bytes: for [`Plotter::admit`].
     ///
     /// # Errors
-    /// Those of [`Plotter::read_field`] that need no data.
-    pub fn field_bytes(&self, manifest: &Manifest, axes: &Axes<'_>) -> Result<u64> {
-        let variable = variable_at(manifest, &axes.selected.path)?;
-        Ok(Cut::new(variable, axes)?.field_bytes())
+    /// [`thermocline_core::ErrorKind::NotFound`], and texts.
+    pub fn field_bytes(&self, manifest: &Manifest, path: &str, drawn: &[usize]) -> Result<u64> {
+        let variable = variable_at(manifest, path)?;
+        let decoder = Decoder::of(variable);
+        let decoder =
+            decoder.ok_or_else(|| Error::unsupported(format!("{:?} has no numbers", variable.name)))?;
+        let lengths = drawn.iter().filter_map(|axis| variable.shape.get(*axis));
+        Ok(lengths.fold(if decoder.is_single() { 4 } else { 8 }, |bytes, len| bytes.saturating_mul(*len)))
     }
 
     /// What is cut out of a variable, found away from the runtime's threads: masks may be large.
@@ -222,6 +226,7 @@ impl Plotter {
                     field: Arc::new(gathered.field),
                     statistics: gathered.statistics,
                     n_chunks: gathered.visited.n_chunks,
+                    spare: Arc::clone(&self.kept.spare),
                 }))
             };
             match self.kept.whole_or(key, read).await {
@@ -284,7 +289,8 @@ impl Plotter {
             let field = Arc::new(read.field);
             if let Some(part) = &part {
                 let (field, n_chunks) = (Arc::clone(&field), read.visited.n_chunks);
-                self.kept.keep(part, Whole { field, statistics: read.statistics, n_chunks }).await;
+                let (statistics, spare) = (read.statistics, Arc::clone(&self.kept.spare));
+                self.kept.keep(part, Whole { field, statistics, n_chunks, spare }).await;
             }
             return Ok(known_of(field, known, wanted, (n_needed, read.visited.bytes_read)));
         }
@@ -319,9 +325,17 @@ impl Plotter {
         let decoder = Decoder::of(source.variable)
             .ok_or_else(|| Error::unsupported(format!("{:?} has no numbers", source.variable.name)))?;
         let (shared, called_off) = (Arc::clone(cut), cancel.clone());
+        let spare = Arc::clone(&self.kept.spare);
         let begin = move || {
             let chunks = chunks.map_or_else(|| shared.chunks(), Ok)?;
-            Ok::<_, Error>((chunks, Arc::new(Store::new(shared, decoder, lattice, output, called_off))))
+            let n_values = lattice.n_values() as usize;
+            let is_filled = shared.fills(&lattice, chunks.len());
+            let values = match decoder.is_single() {
+                true => Values::F32(room(&spare, n_values, is_filled)),
+                false => Values::F64(room(&spare, n_values, is_filled)),
+            };
+            let store = Store::new(shared, decoder, (lattice, values), output, called_off);
+            Ok::<_, Error>((chunks, Arc::new(store)))
         };
         let (chunks, store) = self.run(cancel, begin).await??;
         let each = Arc::clone(&store);
@@ -360,6 +374,17 @@ impl Plotter {
             ),
         ))
     }
+}
+
+/// Room for values: missing ones, or, where all of it is written to, whatever is at hand.
+fn room<R: Put>(spare: &Spare, n_values: usize, is_filled: bool) -> Vec<R> {
+    if !is_filled {
+        return vec![R::NAN; n_values];
+    }
+    // Zeros cost nothing until they are written to.
+    let mut values = spare.take(n_values).unwrap_or_else(|| vec![R::from_f64(0.0); n_values]);
+    values.truncate(n_values);
+    values
 }
 
 fn known_of(

@@ -40,11 +40,9 @@ pub struct DecodedChunk<'c> {
     pub linear: u64,
     /// Its position along each axis, in chunks.
     pub index: &'c [u64],
-    /// Exactly the elements of a whole chunk in C order, as they are stored; what reaches beyond the variable's shape has
-    /// no meaning.
+    /// Exactly the elements of a whole chunk in C order, as they are stored, the fill of one that was never written; what
+    /// reaches beyond the variable's shape has no meaning.
     pub values: &'c ArrayBytes,
-    /// False for a chunk that was never written: its values are the fill.
-    pub is_written: bool,
 }
 
 /// What a visit read.
@@ -164,8 +162,7 @@ async fn compute(
             return;
         }
         let outcome = decode(&one.variable).and_then(|values| {
-            let is_written = one.chunk.is_some();
-            let chunk = DecodedChunk { linear: one.linear, index: &one.index, values: &values, is_written };
+            let chunk = DecodedChunk { linear: one.linear, index: &one.index, values: &values };
             let outcome = (one.each)(&chunk);
             if let ArrayBytes::Fixed(bytes) = values {
                 spare::give(bytes);

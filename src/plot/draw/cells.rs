@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use moka::future::Cache;
-use thermocline_core::Error;
+use thermocline_core::{Error, ErrorKind};
 use thermocline_render::{Cancel, CellMap, Grid, View};
 
 use crate::plotter::in_kib;
@@ -41,6 +41,16 @@ fn len_bytes(cells: &CellMap) -> u64 {
     n_numbers as u64 * size_of::<u32>() as u64
 }
 
+/// Why there are no cells, to be shared by all who wait for them.
+fn of_drawing(error: thermocline_render::Error) -> Error {
+    use thermocline_render::Error as Drawing;
+    match error {
+        Drawing::Invalid(detail) => Error::invalid_input(detail),
+        Drawing::TooLarge(detail) => Error::new(ErrorKind::TooLarge, detail),
+        other => Error::internal(other.to_string()),
+    }
+}
+
 impl Plotter {
     /// The cell of each pixel of a view.
     pub(super) async fn cells_of(
@@ -65,7 +75,7 @@ impl Plotter {
             let found = self.run(&never, move || grid.cells(&view, &inner).map(Arc::new)).await;
             match found {
                 Ok(Ok(cells)) => Ok(cells),
-                Ok(Err(error)) => Err(Error::internal(error.to_string())),
+                Ok(Err(error)) => Err(of_drawing(error)),
                 Err(error) => Err(error),
             }
         });

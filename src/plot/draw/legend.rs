@@ -20,6 +20,11 @@ impl Plotter {
     /// Those of [`Self::draw`].
     pub async fn draw_legend(&self, plan: &Plan, cancel: &Cancel) -> Result<Drawn, Failure> {
         cancel.check()?;
+        let _admission = self.admit(super::work_bytes(self, plan)).await?;
+        self.in_time(cancel, self.legend_of(plan, cancel)).await
+    }
+
+    async fn legend_of(&self, plan: &Plan, cancel: &Cancel) -> Result<Drawn, Failure> {
         let range = match scale::is_open(&plan.options) {
             true => {
                 let (selected, axes) = (map::selected(plan, 0, None)?, plan.content.axes());

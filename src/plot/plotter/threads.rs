@@ -9,9 +9,10 @@ use tokio::sync::oneshot;
 use tracing::{error, warn};
 
 /// Added to the niceness of the threads: far enough to let chunks go first, near enough to go on on a busy machine.
-const NICENESS: i32 = 10;
+const NICENESS: i32 = 5;
 
-/// The threads that draw.
+/// The threads that draw. Copies are the same ones.
+#[derive(Clone)]
 pub(crate) struct Threads {
     /// `None` where the system has no more threads: then those of blocking work draw.
     pool: Option<Arc<ThreadPool>>,

@@ -326,6 +326,13 @@ impl Cut {
         self.n_chunks
     }
 
+    /// True if so many of its chunks write every value of a lattice.
+    pub(super) fn fills(&self, lattice: &Lattice, n_chunks: usize) -> bool {
+        let is_whole = matches!((&lattice.rows, &lattice.columns), (Slots::All(_), Slots::All(_)))
+            && (lattice.rows.len(), lattice.columns.len()) == (self.rows.len, self.columns.len);
+        is_whole && n_chunks == self.rows.n_chunks() * self.columns.n_chunks()
+    }
+
     /// Memory for what is known of each row and column.
     pub(super) fn index_bytes(&self) -> u64 {
         8 * (self.rows.len as u64 + self.columns.len as u64)

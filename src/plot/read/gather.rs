@@ -36,11 +36,16 @@ pub(super) struct Store {
     output: Output,
     cancel: Cancel,
     values: Mutex<Values>,
+    /// Blocks of chunks that were taken, to be used again: fresh memory costs a page fault every 4 KiB.
+    blocks: Mutex<Vec<Values>>,
     /// One sum a chunk: added up in the order of the chunks, they give the same mean in every run.
     folds: Mutex<Vec<(u64, Fold)>>,
     row_flags: Option<Vec<bool>>,
     column_flags: Option<Vec<bool>>,
 }
+
+/// Values that are folded side by side, each into sums of its own: a processor takes several at once.
+const LANES: usize = 8;
 
 /// Counts, extremes and sum of some values.
 #[derive(Debug, Clone, Copy)]
@@ -54,6 +59,43 @@ pub(super) struct Fold {
     sum: f64,
 }
 
+/// The folds of every eighth value, from the first, second … on.
+struct Lanes {
+    n_missing: [u64; LANES],
+    n_finite: [u64; LANES],
+    min: [f64; LANES],
+    max: [f64; LANES],
+    min_positive: [f64; LANES],
+    sum: [f64; LANES],
+}
+
+impl Lanes {
+    const NONE: Self = Self {
+        n_missing: [0; LANES],
+        n_finite: [0; LANES],
+        min: [f64::INFINITY; LANES],
+        max: [f64::NEG_INFINITY; LANES],
+        min_positive: [f64::INFINITY; LANES],
+        sum: [0.0; LANES],
+    };
+
+    /// Without branches: what does not count is replaced by what changes nothing.
+    #[inline(always)]
+    fn take(&mut self, lane: usize, value: f64) {
+        let is_finite = value.abs() < f64::INFINITY;
+        let low = if is_finite { value } else { f64::INFINITY };
+        let high = if is_finite { value } else { f64::NEG_INFINITY };
+        let least = if low > 0.0 { low } else { f64::INFINITY };
+        self.n_missing[lane] += u64::from(value.is_nan());
+        self.n_finite[lane] += u64::from(is_finite);
+        self.min[lane] = if low < self.min[lane] { low } else { self.min[lane] };
+        self.max[lane] = if high > self.max[lane] { high } else { self.max[lane] };
+        self.min_positive[lane] =
+            if least < self.min_positive[lane] { least } else { self.min_positive[lane] };
+        self.sum[lane] += if is_finite { value } else { 0.0 };
+    }
+}
+
 impl Fold {
     const NONE: Self = Self {
         n_valid: 0,
@@ -65,21 +107,26 @@ impl Fold {
         sum: 0.0,
     };
 
-    fn take<R: Real>(&mut self, values: &[R]) {
-        for value in values.iter().map(|value| value.to_f64()) {
-            if value.is_nan() {
-                self.n_missing += 1;
-                continue;
+    fn of<R: Real>(values: &[R]) -> Self {
+        let (groups, rest) = values.as_chunks::<LANES>();
+        let mut lanes = Lanes::NONE;
+        for group in groups {
+            for (lane, value) in group.iter().enumerate() {
+                lanes.take(lane, value.to_f64());
             }
-            self.n_valid += 1;
-            if value.is_finite() {
-                self.n_finite += 1;
-                self.min = if value < self.min { value } else { self.min };
-                self.max = if value > self.max { value } else { self.max };
-                let is_least = value > 0.0 && value < self.min_positive;
-                self.min_positive = if is_least { value } else { self.min_positive };
-                self.sum += value;
-            }
+        }
+        for (lane, value) in rest.iter().enumerate() {
+            lanes.take(lane, value.to_f64());
+        }
+        let n_missing = lanes.n_missing.iter().sum();
+        Self {
+            n_valid: values.len() as u64 - n_missing,
+            n_missing,
+            n_finite: lanes.n_finite.iter().sum(),
+            min: lanes.min.into_iter().fold(f64::INFINITY, f64::min),
+            max: lanes.max.into_iter().fold(f64::NEG_INFINITY, f64::max),
+            min_positive: lanes.min_positive.into_iter().fold(f64::INFINITY, f64::min),
+            sum: lanes.sum.iter().sum(),
         }
     }
 
@@ -114,19 +161,14 @@ struct Span<'l> {
 }
 
 impl Store {
+    /// `values` are as many as the lattice has, of the decoder's type; where no chunk has a cell they stay as they are.
     pub(super) fn new(
         cut: Arc<Cut>,
         decoder: Decoder,
-        lattice: Lattice,
+        (lattice, values): (Lattice, Values),
         output: Output,
         cancel: Cancel,
     ) -> Self {
-        let n_values = lattice.n_values() as usize;
-        let values = if decoder.is_single() {
-            Values::F32(vec![f32::NAN; n_values])
-        } else {
-            Values::F64(vec![f64::NAN; n_values])
-        };
         let (row_flags, column_flags) = (cut.rows.flags(), cut.columns.flags());
         let folds = Mutex::default();
         Self {
@@ -136,6 +178,7 @@ impl Store {
             output,
             cancel,
             values: Mutex::new(values),
+            blocks: Mutex::default(),
             folds,
             row_flags,
             column_flags,
@@ -162,7 +205,9 @@ impl Store {
         };
         let (rows, columns) =
             (self.span(&self.cut.rows, chunk.index), self.span(&self.cut.columns, chunk.index));
-        see(&self.block::<f64>(bytes, &rows, &columns)?);
+        let block = self.block::<f64>(bytes, &rows, &columns)?;
+        see(&block);
+        self.blocks.lock().push(f64::into_values(block));
         Ok(())
     }
 
@@ -202,6 +247,8 @@ impl Store {
                 }
             }
         }
+        drop(values);
+        self.blocks.lock().push(R::into_values(block));
         Ok(())
     }
 
@@ -210,7 +257,10 @@ impl Store {
         let short = || Error::corrupt("a chunk has fewer elements than its shape");
         let size = self.decoder.element_size();
         let base = self.cut.base();
-        let mut block = vec![R::NAN; rows.len * columns.len];
+        let mut kept = self.blocks.lock().pop();
+        let mut block = kept.as_mut().and_then(R::of).map(std::mem::take).unwrap_or_default();
+        // Every row is decoded into below: what is left of another chunk does not stay.
+        block.resize(rows.len * columns.len, R::NAN);
         let mut gathered = Vec::new();
         // The inner loop is along the axis whose elements are nearer to each other.
         let is_turned = rows.line.axis.is_some() && columns.stride > rows.stride;
@@ -267,8 +317,7 @@ impl Store {
     }
 
     fn fold<R: Put>(&self, block: &[R], rows: &Span<'_>, columns: &Span<'_>) -> Fold {
-        let mut fold = Fold::NONE;
-        fold.take(block);
+        let mut fold = Fold::of(block);
         if !self.is_everything() {
             // Cells that are not selected are neither there nor missing.
             let cells = (0..rows.len).flat_map(|row| (0..columns.len).map(move |column| (row, column)));
@@ -299,6 +348,8 @@ impl Store {
 pub(super) trait Put: Real {
     /// The values, if they are of this type.
     fn of(values: &mut Values) -> Option<&mut Vec<Self>>;
+    /// Values of this type.
+    fn into_values(values: Vec<Self>) -> Values;
 }
 
 impl Put for f32 {
@@ -308,6 +359,10 @@ impl Put for f32 {
             Values::F64(_) => None,
         }
     }
+
+    fn into_values(values: Vec<Self>) -> Values {
+        Values::F32(values)
+    }
 }
 
 impl Put for f64 {
@@ -315,6 +370,37 @@ impl Put for f64 {
         match values {
             Values::F64(values) => Some(values),
             Values::F32(_) => None,
+        }
+    }
+
+    fn into_values(values: Vec<Self>) -> Values {
+        Values::F64(values)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn folding_side_by_side_counts_what_one_by_one_does(
+            values in prop::collection::vec(
+                prop_oneof![Just(f64::NAN), Just(f64::INFINITY), Just(f64::NEG_INFINITY), Just(0.0), -4.0..4.0],
+                0..40,
+            ),
+        ) {
+            let fold = Fold::of(&values);
+            let finite = || values.iter().copied().filter(|value| value.is_finite());
+            prop_assert_eq!(fold.n_missing, values.iter().filter(|value| value.is_nan()).count() as u64);
+            prop_assert_eq!(fold.n_valid + fold.n_missing, values.len() as u64);
+            prop_assert_eq!(fold.n_finite, finite().count() as u64);
+            prop_assert_eq!(fold.min, finite().fold(f64::INFINITY, f64::min));
+            prop_assert_eq!(fold.max, finite().fold(f64::NEG_INFINITY, f64::max));
+            let positive = finite().filter(|value| *value > 0.0);
+            prop_assert_eq!(fold.min_positive, positive.fold(f64::INFINITY, f64::min));
+            prop_assert!((fold.sum - finite().sum::<f64>()).abs() < 1e-9);
         }
     }
 }

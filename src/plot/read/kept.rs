@@ -3,12 +3,15 @@
 use std::sync::Arc;
 
 use moka::future::Cache;
+use moka::policy::EvictionPolicy;
+use parking_lot::Mutex;
 use sha2::{Digest, Sha256};
 use thermocline_core::manifest::Manifest;
 use thermocline_core::{Error, Result};
 use thermocline_render::{Cells, Field, Statistics, Values};
 
 use super::cut::{Lattice, Slots};
+use super::gather::Put;
 use super::{Axes, Wanted};
 use crate::plotter::{ENTRY_BYTES, in_kib};
 
@@ -29,6 +32,41 @@ pub(super) struct Whole {
     pub(super) statistics: Statistics,
     /// Chunks that it was made of.
     pub(super) n_chunks: u64,
+    /// Where its memory goes when nobody has it any more.
+    pub(super) spare: Arc<Spare>,
+}
+
+impl Drop for Whole {
+    fn drop(&mut self) {
+        if let Some(field) = Arc::get_mut(&mut self.field) {
+            self.spare.give(std::mem::replace(&mut field.values, Values::F32(Vec::new())));
+        }
+    }
+}
+
+/// Memory of a field that is not kept any more, for the next one: fresh memory of this size costs a page fault every
+/// 4 KiB, a quarter of the time of a plot.
+#[derive(Debug)]
+pub(super) struct Spare {
+    values: Mutex<Option<Values>>,
+    max_bytes: u64,
+}
+
+impl Spare {
+    /// Values of any kind, not less than `n`, to be overwritten; `None` if none are there.
+    pub(super) fn take<R: Put>(&self, n: usize) -> Option<Vec<R>> {
+        let mut values = self.values.lock();
+        let fitting = values.as_mut().and_then(R::of)?;
+        // A large one is not wasted on a small field.
+        let fits = fitting.len() >= n && fitting.len() <= n.saturating_mul(2);
+        fits.then(|| std::mem::take(fitting))
+    }
+
+    fn give(&self, given: Values) {
+        if values_bytes(&given) <= self.max_bytes {
+            *self.values.lock() = Some(given);
+        }
+    }
 }
 
 /// What is known of a field.
@@ -48,15 +86,20 @@ impl Known {
 
 /// What is kept of fields.
 pub(crate) struct Kept {
+    /// The last ones: of time steps that are looked at one after the other, each is as often asked for as the next, and a
+    /// plot that has read its range comes back for the values.
     fields: Cache<Key, Arc<Whole>>,
+    pub(super) spare: Arc<Spare>,
     known: moka::sync::Cache<Key, Known>,
 }
 
 impl Kept {
     pub(crate) fn new(len_bytes: u64) -> Self {
         let weight = |_: &Key, whole: &Arc<Whole>| in_kib(field_bytes(&whole.field) + ENTRY_BYTES);
+        let fields = Cache::builder().max_capacity((len_bytes - len_bytes / 8) / 1024).weigher(weight);
         Self {
-            fields: Cache::builder().max_capacity(len_bytes / 1024).weigher(weight).build(),
+            fields: fields.eviction_policy(EvictionPolicy::lru()).build(),
+            spare: Arc::new(Spare { values: Mutex::default(), max_bytes: len_bytes / 8 }),
             known: moka::sync::Cache::new(MAX_KNOWN),
         }
     }
@@ -88,15 +131,19 @@ impl Kept {
 }
 
 fn field_bytes(field: &Field) -> u64 {
-    let values = match &field.values {
-        Values::F32(values) => values.len() * 4,
-        Values::F64(values) => values.len() * 8,
-    };
     let cells = match &field.cells {
         Cells::All => 0,
         Cells::Lattice { rows, columns, .. } => (rows.len() + columns.len()) * 4,
     };
-    (values + cells) as u64
+    values_bytes(&field.values) + cells as u64
+}
+
+fn values_bytes(values: &Values) -> u64 {
+    let len_bytes = match values {
+        Values::F32(values) => values.capacity() * size_of::<f32>(),
+        Values::F64(values) => values.capacity() * size_of::<f64>(),
+    };
+    len_bytes as u64
 }
 
 impl KeyOf {
@@ -151,5 +198,35 @@ impl KeyOf {
             }
         }
         Self(hash.finalize().into())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn whole(spare: &Arc<Spare>, n: usize) -> Whole {
+        let values = Values::F32(vec![1.0; n]);
+        let field = Arc::new(Field { values, cells: Cells::All, n_columns: n as u32 });
+        let statistics =
+            Statistics { n_valid: 0, n_missing: 0, min: 0.0, max: 0.0, min_positive: 0.0, mean: 0.0 };
+        Whole { field, statistics, n_chunks: 1, spare: Arc::clone(spare) }
+    }
+
+    #[test]
+    fn memory_of_a_field_is_used_again_once_nobody_has_it_for_one_as_large() {
+        let spare = Arc::new(Spare { values: Mutex::default(), max_bytes: 1024 });
+        let held = whole(&spare, 100);
+        let field = Arc::clone(&held.field);
+        drop(held);
+        assert!(spare.take::<f32>(100).is_none(), "{} values are still looked at", field.values.len());
+        drop(whole(&spare, 1000));
+        assert!(spare.take::<f32>(1000).is_none(), "more than may be spare");
+        drop(whole(&spare, 100));
+        assert!(spare.take::<f64>(100).is_none());
+        assert!(spare.take::<f32>(10).is_none());
+        assert!(spare.take::<f32>(101).is_none());
+        assert_eq!(spare.take::<f32>(90).map(|values| values.len()), Some(100));
+        assert!(spare.take::<f32>(90).is_none());
     }
 }

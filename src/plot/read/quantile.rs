@@ -206,7 +206,7 @@ impl Plotter {
         let chunks = self.run(cancel, move || cut.chunks()).await??;
         let decoder = Decoder::of(source.variable)
             .ok_or_else(|| thermocline_core::Error::unsupported("texts have no quantiles"))?;
-        let nothing = source.cut.empty_lattice();
+        let nothing = (source.cut.empty_lattice(), Values::F32(Vec::new()));
         let store = Store::new(Arc::clone(source.cut), decoder, nothing, Output::Values, cancel.clone());
         let pass = Arc::new(Mutex::new(Pass::default()));
         let into = Arc::clone(&pass);

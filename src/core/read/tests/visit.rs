@@ -18,17 +18,15 @@ async fn every_chunk_is_seen_once_and_those_never_written_are_fill() {
     let seen = Arc::new(Mutex::new(Vec::new()));
     let into = Arc::clone(&seen);
     let each: Arc<Each> = Arc::new(move |chunk| {
-        into.lock().push((chunk.linear, chunk.index.to_vec(), chunk.values.clone(), chunk.is_written));
+        into.lock().push((chunk.linear, chunk.index.to_vec(), chunk.values.clone()));
         Ok(())
     });
     let visited = reader.visit(&manifest, &variable, visit(vec![2, 1, 0]), each).await.unwrap();
     assert_eq!(visited, Visited { n_chunks: 3, bytes_read: 8 });
     let mut seen = std::mem::take(&mut *seen.lock());
     seen.sort_by_key(|(linear, ..)| *linear);
-    let chunk = |linear: u64, values: [i16; 2], is_written| {
-        (linear, vec![linear], ArrayBytes::Fixed(bytes_of(&values)), is_written)
-    };
-    assert_eq!(seen, [chunk(0, [1, 2], true), chunk(1, [-1, -1], false), chunk(2, [5, 6], true)]);
+    let chunk = |linear: u64, values: [i16; 2]| (linear, vec![linear], ArrayBytes::Fixed(bytes_of(&values)));
+    assert_eq!(seen, [chunk(0, [1, 2]), chunk(1, [-1, -1]), chunk(2, [5, 6])]);
 }
 
 #[tokio::test]
