@@ -140,13 +140,16 @@ impl Jobs {
         engine::submit_once(&self.shared, new).await
     }
 
-    /// The job that [`Self::submit_once`] would join; `None` if it would accept a new one.
+    /// The latest job of that kind with the very same parameters that succeeded and is not forgotten yet, whoever asked for
+    /// it.
     ///
     /// # Errors
     /// A database that cannot be read.
-    pub async fn find_same(&self, new: &NewJob) -> Result<Option<Job>> {
+    pub async fn find_succeeded(&self, new: &NewJob) -> Result<Option<Job>> {
         let (kind, parameters) = (Arc::clone(&new.kind), new.parameters.clone());
-        self.shared.database.read(move |connection| table::same(connection, &kind, &parameters)).await
+        let now_ns = self.shared.clock.now_ns();
+        let find = move |connection: &_| table::succeeded(connection, &kind, &parameters, now_ns);
+        self.shared.database.read(find).await
     }
 
     /// A job as it stands, of this engine or of another source; `None` if there is none of that name.

@@ -13,7 +13,7 @@ use crate::hold::HoldConfig;
 use crate::identity::Access;
 use crate::links;
 use crate::plugin::{AccessMethod, PluginStatus, ServePlugin};
-use crate::waiting::Waiting;
+use crate::waiting::{Turn, Waiting};
 
 /// Settings of answers, from the sections `server` and `plugins` of the configuration.
 #[derive(Debug, Clone)]
@@ -111,6 +111,9 @@ impl HttpConfig {
     }
 }
 
+/// The part of the requests that are worked on at the same time that may wait: all others have to be answered.
+const SHARE_OF_WAITING: usize = 4;
+
 /// What every handler has.
 pub struct App {
     /// Which datasets exist.
@@ -150,6 +153,12 @@ impl App {
             jobs: None,
             access: Arc::default(),
         }
+    }
+
+    /// A place for a request that waits for long while it counts as worked on: a part of these may, so that all others
+    /// are answered.
+    pub fn waiting_turn(&self) -> Option<Turn> {
+        self.waiting.turn(self.config.max_concurrent_requests / SHARE_OF_WAITING)
     }
 
     /// The plugins that started, in order.

@@ -35,4 +35,4 @@ pub use plugin::{
     AccessMethod, Health, Operation, Parameter, PluginStatus, Route, ServePlugin, with_propfind,
 };
 pub use problem::Problem;
-pub use waiting::Waiting;
+pub use waiting::{Turn, Waiting};

@@ -7,6 +7,7 @@
 use std::collections::HashMap;
 use std::net::{IpAddr, Ipv6Addr};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use axum::body::{Body, BodyDataStream};
 use axum::response::{IntoResponse, Response};
@@ -38,6 +39,23 @@ pub struct Waiting {
     /// How many streams each client has open; clients without one are not kept.
     streams: Mutex<HashMap<Client, usize>>,
     ended: CancellationToken,
+    /// Those that wait while they are worked on.
+    n_turns: AtomicUsize,
+}
+
+/// The place of one that is worked on while it waits, until it is dropped.
+pub struct Turn {
+    _counted: Counted,
+    _place: OwnedSemaphorePermit,
+}
+
+/// One of those that wait while they are worked on.
+struct Counted(Arc<Waiting>);
+
+impl Drop for Counted {
+    fn drop(&mut self) {
+        self.0.n_turns.fetch_sub(1, Ordering::Relaxed);
+    }
 }
 
 impl Waiting {
@@ -51,12 +69,21 @@ impl Waiting {
             max_streams_each: max_streams_each.max(1),
             streams: Mutex::default(),
             ended,
+            n_turns: AtomicUsize::new(0),
         })
     }
 
     /// A place, if one is left.
     pub fn place(&self) -> Option<OwnedSemaphorePermit> {
         Arc::clone(&self.places).try_acquire_owned().ok()
+    }
+
+    /// A place for one that is worked on while it waits, if fewer than `most` of these do: all others have to be answered.
+    pub fn turn(self: &Arc<Self>, most: usize) -> Option<Turn> {
+        let before = self.n_turns.fetch_add(1, Ordering::Relaxed);
+        let counted = Counted(Arc::clone(self));
+        let place = self.place().filter(|_| before < most)?;
+        Some(Turn { _counted: counted, _place: place })
     }
 
     /// Ends all that waits, now and from now on: the server is about to stop.
@@ -171,6 +198,18 @@ mod tests {
         drop(one);
         assert!(opened(&waiting, "192.0.2.1").status().is_success());
         assert!(waiting.streams.lock().len() <= 2, "who has left is forgotten");
+    }
+
+    #[test]
+    fn only_a_part_of_what_is_worked_on_may_wait() {
+        let waiting = Waiting::new(10, 1);
+        let first = waiting.turn(2);
+        let second = waiting.turn(2);
+        assert!(first.is_some() && second.is_some());
+        assert!(waiting.turn(2).is_none());
+        drop(first);
+        assert!(waiting.turn(2).is_some(), "who was refused and who has left are not counted");
+        assert!(Waiting::new(0, 1).turn(2).is_none(), "it is one of all that wait");
     }
 
     #[tokio::test]

@@ -16,15 +16,11 @@ use thermocline_http::live::{self, audit};
 use thermocline_http::prefer;
 use thermocline_http::query::Query;
 use thermocline_http::{AppState, MayStage, Problem};
-use tokio::sync::SemaphorePermit;
 
 use crate::Api;
 
 /// Longest name of a job that is looked for, in bytes.
 const MAX_ID_BYTES: usize = 128;
-
-/// The part of the requests that are worked on at the same time that may wait for jobs: all others have to be answered.
-const SHARE_OF_WAITING: usize = 4;
 
 /// The part of the time of a request that may be spent on waiting, so that it ends with an answer.
 const SHARE_OF_TIME: f64 = 0.9;
@@ -42,8 +38,8 @@ pub(crate) async fn show(
     let longest = api.settings.max_wait.min(app.config.request_timeout.mul_f64(SHARE_OF_TIME));
     let wait = prefer::wait(&parts.headers, &query, longest);
     if let Some(wait) = wait.filter(|_| !job.state.is_ended())
-        && let Some(_turn) = turn(&api, &app)
-        && let Some(_place) = app.waiting.place()
+        && let Ok(_own) = api.waiting.try_acquire()
+        && let Some(_turn) = app.waiting_turn()
     {
         let waited = app.waiting.ended().run_until_cancelled(jobs.wait(&job.id, wait)).await;
         // Clients do not lose their answer because the server ends.
@@ -59,13 +55,6 @@ pub(crate) async fn show(
         response.headers_mut().insert(RETRY_AFTER, HeaderValue::from(retry_seconds(&job)));
     }
     Ok(response)
-}
-
-/// A place among those that wait, if there is one.
-fn turn<'a>(api: &'a Api, app: &AppState) -> Option<SemaphorePermit<'a>> {
-    let n_waiting = api.settings.max_waiting.saturating_sub(api.waiting.available_permits());
-    let may_wait = n_waiting < app.config.max_concurrent_requests / SHARE_OF_WAITING;
-    api.waiting.try_acquire().ok().filter(|_| may_wait)
 }
 
 /// Ends a job before its time.

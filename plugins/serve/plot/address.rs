@@ -55,15 +55,6 @@ impl Address {
         let pairs = plot_pairs(&query);
         Ok(Self { variable, group: group_path, format: asked, is_negotiated, path, pairs })
     }
-
-    /// Path of the variable from the root.
-    pub(crate) fn variable_path(&self) -> String {
-        if self.group.is_empty() {
-            self.variable.clone()
-        } else {
-            format!("{}/{}", self.group, self.variable)
-        }
-    }
 }
 
 /// The segments of a path after that of the route, decoded. An encoded slash is part of a name.

@@ -13,7 +13,7 @@ use http::{HeaderValue, Method};
 use thermocline_core::manifest::Manifest;
 use thermocline_core::{Error, ErrorKind};
 use thermocline_http::conditional::{
-    Representation, content_tag, precondition, respond, respond_head, source_modified, vary_on_accept,
+    Representation, content_tag, precondition, respond, respond_head, vary_on_accept,
 };
 use thermocline_http::hold::{Asked, Wait, headers_copy, held};
 use thermocline_http::links::{BaseUrl, path, peer};
@@ -53,11 +53,11 @@ pub(crate) async fn plot(
         return Ok(answer.complete(respond_head(&parts.headers, &answer.representation, len_bytes)));
     }
     let picture = match api.pictures.get_or_draw(&plotter, plan.clone()).await {
-        Err(Trouble::Failed(Failure::Core(error))) if error.kind() == ErrorKind::NotStaged => {
-            let (Some(jobs), Some(staging)) = (&app.jobs, &app.staging) else {
+        Err(Trouble(Failure::Core(error))) if error.kind() == ErrorKind::NotStaged => {
+            let Some(jobs) = app.jobs.as_ref().filter(|_| app.staging.is_some()) else {
                 return Ok(hold(&api, &app, error, plan, answer, &parts));
             };
-            match cold::answer((&app, jobs, staging), &plan, &address, &error, (&base, &parts)).await? {
+            match cold::answer((&app, jobs), &plan, &address, &error, (&base, &parts)).await? {
                 Answered::Picture(picture) => picture,
                 Answered::Accepted(response) => return Ok(response),
             }
@@ -111,7 +111,8 @@ impl PlotAnswer {
         let representation = Representation {
             media_type: address.format.media_type(),
             etag: plan.etag(),
-            modified: source_modified(&manifest.dataset),
+            // The picture changes with the code too, of which the date of the source says nothing.
+            modified: None,
             max_age: app.config.metadata_max_age,
         };
         let canonical = canonical_url(base, manifest, address, plan);
@@ -140,7 +141,8 @@ impl PlotAnswer {
 /// The address of the same plot with every choice in it.
 pub(crate) fn canonical_url(base: &BaseUrl, manifest: &Manifest, address: &Address, plan: &Plan) -> String {
     let dataset = base.dataset(manifest.id.as_str());
-    let (variable, extension) = (path(&address.variable_path()), address.format.extension());
+    // The group is among the words of the query.
+    let (variable, extension) = (path(&address.variable), address.format.extension());
     let canonical = plan.canonical();
     let query = if canonical.is_empty() { String::new() } else { format!("?{canonical}") };
     format!("{dataset}/plot/{variable}.{extension}{query}")

@@ -10,11 +10,13 @@ use thermocline_plot::Plotter;
 
 use crate::PlotPluginSettings;
 use crate::pictures::Pictures;
+use crate::thumbnail::Thumbnails;
 
 /// What the handlers of this plugin share.
 pub(crate) struct Api {
     pub(crate) settings: PlotPluginSettings,
     pub(crate) pictures: Pictures,
+    pub(crate) thumbnails: Thumbnails,
     plotter: OnceLock<Arc<Plotter>>,
     /// For jobs, which no request brings here.
     server: OnceLock<Server>,
@@ -30,8 +32,14 @@ pub(crate) struct Server {
 impl Api {
     /// Nothing drawn yet.
     pub(crate) fn new(settings: PlotPluginSettings) -> Self {
-        let pictures = Pictures::new(settings.pictures_bytes, settings.plots.timeout);
-        Self { settings, pictures, plotter: OnceLock::new(), server: OnceLock::new() }
+        let pictures = Pictures::new(settings.pictures_bytes);
+        Self {
+            settings,
+            pictures,
+            thumbnails: Thumbnails::new(),
+            plotter: OnceLock::new(),
+            server: OnceLock::new(),
+        }
     }
 
     /// Tells jobs which server they are of.

@@ -1,7 +1,7 @@
 //! Plots of data on cold stores: a job brings the data online and draws; the request is answered with its address.
 //!
 //! Who may cause recalls by reading may cause them by plotting, and nobody else. The same plot is the same job, as long
-//! as that has not ended, whoever asks.
+//! as that has not ended, whoever asks; and as long as its result is kept, that is the answer, and nothing is recalled.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -14,7 +14,9 @@ use serde::{Deserialize, Serialize};
 use thermocline_core::jobs::{Job, JobState, Jobs, NewJob};
 use thermocline_core::read::Reader;
 use thermocline_core::select::objects;
-use thermocline_core::staging::{Face, NewRequest, Request as StagingRequest, Staging, Wanted};
+use thermocline_core::staging::{
+    Face, IdempotencyKey, NewRequest, Request as StagingRequest, Staging, Wanted,
+};
 use thermocline_core::{Error, ErrorKind, Result};
 use thermocline_http::hold::{Asked, Wait};
 use thermocline_http::jobs::accepted;
@@ -28,6 +30,9 @@ use crate::job::KIND;
 
 /// How long objects that a plot needs stay online for it.
 const LIFETIME: Duration = Duration::from_secs(15 * 60);
+
+/// When to ask again for a plot whose job was cancelled.
+const RETRY_AFTER: Duration = Duration::from_secs(5);
 
 /// Recalls for plots come before those of lists, since somebody looks at a page.
 const PRIORITY: u8 = 6;
@@ -85,7 +90,7 @@ pub(crate) enum Answered {
 /// 503 for readers whose reads cause no recalls; those of staging and of jobs; what became of the job, if the client waited
 /// for its end.
 pub(crate) async fn answer(
-    (app, jobs, staging): (&AppState, &Jobs, &Staging),
+    (app, jobs): (&AppState, &Jobs),
     plan: &Plan,
     address: &Address,
     cold: &Error,
@@ -93,10 +98,16 @@ pub(crate) async fn answer(
 ) -> Result<Answered, Problem> {
     let asked = Asked { headers: &parts.headers, uri: &parts.uri, peer: peer(parts) };
     let wait = Wait::of(app, &asked, &plan.manifest.id);
+    let new = new_job(plan, address, &wait)?;
+    if let Some(picture) = drawn_before(jobs, &new).await? {
+        return Ok(Answered::Picture(picture));
+    }
     if !wait.may_recall {
         return Err(wait.refusal());
     }
-    let job = submit((app, jobs, staging), plan, address, cold, &wait).await?;
+    // Whoever asks for too much is told at once, and not by a job that fails.
+    cold_objects(&app.reader, plan, cold).await?;
+    let job = jobs.submit_once(new).await?;
     let job = wait_for(app, jobs, job, parts).await?;
     if !job.state.is_ended() {
         return Ok(Answered::Accepted(accepted(parts, base, &job)?));
@@ -104,33 +115,36 @@ pub(crate) async fn answer(
     finished(jobs, &job).await.map(Answered::Picture)
 }
 
-async fn submit(
-    (app, jobs, staging): (&AppState, &Jobs, &Staging),
-    plan: &Plan,
-    address: &Address,
-    cold: &Error,
-    wait: &Wait,
-) -> Result<Job, Problem> {
+fn new_job(plan: &Plan, address: &Address, wait: &Wait) -> Result<NewJob> {
     let parameters = serde_json::to_string(&Parameters::of(plan, address))
         .map_err(|cause| Error::internal("the parameters of a job cannot be written").with_source(cause))?;
-    let mut new = NewJob {
+    Ok(NewJob {
         kind: KIND.into(),
         owner: wait.reader.owner.clone(),
         dataset: Some(plan.manifest.id.clone()),
+        // The job recalls by itself: a recall without a job would bring objects online for nobody.
         request: None,
         parameters,
-    };
-    if let Some(known) = jobs.find_same(&new).await? {
-        return Ok(known);
-    }
-    let needed = cold_objects(&app.reader, plan, cold).await?;
-    let request = recall(staging, &needed, &new).await?;
-    new.request = Some(request.id);
-    Ok(jobs.submit_once(new).await?)
+    })
+}
+
+/// The picture that a job drew from the very same data before, if it is still kept.
+async fn drawn_before(jobs: &Jobs, new: &NewJob) -> Result<Option<Bytes>> {
+    let Some(job) = jobs.find_succeeded(new).await? else { return Ok(None) };
+    let Some(path) = jobs.result_file(&job) else { return Ok(None) };
+    // Results are deleted by people, too: then it is drawn again.
+    Ok(tokio::fs::read(path).await.ok().map(Bytes::from))
 }
 
 /// Asks for objects as the job's own request.
-pub(crate) async fn recall(staging: &Staging, objects: &[Arc<str>], job: &NewJob) -> Result<StagingRequest> {
+///
+/// `n_round` tells its recalls apart: a step that is done again after the server ended joins the recall it began.
+pub(crate) async fn recall(
+    staging: &Staging,
+    objects: &[Arc<str>],
+    job: &Job,
+    n_round: u32,
+) -> Result<StagingRequest> {
     let namespace = staging.namespace();
     let wanted = |href: &Arc<str>| {
         let object = namespace.resolve(href).map(|object| vec![object]);
@@ -143,7 +157,8 @@ pub(crate) async fn recall(staging: &Staging, objects: &[Arc<str>], job: &NewJob
         priority: PRIORITY,
         lifetime: LIFETIME,
         dataset: job.dataset.clone(),
-        idempotency: None,
+        // By then objects may be online, so the key alone says that it is the same recall.
+        idempotency: Some(IdempotencyKey { key: format!("{}-{n_round}", job.id), body_hash: [0; 32] }),
         notify: None,
     };
     staging.request(new).await
@@ -181,7 +196,7 @@ pub(crate) async fn cold_objects(reader: &Reader, plan: &Plan, cold: &Error) -> 
 async fn wait_for(app: &App, jobs: &Jobs, job: Job, parts: &Parts) -> Result<Job, Problem> {
     let longest = app.config.hold.max_hold.min(app.config.request_timeout.mul_f64(SHARE_OF_TIME));
     let asked = prefer::wait(&parts.headers, &Query::of(parts), longest).filter(|wait| !wait.is_zero());
-    let (Some(limit), Some(_place)) = (asked, app.waiting.place()) else { return Ok(job) };
+    let (Some(limit), Some(_place)) = (asked, app.waiting_turn()) else { return Ok(job) };
     let waited = app.waiting.ended().run_until_cancelled(jobs.wait(&job.id, limit)).await;
     Ok(match waited {
         Some(found) => found?.unwrap_or(job),
@@ -202,10 +217,8 @@ async fn finished(jobs: &Jobs, job: &Job) -> Result<Bytes, Problem> {
     let failure = job.failure.as_ref();
     let error = failure.map_or_else(
         || {
-            Error::new(
-                ErrorKind::Unavailable { retry_after: LIFETIME },
-                format!("the plot was {}", job.state.as_str()),
-            )
+            let kind = ErrorKind::Unavailable { retry_after: RETRY_AFTER };
+            Error::new(kind, format!("the plot was {}", job.state.as_str()))
         },
         |failure| Error::new(failure.kind, failure.message.clone()),
     );

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use thermocline_core::jobs::{JobContext, JobId, JobKind, JobResult, NewJob, Outcome, Step, Wake};
+use thermocline_core::jobs::{JobContext, JobId, JobKind, JobResult, Outcome, Step, Wake};
 use thermocline_core::staging::{ObjectState, Request as StagingRequest, RequestId, RequestState, Staging};
 use thermocline_core::{Error, ErrorKind, Result};
 use thermocline_plot::{Failure, Plan, Request};
@@ -35,7 +35,7 @@ impl Checkpoint {
         let read = written.and_then(|(n, id)| {
             Some(Self { n_rounds: n.parse().ok()?, request: Some(RequestId(id.into())) })
         });
-        read.unwrap_or_else(|| Self { n_rounds: 1, request: step.job.request.clone() })
+        read.unwrap_or(Self { n_rounds: 0, request: None })
     }
 
     fn text(n_rounds: u32, request: &RequestId) -> String {
@@ -65,6 +65,13 @@ impl JobKind for PlotJob {
         let parameters: Parameters = serde_json::from_str(step.parameters)
             .map_err(|cause| Error::internal("the parameters of a plot cannot be read").with_source(cause))?;
         let plan = self.plan(server, &parameters).await?;
+        if checkpoint.request.is_none() {
+            // All that it needs at once, instead of what reading comes upon first.
+            let needed = cold_objects(&server.reader, &plan, &Error::needs_staging(Vec::new())).await?;
+            if !needed.is_empty() {
+                return again((staging, &step), checkpoint.n_rounds, &needed).await;
+            }
+        }
         let plotter = self.api.plotter(&server.reader);
         let drawn = tokio::select! {
             drawn = self.api.pictures.get_or_draw(&plotter, plan.clone()) => drawn,
@@ -72,7 +79,7 @@ impl JobKind for PlotJob {
         };
         match drawn {
             Ok(picture) => keep(context, &parameters, &picture).await,
-            Err(Trouble::Failed(Failure::Core(cold))) if cold.kind() == ErrorKind::NotStaged => {
+            Err(Trouble(Failure::Core(cold))) if cold.kind() == ErrorKind::NotStaged => {
                 let needed = cold_objects(&server.reader, &plan, &cold).await?;
                 again((staging, &step), checkpoint.n_rounds, &needed).await
             }
@@ -89,7 +96,7 @@ impl PlotJob {
             Ok(request) => self.api.plotter(&server.reader).plan(&manifest, request).await,
             Err(failure) => Err(failure),
         };
-        planned.map_err(|failure| error_of(Trouble::Failed(failure)))
+        planned.map_err(|failure| error_of(Trouble(failure)))
     }
 }
 
@@ -126,7 +133,7 @@ fn settled(request: &StagingRequest) -> u64 {
     ObjectState::ALL.into_iter().filter(|state| state.is_settled()).map(|state| request.tally(state).n).sum()
 }
 
-/// Recalls what is cold, again.
+/// Recalls what is cold, for the first time or again.
 async fn again(
     (staging, step): (&Staging, &Step<'_>),
     n_rounds: u32,
@@ -136,14 +143,7 @@ async fn again(
         let message = format!("objects were made cold {n_rounds} times before they could be read");
         return Err(Error::new(ErrorKind::RecallFailed, message));
     }
-    let job = NewJob {
-        kind: KIND.into(),
-        owner: step.job.owner.clone(),
-        dataset: step.job.dataset.clone(),
-        request: None,
-        parameters: String::new(),
-    };
-    let request = recall(staging, needed, &job).await?;
+    let request = recall(staging, needed, step.job, n_rounds).await?;
     Ok(Outcome::Wait {
         checkpoint: Checkpoint::text(n_rounds + 1, &request.id),
         reason: format!("{} objects are brought online", needed.len()),
@@ -175,17 +175,10 @@ fn not_ready(message: &str) -> Error {
 
 /// What a job fails with.
 fn error_of(trouble: Trouble) -> Error {
-    match trouble {
-        Trouble::Failed(Failure::Core(error)) => error,
-        Trouble::Failed(Failure::Mistake { detail, .. }) => Error::invalid_input(detail),
-        Trouble::Failed(Failure::Undrawable(detail)) => Error::refused(detail),
-        Trouble::Failed(Failure::Cancelled) => not_ready("the plot was called off"),
-        Trouble::TooSlow(limit) => Error::new(
-            ErrorKind::TooLarge,
-            format!(
-                "the plot was not drawn within {} s: ask for less, or a smaller picture",
-                limit.as_secs()
-            ),
-        ),
+    match trouble.0 {
+        Failure::Core(error) => error,
+        Failure::Mistake { detail, .. } => Error::invalid_input(detail),
+        Failure::Undrawable(detail) => Error::refused(detail),
+        Failure::Cancelled => not_ready("the plot was called off"),
     }
 }

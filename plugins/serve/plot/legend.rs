@@ -7,14 +7,20 @@ use axum::extract::State;
 use axum::response::Response;
 use http::Method;
 use http::request::Parts;
-use thermocline_http::conditional::{Representation, precondition, respond, respond_head, source_modified};
+use thermocline_core::ErrorKind;
+use thermocline_http::conditional::{Representation, precondition, respond, respond_head};
+use thermocline_http::problem::UNDRAWABLE;
 use thermocline_http::{AppState, OpenDataset, Problem};
-use thermocline_plot::Format;
+use thermocline_plot::{Failure, Format};
 
 use crate::address::Address;
 use crate::answer::request;
 use crate::api::Api;
-use crate::trouble::problem;
+use crate::trouble::{Trouble, problem};
+
+/// What is said of a colour bar whose ends nobody knows: a legend alone is not worth a recall.
+const COLD: &str = "the ends of the range come from data on a cold store, which legends do not bring online: give vmin and \
+    vmax, or ask for the plot first";
 
 /// The colour bar that a plot with the same options has. Data are read only if an end of its range is not given.
 pub(crate) async fn show(
@@ -36,7 +42,7 @@ pub(crate) async fn show(
     let representation = Representation {
         media_type: address.format.media_type(),
         etag: format!("legend-{}", plan.etag()),
-        modified: source_modified(&manifest.dataset),
+        modified: None,
         max_age: app.config.metadata_max_age,
     };
     if let Some(response) = precondition(&parts.headers, &representation) {
@@ -46,6 +52,11 @@ pub(crate) async fn show(
         return Ok(respond_head(&parts.headers, &representation, None));
     }
     let draw = move |cancel| async move { Ok(plotter.draw_legend(&plan, &cancel).await?.body) };
-    let body = api.pictures.get_or_make(representation.etag.as_str().into(), draw).await?;
+    let body = match api.pictures.get_or_make(representation.etag.as_str().into(), draw).await {
+        Err(Trouble(Failure::Core(error))) if error.kind() == ErrorKind::NotStaged => {
+            return Err(Problem::new(&UNDRAWABLE, COLD));
+        }
+        drawn => drawn?,
+    };
     Ok(respond(&parts.method, &parts.headers, &representation, body))
 }

@@ -6,9 +6,15 @@
   const status = document.getElementById('status');
   const bar = document.getElementById('bar');
   const value = document.getElementById('value');
+  const along = document.getElementById('along');
   const sliders = [...form.querySelectorAll('input[type=range]')];
   const chosen = ['kind', 'cmap', 'vmin', 'vmax', 'norm', 'proj'];
   let request = null, events = null, timer = 0, shown = '', playing = null, facts = null;
+  // Of data on a cold store each picture is a recall: then only what the reader stops at is asked for.
+  let isCold = false, watched = '';
+
+  // Labels of long dimensions, which the page has not all, as the server told them.
+  const longLabels = new Map();
 
   const say = (text, isBad = false) => {
     status.textContent = text;
@@ -18,7 +24,8 @@
   const labelOf = (slider) => {
     const labels = known.labels[slider.dataset.dim];
     const place = (slider.value - slider.min) / slider.step;
-    return labels ? labels[place] : `${slider.value} of ${slider.min}–${slider.max}`;
+    const told = labels ? labels[place] : longLabels.get(`${slider.dataset.dim} ${slider.value}`);
+    return told === undefined ? `${slider.value} of ${slider.min}–${slider.max}` : told;
   };
 
   const relabel = () => {
@@ -26,6 +33,26 @@
       const label = labelOf(slider);
       document.getElementById(slider.dataset.output).textContent = label;
       slider.setAttribute('aria-valuetext', label);
+    }
+  };
+
+  // Asks for labels that the page does not have: its own address says them without reading data.
+  const askLabels = async (words) => {
+    const unknown = sliders.filter((slider) => !known.labels[slider.dataset.dim]
+      && !longLabels.has(`${slider.dataset.dim} ${slider.value}`));
+    if (!unknown.length) return;
+    const places = unknown.map((slider) => [slider.dataset.output, `${slider.dataset.dim} ${slider.value}`]);
+    try {
+      const answer = await fetch(`${known.plot}.html?${words}`);
+      if (!answer.ok) return;
+      const page = new DOMParser().parseFromString(await answer.text(), 'text/html');
+      for (const [output, key] of places) {
+        const label = page.getElementById(output);
+        if (label) longLabels.set(key, label.textContent);
+      }
+      relabel();
+    } catch {
+      // The positions stay.
     }
   };
 
@@ -52,6 +79,7 @@
   const ended = () => {
     if (events) events.close();
     events = null;
+    watched = '';
     bar.hidden = true;
   };
 
@@ -61,8 +89,12 @@
     return url.pathname + url.search;
   };
 
-  const watch = (job) => {
+  // Shows how far a job is, and goes on with `then` when its result is there.
+  const watch = (job, then = draw) => {
     ended();
+    isCold = true;
+    const link = (rel) => (job.links || []).find((link) => link.rel === rel);
+    const [own, stream] = [link('self'), link('events')];
     const tell = (job) => {
       const estimate = job.estimate_seconds ? `, about ${job.estimate_seconds} s` : '';
       say(`The data are on a cold store and are being brought online: ${job.state}${estimate}. ${job.reason || ''}`);
@@ -75,17 +107,31 @@
       }
       if (job.state === 'succeeded') {
         ended();
-        draw();
+        then();
       } else if (job.state === 'failed' || job.state === 'cancelled') {
         ended();
         say(job.error ? job.error.detail : `The plot was ${job.state}.`, true);
       }
     };
+    watched = job.id;
     tell(job);
-    const link = (job.links || []).find((link) => link.rel === 'events');
-    if (!link || job.state === 'succeeded') return;
-    events = new EventSource(here(link.href));
+    if (watched !== job.id || !stream) return;
+    // Where a stream is refused, or ends for good, the job is asked for from time to time.
+    const poll = async () => {
+      if (watched !== job.id) return;
+      try {
+        const answer = await fetch(here(own.href));
+        if (answer.ok && watched === job.id) tell(await answer.json());
+      } catch {
+        // The server may come back.
+      }
+      if (watched === job.id) setTimeout(poll, 10000);
+    };
+    events = new EventSource(here(stream.href));
     events.addEventListener('job', (event) => tell(JSON.parse(event.data)));
+    events.addEventListener('error', (event) => {
+      if (own && event.target.readyState === EventSource.CLOSED) poll();
+    });
   };
 
   const replaceLinks = (words) => {
@@ -118,6 +164,7 @@
     try {
       const answer = await fetch(`${known.plot}.png?${words}`, { signal: own.signal });
       if (answer.status === 202) {
+        askLabels(words);
         watch(await answer.json());
         return false;
       }
@@ -127,6 +174,7 @@
       }
       await show(await answer.blob());
       replaceLinks(words);
+      askLabels(words);
       picture.alt = [known.title, ...sliders.map((slider) => `${slider.dataset.dim} ${labelOf(slider)}`)].join(', ');
       facts = null;
       shown = words.toString();
@@ -146,7 +194,7 @@
 
   const soon = () => {
     clearTimeout(timer);
-    timer = setTimeout(draw, 120);
+    timer = setTimeout(draw, isCold ? 500 : 120);
   };
 
   const stop = () => {
@@ -223,29 +271,62 @@
     return svg;
   };
 
+  const degrees = (number, positive, negative) => {
+    const turned = positive === 'E' && number > 180 ? number - 360 : number;
+    return `${Math.abs(turned).toFixed(2)}° ${turned < 0 ? negative : positive}`;
+  };
+
+  // The series at a place reads every step: only on demand.
+  let seriesPlace = null;
+  const offerSeries = (place) => {
+    seriesPlace = place;
+    along.hidden = !place || !known.series;
+    along.textContent = `Along ${known.series}`;
+  };
+  along.addEventListener('click', () => tellPlace(seriesPlace, true));
+
   const tellValue = async (event) => {
     try {
-      const words = query();
       if (!facts) {
-        const answer = await fetch(`${known.plot}.json?${words}`);
+        const answer = await fetch(`${known.plot}.json?${query()}`);
+        if (answer.status === 202) return watch(await answer.json());
         if (!answer.ok) return;
         facts = await answer.json();
       }
       const place = placeAt(event);
-      if (!place) return;
+      if (place) await tellPlace(place, false);
+    } catch {
+      value.textContent = 'The server cannot be reached.';
+    }
+  };
+
+  const tellPlace = async (place, hasSeries) => {
+    try {
+      const words = query(), units = (facts && facts.units) || known.units;
       words.append('at', place.map((number) => number.toFixed(4)).join(','));
-      if (known.series) words.append('series', known.series);
+      if (hasSeries) words.append('series', known.series);
       value.textContent = 'Reading…';
       const answer = await fetch(`${known.plot}.json?${words}`);
-      if (answer.status !== 200) {
+      if (answer.status === 202) {
+        value.textContent = '';
+        watch(await answer.json(), () => {
+          say('');
+          tellPlace(place, hasSeries);
+        });
+        return;
+      }
+      if (!answer.ok) {
         value.textContent = await problem(answer);
         return;
       }
       const at = (await answer.json()).at || {};
-      const number = at.value === null || at.value === undefined ? 'no value' : `${at.value} ${known.units}`;
-      value.textContent = `${place[0].toFixed(2)}° E, ${place[1].toFixed(2)}° N: ${number}`;
+      const isMissing = at.value === null || at.value === undefined;
+      // Nine digits tell every value of float32 from its neighbours, without the tail of a product of decimals.
+      const number = isMissing ? 'no value' : `${Number(at.value.toPrecision(9))} ${units}`;
+      value.textContent = `${degrees(place[0], 'E', 'W')}, ${degrees(place[1], 'N', 'S')}: ${number}`;
       const series = at.series && at.series.values ? chart(at.series.values) : null;
       if (series) value.append(series);
+      offerSeries(hasSeries ? null : place);
     } catch {
       value.textContent = 'The server cannot be reached.';
     }
@@ -258,7 +339,7 @@
   });
   form.addEventListener('input', (event) => {
     relabel();
-    if (event.target.type === 'range' || event.target.tagName === 'SELECT') soon();
+    if (!isCold && (event.target.type === 'range' || event.target.tagName === 'SELECT')) soon();
   });
   form.addEventListener('change', soon);
   picture.addEventListener('click', tellValue);

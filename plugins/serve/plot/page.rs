@@ -38,6 +38,9 @@ const MAX_LABEL_BYTES: usize = 16 << 10;
 /// Most labels of a dimension that are looked at.
 const MAX_LABELS: u64 = 2000;
 
+/// Most characters of a name or of units in a page.
+const MAX_TITLE_CHARS: usize = 200;
+
 /// Options that have a control.
 const CONTROLLED: [&str; 6] = ["kind", "cmap", "vmin", "vmax", "norm", "proj"];
 
@@ -47,7 +50,7 @@ const NORMS: [&str; 4] = ["linear", "log", "symlog", "centered"];
 static POLICY: LazyLock<Option<HeaderValue>> = LazyLock::new(|| {
     let hash = |text: &str| format!("'sha256-{}'", STANDARD.encode(Sha256::digest(text)));
     let policy = format!(
-        "default-src 'none'; img-src 'self' blob:; connect-src 'self'; script-src {}; style-src {}; \
+        "default-src 'none'; img-src 'self' blob: data:; connect-src 'self'; script-src {}; style-src {}; \
          form-action 'self'; base-uri 'none'",
         hash(SCRIPT),
         hash(STYLE)
@@ -107,13 +110,29 @@ impl<'p> Slider<'p> {
         if n_labels > MAX_LABELS {
             return None;
         }
-        let mut labels = Vec::new();
+        let (mut labels, mut left_bytes) = (Vec::new(), *room_bytes);
         for position in self.positions() {
             let label = self.dim.text(position);
-            *room_bytes = room_bytes.checked_sub(label.len() + 3)?;
+            left_bytes = left_bytes.checked_sub(written_bytes(&label))?;
             labels.push(label);
         }
+        // Labels that are left out leave their room to the next ones.
+        *room_bytes = left_bytes;
         Some(labels)
+    }
+}
+
+/// How long a text is in the page: in quotes, with a comma, what is not plain escaped.
+fn written_bytes(text: &str) -> usize {
+    let is_plain = |c: char| c.is_ascii() && !c.is_ascii_control() && !"<>&\"\\".contains(c);
+    text.chars().map(|c| if is_plain(c) { 1 } else { 6 * c.len_utf16() }).sum::<usize>() + 3
+}
+
+/// The beginning of a text that may be of any length.
+fn shortened(text: &str) -> String {
+    match text.char_indices().nth(MAX_TITLE_CHARS) {
+        Some((end, _)) => format!("{}…", text.get(..end).unwrap_or_default()),
+        None => text.to_owned(),
     }
 }
 
@@ -148,7 +167,13 @@ impl<'p> Page<'p> {
             };
             CONTROLLED.contains(&name.as_str()) || sliders.iter().any(selects)
         };
-        let rest = Query::parse(&plan.canonical()).pairs().filter(|pair| !is_chosen(pair)).collect();
+        let is_slider = |name: &str| sliders.iter().any(|slider| slider.dim.name == name);
+        let query = Query::parse(&plan.canonical());
+        let pairs = query.pairs().filter_map(|(name, value)| match name.as_str() {
+            "path" => Some((name, without(&value, is_slider)?)),
+            _ => Some((name, value)),
+        });
+        let rest = pairs.filter(|pair| !is_chosen(pair)).collect();
         Self { plan, sliders, plot, dataset, rest }
     }
 
@@ -156,9 +181,9 @@ impl<'p> Page<'p> {
         let title = format!("{} – {}", self.plan.path, self.plan.manifest.id);
         format!(
             "<!doctype html><html lang=\"en\"><head><meta charset=\"utf-8\">\
-             <meta name=\"viewport\" content=\"width=device-width\"><title>{title}</title><style>{STYLE}</style></head>\
+             <meta name=\"viewport\" content=\"width=device-width\"><link rel=\"icon\" href=\"data:,\"><title>{title}</title><style>{STYLE}</style></head>\
              <body>{heading}{figure}{form}{links}<div id=\"value\" role=\"status\" aria-live=\"polite\"></div>\
-             <svg id=\"value-frame\" hidden></svg>\
+             <button type=\"button\" id=\"along\" hidden></button><svg id=\"value-frame\" hidden></svg>\
              <script type=\"application/json\" id=\"plot\">{known}</script><script>{SCRIPT}</script></body></html>\n",
             title = Escaped(&title),
             heading = self.heading(),
@@ -173,13 +198,13 @@ impl<'p> Page<'p> {
         let variable = self.plan.manifest.dataset.root.variable(&self.plan.path);
         let text = |name: &str| variable.and_then(|variable| variable.attrs.text(name)).map(str::trim);
         let name = text("long_name").or_else(|| text("standard_name")).filter(|name| !name.is_empty());
-        name.unwrap_or(&self.plan.path).to_owned()
+        shortened(name.unwrap_or(&self.plan.path))
     }
 
     fn units(&self) -> String {
         let variable = self.plan.manifest.dataset.root.variable(&self.plan.path);
         let units = variable.and_then(|variable| variable.attrs.text("units")).map(str::trim);
-        units.filter(|units| *units != "1").unwrap_or_default().to_owned()
+        shortened(units.filter(|units| *units != "1").unwrap_or_default())
     }
 
     fn heading(&self) -> String {
@@ -301,6 +326,14 @@ impl<'p> Page<'p> {
         let json = String::from_utf8_lossy(&ascii_json(&known)).into_owned();
         json.replace('<', "\\u003c").replace('>', "\\u003e").replace('&', "\\u0026")
     }
+}
+
+/// A selection of a path without the pairs of some names; `None` if none is left.
+fn without(path: &str, is_left_out: impl Fn(&str) -> bool) -> Option<String> {
+    let words: Vec<&str> = path.split('/').collect();
+    let pairs = words.chunks(2).filter(|pair| !pair.first().is_some_and(|name| is_left_out(name)));
+    let left: Vec<&str> = pairs.flatten().copied().collect();
+    (!left.is_empty()).then(|| left.join("/"))
 }
 
 /// The value of an option as a query writes it; `None` if it is not set.

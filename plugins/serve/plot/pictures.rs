@@ -1,8 +1,8 @@
-//! Finished pictures, kept within a bound; and those being drawn, each once for all who wait for it.
+//! Finished pictures, kept within a bound; and those being drawn, each once for all who wait for it. How long that may take
+//! is the plotter's to say, since it knows how long a plot has waited for its turn.
 
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::time::Duration;
 
 use bytes::Bytes;
 use futures::FutureExt;
@@ -40,15 +40,14 @@ pub(crate) struct Pictures {
     kept: Arc<Cache<Arc<str>, Bytes, EntryWeight>>,
     /// What is being drawn. Who waits holds it: without anybody it is dropped, and called off by that.
     drawing: Mutex<HashMap<Arc<str>, WeakShared<Drawing>>>,
-    timeout: Duration,
 }
 
 impl Pictures {
-    /// At most `max_bytes` of them, each drawn within `timeout`.
-    pub(crate) fn new(max_bytes: u64, timeout: Duration) -> Self {
+    /// At most `max_bytes` of them.
+    pub(crate) fn new(max_bytes: u64) -> Self {
         let n_usual = usize::try_from(max_bytes / USUAL_BYTES).unwrap_or(usize::MAX).clamp(16, 1 << 20);
         let kept = Arc::new(Cache::with_weighter(n_usual, max_bytes, EntryWeight));
-        Self { kept, drawing: Mutex::default(), timeout }
+        Self { kept, drawing: Mutex::default() }
     }
 
     /// How many bytes they take at present.
@@ -116,18 +115,15 @@ impl Pictures {
         M: FnOnce(Cancel) -> F + Send + 'static,
         F: Future<Output = Result<Bytes, Failure>> + Send + 'static,
     {
-        let (kept, timeout) = (Arc::clone(&self.kept), self.timeout);
+        let kept = Arc::clone(&self.kept);
         let drawing = async move {
             // It may have been finished since it was looked for.
             if let Some(picture) = kept.get(&etag) {
                 return Ok(picture);
             }
             let called_off = CallOff(Cancel::new());
-            let made = tokio::time::timeout(timeout, make(called_off.0.clone())).await;
-            let picture = match made {
-                Ok(made) => made.map_err(|failure| Arc::new(Trouble::from(failure)))?,
-                Err(_) => return Err(Arc::new(Trouble::TooSlow(timeout))),
-            };
+            let made = make(called_off.0.clone()).await;
+            let picture = made.map_err(|failure| Arc::new(Trouble::from(failure)))?;
             kept.insert(etag, picture.clone());
             Ok(picture)
         };
@@ -153,7 +149,7 @@ mod tests {
     use super::*;
 
     fn pictures() -> Pictures {
-        Pictures::new(1 << 20, Duration::from_secs(60))
+        Pictures::new(1 << 20)
     }
 
     #[tokio::test]
@@ -202,10 +198,14 @@ mod tests {
 
     #[tokio::test]
     async fn failures_are_told_to_all_and_not_kept() {
-        let pictures = Pictures::new(1 << 20, Duration::ZERO);
-        let ask = || pictures.get_or_make("a".into(), |_| std::future::pending());
-        let (one, two) = tokio::join!(ask(), ask());
-        assert!(matches!((one, two), (Err(Trouble::TooSlow(_)), Err(Trouble::TooSlow(_)))));
+        let pictures = pictures();
+        let fail = |_| async {
+            tokio::task::yield_now().await;
+            Err(Failure::Undrawable("no".into()))
+        };
+        let (one, two) =
+            tokio::join!(pictures.get_or_make("a".into(), fail), pictures.get_or_make("a".into(), fail));
+        assert!(matches!((one, two), (Err(_), Err(_))));
         let good = pictures.get_or_make("a".into(), |_| async { Ok(Bytes::from_static(b"good")) }).await;
         assert!(good.is_ok());
     }

@@ -177,6 +177,17 @@ async fn both_forms_of_an_address_and_the_canonical_one_give_the_same_picture() 
 }
 
 #[tokio::test]
+async fn the_canonical_address_of_a_plot_in_a_group_leads_back_to_it() {
+    let server = server().await;
+    let first = plot(&server, "plot/thetao.png?group=ocean&width=300").await;
+    assert_eq!(first.header("last-modified"), None, "the date of the data says nothing of the renderer");
+    let link = first.header("link").unwrap();
+    let canonical = link.strip_prefix("<http://test.example").unwrap().split('>').next().unwrap();
+    let other = server.get(canonical).await.unwrap();
+    assert_eq!((other.status.as_u16(), other.header("etag")), (200, first.header("etag")), "{canonical}");
+}
+
+#[tokio::test]
 async fn browsers_get_a_small_page_that_loads_nothing_from_elsewhere() {
     let server = server().await;
     let path = "/datasets/toy/plot/tas?cmap=magma";

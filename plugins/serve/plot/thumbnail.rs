@@ -2,6 +2,7 @@
 //! a thumbnail, is a grey picture until it was drawn.
 
 use std::sync::{Arc, LazyLock};
+use std::time::Duration;
 
 use axum::Extension;
 use axum::extract::State;
@@ -10,14 +11,17 @@ use bytes::Bytes;
 use http::header::CACHE_CONTROL;
 use http::request::Parts;
 use http::{HeaderValue, Method};
+use quick_cache::sync::Cache;
 use serde_json::Map;
 use thermocline_core::Error;
 use thermocline_core::manifest::Manifest;
-use thermocline_http::conditional::{Representation, precondition, respond, respond_head, source_modified};
+use thermocline_http::conditional::{Representation, precondition, respond, respond_head};
 use thermocline_http::{AccessMethod, AppState, OpenDataset, Problem};
 use thermocline_plot::{Format, Plan, Plotter, Request};
 use thermocline_render::{Image, encode};
 use thermocline_search::{CubeVariable, Summary};
+use tokio::sync::Mutex;
+use tokio::time::Instant;
 use tracing::debug;
 
 use crate::api::Api;
@@ -39,6 +43,15 @@ const MAX_BYTES: u64 = 256 << 20;
 /// Most variables of which one is looked for that has a map.
 const MAX_LOOKED_AT: usize = 20;
 
+/// How long a thumbnail waits for its turn, before it is a grey picture.
+const MAX_WAIT: Duration = Duration::from_secs(3);
+
+/// When one that could not be drawn is tried again.
+const TRY_AGAIN: Duration = Duration::from_secs(600);
+
+/// Most thumbnails of which is known that they could not be drawn.
+const MAX_FAILED: usize = 10_000;
+
 /// Grey of the picture without data.
 const GREY: [u8; 4] = [0xd5, 0xdb, 0xe1, u8::MAX];
 
@@ -47,6 +60,21 @@ static PLACEHOLDER: LazyLock<Bytes> = LazyLock::new(|| {
     let image = Image { width, height, pixels: GREY.repeat(width as usize * height as usize) };
     encode::png(&image).unwrap_or_default().into()
 });
+
+/// What is known of thumbnails beside their pictures.
+pub(crate) struct Thumbnails {
+    /// Held by the one that is drawn.
+    turn: Mutex<()>,
+    /// When one could not be drawn, by its entity tag.
+    failed: Cache<Arc<str>, Instant>,
+}
+
+impl Thumbnails {
+    /// Nothing drawn yet.
+    pub(crate) fn new() -> Self {
+        Self { turn: Mutex::new(()), failed: Cache::new(MAX_FAILED) }
+    }
+}
 
 /// How catalogs name the thumbnail of a dataset; `None` if none of its variables has a picture.
 pub(crate) fn access_method(summary: &Summary) -> Option<AccessMethod> {
@@ -85,7 +113,7 @@ pub(crate) async fn show(
     let representation = Representation {
         media_type: form::PNG,
         etag: plan.etag(),
-        modified: source_modified(&manifest.dataset),
+        modified: None,
         max_age: app.config.metadata_max_age,
     };
     if let Some(response) = precondition(&parts.headers, &representation) {
@@ -120,11 +148,18 @@ async fn picture(api: &Api, app: &AppState, plotter: &Arc<Plotter>, plan: Plan) 
         return None;
     }
     let dataset = plan.manifest.id.clone();
+    let etag: Arc<str> = plan.etag().into();
+    if api.thumbnails.failed.get(&etag).is_some_and(|at| at.elapsed() < TRY_AGAIN) {
+        return None;
+    }
+    // Catalogs show many at once: plots that somebody asked for do not wait for all of them.
+    let _turn = tokio::time::timeout(MAX_WAIT, api.thumbnails.turn.lock()).await.ok()?;
     match api.pictures.get_or_draw(plotter, plan).await {
         Ok(picture) => Some(picture),
         Err(trouble) => {
             let problem = Problem::from(trouble);
             debug!(%dataset, error = %problem.error, "no thumbnail was drawn");
+            api.thumbnails.failed.insert(etag, Instant::now());
             None
         }
     }

@@ -53,6 +53,10 @@ pub(super) const MIGRATIONS: &[&str] = &[
     -- How often the server has ended, without being told to, while the step that begins here ran.
     ALTER TABLE jobs ADD COLUMN deaths INTEGER NOT NULL DEFAULT 0;
 ",
+    "
+    -- Whether the same work is under way, or was done.
+    CREATE INDEX jobs_by_work ON jobs (kind, parameters);
+",
 ];
 
 const COLUMNS: &str = "id, kind, owner, dataset, request, state, reason, done, total, unit, created_ns, started_ns, \
@@ -123,6 +127,20 @@ pub(super) fn same(connection: &Connection, kind: &str, parameters: &str) -> Res
          ORDER BY created_ns, id LIMIT 1"
     );
     Ok(connection.prepare_cached(&sql)?.query_row([kind, parameters], job).optional()?)
+}
+
+/// The latest job of a kind with these parameters that succeeded and has not expired.
+pub(super) fn succeeded(
+    connection: &Connection,
+    kind: &str,
+    parameters: &str,
+    now_ns: i64,
+) -> Result<Option<Job>> {
+    let sql = format!(
+        "SELECT {COLUMNS} FROM jobs WHERE state = 'succeeded' AND expires_ns > ?3 AND kind = ?1 AND parameters = ?2
+         ORDER BY finished_ns DESC, id LIMIT 1"
+    );
+    Ok(connection.prepare_cached(&sql)?.query_row(params![kind, parameters, now_ns], job).optional()?)
 }
 
 /// Jobs, newest first.

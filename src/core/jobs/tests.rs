@@ -143,7 +143,11 @@ async fn work_that_is_asked_for_again_is_joined_until_it_has_ended_also_after_a_
 
     let jobs = world.jobs().await;
     assert_eq!(jobs.submit_once(toy("wait")).await.unwrap().id, first.id);
+    assert_eq!(jobs.find_succeeded(&toy("wait")).await.unwrap(), None);
     assert_eq!(ends(&world, &jobs, &first.id).await.state, JobState::Succeeded);
+    let done = jobs.find_succeeded(&toy("wait")).await.unwrap().map(|job| job.id);
+    assert_eq!(done, Some(first.id.clone()), "what came of it can be used");
+    assert_eq!(jobs.find_succeeded(&toy("step")).await.unwrap(), None);
     assert_ne!(jobs.submit_once(toy("wait")).await.unwrap().id, first.id);
     jobs.shut_down().await;
 }
