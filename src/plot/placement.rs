@@ -25,6 +25,7 @@ use thermocline_model::{Group, Variable};
 
 pub(crate) use find::Found;
 pub(crate) use make::make;
+pub(crate) use roles::axis_of;
 pub use roles::{AxisRole, axis_roles};
 
 /// How the cells of a variable lie on the earth.

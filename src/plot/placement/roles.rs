@@ -42,21 +42,30 @@ pub fn axis_roles(manifest: &Manifest, path: &str, variable: &Variable) -> Resul
     Ok(roles_within(variable, &scope, placement.as_ref()))
 }
 
+/// What a dimension of a variable measures: time or the vertical by its coordinate or one along it alone that the variable
+/// names, else what its coordinate measures.
+pub(crate) fn axis_of(variable: &Variable, scope: &Scope<'_>, dim: &str) -> Option<Axis> {
+    let mut first = [Axis::Time, Axis::Vertical].into_iter();
+    let found = first.find(|axis| measures(variable, scope, dim, *axis));
+    found.or_else(|| Axis::of(scope.index_of(dim)?))
+}
+
 pub(super) fn roles_within(
     variable: &Variable,
     scope: &Scope<'_>,
     placement: Option<&Placement>,
 ) -> Vec<AxisRole> {
     let role = |(axis, dim): (usize, &String)| {
-        let is_time = || measures(variable, scope, dim, Axis::Time);
         // The dimension of a trajectory is both: its places are along time.
         match placement {
             Some(map) if map.row_axis == Some(axis) => AxisRole::Row,
             Some(map) if map.column_axis == axis && map.row_axis.is_some() => AxisRole::Column,
             Some(map) if map.column_axis == axis => AxisRole::Cells,
-            _ if is_time() => AxisRole::Time,
-            _ if measures(variable, scope, dim, Axis::Vertical) => AxisRole::Vertical,
-            _ => AxisRole::Other,
+            _ => match axis_of(variable, scope, dim) {
+                Some(Axis::Time) => AxisRole::Time,
+                Some(Axis::Vertical) => AxisRole::Vertical,
+                _ => AxisRole::Other,
+            },
         }
     };
     variable.dims.iter().enumerate().map(role).collect()

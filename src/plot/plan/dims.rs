@@ -10,6 +10,8 @@ use thermocline_model::Variable;
 use thermocline_model::cf::{Axis, DateTime, Scope, along};
 use thermocline_render::text::typeset_units;
 
+use crate::placement::axis_of;
+
 /// Most labels of a coordinate that are kept with the manifest between plots.
 const MAX_KEPT_LABELS: usize = 1 << 20;
 
@@ -45,7 +47,9 @@ impl Dim {
         let scope = Scope::at(&manifest.dataset.root, group);
         let lens = variable.shape.iter();
         let dims = along(variable).iter().zip(lens);
-        dims.map(|(name, len)| Self::of(manifest, scope.as_ref(), name, *len)).collect()
+        let axis = |name: &str| axis_of(variable, scope.as_ref()?, name);
+        dims.map(|(name, len)| Self { axis: axis(name), ..Self::of(manifest, scope.as_ref(), name, *len) })
+            .collect()
     }
 
     fn of(manifest: &Manifest, scope: Option<&Scope<'_>>, name: &str, len: u64) -> Self {
@@ -56,7 +60,7 @@ impl Dim {
         let nameless = Self {
             name: name.to_owned(),
             len,
-            axis: (name.eq_ignore_ascii_case("time")).then_some(Axis::Time),
+            axis: None,
             coordinate: None,
             long_name: None,
             units: None,
@@ -71,7 +75,6 @@ impl Dim {
         let long_name =
             text("long_name").or_else(|| text("standard_name")).map(|name| name.replace('_', " "));
         Self {
-            axis: Axis::of(index).or(nameless.axis),
             coordinate,
             long_name,
             units: text("units").filter(|_| !is_time).map(str::to_owned),

@@ -91,6 +91,22 @@ async fn what_is_not_selected_is_the_last_step_and_the_first_level() {
 }
 
 #[tokio::test]
+async fn steps_whose_times_are_an_auxiliary_coordinate_are_steps() {
+    let values: Vec<f64> = (0..12).map(f64::from).collect();
+    let world = World::default()
+        .coordinate("taken", &[("obs", 3)], &[("units", "days since 2001-01-01")], &[0.0, 1.0, 2.0])
+        .with(
+            "v",
+            &[("obs", 3), ("y", 2), ("x", 2)],
+            (F4, texts(&[("coordinates", "taken")])),
+            &[1, 2, 2],
+            &values,
+        )
+        .build();
+    assert_eq!(plan(&world, "v", "kind=image").await.unwrap().position(0), Some(2));
+}
+
+#[tokio::test]
 async fn however_a_step_is_selected_the_plot_is_the_same() {
     let world = world();
     let expected = plan(&world, "cube", "isel=time=1").await.unwrap();
