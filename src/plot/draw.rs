@@ -11,6 +11,9 @@
 //! | [`arrows`] | two components |
 //! | [`animate`] | one picture for each step |
 //! | [`cells`] | the cell of each pixel, kept |
+//! | [`chosen`] | the cells that a selection leaves |
+//! | [`extent`] | what a map shows if nobody says it |
+//! | [`flags`] | names of flags beside their colours |
 //! | [`at`] | the value at a place |
 //! | [`scale`] | the range of values and its colours |
 //! | [`style`] | the figure around the panel |
@@ -21,9 +24,12 @@ mod animate;
 mod arrows;
 mod at;
 mod cells;
+mod chosen;
 mod discs;
 mod distribution;
+mod extent;
 mod facts;
+mod flags;
 mod legend;
 mod map;
 mod painting;

@@ -4,6 +4,7 @@
 //! |---|---|
 //! | [`dims`] | the dimensions of the variable with their labels |
 //! | [`content`] | which of them are drawn, and as what |
+//! | [`scattered`] | which places are single ones |
 //! | [`positions`] | which position of the others |
 //! | [`canonical`] | the same request in one form, and its entity tag |
 //! | [`texts`] | titles and labels |
@@ -18,6 +19,7 @@ mod canonical;
 mod content;
 mod dims;
 mod positions;
+mod scattered;
 #[cfg(test)]
 mod tests;
 mod texts;
@@ -141,6 +143,9 @@ fn planned(
         placement: placement.as_ref(),
         options: &options,
         has_pair: variables.pair.is_some(),
+        is_scattered: placement
+            .as_ref()
+            .is_some_and(|placement| scattered::is_scattered(manifest, &variables.path, variable, placement)),
     };
     let (kind, content) = choosing.choose()?;
     if !matches!(content, Content::Map(_)) {

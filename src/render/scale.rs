@@ -62,6 +62,8 @@ pub struct Scale {
     pub above: Option<Color>,
     /// Colour of missing values.
     pub bad: Color,
+    /// Names of the bands, from the lowest to the highest; none for bands that go by their edges.
+    pub names: Vec<String>,
 }
 
 /// What a value gets: an entry of the colour map, or one of those beside it.
@@ -95,7 +97,8 @@ impl Scale {
         };
         check_range(vmin, vmax)?;
         check_norm(norm, vmin)?;
-        Ok(Self { vmin, vmax, norm, levels, colormap, below: None, above: None, bad: Color::TRANSPARENT })
+        let (below, above, bad, names) = (None, None, Color::TRANSPARENT, Vec::new());
+        Ok(Self { vmin, vmax, norm, levels, colormap, below, above, bad, names })
     }
 
     /// The values at the ends of the colour bar: `vmin` and `vmax`, or −m and m of a centred norm.

@@ -153,6 +153,22 @@ impl Indices {
         self.runs.last().map(Run::last)
     }
 
+    /// The `n` largest of them, all if there are fewer.
+    #[must_use]
+    pub fn largest(&self, n: u64) -> Self {
+        let mut left_out = self.len().saturating_sub(n);
+        let mut runs = Vec::new();
+        for run in &self.runs {
+            let skipped = left_out.min(run.count);
+            left_out -= skipped;
+            if run.count > skipped {
+                let start = run.start + skipped * run.step;
+                runs.push(Run { start, count: run.count - skipped, step: run.step });
+            }
+        }
+        Self { runs, is_reversed: self.is_reversed }
+    }
+
     /// True if `position` is one of them.
     pub fn contains(&self, position: u64) -> bool {
         let after = self.runs.partition_point(|run| run.start <= position);

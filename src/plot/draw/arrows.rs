@@ -7,7 +7,7 @@ use thermocline_render::kinds::LineColor;
 use thermocline_render::kinds::quiver::{Heading, QuiverStyle, Reference, quiver_map};
 use thermocline_render::{Cancel, CellMap, Color, Field, Frame, MapProjection, Scale, Theme, View};
 
-use super::map::{Shown, map_plane, selected, view};
+use super::map::{Ranged, Shown, map_plane, selected, view};
 use super::panel::{Known, Panel};
 use super::scale::{self, Range};
 use super::{laid_out, style};
@@ -25,7 +25,7 @@ impl Plotter {
         &self,
         plan: &Plan,
         axes: &[usize],
-        (frame, _): Shown<'_>,
+        (frame, common): Shown<'_>,
         cancel: &Cancel,
     ) -> Result<Panel, Failure> {
         let grid = self.plan_grid(plan).await?;
@@ -35,15 +35,10 @@ impl Plotter {
         // Whether there is a colour bar decides on the room of the map, so that what its pixels show comes after it.
         let (u_selected, v_selected) = (selected(plan, 0, frame)?, selected(plan, 1, frame)?);
         let needs = |selected| Axes { selected, drawn: axes };
-        let scale = match has_colors {
-            true => {
-                let all = Wanted::default();
-                let u = self.read_field(&plan.manifest, &needs(&u_selected), Needs::All, all, cancel).await?;
-                let v = self.read_field(&plan.manifest, &needs(&v_selected), Needs::All, all, cancel).await?;
-                let options = crate::Options { norm: plan.request.options.norm, ..plan.options.clone() };
-                Some(scale::of_range(&options, speeds(&u.field, &v.field))?)
-            }
-            false => None,
+        let scale = match (has_colors, common) {
+            (false, _) => None,
+            (true, Some(common)) => Some(speed_scale(plan, common.range)?),
+            (true, None) => Some(speed_scale(plan, self.speeds_of(plan, axes, frame, cancel).await?.range)?),
         };
         let figure = style::figure(plan, map_plane(plan, &base), scale.as_ref(), frame);
         let layout = laid_out(&figure)?;
@@ -71,6 +66,7 @@ impl Plotter {
             heading,
             units: plan.units(),
             unit: layout.unit,
+            max_speed: common.and_then(|common| common.range.ends).map(|(_, most)| most),
         };
         let (inner, options) = (cancel.clone(), plan.options.clone());
         let drawn = self.run(cancel, move || arrows.draw(&options, &inner)).await??;
@@ -78,6 +74,30 @@ impl Plotter {
         known.more.insert("reference".into(), json!(drawn.reference));
         Ok(Panel { figure, layout, marks: drawn.marks, known })
     }
+
+    /// The range of the speeds of one picture.
+    pub(super) async fn speeds_of(
+        &self,
+        plan: &Plan,
+        axes: &[usize],
+        frame: Option<u64>,
+        cancel: &Cancel,
+    ) -> Result<Ranged, Failure> {
+        let (u_selected, v_selected) = (selected(plan, 0, frame)?, selected(plan, 1, frame)?);
+        let needs = |selected| Axes { selected, drawn: axes };
+        let all = Wanted::default();
+        let u = self.read_field(&plan.manifest, &needs(&u_selected), Needs::All, all, cancel).await?;
+        let v = self.read_field(&plan.manifest, &needs(&v_selected), Needs::All, all, cancel).await?;
+        let bytes_read = u.bytes_read + v.bytes_read;
+        let range = self.run(cancel, move || speeds(&u.field, &v.field)).await?;
+        Ok(Ranged { range, bytes_read, ..Ranged::default() })
+    }
+}
+
+/// The colours of speeds.
+fn speed_scale(plan: &Plan, range: Range) -> Result<Scale, Failure> {
+    let options = crate::Options { norm: plan.request.options.norm, ..plan.options.clone() };
+    scale::of_range(&options, range)
 }
 
 /// What arrows are drawn from.
@@ -91,6 +111,8 @@ struct Arrows {
     units: String,
     /// Pixels of a unit, by which the figure widens texts.
     unit: f32,
+    /// The highest speed of all pictures of an animation.
+    max_speed: Option<f64>,
 }
 
 impl Arrows {
@@ -111,6 +133,7 @@ impl Arrows {
             heading: self.heading,
             reference: (!is_alone).then(|| Reference { units: self.units.clone(), ink, paper }),
             scale,
+            max_speed: self.max_speed,
         };
         quiver_map((&self.cells, &self.u, &self.v), &self.view, &style, cancel)
     }

@@ -7,6 +7,7 @@ use thermocline_core::select::Indices;
 use thermocline_model::cf::LonLat;
 use thermocline_render::{Cancel, CellMap};
 
+use super::chosen::Chosen;
 use super::map::selected;
 use crate::plan::{Content, set_position};
 use crate::{Axes, Failure, Needs, Plan, Plotter, Wanted};
@@ -30,12 +31,16 @@ impl Plotter {
         let found = grid.locate(place);
         let Some((cell, told_of)) = found.zip(told.as_object_mut()) else { return Ok(Some(told)) };
         let selected = selected(plan, 0, None)?;
+        let n_columns = grid.shape().1.max(1);
+        let position = [cell / n_columns, cell % n_columns];
+        // What is not selected is not drawn: there is no value.
+        if !Chosen::of(&selected, axes).contains(u64::from(position[0]), u64::from(position[1])) {
+            return Ok(Some(told));
+        }
         let drawn = Axes { selected: &selected, drawn: axes };
         let cells = Arc::new(CellMap::Each(vec![cell]));
         let read =
             self.read_field(&plan.manifest, &drawn, Needs::Pixels(&cells), Wanted::default(), cancel).await?;
-        let (_, n_columns) = grid.shape();
-        let position = [cell / n_columns.max(1), cell % n_columns.max(1)];
         told_of.insert("value".into(), json!(read.field.value(cell)));
         told_of.insert(
             "center".into(),
@@ -82,7 +87,7 @@ impl Plotter {
             let all = choice
                 .filter(|choice| choice.len() > 1)
                 .unwrap_or_else(|| Arc::new(Indices::range(0..axis.len)));
-            axis.indices = Some(last_of(&all));
+            axis.indices = Some(Arc::new(all.largest(MAX_VALUES)));
             axis.is_single = false;
         }
         let read =
@@ -96,13 +101,4 @@ impl Plotter {
             .unwrap_or_default();
         Ok(json!({ "dim": dim, "positions": positions, "labels": labels, "values": values }))
     }
-}
-
-/// The last positions, as many as are told.
-fn last_of(indices: &Arc<Indices>) -> Arc<Indices> {
-    if indices.len() <= MAX_VALUES {
-        return Arc::clone(indices);
-    }
-    let last = indices.last().unwrap_or(0);
-    Arc::new(Indices::range(last.saturating_sub(MAX_VALUES - 1)..last.saturating_add(1)))
 }

@@ -11,10 +11,11 @@ use thermocline_render::text::typeset_units;
 use thermocline_render::ticks::{Axis, Quantity};
 use thermocline_render::{Cancel, Extent, Frame, Grid};
 
+use super::chosen::Chosen;
 use super::map::{Shown, map_plane, selected, view};
 use super::panel::{Known, Panel};
 use super::scale::{self, Range};
-use super::{laid_out, style};
+use super::{flags, laid_out, style};
 use crate::{Axes, Failure, Needs, Plan, Plotter, Wanted};
 
 /// Diameter of points in pixels if nobody asks for another.
@@ -36,17 +37,16 @@ impl Plotter {
         cancel: &Cancel,
     ) -> Result<Panel, Failure> {
         let grid = self.plan_grid(plan).await?;
-        let (n_rows, n_columns) = grid.shape();
-        let n_cells = u64::from(n_rows) * u64::from(n_columns);
-        check_points(n_cells)?;
-        let base = view(plan, &grid)?;
         let selected = selected(plan, 0, frame)?;
+        let chosen = Chosen::of(&selected, axes);
+        check_points(chosen.n_cells())?;
+        let base = view(plan, &grid)?;
         let drawn = Axes { selected: &selected, drawn: axes };
         let ranged = match common {
             Some(ranged) => ranged.clone(),
             None => self.ranged(plan, &drawn, cancel).await?,
         };
-        let scale = scale::of_range(&plan.options, ranged.range)?;
+        let scale = flags::named(plan, scale::of_range(&plan.options, ranged.range)?);
         let read = self.read_field(&plan.manifest, &drawn, Needs::All, Wanted::default(), cancel).await?;
         let figure = style::figure(plan, map_plane(plan, &base), Some(&scale), frame);
         let layout = laid_out(&figure)?;
@@ -62,7 +62,7 @@ impl Plotter {
         };
         let (field, inner, disc) = (Arc::clone(&read.field), cancel.clone(), disc(plan));
         let marks = self.run(cancel, move || {
-            let cells = placed(&grid, n_cells, |cell| field.value(cell));
+            let cells = placed(&grid, &chosen, |cell| field.value(cell));
             let places: Vec<LonLat> = cells.iter().map(|(place, _)| *place).collect();
             let value = |number: usize| cells.get(number).map_or(f64::NAN, |(_, value)| *value);
             points(&view, &places, |number| scale.color(scale.entry(value(number))), disc, &inner)
@@ -75,7 +75,7 @@ impl Plotter {
         &self,
         plan: &Plan,
         axes: &[usize],
-        (frame, _): Shown<'_>,
+        (frame, common): Shown<'_>,
         cancel: &Cancel,
     ) -> Result<Panel, Failure> {
         let (ours, other) = (selected(plan, 0, frame)?, selected(plan, 1, frame)?);
@@ -91,11 +91,14 @@ impl Plotter {
         let (xs, ys) = (numbers(&x.values), numbers(&y.values));
         let is_alone = plan.options.frame == Some(Frame::None);
         let room = if is_alone { 0.0 } else { ROOM };
-        let ends = |values: &[f64]| {
-            let (min, max) = Range::of_values(values.iter().copied()).ends.unwrap_or((0.0, 1.0));
+        let ends = |values: &[f64], common: Option<(f64, f64)>| {
+            let own = || Range::of_values(values.iter().copied()).ends.unwrap_or((0.0, 1.0));
+            let (min, max) = common.unwrap_or_else(own);
             padded(min, max, room)
         };
-        let (options, (west, east), (south, north)) = (&plan.options, ends(&xs), ends(&ys));
+        let (west, east) = ends(&xs, common.and_then(|common| common.across.ends));
+        let (south, north) = ends(&ys, common.and_then(|common| common.range.ends));
+        let options = &plan.options;
         let south = options.vmin.unwrap_or(options.vmax.map_or(south, |vmax| south.min(vmax)));
         let north = options.vmax.unwrap_or(north.max(south));
         let axis = |first, last, label| Axis { first, last, quantity: Quantity::Number, label };
@@ -131,9 +134,12 @@ fn check_points(n_points: u64) -> Result<(), Failure> {
     )))
 }
 
-/// Places and values of the cells that have both.
-fn placed(grid: &Grid, n_cells: u64, value: impl Fn(u32) -> f64) -> Vec<(LonLat, f64)> {
-    let cells = 0..u32::try_from(n_cells).unwrap_or(u32::MAX);
+/// Places and values of the selected cells that have both.
+fn placed(grid: &Grid, chosen: &Chosen, value: impl Fn(u32) -> f64) -> Vec<(LonLat, f64)> {
+    let n_columns = u64::from(grid.shape().1);
+    let cells = chosen
+        .cells()
+        .filter_map(|[row, column]| u32::try_from(row.checked_mul(n_columns)?.checked_add(column)?).ok());
     cells
         .filter_map(|cell| Some((grid.centre(cell)?, value(cell))))
         .filter(|(_, value)| !value.is_nan())

@@ -15,6 +15,9 @@ use crate::{Axes, Failure, Needs, Plan, Plotter, Wanted};
 /// Height of a histogram whose height nobody asked for, as a share of its width.
 const DEFAULT_ASPECT: f64 = 0.5;
 
+/// Bins of histograms that follow each other, if nobody asks for a number.
+const ANIMATED_BINS: usize = 30;
+
 /// The middle half of the values lies between these.
 const QUARTILES: [f64; 2] = [0.25, 0.75];
 
@@ -24,7 +27,7 @@ impl Plotter {
         &self,
         plan: &Plan,
         axes: &[usize],
-        (frame, _): Shown<'_>,
+        (frame, common): Shown<'_>,
         cancel: &Cancel,
     ) -> Result<Panel, Failure> {
         let selected = selected(plan, 0, frame)?;
@@ -36,13 +39,16 @@ impl Plotter {
             .statistics
             .map(|found| (found.min, found.max))
             .filter(|(min, max)| min.is_finite() && max.is_finite());
-        let (min, max) = found.unwrap_or((0.0, 1.0));
+        let common_ends = common.and_then(|common| common.range.ends);
+        let (min, max) = common_ends.or(found).unwrap_or((0.0, 1.0));
         let low = options.vmin.unwrap_or_else(|| options.vmax.map_or(min, |vmax| min.min(vmax)));
         let high = options.vmax.unwrap_or_else(|| max.max(low));
         let interquartile = read.quantiles.map_or(f64::NAN, |[lower, upper]| upper - lower);
         let n_valid = read.statistics.map_or(0, |found| found.n_valid);
         let n_bins = match options.bins {
             Some(bins) => bins as usize,
+            // As many of each picture: bars of other widths are not compared.
+            None if common.is_some() => ANIMATED_BINS,
             None => Histogram::suitable_bins(n_valid, (low, high), interquartile),
         };
         let mut histogram = Histogram::even(low, high, n_bins)?;
@@ -55,7 +61,8 @@ impl Plotter {
             .await?;
         let mut x = histogram.value_axis(style::axis_label(options.xlabel.as_ref(), plan.label()));
         x.first = x.first.min(low);
-        let mut y = histogram.count_axis();
+        let all = common.and_then(|common| common.counts.clone());
+        let mut y = all.unwrap_or_else(|| histogram.count_axis());
         y.label = style::axis_label(options.ylabel.as_ref(), "number of values".into());
         let mut figure = style::figure(plan, Plane::Axes { x: x.clone(), y: y.clone() }, None, frame);
         figure.height = figure.height.or(Some(style::height_of(figure.width, DEFAULT_ASPECT)));

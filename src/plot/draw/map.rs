@@ -6,21 +6,16 @@ use thermocline_core::ErrorKind;
 use thermocline_core::select::ResolvedVariable;
 use thermocline_model::cf::{Projection, Scope};
 use thermocline_render::figure::Plane;
+use thermocline_render::ticks::Axis;
 use thermocline_render::{Cancel, CellMap, Extent, Frame, Grid, MapProjection, Statistics, View};
 
 use super::painting::{Method, Painting};
 use super::panel::{Known, Panel};
 use super::scale::Range;
-use super::{laid_out, scale, style};
+use super::{extent, laid_out, scale, style};
 use crate::options::Switch;
 use crate::plan::set_position;
 use crate::{Axes, Failure, Needs, Places, Plan, Plotter, Wanted};
-
-/// Widest extent of longitudes that is not the whole globe, in degrees.
-const GLOBAL_SPAN: f64 = 350.0;
-
-/// Degrees shown on each side of data that lie at one place.
-const ROOM: f64 = 2.0;
 
 /// Which picture of an animation is drawn, and the range that all of them share; `None` of a single picture.
 pub(super) type Shown<'s> = (Option<u64>, Option<&'s Ranged>);
@@ -30,6 +25,10 @@ pub(super) type Shown<'s> = (Option<u64>, Option<&'s Ranged>);
 pub(super) struct Ranged {
     /// The range.
     pub range: Range,
+    /// That of another variable, which the first is drawn against.
+    pub across: Range,
+    /// The axis of the counts of all histograms.
+    pub counts: Option<Axis>,
     /// Of all that is selected.
     pub statistics: Option<Statistics>,
     /// Bytes that were read from the source.
@@ -96,6 +95,7 @@ impl Plotter {
             range: Range::of(read.statistics.as_ref(), read.quantiles),
             statistics: read.statistics,
             bytes_read: read.bytes_read,
+            ..Ranged::default()
         })
     }
 
@@ -150,10 +150,8 @@ pub(super) fn view(plan: &Plan, grid: &Grid) -> Result<View, Failure> {
             let east = if east < west && !is_plane { east + 360.0 } else { east };
             Extent { west, east, south, north }
         }
-        (None, MapProjection::Native) => grid.extent(),
-        (None, MapProjection::Data(_)) => grid.plane_extent().unwrap_or_else(|| grid.extent()),
-        (None, _) if options.frame == Some(Frame::None) => Extent::GLOBE,
-        (None, _) => of_data(grid.extent()),
+        (None, _) if options.frame == Some(Frame::None) && !is_plane => Extent::GLOBE,
+        (None, projection) => extent::of_plan(plan, grid, projection),
     };
     let view = View {
         projection,
@@ -165,21 +163,6 @@ pub(super) fn view(plan: &Plan, grid: &Grid) -> Result<View, Failure> {
     };
     view.check()?;
     Ok(view)
-}
-
-/// The extent of data: the globe if they go round it; some room around a single place.
-fn of_data(extent: Extent) -> Extent {
-    let Extent { mut west, mut east, mut south, mut north } = extent;
-    if east - west >= GLOBAL_SPAN {
-        (west, east) = (-180.0, 180.0);
-    }
-    if east - west <= 0.0 {
-        (west, east) = (west - ROOM, west + ROOM);
-    }
-    if north - south <= 0.0 {
-        (south, north) = (south - ROOM, south + ROOM);
-    }
-    Extent { west, east, south: south.max(-90.0), north: north.min(90.0) }
 }
 
 fn projection(plan: &Plan, word: &str, is_native: bool) -> Result<MapProjection, Failure> {

@@ -9,6 +9,7 @@ use thermocline_render::kinds::{ContourStyle, Lattice, LineColor, contour_levels
 use thermocline_render::raster::{paint, paint_bilinear};
 use thermocline_render::{Cancel, CellMap, Field, Frame, Grid, Levels, Mark, Result, Scale, View};
 
+use super::flags;
 use super::scale::{self, Range};
 use crate::options::Interpolation;
 use crate::{Failure, Kind, Plan};
@@ -67,6 +68,7 @@ impl Painting {
             _ => Method::Cells,
         };
         let scale = if plan.kind == Kind::ContourFilled { scale::of_range(&options, range)? } else { plain };
+        let scale = flags::named(plan, scale);
         let is_crisp = options.frame == Some(Frame::None);
         Ok(Self {
             method,

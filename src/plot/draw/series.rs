@@ -29,7 +29,7 @@ impl Plotter {
         &self,
         plan: &Plan,
         (axis, hue): (usize, Option<usize>),
-        (frame, _): Shown<'_>,
+        (frame, common): Shown<'_>,
         cancel: &Cancel,
     ) -> Result<Panel, Failure> {
         let selected = selected(plan, 0, frame)?;
@@ -70,7 +70,14 @@ impl Plotter {
         let options = &plan.options;
         let frame_style = options.frame.unwrap_or(Frame::Full);
         let (first, last) = coordinate_range(&series);
-        let (low, high) = value_range(&series, (options.vmin, options.vmax), frame_style);
+        let ends = (options.vmin, options.vmax);
+        let (low, high) = match common.and_then(|common| common.range.ends) {
+            Some((min, max)) => {
+                let all = Series::new(0, String::new(), &[0.0, 1.0], vec![min, max]);
+                value_range(&[all], ends, frame_style)
+            }
+            None => value_range(&series, ends, frame_style),
+        };
         let is_log = options.norm == Some(NormChoice::Log) && low > 0.0;
         let has_own_label = matches!(quantity, Quantity::Time(_) | Quantity::Longitude | Quantity::Latitude);
         let x_label = match is_labelled {

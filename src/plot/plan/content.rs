@@ -47,6 +47,8 @@ pub(super) struct Choosing<'c> {
     pub options: &'c Options,
     /// True if `x` names another variable.
     pub has_pair: bool,
+    /// True if the places are single ones, between which nothing is known.
+    pub is_scattered: bool,
 }
 
 impl Choosing<'_> {
@@ -87,8 +89,13 @@ impl Choosing<'_> {
             (Some(_), None) | (None, Some(_)) if !self.names_map() => return Ok(Kind::Line),
             _ => {}
         }
-        if self.map_axes().is_some() && !self.is_native() {
-            return Ok(Kind::Image);
+        if let Some(axes) = self.map_axes().filter(|_| !self.is_native()) {
+            let is_one_place = axes.iter().all(|axis| self.dims.get(*axis).is_some_and(|dim| dim.len == 1));
+            return Ok(match self.is_scattered {
+                true if is_one_place && self.extended().len() == 1 => Kind::Line,
+                true => Kind::Scatter,
+                false => Kind::Image,
+            });
         }
         match self.extended().len() {
             0 if self.dims.is_empty() => {

@@ -261,6 +261,7 @@ impl Studio {
             heading: Heading::Earth,
             reference,
             scale: f64::from(layout.unit),
+            max_speed: None,
         };
         let started = Instant::now();
         let arrows = quiver(&view, wind, &style, &Cancel::new())?;

@@ -10,6 +10,9 @@ use crate::{Color, Image, Norm, Scale};
 /// Most bands whose edges are labelled each.
 const MAX_LABELLED_BANDS: usize = 24;
 
+/// Widest name of a band, in heights of its letters.
+pub(super) const LONGEST_NAME: f32 = 14.0;
+
 /// Where the power of ten that labels share is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum FactorPlace {
@@ -232,6 +235,9 @@ pub(super) fn ticks_of(scale: &Scale, ruler: &Ruler) -> Ticks {
         let label = ticks::rounded(low);
         return Ticks { major: vec![Tick { share: 0.5, label }], ..Ticks::default() };
     }
+    if let Some(ticks) = band_names(scale, ruler) {
+        return ticks;
+    }
     let at_edges = scale.edges().and_then(|edges| edge_ticks(&edges, ruler));
     let share = |value: f64| scale.share(value);
     let mut ticks = at_edges.unwrap_or_else(|| match scale.norm {
@@ -245,6 +251,20 @@ pub(super) fn ticks_of(scale: &Scale, ruler: &Ruler) -> Ticks {
     ticks.major.retain(|tick| (-1e-9..=1.0 + 1e-9).contains(&tick.share));
     ticks.minor.retain(|share| (0.0..=1.0).contains(share));
     ticks
+}
+
+/// The names of bands in their middles; `None` if they have none.
+fn band_names(scale: &Scale, ruler: &Ruler) -> Option<Ticks> {
+    let n_bands = scale.edges()?.len().checked_sub(1)?;
+    if scale.names.len() != n_bands || n_bands == 0 {
+        return None;
+    }
+    let tick = |(band, name): (usize, &String)| Tick {
+        share: (band as f64 + 0.5) / n_bands as f64,
+        label: text::shortened(&text::printable(name), ruler.size, ruler.size * LONGEST_NAME),
+    };
+    let major = scale.names.iter().enumerate().map(tick).collect();
+    Some(Ticks { major: ruler.thinned(major), ..Ticks::default() })
 }
 
 /// Ticks at the edges of bands; `None` if there are many, or none of them are round.

@@ -8,10 +8,13 @@ use super::theme::Sizes;
 use super::{Figure, Frame, Plane};
 use crate::text;
 use crate::ticks::{Direction, Ruler, Ticks};
-use crate::{Color, Error, Result, View};
+use crate::{Color, Error, MapProjection, Result, View};
 
 /// Width by height of a panel of two axes, if nothing else says it.
 const AXES_ASPECT: f32 = 2.0;
+/// Narrowest and widest panel of rows and columns without coordinates, as width by height.
+const LEAST_NATIVE: f32 = 1.0 / 1.5;
+const MOST_NATIVE: f32 = 3.0;
 /// Most pixels of a side whose length is not asked for.
 const MAX_AUTO_SIDE: f32 = 8192.0;
 /// Most pixels of a picture whose height is not asked for.
@@ -91,7 +94,11 @@ impl Layout {
         }
         let steps = LeftOut::STEPS.into_iter();
         let arranged = steps.filter_map(|left_out| {
-            let sides: &[_] = match figure.colorbar {
+            let sides: &[_] = match &figure.colorbar {
+                // Names have room beside a standing bar only.
+                Some((scale, _)) if left_out < LeftOut::Bar && !scale.names.is_empty() => {
+                    &[Some(Direction::Vertical)]
+                }
                 Some(_) if left_out < LeftOut::Bar => {
                     &[Some(Direction::Vertical), Some(Direction::Horizontal)]
                 }
@@ -158,6 +165,10 @@ pub(super) fn background(layout: &Layout, color: Color) -> Shape {
 /// Width by height of a panel without distortion.
 fn aspect(plane: &Plane) -> f32 {
     match plane {
+        Plane::Map { view, .. } if view.projection == MapProjection::Native => {
+            // Rows and columns have no proportions that would be distorted.
+            (view.natural_aspect() as f32).clamp(LEAST_NATIVE, MOST_NATIVE)
+        }
         Plane::Map { view, .. } => {
             let natural = view.natural_aspect() as f32;
             if natural.is_finite() { natural.clamp(0.25, 6.0) } else { AXES_ASPECT }
@@ -329,7 +340,9 @@ impl<'f> Arranging<'f> {
         let size = self.sizes.tick();
         let ticks = self.bar_ticks(panel);
         let labels = ticks.major.iter().map(|tick| text::width(&tick.label, size));
-        let widest = labels.fold(text::width(USUAL_LABEL, size), f32::max).min(size * 9.0);
+        let has_names = self.figure.colorbar.as_ref().is_some_and(|(scale, _)| !scale.names.is_empty());
+        let most = if has_names { colorbar::LONGEST_NAME } else { 9.0 };
+        let widest = labels.fold(text::width(USUAL_LABEL, size), f32::max).min(size * most);
         let factor = ticks.factor().map_or(0.0, |factor| text::width(&factor, size));
         widest.max(factor - self.sizes.bar() - self.sizes.tick_length())
     }

@@ -331,12 +331,14 @@ impl Raster<'_> {
     }
 }
 
-/// The values at which there are lines: the given edges; those between a number of bands; or round numbers.
+/// The values at which there are lines: the given edges, or round numbers, about as many as asked for; those between that
+/// number of bands on a logarithmic scale.
 pub fn contour_levels(levels: &Levels, norm: Norm, (min, max): (f64, f64)) -> Vec<f64> {
     match levels {
         Levels::Edges(edges) => edges.clone(),
+        Levels::Count(count) if norm != Norm::Log => range::nice_levels(min, max, *count as usize),
         Levels::Count(count) => {
-            let edges = band_edges(*count, norm, (min, max));
+            let edges = log_bands(*count, (min, max));
             edges.get(1..edges.len().saturating_sub(1)).map(<[f64]>::to_vec).unwrap_or_default()
         }
         Levels::Continuous if norm == Norm::Log => log_levels(min, max),
@@ -344,12 +346,13 @@ pub fn contour_levels(levels: &Levels, norm: Norm, (min, max): (f64, f64)) -> Ve
     }
 }
 
-/// The edges of filled levels: the given ones; those of a number of bands; or round numbers around the range. Empty for
-/// ranges without width.
+/// The edges of filled levels: the given ones, or round numbers around the range, about as many as asked for; those of that
+/// number of bands on a logarithmic scale. Empty for ranges without width.
 pub fn filled_levels(levels: &Levels, norm: Norm, (min, max): (f64, f64)) -> Vec<f64> {
     match levels {
         Levels::Edges(edges) => edges.clone(),
-        Levels::Count(count) => band_edges(*count, norm, (min, max)),
+        Levels::Count(count) if norm != Norm::Log => range::nice_edges(min, max, *count as usize),
+        Levels::Count(count) => log_bands(*count, (min, max)),
         Levels::Continuous if norm == Norm::Log => {
             let mut edges = log_levels(min, max);
             if min > 0.0 && min.is_finite() && edges.first().is_none_or(|first| *first > min) {
@@ -364,19 +367,18 @@ pub fn filled_levels(levels: &Levels, norm: Norm, (min, max): (f64, f64)) -> Vec
     }
 }
 
-fn band_edges(count: u32, norm: Norm, (min, max): (f64, f64)) -> Vec<f64> {
+/// Edges of as many bands of equal width on a logarithmic scale.
+fn log_bands(count: u32, (min, max): (f64, f64)) -> Vec<f64> {
     let count = (count as usize).min(MAX_LEVELS - 1);
-    if !(min.is_finite() && max.is_finite() && min < max) || count == 0 {
+    if !(min > 0.0 && max.is_finite() && min < max) || count == 0 {
         return Vec::new();
     }
-    let is_log = norm == Norm::Log && min > 0.0;
     let edge = |number: usize| {
         let share = number as f64 / count as f64;
         match number {
             0 => min,
             _ if number == count => max,
-            _ if is_log => (min.ln() + share * (max.ln() - min.ln())).exp(),
-            _ => min * (1.0 - share) + max * share,
+            _ => (min.ln() + share * (max.ln() - min.ln())).exp(),
         }
     };
     let mut edges: Vec<f64> = (0..=count).map(edge).collect();

@@ -133,7 +133,7 @@ pub fn lines(series: &[Series<'_>], (x, y): (&Axis, &Axis), size: Size, style: &
             strokes.push(Mark::Line { points, color, width: style.width, dashes });
         }
         if !alone.is_empty() {
-            dots.push(Mark::Discs { discs: alone, diameter: style.width * style.scale * 2.0 });
+            dots.push(Mark::Discs { discs: alone, diameter: style.width * style.scale * 3.0 });
         }
         dots.extend(markers(series, &runs, size, style));
     }

@@ -16,6 +16,9 @@ use crate::{Cancel, CellMap, Color, Field, MapProjection, Mark, Result, View};
 /// Most arrows of a picture.
 const MAX_ARROWS: usize = 40_000;
 
+/// Length of the longest arrow in distances between arrows.
+const LONGEST: f64 = 1.5;
+
 /// A degree of latitude in which directions are measured.
 const NUDGE: f64 = 0.01;
 
@@ -52,6 +55,8 @@ pub struct QuiverStyle<'s> {
     pub reference: Option<Reference>,
     /// Factor for texts: [`crate::Layout::unit`], by which the figure widens them.
     pub scale: f64,
+    /// The highest speed of all pictures that are compared; `None` for that of this one.
+    pub max_speed: Option<f64>,
 }
 
 /// What is known of a place's vector.
@@ -205,7 +210,10 @@ fn slope(
 }
 
 fn drawn(arrows: &[Arrow], spacing: f64, size: super::Size, style: &QuiverStyle<'_>) -> Arrows {
-    let full_speed = full_speed(arrows);
+    let full_speed = match style.max_speed {
+        Some(most) => Some(most / LONGEST).filter(|full| *full > 0.0),
+        None => full_speed(arrows),
+    };
     let color_of: Box<dyn Fn(f64) -> Color> = match style.color {
         LineColor::Plain(color) => Box::new(move |_| color),
         LineColor::Of(scale) => {
@@ -240,7 +248,7 @@ fn full_speed(arrows: &[Arrow]) -> Option<f64> {
     speeds.sort_by(f64::total_cmp);
     let most = *speeds.last()?;
     let usual = *speeds.get(speeds.len() * 9 / 10)?;
-    let full = usual.max(most / 1.5);
+    let full = usual.max(most / LONGEST);
     (full > 0.0).then_some(full)
 }
 

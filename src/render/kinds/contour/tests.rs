@@ -195,7 +195,9 @@ fn labels_stand_in_gaps_within_the_panel_and_apart_from_each_other() {
 #[test]
 fn levels_follow_what_is_asked_for() {
     let range = (0.0, 10.0);
-    assert_eq!(contour_levels(&Levels::Count(4), Norm::Linear, range), vec![2.5, 5.0, 7.5]);
+    assert_eq!(contour_levels(&Levels::Count(4), Norm::Linear, range), vec![0.0, 2.5, 5.0, 7.5, 10.0]);
+    let uneven = contour_levels(&Levels::Count(10), Norm::Linear, (-4.0, 52.3));
+    assert_eq!(uneven, vec![0.0, 10.0, 20.0, 30.0, 40.0, 50.0]);
     assert_eq!(filled_levels(&Levels::Count(2), Norm::Linear, range), vec![0.0, 5.0, 10.0]);
     assert_eq!(contour_levels(&Levels::Edges(vec![1.0, 7.0]), Norm::Linear, range), vec![1.0, 7.0]);
     assert_eq!(

@@ -6,7 +6,7 @@ const NORTH: Wind = Wind { u: 0.0, v: 10.0 };
 
 fn style(heading: Heading) -> QuiverStyle<'static> {
     let color = LineColor::Plain(Color::rgb(0, 0, 0));
-    QuiverStyle { spacing: 20.0, color, heading, reference: None, scale: 1.0 }
+    QuiverStyle { spacing: 20.0, color, heading, reference: None, scale: 1.0, max_speed: None }
 }
 
 fn view(projection: MapProjection) -> View {
