@@ -357,6 +357,22 @@ impl Plotter {
         Ok(visited)
     }
 
+    /// Refuses to go on reading for one plot of several pictures.
+    ///
+    /// # Errors
+    /// [`ErrorKind::TooLarge`] beyond `max_read_bytes`.
+    pub(crate) fn check_total(&self, bytes_read: u64) -> Result<()> {
+        let limit = self.settings.max_read_bytes;
+        if bytes_read <= limit {
+            return Ok(());
+        }
+        let message = format!(
+            "the plot read {bytes_read} bytes before its end, and may read {limit}; give vmin and vmax, ask for fewer \
+             frames, or a smaller extent"
+        );
+        Err(Error::new(ErrorKind::TooLarge, message))
+    }
+
     /// Refuses to read more than one plot may.
     fn check_read(&self, variable: &Variable, n_chunks: u64) -> Result<()> {
         let chunk_bytes = cut::chunk_bytes(variable);
