@@ -24,7 +24,7 @@ use thermocline_model::cf::{Horizontal, Scope};
 use thermocline_model::{Group, Variable};
 
 pub(crate) use find::Found;
-pub(crate) use make::make;
+pub(crate) use make::{make, making_bytes};
 pub(crate) use roles::axis_of;
 pub use roles::{AxisRole, axis_roles};
 

@@ -1,24 +1,23 @@
 //! What plots share: bounds, threads, and what is kept.
 
 mod admission;
+mod grids;
 mod threads;
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use moka::future::Cache;
 use thermocline_core::manifest::Manifest;
 use thermocline_core::read::Reader;
 use thermocline_core::{Error, Result};
-use thermocline_model::cf::Horizontal;
 use thermocline_render::{Cancel, Grid};
 
 use crate::Placement;
 use crate::draw::CellMaps;
-use crate::placement::{Found, make, scope_of};
 use crate::read::Kept;
 
 use admission::Gate;
+use grids::Grids;
 use threads::Threads;
 
 pub use admission::Admission;
@@ -36,9 +35,10 @@ pub struct PlotSettings {
     pub max_concurrent: usize,
     /// Most plots that wait; further ones are refused.
     pub max_waiting: usize,
-    /// Memory of all plots in work, in bytes.
+    /// Memory of all plots in work, in bytes. The grids that are made at the same time take no more than this and what is
+    /// kept of grids.
     pub work_bytes: u64,
-    /// Longest time that a plot may take.
+    /// Longest time that a plot may take once it is let in, and that it may wait.
     pub timeout: Duration,
 }
 
@@ -57,21 +57,13 @@ impl Default for PlotSettings {
     }
 }
 
-/// One grid of one state of a dataset.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-struct GridKey {
-    dataset: String,
-    revision: String,
-    key: String,
-}
-
 /// Draws plots. Kept for as long as the server runs.
 pub struct Plotter {
     pub(crate) reader: Arc<Reader>,
     pub(crate) settings: PlotSettings,
     pub(crate) threads: Threads,
     gate: Gate,
-    grids: Cache<GridKey, Arc<Grid>>,
+    grids: Grids,
     pub(crate) kept: Kept,
     pub(crate) cell_maps: CellMaps,
 }
@@ -79,16 +71,15 @@ pub struct Plotter {
 impl Plotter {
     /// A plotter that reads through `reader`.
     pub fn new(reader: Arc<Reader>, settings: PlotSettings) -> Self {
-        let weight = |key: &GridKey, grid: &Arc<Grid>| {
-            let names = key.dataset.len() + key.revision.len() + key.key.len();
-            in_kib(grid.len_bytes() + names as u64 + ENTRY_BYTES)
-        };
         let cell_map_bytes = settings.grid_cache_bytes / 4;
+        let grid_bytes = settings.grid_cache_bytes - cell_map_bytes;
+        let making_bytes = settings.work_bytes.saturating_add(settings.grid_cache_bytes);
+        let threads = Threads::new();
         Self {
-            reader,
-            threads: Threads::new(),
             gate: Gate::new(&settings),
-            grids: Cache::builder().max_capacity((settings.grid_cache_bytes - cell_map_bytes) / 1024).weigher(weight).build(),
+            grids: Grids::new(Arc::clone(&reader), threads.clone(), grid_bytes, making_bytes),
+            reader,
+            threads,
             kept: Kept::new(settings.field_cache_bytes),
             cell_maps: CellMaps::new(cell_map_bytes),
             settings,
@@ -148,37 +139,15 @@ impl Plotter {
     /// The grid of a placement with its search structure: made once for each dataset revision and key, and kept.
     ///
     /// # Errors
-    /// Coordinates that cannot be read, or are no grid.
+    /// Coordinates that cannot be read, or are no grid; [`thermocline_core::ErrorKind::TooLarge`] for one that takes more
+    /// memory to be made than there is.
     pub async fn grid(
         &self,
         manifest: &Arc<Manifest>,
         path: &str,
         placement: &Placement,
     ) -> Result<Arc<Grid>> {
-        let key = GridKey {
-            dataset: manifest.id.to_string(),
-            revision: manifest.revision.to_string(),
-            key: placement.key.clone(),
-        };
-        let made =
-            self.grids.try_get_with(key, async { self.make_grid(manifest, path).await.map_err(Arc::new) });
-        made.await.map_err(|error: Arc<Arc<Error>>| error.shared())
-    }
-
-    async fn make_grid(&self, manifest: &Arc<Manifest>, path: &str) -> Result<Arc<Grid>> {
-        let root = &manifest.dataset.root;
-        let gone = || Error::not_found(format!("Variable '{path}' not found in dataset"));
-        let variable = root.variable(path).ok_or_else(gone)?;
-        let material = {
-            let scope = scope_of(root, path)?;
-            let found = Found::of(variable, &scope, &Horizontal::candidates(&scope));
-            let found = found.ok_or_else(|| Error::unsupported(format!("{path:?} lies on no grid")))?;
-            make(&self.reader, manifest, variable, found)
-        };
-        let material = material.await?;
-        // Whoever waits for the same grid does not depend on this one.
-        let grid = self.run(&Cancel::new(), move || material.grid()).await??;
-        Ok(Arc::new(grid))
+        self.grids.get(manifest, path, placement).await
     }
 }
 

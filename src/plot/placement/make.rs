@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use thermocline_core::format::Region;
-use thermocline_core::manifest::Manifest;
+use thermocline_core::manifest::{Manifest, blocking};
 use thermocline_core::read::{Decoder, Reader};
 use thermocline_core::{Error, ErrorKind, Result};
 use thermocline_model::cf::{Healpix, Horizontal, Projection, is_in_radians};
@@ -16,6 +16,12 @@ use super::mesh::{Faces, Mpas};
 
 /// Most corners of a grid of polygons.
 const MAX_GRID_CORNERS: u64 = 1 << 28;
+
+/// Memory for each number of a coordinate while a grid is made, in bytes: as it is stored, and decoded.
+const NUMBER_BYTES: u64 = 16;
+
+/// Memory for each cell while the search structure of a grid is made, in bytes (measured).
+const CELL_BYTES: u64 = 100;
 
 /// What a grid is made of, read.
 pub(crate) enum Material {
@@ -86,6 +92,39 @@ pub(crate) async fn make(
             Material::Native { n_rows: length(variable, axes.0)?, n_columns: length(variable, axes.1)? }
         }
     })
+}
+
+/// Memory that making a grid takes, in bytes, from the lengths of what it is made of.
+pub(crate) fn making_bytes(found: &Found<'_>) -> u64 {
+    let numbers = |variables: &[&Variable]| {
+        let n = variables.iter().map(|variable| variable.n_elements().unwrap_or(u64::MAX));
+        n.fold(0, u64::saturating_add).saturating_mul(NUMBER_BYTES)
+    };
+    let both = |degrees: &Horizontal<'_>| numbers(&[degrees.longitude, degrees.latitude]);
+    // Coordinates may have a step before the dimensions of their cells.
+    let cells = |of: &Horizontal<'_>, n_dims: usize| {
+        let lengths = of.latitude.shape.iter().rev().take(n_dims);
+        lengths.fold(CELL_BYTES, |bytes, len| bytes.saturating_mul(*len)).saturating_add(both(of))
+    };
+    // Each corner of a face gets a place.
+    let faces = |numbered: &Variable, nodes: &Horizontal<'_>| {
+        let n_each = numbered.shape.iter().copied().min().unwrap_or(1).max(1);
+        let cells = numbered.n_elements().map_or(u64::MAX, |n| (n / n_each).saturating_mul(CELL_BYTES));
+        cells.saturating_add(numbers(&[numbered, numbered])).saturating_add(both(nodes))
+    };
+    match found {
+        Found::Rectilinear { degrees, .. } => both(degrees),
+        Found::Plane { x, y, .. } => numbers(&[x, y]),
+        Found::Curvilinear { degrees, bounds, .. } => {
+            cells(degrees, 2).saturating_add(bounds.as_ref().map_or(0, both))
+        }
+        Found::Bounded { degrees, bounds, .. } => cells(degrees, 1).saturating_add(both(bounds)),
+        Found::Faces { faces: found, .. } => faces(found.connectivity, &found.nodes),
+        Found::Mpas { mpas, .. } => faces(mpas.vertices_on_cell, &mpas.vertices),
+        Found::Centres { degrees, .. } => cells(degrees, 1),
+        Found::Healpix { numbers: Some(numbered), .. } => numbers(&[numbered, numbered]),
+        Found::Healpix { numbers: None, .. } | Found::Native { .. } => 0,
+    }
 }
 
 impl Material {
@@ -199,17 +238,14 @@ impl Read<'_> {
 
     /// Bounds have the units and missing values of what they bound, unless they say otherwise.
     async fn in_degrees(&self, of: &Variable, stored: &Variable) -> Result<Vec<f64>> {
-        let mut values = self.numbers(stored, &stored.attrs).await?;
+        let values = self.numbers(stored, &stored.attrs).await?;
         let says_units = stored.attrs.text("units").is_some();
         let is_radian = if says_units {
             is_in_radians(&stored.name, &stored.attrs)
         } else {
             is_in_radians(&of.name, &of.attrs)
         };
-        if is_radian {
-            values.iter_mut().for_each(|value| *value = value.to_degrees());
-        }
-        Ok(values)
+        if is_radian { each(values, f64::to_degrees).await } else { Ok(values) }
     }
 
     async fn plane(&self, coordinate: &Variable, projection: &Projection) -> Result<Vec<f64>> {
@@ -217,11 +253,8 @@ impl Read<'_> {
         let scale = scale.ok_or_else(|| {
             Error::unsupported(format!("the units of {:?} are none of its grid mapping", coordinate.name))
         })?;
-        let mut values = self.numbers(coordinate, &coordinate.attrs).await?;
-        if scale != 1.0 {
-            values.iter_mut().for_each(|value| *value *= scale);
-        }
-        Ok(values)
+        let values = self.numbers(coordinate, &coordinate.attrs).await?;
+        if scale == 1.0 { Ok(values) } else { each(values, move |value| value * scale).await }
     }
 
     async fn curvilinear(
@@ -230,25 +263,17 @@ impl Read<'_> {
         degrees: &Horizontal<'_>,
         bounds: Option<Horizontal<'_>>,
     ) -> Result<Material> {
-        let (mut longitudes, mut latitudes) = self.degrees(degrees, degrees).await?;
+        let (longitudes, latitudes) = self.degrees(degrees, degrees).await?;
         let n_cells = n_rows.checked_mul(n_columns).filter(|n| *n > 0);
         let Some(n_cells) = n_cells else { return Err(Error::unsupported("the grid has no cells")) };
-        // Models write the places of their cells once a step; where they move, no map holds for all steps.
-        let is_steady = |values: &[f64]| {
-            let (first, rest) = values.split_at(n_cells.min(values.len()));
-            let is_same = |(a, b): (&f64, &f64)| a == b || (a.is_nan() && b.is_nan());
-            rest.chunks(n_cells).all(|step| first.iter().zip(step).all(is_same))
-        };
-        if !is_steady(&longitudes) || !is_steady(&latitudes) {
+        let Some((longitudes, latitudes)) = steady((longitudes, latitudes), n_cells).await? else {
             return Err(Error::unsupported(format!(
                 "the places of {:?} and {:?} move along {:?}",
                 degrees.longitude.name,
                 degrees.latitude.name,
                 degrees.latitude.dims.first().map(String::as_str).unwrap_or_default()
             )));
-        }
-        longitudes.truncate(n_cells);
-        latitudes.truncate(n_cells);
+        };
         let corners = match bounds.filter(|bounds| bounds.latitude.shape.len() == 3) {
             Some(bounds) if bounds.latitude.shape.last() == Some(&4) => {
                 Some(self.corners(degrees, &bounds).await?)
@@ -287,20 +312,47 @@ impl Read<'_> {
             Some(counts) => Some(self.numbers(counts, &counts.attrs).await?),
             None => None,
         };
-        let (mut longitudes, mut latitudes) = (
-            self.numbers(mpas.vertices.longitude, &mpas.vertices.longitude.attrs).await?,
-            self.numbers(mpas.vertices.latitude, &mpas.vertices.latitude.attrs).await?,
-        );
-        for (values, of) in
-            [(&mut longitudes, mpas.vertices.longitude), (&mut latitudes, mpas.vertices.latitude)]
-        {
-            // All angles of these meshes are radians, unless they say otherwise.
-            if of.attrs.text("units").is_none() || is_in_radians(&of.name, &of.attrs) {
-                values.iter_mut().for_each(|value| *value = value.to_degrees());
-            }
-        }
+        let longitudes = self.in_mpas_degrees(mpas.vertices.longitude).await?;
+        let latitudes = self.in_mpas_degrees(mpas.vertices.latitude).await?;
         Ok(Nodes { numbers, n_each, is_turned: false, start: 1.0, counts, longitudes, latitudes })
     }
+
+    /// All angles of these meshes are radians, unless they say otherwise.
+    async fn in_mpas_degrees(&self, of: &Variable) -> Result<Vec<f64>> {
+        let values = self.numbers(of, &of.attrs).await?;
+        let is_radian = of.attrs.text("units").is_none() || is_in_radians(&of.name, &of.attrs);
+        if is_radian { each(values, f64::to_degrees).await } else { Ok(values) }
+    }
+}
+
+/// Degrees of all cells, one after the other.
+type Degrees = (Vec<f64>, Vec<f64>);
+
+/// The first step of places that models write once a step; `None` where they move: no map holds for all steps.
+async fn steady((mut longitudes, mut latitudes): Degrees, n_cells: usize) -> Result<Option<Degrees>> {
+    blocking(move || {
+        let is_steady = |values: &[f64]| {
+            let (first, rest) = values.split_at(n_cells.min(values.len()));
+            let is_same = |(a, b): (&f64, &f64)| a == b || (a.is_nan() && b.is_nan());
+            rest.chunks(n_cells).all(|step| first.iter().zip(step).all(is_same))
+        };
+        if !is_steady(&longitudes) || !is_steady(&latitudes) {
+            return Ok(None);
+        }
+        longitudes.truncate(n_cells);
+        latitudes.truncate(n_cells);
+        Ok(Some((longitudes, latitudes)))
+    })
+    .await
+}
+
+/// All values changed.
+async fn each(mut values: Vec<f64>, change: impl Fn(f64) -> f64 + Send + 'static) -> Result<Vec<f64>> {
+    blocking(move || {
+        values.iter_mut().for_each(|value| *value = change(*value));
+        Ok(values)
+    })
+    .await
 }
 
 fn check_corners(n_corners: u64) -> Result<()> {
@@ -325,7 +377,7 @@ pub(crate) async fn numbers(
     let region = Region { start: vec![0; variable.shape.len()], shape: variable.shape.clone() };
     let stored = reader.values(manifest, variable, &region).await?;
     let ArrayBytes::Fixed(bytes) = stored else { return Err(none()) };
-    thermocline_core::manifest::blocking(move || {
+    blocking(move || {
         let mut values = vec![f64::NAN; bytes.len() / decoder.element_size()];
         decoder.decode(&bytes, &mut values);
         Ok(values)

@@ -238,3 +238,22 @@ async fn a_grid_is_made_once_for_all_variables_on_it() {
     assert!(std::sync::Arc::ptr_eq(&first, &second));
     assert!(first.cells(&thermocline_render::View::globe(4, 2), &Cancel::new()).is_ok());
 }
+
+#[tokio::test]
+async fn a_grid_that_takes_more_memory_to_be_made_than_there_is_is_refused_before_it_is_read() {
+    let world = World::default().coordinate("lat", &[("y", 20), ("x", 20)], LAT, &[1.0; 400]).coordinate(
+        "lon",
+        &[("y", 20), ("x", 20)],
+        LON,
+        &[1.0; 400],
+    );
+    let attrs = texts(&[("coordinates", "lat lon")]);
+    let world = data(world, &[("y", 20), ("x", 20)], attrs).build();
+    let found = placed(&world, "v").unwrap();
+    assert_eq!(found.places, Places::Curvilinear);
+    let settings = PlotSettings { work_bytes: 30_000, grid_cache_bytes: 4096, ..PlotSettings::default() };
+    let plotter = Plotter::new(world.reader, settings);
+    let error = plotter.grid(&world.manifest, "v", &found).await.unwrap_err();
+    assert_eq!(error.kind(), thermocline_core::ErrorKind::TooLarge, "{error}");
+    assert!(error.message().contains("52800 bytes"), "{error}");
+}

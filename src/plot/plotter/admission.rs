@@ -79,7 +79,8 @@ impl Gate {
     }
 }
 
-fn permits(len_bytes: u64) -> u32 {
+/// Permits of so many bytes.
+pub(super) fn permits(len_bytes: u64) -> u32 {
     u32::try_from(len_bytes.div_ceil(PERMIT_BYTES)).unwrap_or(u32::MAX).clamp(1, u32::MAX >> 3)
 }
 
