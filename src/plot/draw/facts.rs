@@ -10,7 +10,8 @@ use crate::plan::{Content, Dim};
 /// Most labels of a dimension that are listed.
 const MAX_LABELS: u64 = 1000;
 
-/// The document of a panel.
+/// The document of a panel. Statistics are those that its range of colours took: with both ends given nothing is read
+/// beside the picture, and there are none.
 pub(super) fn document(plan: &Plan, panel: &Panel) -> Map<String, Value> {
     let mut document = about(plan);
     let known = &panel.known;

@@ -187,7 +187,7 @@ pub(super) const OPTIONS: &[OptionSpec] = &[
     option!(
         "norm",
         "linear, log, symlog(half width), power(exponent), centered",
-        "linear",
+        "linear; centered for differences whose values lie on both sides of 0",
         "how values are spread over the colours",
         || super::values::NORMS.to_vec(),
         |name, value, options| {
