@@ -9,6 +9,7 @@ use thermocline_model::Group;
 use thermocline_plot::{Format, PathForm};
 
 use crate::form;
+use crate::page::CONTROLLED;
 
 /// Parameters of the query that say how to answer, not what to draw.
 const OF_ANSWERS: [&str; 3] = ["f", "wait", FROM_PAGE];
@@ -150,7 +151,7 @@ fn path_form(variable: &str, rest: &[String]) -> Result<Option<PathForm>, Proble
 fn plot_pairs(query: &Query) -> Vec<(String, String)> {
     let is_from_page = query.value(FROM_PAGE).is_some();
     let pairs = query.pairs().filter(|(name, value)| {
-        let is_empty = is_from_page && value.is_empty();
+        let is_empty = is_from_page && value.is_empty() && CONTROLLED.contains(&name.as_str());
         !is_empty && !OF_ANSWERS.contains(&name.as_str())
     });
     let positions = pairs.map(|(name, value)| match name.strip_prefix(POSITION) {

@@ -21,9 +21,13 @@
     status.classList.toggle('bad', isBad);
   };
 
+  // A time in seconds since 1970 as the server writes it.
+  const dateOf = (seconds) => new Date(seconds * 1000).toISOString().slice(0, 19).replace('T00:00:00', '');
+
   const labelOf = (slider) => {
     const labels = known.labels[slider.dataset.dim];
     const place = (slider.value - slider.min) / slider.step;
+    if (labels && labels.step) return dateOf(labels.first + labels.step * slider.value);
     const told = labels ? labels[place] : longLabels.get(`${slider.dataset.dim} ${slider.value}`);
     return told === undefined ? `${slider.value} of ${slider.min}–${slider.max}` : told;
   };

@@ -14,12 +14,13 @@ use http::header::CONTENT_SECURITY_POLICY;
 use http::request::Parts;
 use serde_json::{Map, Value, json};
 use sha2::{Digest, Sha256};
-use thermocline_core::select::Indices;
+use thermocline_core::select::{Indices, Labels};
 use thermocline_http::Problem;
 use thermocline_http::conditional::vary_on_accept;
 use thermocline_http::html::{Escaped, link};
 use thermocline_http::links::{BaseUrl, segment};
 use thermocline_http::query::Query;
+use thermocline_model::cf::Calendar;
 use thermocline_plot::{Dim, Format, Kind, Options, Plan, Plotter, Request};
 use thermocline_render::Colormap;
 use thermocline_zarr::ascii_json;
@@ -38,11 +39,17 @@ const MAX_LABEL_BYTES: usize = 16 << 10;
 /// Most labels of a dimension that are looked at.
 const MAX_LABELS: u64 = 2000;
 
+/// Microseconds of a second.
+const MICROSECONDS: i64 = 1_000_000;
+
+/// From 15 October 1582 to the end of the year 9999 in seconds since 1970: there the standard calendar is that of scripts.
+const GREGORIAN_SECONDS: (i64, i64) = (-12_219_292_800, 253_402_300_800);
+
 /// Most characters of a name or of units in a page.
 const MAX_TITLE_CHARS: usize = 200;
 
 /// Options that have a control.
-const CONTROLLED: [&str; 6] = ["kind", "cmap", "vmin", "vmax", "norm", "proj"];
+pub(crate) const CONTROLLED: [&str; 6] = ["kind", "cmap", "vmin", "vmax", "norm", "proj"];
 
 /// Ways to spread values over the colours that need no number.
 const NORMS: [&str; 4] = ["linear", "log", "symlog", "centered"];
@@ -104,8 +111,15 @@ impl<'p> Slider<'p> {
         (self.first..=self.last).step_by(step)
     }
 
+    /// What the script makes labels of: those of all positions, or the first and the step of regular times; null if they
+    /// are many.
+    fn labels(&self, room_bytes: &mut usize) -> Value {
+        let regular = || regular_times(self.dim).map(|[first, step]| json!({"first": first, "step": step}));
+        self.texts(room_bytes).map(Value::from).or_else(regular).unwrap_or_default()
+    }
+
     /// The labels of all positions, if they are few and short.
-    fn labels(&self, room_bytes: &mut usize) -> Option<Vec<String>> {
+    fn texts(&self, room_bytes: &mut usize) -> Option<Vec<String>> {
         let n_labels = (self.last - self.first) / self.step.max(1) + 1;
         if n_labels > MAX_LABELS {
             return None;
@@ -120,6 +134,22 @@ impl<'p> Slider<'p> {
         *room_bytes = left_bytes;
         Some(labels)
     }
+}
+
+/// First and step of the times of a dimension in seconds since 1970, if they are evenly spaced whole seconds of the calendar
+/// that scripts know.
+fn regular_times(dim: &Dim) -> Option<[i64; 2]> {
+    let Labels::Times { ticks, axis } = &dim.coordinate.as_ref()?.labels else { return None };
+    let (first, second, last) = (*ticks.first()?, *ticks.get(1)?, *ticks.last()?);
+    let (from, until) = GREGORIAN_SECONDS;
+    let is_known = matches!(axis.calendar(), Calendar::Standard | Calendar::ProlepticGregorian)
+        && first >= from * MICROSECONDS
+        && last < until * MICROSECONDS;
+    let step = second.checked_sub(first)?;
+    let is_whole = step > 0 && step % MICROSECONDS == 0 && first % MICROSECONDS == 0;
+    let is_regular =
+        || ticks.windows(2).all(|pair| matches!(pair, [a, b] if b.checked_sub(*a) == Some(step)));
+    (is_known && is_whole && is_regular()).then(|| [first / MICROSECONDS, step / MICROSECONDS])
 }
 
 /// How long a text is in the page: in quotes, with a comma, what is not plain escaped.
@@ -309,10 +339,8 @@ impl<'p> Page<'p> {
     /// What the script has to know, as the content of a `script` element: nothing in it ends the element.
     fn known(&self) -> String {
         let mut room_bytes = MAX_LABEL_BYTES;
-        let labels = self
-            .sliders
-            .iter()
-            .map(|slider| (slider.dim.name.clone(), slider.labels(&mut room_bytes).into()));
+        let labels =
+            self.sliders.iter().map(|slider| (slider.dim.name.clone(), slider.labels(&mut room_bytes)));
         let labels: Map<String, Value> = labels.collect();
         let series = self.sliders.iter().find(|slider| slider.dim.is_time()).or(self.sliders.first());
         let known = json!({

@@ -209,6 +209,9 @@ async fn browsers_get_a_small_page_that_loads_nothing_from_elsewhere() {
     assert!(!html.contains("name=\"isel.lat\""), "what is drawn has no slider");
     assert_eq!(html.matches("</script>").count(), 2, "nothing ends a script but its end");
 
+    let titled = server.get("/datasets/toy/plot/tas.html?page=1&title=&kind=").await.unwrap();
+    assert!(titled.text().contains("name=\"title\" value=\"\""), "that there is no title is kept");
+
     let form = "page=1&kind=&cmap=magma&vmin=&vmax=&norm=&proj=&isel.time=0";
     let sent = server.get(&format!("/datasets/toy/plot/tas.html?{form}")).await.unwrap();
     assert_eq!(sent.status, 200, "{}", sent.text());

@@ -1,5 +1,6 @@
 //! What of a dataset can be plotted.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use axum::extract::State;
@@ -13,6 +14,8 @@ use thermocline_http::html::{Escaped, link, page};
 use thermocline_http::links::{BaseUrl, segment};
 use thermocline_http::negotiate::Form;
 use thermocline_http::{AppState, OpenDataset, Problem};
+use thermocline_model::Variable;
+use thermocline_model::cf::{Horizontal, Scope};
 use thermocline_plot::{Kind, Placement};
 use thermocline_search::{CubeVariable, Summary};
 
@@ -37,7 +40,7 @@ pub(crate) struct Plottable {
 
 impl Plottable {
     /// That of a variable; `None` for texts and for single values.
-    fn of(manifest: &Manifest, found: &CubeVariable) -> Option<Self> {
+    fn of(manifest: &Manifest, found: &CubeVariable, seen: Option<&Seen<'_>>) -> Option<Self> {
         let variable = manifest.dataset.root.variable(&found.name)?;
         if !variable.dtype.is_number() || found.shape.is_empty() {
             return None;
@@ -46,7 +49,8 @@ impl Plottable {
         let units = found.unit.as_deref().filter(|units| !matches!(*units, "" | "1"));
         let title = units.map_or_else(|| name.to_owned(), |units| format!("{name} [{units}]"));
         // Coordinates that contradict each other are told when the variable is plotted.
-        let placement = Placement::of(manifest, &found.name, variable).ok().flatten();
+        let root = &manifest.dataset.root;
+        let placement = seen.and_then(|seen| Placement::within(root, variable, &seen.scope, &seen.others));
         Some(Self {
             path: found.name.clone(),
             title,
@@ -57,8 +61,28 @@ impl Plottable {
 
     /// All of a dataset, at most [`MAX_VARIABLES`]. Blocking.
     pub(crate) fn all(manifest: &Manifest, summary: &Summary) -> Vec<Self> {
+        let mut groups: HashMap<&str, Option<Seen<'_>>> = HashMap::new();
         let variables = summary.data_variables().take(MAX_VARIABLES);
-        variables.filter_map(|variable| Self::of(manifest, variable)).collect()
+        let plottable = variables.filter_map(|variable| {
+            let group = variable.name.rsplit_once('/').map_or("", |(group, _)| group);
+            let seen = groups.entry(group).or_insert_with(|| Seen::from(manifest, group));
+            Self::of(manifest, variable, seen.as_ref())
+        });
+        plottable.collect()
+    }
+}
+
+/// What the variables of a group see, looked up once for all of them.
+struct Seen<'m> {
+    scope: Scope<'m>,
+    others: Vec<&'m Variable>,
+}
+
+impl<'m> Seen<'m> {
+    fn from(manifest: &'m Manifest, group: &str) -> Option<Self> {
+        let scope = Scope::at(&manifest.dataset.root, group)?;
+        let others = Horizontal::candidates(&scope);
+        Some(Self { scope, others })
     }
 }
 
@@ -89,25 +113,28 @@ pub(crate) async fn list(
     parts: Parts,
 ) -> Result<Response, Problem> {
     let form = Form::of(&parts)?;
-    let found = plottable(&app, &manifest).await?;
+    let (found, n_left_out) = plottable(&app, &manifest).await?;
     let body = match form {
-        Form::Json => listed(&manifest, &found, &base).to_string().into_bytes(),
+        Form::Json => listed(&manifest, (&found, n_left_out), &base).to_string().into_bytes(),
         Form::Html => {
-            page(&format!("Plots of {}", manifest.id), &list_body(&manifest, &found, &base)).into_bytes()
+            page(&format!("Plots of {}", manifest.id), &list_body(&manifest, (&found, n_left_out), &base))
+                .into_bytes()
         }
     };
     let media_type = if form == Form::Json { form::JSON } else { form::HTML };
     Ok(vary_on_accept(document(&parts, media_type, body)))
 }
 
-/// What of a dataset can be plotted.
-pub(crate) async fn plottable(app: &AppState, manifest: &Arc<Manifest>) -> Result<Vec<Plottable>> {
+/// What of a dataset can be plotted, and how many variables are not listed.
+async fn plottable(app: &AppState, manifest: &Arc<Manifest>) -> Result<(Vec<Plottable>, usize)> {
     let summary = app.search.describe(manifest).await?;
     let manifest = Arc::clone(manifest);
-    blocking(move || Ok(Plottable::all(&manifest, &summary))).await
+    let n_left_out = summary.data_variables().count().saturating_sub(MAX_VARIABLES);
+    let found = blocking(move || Ok(Plottable::all(&manifest, &summary))).await?;
+    Ok((found, n_left_out))
 }
 
-fn listed(manifest: &Manifest, found: &[Plottable], base: &BaseUrl) -> Value {
+fn listed(manifest: &Manifest, (found, n_left_out): (&[Plottable], usize), base: &BaseUrl) -> Value {
     let plots = format!("{}/plot", base.dataset(manifest.id.as_str()));
     let variables: Vec<Value> = found
         .iter()
@@ -129,6 +156,7 @@ fn listed(manifest: &Manifest, found: &[Plottable], base: &BaseUrl) -> Value {
     json!({
         "dataset": manifest.id.as_str(),
         "variables": variables,
+        "left_out": n_left_out,
         "links": [
             {"rel": "kinds", "href": format!("{}/plot/kinds", base.0)},
             {"rel": "colormaps", "href": format!("{}/plot/colormaps", base.0)},
@@ -137,7 +165,7 @@ fn listed(manifest: &Manifest, found: &[Plottable], base: &BaseUrl) -> Value {
     })
 }
 
-fn list_body(manifest: &Manifest, found: &[Plottable], base: &BaseUrl) -> String {
+fn list_body(manifest: &Manifest, (found, n_left_out): (&[Plottable], usize), base: &BaseUrl) -> String {
     let id = manifest.id.as_str();
     let dataset = format!("{}/datasets/{}", base.prefix(), segment(id));
     let rows = found.iter().map(|Plottable { path: name, title, dims, kinds }| {
@@ -159,8 +187,14 @@ fn list_body(manifest: &Manifest, found: &[Plottable], base: &BaseUrl) -> String
     } else {
         format!("<table>{rows}</table>")
     };
+    let more = match n_left_out {
+        0 => String::new(),
+        n => format!(
+            "<p>{n} further variables are not listed; their plots have addresses of the same form.</p>"
+        ),
+    };
     format!(
-        "<h1>Plots of {}</h1>{shown}<p>{}</p>",
+        "<h1>Plots of {}</h1>{shown}{more}<p>{}</p>",
         link(&dataset, id),
         link(&format!("{}/plot/colormaps", base.prefix()), "colour maps")
     )
