@@ -10,7 +10,9 @@
 //!
 //! # Limits
 //! At most [`MAX_CELLS`] cells with 64 corners each. Where more than 4096 cells may contain a place, those numbered last
-//! are not looked at. Polygons that reach further than 80° from their middle are no cells.
+//! are not looked at. Polygons that reach further than 80° from their middle are no cells. Of centres, a place that is
+//! nearly as far from thousands of them (the middle of a circle of stations) gets one that is about as near as the
+//! nearest. What building takes is [`build_bytes`].
 
 mod axis;
 mod bins;
@@ -43,6 +45,19 @@ pub const NO_CELL: u32 = u32::MAX;
 
 /// Most cells of a grid: their numbers are below [`NO_CELL`].
 pub const MAX_CELLS: u64 = NO_CELL as u64;
+
+/// Memory at most that building a grid takes, its coordinates and the grid itself included, in bytes: of so many cells in
+/// rows and columns or around centres, and with so many corners of all of them together, 0 if these are not given.
+/// Rectilinear grids and planes take next to nothing.
+pub fn build_bytes(n_cells: u64, n_corners: u64) -> u64 {
+    n_cells.saturating_mul(BYTES_PER_CELL).saturating_add(n_corners.saturating_mul(BYTES_PER_CORNER))
+}
+
+/// What a cell takes while bins are filled: its place and corner, its rectangle, and its numbers in bins.
+const BYTES_PER_CELL: u64 = 80;
+
+/// What a corner takes while equal ones are found: its place twice, its number, and the table of places.
+const BYTES_PER_CORNER: u64 = 48;
 
 /// The cell of each pixel of a view.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -87,23 +102,9 @@ impl Grid {
     /// # Errors
     /// [`Error::Invalid`] for coordinates that are not monotonic, [`Error::TooLarge`] beyond [`MAX_CELLS`].
     pub fn rectilinear(longitudes: &[f64], latitudes: &[f64]) -> Result<Self> {
-        Self::rectilinear_bounded(longitudes, latitudes, None, None)
-    }
-
-    /// The same with bounds, two for each longitude and latitude in turn. They are the edges of the cells if they are
-    /// contiguous and around the coordinates; else edges are midway between neighbours.
-    ///
-    /// # Errors
-    /// Those of [`Grid::rectilinear`].
-    pub fn rectilinear_bounded(
-        longitudes: &[f64],
-        latitudes: &[f64],
-        longitude_bounds: Option<&[f64]>,
-        latitude_bounds: Option<&[f64]>,
-    ) -> Result<Self> {
         let shape = (latitudes.len(), longitudes.len());
         within_limits(shape)?;
-        let lattice = Lattice::rectilinear(longitudes, latitudes, longitude_bounds, latitude_bounds)?;
+        let lattice = Lattice::rectilinear(longitudes, latitudes)?;
         Self::sized(shape, Family::Lattice(Box::new(lattice)))
     }
 
@@ -118,17 +119,20 @@ impl Grid {
     }
 
     /// Cells around two-dimensional centres in C order; `corners` are four a cell, in order around it, if known.
-    /// Corners that do not go around their centres are not used.
+    /// Corners that do not go around their centres are not used: cells have corners midway to their neighbours in place
+    /// of these, all cells if they are more than one in ten.
     ///
     /// # Errors
-    /// [`Error::Invalid`] for lengths that do not fit, [`Error::TooLarge`] beyond [`MAX_CELLS`].
+    /// [`Error::Invalid`] for lengths that do not fit, [`Error::TooLarge`] beyond [`MAX_CELLS`], [`Error::Cancelled`].
     pub fn curvilinear(
         shape: (usize, usize),
         longitudes: Vec<f64>,
         latitudes: Vec<f64>,
         corners: Option<Corners>,
+        cancel: &Cancel,
     ) -> Result<Self> {
         within_limits(shape)?;
+        cancel.check()?;
         let centres = sphere::places(longitudes, latitudes)?;
         if shape.0.checked_mul(shape.1) != Some(centres.len()) {
             return Err(Error::Invalid(format!(
@@ -138,36 +142,46 @@ impl Grid {
                 shape.1
             )));
         }
-        if let Some(corners) = corners {
-            let polygons = Polygons::new(corners, Some(centres))?;
-            if polygons.go_around_centres() {
-                return Self::sized(shape, Family::Polygons(Located::new(polygons)));
-            }
-            let centres = polygons.into_centres();
-            return Self::sized(shape, Family::Curvilinear(Located::new(Curvilinear::new(shape, centres))));
-        }
-        Self::sized(shape, Family::Curvilinear(Located::new(Curvilinear::new(shape, centres))))
+        let Some(corners) = corners else {
+            let cells = Curvilinear::new(shape, centres, cancel)?;
+            return Self::sized(shape, Family::Curvilinear(Located::new(cells, cancel)?));
+        };
+        let polygons = Polygons::new(corners, Some(centres), cancel)?;
+        let Some(astray) = polygons.astray(cancel)? else {
+            let cells = Curvilinear::new(shape, polygons.into_centres(), cancel)?;
+            return Self::sized(shape, Family::Curvilinear(Located::new(cells, cancel)?));
+        };
+        let polygons = if astray.is_empty() {
+            polygons
+        } else {
+            let midway = Curvilinear::new(shape, polygons.centres().to_vec(), cancel)?;
+            polygons.with_corners_of(&astray, &midway)
+        };
+        Self::sized(shape, Family::Polygons(Located::new(polygons, cancel)?))
     }
 
     /// Polygons around their centres, with `corners.n_each` corners a cell (ICON, MPAS, CF bounds).
     ///
     /// # Errors
     /// Those of [`Grid::curvilinear`].
-    pub fn polygons(corners: Corners) -> Result<Self> {
-        let polygons = Polygons::new(corners, None)?;
+    pub fn polygons(corners: Corners, cancel: &Cancel) -> Result<Self> {
+        cancel.check()?;
+        let polygons = Polygons::new(corners, None, cancel)?;
         let shape = (1, polygons.n_cells());
         within_limits(shape)?;
-        Self::sized(shape, Family::Polygons(Located::new(polygons)))
+        Self::sized(shape, Family::Polygons(Located::new(polygons, cancel)?))
     }
 
     /// Centres of which nothing but their places is known: the nearest one within the size of the cells around it.
     ///
     /// # Errors
     /// Those of [`Grid::curvilinear`].
-    pub fn centres(longitudes: Vec<f64>, latitudes: Vec<f64>) -> Result<Self> {
+    pub fn centres(longitudes: Vec<f64>, latitudes: Vec<f64>, cancel: &Cancel) -> Result<Self> {
         let shape = (1, longitudes.len());
         within_limits(shape)?;
-        Self::sized(shape, Family::Centres(Centres::new(sphere::places(longitudes, latitudes)?)))
+        cancel.check()?;
+        let centres = Centres::new(sphere::places(longitudes, latitudes)?, cancel)?;
+        Self::sized(shape, Family::Centres(centres))
     }
 
     /// HEALPix pixels; `numbers` are those of the cells in order, `None` if they are counted from 0.

@@ -68,16 +68,6 @@ impl Axis {
         Ok(axis)
     }
 
-    /// The same cells between edges that are known: lower and upper bound of each, in turn. What is not contiguous, or
-    /// does not contain its centre, bounds nothing and leaves the edges where they are.
-    pub(super) fn with_bounds(mut self, bounds: &[f64]) -> Self {
-        if let Some(edges) = self.contiguous(bounds) {
-            self.edges = edges;
-            self.density = density(&self.edges);
-        }
-        self
-    }
-
     /// How many cells.
     pub(super) fn len(&self) -> usize {
         self.centres.len()
@@ -228,32 +218,6 @@ impl Axis {
             _ => (0.0, 0.0),
         };
         if self.is_descending { (last, first) } else { (first, last) }
-    }
-
-    fn contiguous(&self, bounds: &[f64]) -> Option<Vec<f64>> {
-        let n = self.len();
-        if bounds.len() != 2 * n || !bounds.iter().all(|bound| bound.abs() < 1e300) {
-            return None;
-        }
-        let mut edges = Vec::with_capacity(n + 1);
-        for position in 0..n {
-            let cell = if self.is_descending { n - 1 - position } else { position };
-            let (one, other, centre) = (bounds[2 * cell], bounds[2 * cell + 1], self.centres[cell]);
-            let turns = self.turn.map_or(0.0, |turn| turn * ((centre - (one + other) / 2.0) / turn).round());
-            let (low, high) = (one.min(other) + turns, one.max(other) + turns);
-            let slack = (high - low) * 1e-4;
-            let joins = edges.last().is_none_or(|edge: &f64| (edge - low).abs() <= slack);
-            let is_around = low - slack <= centre && centre <= high + slack;
-            if !(joins && is_around && low < high) {
-                return None;
-            }
-            if edges.is_empty() {
-                edges.push(low);
-            }
-            edges.push(high);
-        }
-        let is_ascending = edges.windows(2).all(|pair| pair[0] < pair[1]);
-        is_ascending.then_some(edges)
     }
 }
 

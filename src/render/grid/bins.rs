@@ -5,6 +5,7 @@
 use rayon::prelude::*;
 
 use super::faces::{N_FACES, OnFace, Rectangle};
+use crate::{Cancel, Result};
 
 /// Rectangles in a bin from which on it gets bins of its own.
 const CROWDED: usize = 48;
@@ -30,7 +31,6 @@ const MAX_CANDIDATES: usize = 4096;
 /// The rectangle of a cell on a face.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Entry {
-    pub(super) face: u8,
     pub(super) cell: u32,
     pub(super) rectangle: Rectangle,
 }
@@ -42,16 +42,22 @@ pub(super) struct Bins {
 }
 
 impl Bins {
-    /// Bins of rectangles, with the cells in rising order.
-    pub(super) fn new(entries: &[Entry]) -> Self {
-        let of_face = |face: usize| {
-            let own: Vec<&Entry> = entries.iter().filter(|entry| usize::from(entry.face) == face).collect();
+    /// Bins of the rectangles on each face, given in parts, with the cells in rising order.
+    ///
+    /// # Errors
+    /// [`crate::Error::Cancelled`].
+    pub(super) fn new(faces: [Vec<Vec<Entry>>; N_FACES], cancel: &Cancel) -> Result<Self> {
+        let of_face = |parts: Vec<Vec<Entry>>| {
+            let mut own: Vec<Entry> = Vec::with_capacity(parts.iter().map(Vec::len).sum());
+            // Each part is freed before the next one takes as much memory.
+            parts.into_iter().for_each(|part| own.extend_from_slice(&part));
             let members: Vec<u32> = (0..own.len() as u32).collect();
-            let mut level = Level::new(&own, &members);
+            let mut level = Level::new(&own, &members, cancel)?;
             level.name_cells(&own);
-            level
+            Ok(level)
         };
-        Self { faces: (0..N_FACES).into_par_iter().map(of_face).collect() }
+        let faces: Result<Vec<Level>> = faces.into_par_iter().map(of_face).collect();
+        Ok(Self { faces: faces? })
     }
 
     /// The cells whose rectangles may contain a point, in rising order.
@@ -85,11 +91,12 @@ struct Level {
 }
 
 impl Level {
-    fn new(entries: &[&Entry], members: &[u32]) -> Self {
+    fn new(entries: &[Entry], members: &[u32], cancel: &Cancel) -> Result<Self> {
+        cancel.check()?;
         let rectangle = |member: &u32| entries.get(*member as usize).map(|entry| entry.rectangle);
         let whole = members.iter().filter_map(rectangle).fold(Rectangle::EMPTY, |all, one| all.joined(&one));
         if whole.is_empty() {
-            return Self::default();
+            return Ok(Self::default());
         }
         let mut level = Self::sized(&whole, members.len());
         let limit = MAX_ENTRIES * members.len() as u64;
@@ -98,11 +105,12 @@ impl Level {
             spans.map(|(low, high)| u64::from(high[0] - low[0] + 1) * u64::from(high[1] - low[1] + 1)).sum()
         };
         while n_entries(&level) > limit && level.n != [1, 1] {
+            cancel.check()?;
             level = level.coarser(&whole);
         }
         level.fill(members, rectangle);
-        level.refine(entries, 1, MAX_IN_ALL * members.len() as u64);
-        level
+        level.refine(entries, 1, MAX_IN_ALL * members.len() as u64, cancel)?;
+        Ok(level)
     }
 
     /// About as many bins as rectangles, as wide as high.
@@ -175,9 +183,9 @@ impl Level {
     }
 
     /// Gives crowded bins bins of their own where that parts what is in them, with `n_entries` in all of them.
-    fn refine(&mut self, entries: &[&Entry], depth: usize, n_entries: u64) {
+    fn refine(&mut self, entries: &[Entry], depth: usize, n_entries: u64, cancel: &Cancel) -> Result<()> {
         if depth > MAX_DEPTH {
-            return;
+            return Ok(());
         }
         let crowded: Vec<u32> =
             (0..self.n[0] * self.n[1]).filter(|bin| self.of_bin(*bin).len() > CROWDED).collect();
@@ -187,17 +195,22 @@ impl Level {
             let members = self.of_bin(*bin);
             let share = u128::from(left) * members.len() as u128 / u128::from(n_members.max(1));
             let within = (self.rectangle_of(*bin), depth, u64::try_from(share).unwrap_or(left));
-            Some((*bin, Self::new_within(entries, members, within)?))
+            let level = Self::new_within(entries, members, within, cancel).transpose()?;
+            Some(level.map(|level| (*bin, level)))
         };
-        self.finer = crowded.par_iter().filter_map(finer).collect();
+        let finer: Result<Vec<(u32, Self)>> = crowded.par_iter().filter_map(finer).collect();
+        self.finer = finer?;
+        Ok(())
     }
 
     /// Bins within a bin; `None` if they would not part its members.
     fn new_within(
-        entries: &[&Entry],
+        entries: &[Entry],
         members: &[u32],
         (bin, depth, n_in_all): (Rectangle, usize, u64),
-    ) -> Option<Self> {
+        cancel: &Cancel,
+    ) -> Result<Option<Self>> {
+        cancel.check()?;
         let cut = |member: &u32| {
             let one = entries.get(*member as usize)?.rectangle;
             let at = |from: [f32; 2], pick: fn(f32, f32) -> f32, to: [f32; 2]| {
@@ -213,16 +226,16 @@ impl Level {
         };
         while n_entries(&level) > limit {
             if level.n[0] <= 2 && level.n[1] <= 2 {
-                return None;
+                return Ok(None);
             }
             level = level.coarser(&bin);
         }
         if level.n == [1, 1] {
-            return None;
+            return Ok(None);
         }
         level.fill(members, cut);
-        level.refine(entries, depth + 1, n_in_all);
-        Some(level)
+        level.refine(entries, depth + 1, n_in_all, cancel)?;
+        Ok(Some(level))
     }
 
     /// The sides of a bin, with room for rounding.
@@ -269,7 +282,7 @@ impl Level {
     }
 
     /// Puts the numbers of cells in the place of those of entries.
-    fn name_cells(&mut self, entries: &[&Entry]) {
+    fn name_cells(&mut self, entries: &[Entry]) {
         for cell in &mut self.cells {
             *cell = entries.get(*cell as usize).map_or(u32::MAX, |entry| entry.cell);
         }

@@ -38,8 +38,10 @@ pub(super) struct Centres {
 }
 
 impl Centres {
-    pub(super) fn new(places: Vec<Place>) -> Self {
-        let tree = Tree::new(&places);
+    /// # Errors
+    /// [`crate::Error::Cancelled`].
+    pub(super) fn new(places: Vec<Place>, cancel: &Cancel) -> Result<Self> {
+        let tree = Tree::new(&places, cancel)?;
         let mut positions = vec![NO_CELL; places.len()];
         for position in 0..tree.len() {
             let cell = tree.number(position).and_then(|number| positions.get_mut(number as usize));
@@ -47,8 +49,8 @@ impl Centres {
                 *cell = position as u32;
             }
         }
-        let reach = reaches(&tree);
-        Self { tree, positions, reach }
+        let reach = reaches(&tree, cancel)?;
+        Ok(Self { tree, positions, reach })
     }
 
     /// The cell in a direction; a search starts from a cell that may be near.
@@ -132,14 +134,16 @@ impl Centres {
 }
 
 /// The squared reach of the cells of each leaf, seen from the one in its middle.
-fn reaches(tree: &Tree) -> Vec<f32> {
+fn reaches(tree: &Tree, cancel: &Cancel) -> Result<Vec<f32>> {
     let distance = |leaf: usize| {
         let positions = tree.leaf(leaf);
         let middle = tree.place(positions.start + positions.len() / 2).filter(|_| !positions.is_empty())?;
         tree.squared_distance_of(NEIGHBOUR.min(tree.len().saturating_sub(1)), &middle.direction())
     };
-    let distances: Vec<Option<f64>> =
-        (0..tree.n_leaves()).into_par_iter().with_min_len(64).map(distance).collect();
+    let leaves = (0..tree.n_leaves()).into_par_iter().with_min_len(64);
+    let distances: Result<Vec<Option<f64>>> =
+        leaves.map(|leaf| cancel.check().map(|()| distance(leaf))).collect();
+    let distances = distances?;
     let mut known: Vec<f64> =
         distances.iter().flatten().copied().filter(|squared| *squared <= MAX_SQUARED).collect();
     known.sort_unstable_by(f64::total_cmp);
@@ -148,5 +152,5 @@ fn reaches(tree: &Tree) -> Vec<f32> {
         let own = squared.unwrap_or(0.0).min(MAX_SQUARED) * REACH * REACH;
         own.max(usual * USUAL_REACH * USUAL_REACH).max(LEAST_SQUARED) as f32
     };
-    distances.into_iter().map(reach).collect()
+    Ok(distances.into_iter().map(reach).collect())
 }

@@ -8,6 +8,7 @@ use rayon::prelude::*;
 use super::faces::Sight;
 use super::shapes::Shapes;
 use super::sphere::{Direction, Place, cross, normalized, plus, squared_distance};
+use crate::{Cancel, Result};
 
 /// Neighbours that are so many times as far apart as those beside them are none.
 const JUMP: f64 = 8.0;
@@ -17,6 +18,10 @@ const FARTHEST: f64 = 2.25;
 
 /// Places of one corner that are so far apart, in lengths of half a diagonal, are several.
 const SAME_CORNER: f64 = 0.6;
+
+/// Neighbours in the outermost row that are so much nearer to one another than those in the next row, squared, are in one
+/// place: a hundredth.
+const ONE_PLACE: f64 = 1e-4;
 
 /// By how much cells grow where parts of a grid meet.
 const GROWTH: f64 = 1.1;
@@ -41,13 +46,20 @@ pub(super) struct Curvilinear {
 
 impl Curvilinear {
     /// Around `n_rows × n_columns` centres in C order.
-    pub(super) fn new((n_rows, n_columns): (usize, usize), centres: Vec<Place>) -> Self {
+    ///
+    /// # Errors
+    /// [`crate::Error::Cancelled`].
+    pub(super) fn new(
+        (n_rows, n_columns): (usize, usize),
+        centres: Vec<Place>,
+        cancel: &Cancel,
+    ) -> Result<Self> {
         let mut cells = Self { n_rows, n_columns, centres, corners: Vec::new(), links: Vec::new() };
         let is_closed = cells.is_closed();
-        cells.links = cells.found_links(is_closed);
-        cells.corners = cells.inner_corners();
-        cells.corners = cells.outer_corners();
-        cells
+        cells.links = cells.found_links(is_closed, cancel)?;
+        cells.corners = cells.inner_corners(cancel)?;
+        cells.corners = cells.outer_corners(cancel)?;
+        Ok(cells)
     }
 
     /// The centre of a cell; `None` beyond the grid.
@@ -80,14 +92,15 @@ impl Curvilinear {
         n_known > 0 && n_closed * 10 >= n_known * 7
     }
 
-    fn found_links(&self, is_closed: bool) -> Vec<u8> {
+    fn found_links(&self, is_closed: bool, cancel: &Cancel) -> Result<Vec<u8>> {
         let n_columns = self.n_columns as isize;
         let wrapped = |column: isize| if is_closed { column.rem_euclid(n_columns) } else { column };
         let mut links = vec![0_u8; self.centres.len()];
         if links.is_empty() {
-            return links;
+            return Ok(links);
         }
-        links.par_chunks_mut(self.n_columns).enumerate().for_each(|(row, links)| {
+        links.par_chunks_mut(self.n_columns).enumerate().try_for_each(|(row, links)| {
+            cancel.check()?;
             let row = row as isize;
             for (column, links) in links.iter_mut().enumerate() {
                 let column = column as isize;
@@ -96,8 +109,9 @@ impl Curvilinear {
                 let is_along = are_neighbours(along) && (column + 1 < n_columns || is_closed);
                 *links = if is_along { ALONG } else { 0 } | if are_neighbours(across) { ACROSS } else { 0 };
             }
-        });
-        links
+            Ok(())
+        })?;
+        Ok(links)
     }
 
     fn has_link(&self, row: usize, column: usize, link: u8) -> bool {
@@ -105,7 +119,7 @@ impl Curvilinear {
     }
 
     /// Corners in the middle of four cells that are all neighbours.
-    fn inner_corners(&self) -> Vec<Place> {
+    fn inner_corners(&self, cancel: &Cancel) -> Result<Vec<Place>> {
         let corner_of = |row: usize, column: usize| {
             // Columns 0 and `n_columns` of corners are one where the grid goes round.
             let (west, east) = if column == 0 || column == self.n_columns {
@@ -131,11 +145,11 @@ impl Curvilinear {
             }
             Place::towards(&sum)
         };
-        self.each_corner(corner_of)
+        self.each_corner(corner_of, cancel)
     }
 
     /// Those corners, and the others where the cells around them agree: each has them opposite to the one that is known.
-    fn outer_corners(&self) -> Vec<Place> {
+    fn outer_corners(&self, cancel: &Cancel) -> Result<Vec<Place>> {
         let corner_of = |row: usize, column: usize| {
             let own = self.corners.get(row * (self.n_columns + 1) + column);
             if let Some(known) = own.filter(|corner| !corner.is_missing()) {
@@ -143,20 +157,26 @@ impl Curvilinear {
             }
             self.agreed_corner(row, column).map_or(Place::MISSING, |corner| Place::towards(&corner))
         };
-        self.each_corner(corner_of)
+        self.each_corner(corner_of, cancel)
     }
 
-    fn each_corner(&self, corner_of: impl Fn(usize, usize) -> Place + Sync) -> Vec<Place> {
+    fn each_corner(
+        &self,
+        corner_of: impl Fn(usize, usize) -> Place + Sync,
+        cancel: &Cancel,
+    ) -> Result<Vec<Place>> {
         if self.centres.is_empty() {
-            return Vec::new();
+            return Ok(Vec::new());
         }
         let mut corners = vec![Place::MISSING; (self.n_rows + 1) * (self.n_columns + 1)];
-        corners.par_chunks_mut(self.n_columns + 1).enumerate().for_each(|(row, corners)| {
+        corners.par_chunks_mut(self.n_columns + 1).enumerate().try_for_each(|(row, corners)| {
+            cancel.check()?;
             for (column, corner) in corners.iter_mut().enumerate() {
                 *corner = corner_of(row, column);
             }
-        });
-        corners
+            Ok(())
+        })?;
+        Ok(corners)
     }
 
     fn agreed_corner(&self, row: usize, column: usize) -> Option<Direction> {
@@ -169,7 +189,8 @@ impl Curvilinear {
             };
             let Some(centre) = self.at(cell_row as isize, cell_column as isize) else { continue };
             let Some(opposite) = self.corner(cell_row + up, cell_column + right) else { continue };
-            let mirrored = plus(&centre, &plus(&centre, &opposite, -1.0), 1.0);
+            let mirrored = self.mirrored((cell_row, cell_column), (row, column), &opposite);
+            let Some(mirrored) = mirrored else { continue };
             let (reference, reach) = *first.get_or_insert((mirrored, squared_distance(&centre, &opposite)));
             if squared_distance(&reference, &mirrored) > SAME_CORNER * SAME_CORNER * reach {
                 return None;
@@ -178,6 +199,45 @@ impl Curvilinear {
             n_cells += 1;
         }
         normalized(&sum).filter(|_| n_cells > 0)
+    }
+
+    /// The corner of a cell opposite to one that is known; `None` where that is beyond a pole.
+    fn mirrored(
+        &self,
+        cell: (usize, usize),
+        corner: (usize, usize),
+        opposite: &Direction,
+    ) -> Option<Direction> {
+        let centre = self.at(cell.0 as isize, cell.1 as isize)?;
+        let (row, column) = (self.is_one_place(cell, true), self.is_one_place(cell, false));
+        let is_outer = |at: usize, n: usize| at == 0 || at == n;
+        if (row && is_outer(corner.0, self.n_rows)) || (column && is_outer(corner.1, self.n_columns)) {
+            return Some(centre);
+        }
+        (!row && !column).then(|| plus(&centre, &plus(&centre, opposite, -1.0), 1.0))
+    }
+
+    /// True of a cell in an outermost row, or column, that is all in one place, as it is on a pole: its outer corners are
+    /// there, too.
+    fn is_one_place(&self, (row, column): (usize, usize), is_row: bool) -> bool {
+        let (at, n) = if is_row { (row, self.n_rows) } else { (column, self.n_columns) };
+        let inwards = match at {
+            0 => 1,
+            at if at + 1 == n => -1,
+            _ => return false,
+        };
+        let (row, column) = (row as isize, column as isize);
+        let centre = |inwards: isize, along: isize| {
+            let (down, right) = if is_row { (inwards, along) } else { (along, inwards) };
+            self.at(row + down, column + right)
+        };
+        let way = |inwards: isize, side: isize| {
+            Some(squared_distance(&centre(inwards, 0)?, &centre(inwards, side)?))
+        };
+        [-1, 1].into_iter().any(|side| {
+            let ways = way(0, side).zip(way(inwards, side));
+            ways.is_some_and(|(own, next)| own <= ONE_PLACE * next)
+        })
     }
 
     fn corner(&self, row: usize, column: usize) -> Option<Direction> {
@@ -195,8 +255,10 @@ impl Curvilinear {
     /// A corner of a cell alone: opposite to one that is known, or as far as half of the ways to its neighbours.
     fn lone_corner(&self, row: usize, column: usize, (up, right): (usize, usize)) -> Option<Direction> {
         let centre = self.at(row as isize, column as isize)?;
-        if let Some(opposite) = self.corner(row + 1 - up, column + 1 - right) {
-            return Some(plus(&centre, &plus(&centre, &opposite, -1.0), 1.0));
+        if let Some(opposite) = self.corner(row + 1 - up, column + 1 - right)
+            && let Some(mirrored) = self.mirrored((row, column), (row + up, column + right), &opposite)
+        {
+            return Some(mirrored);
         }
         let towards = |is_after: usize| if is_after == 1 { 1.0 } else { -1.0 };
         let (along, across) = self.half_ways(row, column, &centre)?;

@@ -21,19 +21,10 @@ pub(super) struct Lattice {
 }
 
 impl Lattice {
-    /// Between longitudes and latitudes; bounds are lower and upper one of each in turn.
-    pub(super) fn rectilinear(
-        longitudes: &[f64],
-        latitudes: &[f64],
-        longitude_bounds: Option<&[f64]>,
-        latitude_bounds: Option<&[f64]>,
-    ) -> Result<Self> {
-        let bounded = |axis: Axis, bounds: Option<&[f64]>| match bounds {
-            Some(bounds) => axis.with_bounds(bounds),
-            None => axis,
-        };
-        let rows = bounded(Axis::latitudes(latitudes)?, latitude_bounds);
-        let columns = bounded(Axis::longitudes(longitudes, rows.spacing())?, longitude_bounds);
+    /// Between longitudes and latitudes.
+    pub(super) fn rectilinear(longitudes: &[f64], latitudes: &[f64]) -> Result<Self> {
+        let rows = Axis::latitudes(latitudes)?;
+        let columns = Axis::longitudes(longitudes, rows.spacing())?;
         Ok(Self { columns, rows, projection: None })
     }
 

@@ -5,7 +5,7 @@ use thermocline_model::cf::LonLat;
 
 use super::bins::{Bins, Entry};
 use super::coverage::Coverage;
-use super::faces::{Sight, on_face, rectangles};
+use super::faces::{N_FACES, Sight, on_face, rectangles};
 use super::sphere::{Direction, cross, degrees, dot, normalized, plus, squared_distance};
 use super::{NO_CELL, rows};
 use crate::{Cancel, Extent, Result, View};
@@ -54,24 +54,35 @@ pub(super) struct Located<S> {
 }
 
 impl<S: Shapes> Located<S> {
-    pub(super) fn new(shapes: S) -> Self {
+    /// Cells in bins.
+    ///
+    /// # Errors
+    /// [`crate::Error::Cancelled`].
+    pub(super) fn new(shapes: S, cancel: &Cancel) -> Result<Self> {
         let n_cells = shapes.n_cells();
         let part = |part: usize| {
-            let mut entries = Vec::with_capacity(PER_PART + PER_PART / 16);
+            cancel.check()?;
+            let mut entries = [const { Vec::new() }; N_FACES];
             let mut corners = Vec::with_capacity(8);
             for cell in part * PER_PART..((part + 1) * PER_PART).min(n_cells) {
                 let cell = cell as u32;
                 if grown(&shapes, cell, &mut corners) {
-                    rectangles(&corners, |face, rectangle| {
-                        entries.push(Entry { face: face as u8, cell, rectangle });
-                    });
+                    rectangles(&corners, |face, rectangle| entries[face].push(Entry { cell, rectangle }));
                 }
             }
-            entries
+            entries.iter_mut().for_each(Vec::shrink_to_fit);
+            Ok(entries)
         };
-        let entries: Vec<Vec<Entry>> = (0..n_cells.div_ceil(PER_PART)).into_par_iter().map(part).collect();
-        let bins = Bins::new(&entries.concat());
-        Self { shapes, bins }
+        let parts: Result<Vec<[Vec<Entry>; N_FACES]>> =
+            (0..n_cells.div_ceil(PER_PART)).into_par_iter().map(part).collect();
+        let mut faces = [const { Vec::new() }; N_FACES];
+        for part in parts? {
+            for (face, entries) in faces.iter_mut().zip(part).filter(|(_, entries)| !entries.is_empty()) {
+                face.push(entries);
+            }
+        }
+        let bins = Bins::new(faces, cancel)?;
+        Ok(Self { shapes, bins })
     }
 
     /// The cell around a direction: of several the first, of none the nearest that reaches there when it grows.

@@ -6,6 +6,7 @@
 
 use super::NO_CELL;
 use super::sphere::{Direction, Place, squared_distance};
+use crate::{Cancel, Result};
 
 /// Places in a leaf, at most.
 const PER_LEAF: usize = 12;
@@ -70,19 +71,24 @@ pub(super) struct Tree {
 
 impl Tree {
     /// A tree of places; missing ones are in none of its parts.
-    pub(super) fn new(places: &[Place]) -> Self {
+    ///
+    /// # Errors
+    /// [`crate::Error::Cancelled`].
+    pub(super) fn new(places: &[Place], cancel: &Cancel) -> Result<Self> {
         let known = places.iter().zip(0_u32..).filter(|(place, _)| !place.is_missing());
         let mut items: Vec<Item> = known.map(|(place, number)| Item { place: *place, number }).collect();
         let depth = items.len().div_ceil(PER_LEAF).max(1).next_power_of_two().trailing_zeros();
-        halve(&mut items, depth);
+        cancel.check()?;
+        halve(&mut items, depth, cancel)?;
         let mut boxes = vec![Around { low: [0.0; 3], high: [0.0; 3] }; (2 << depth) - 1];
         for level in 0..=depth {
+            cancel.check()?;
             let first = (1_usize << level) - 1;
             for part in 0..1_usize << level {
                 boxes[first + part] = Around::of(&items[range(items.len(), level, part)]);
             }
         }
-        Self { items, boxes, depth }
+        Ok(Self { items, boxes, depth })
     }
 
     /// How many places.
@@ -238,17 +244,22 @@ fn range(n_items: usize, level: u32, part: usize) -> std::ops::Range<usize> {
 }
 
 /// Orders items so that both halves of each part are on one side of its widest axis.
-fn halve(items: &mut [Item], depth: u32) {
+fn halve(items: &mut [Item], depth: u32, cancel: &Cancel) -> Result<()> {
     if depth == 0 || items.len() < 2 {
-        return;
+        return Ok(());
     }
-    split(items, (0, items.len(), 0, 0), depth);
+    split(items, (0, items.len(), 0, 0), depth, cancel)
 }
 
 /// One part of all items: where it starts in them, how many all are, its level and its number.
-fn split(items: &mut [Item], (start, n_items, level, part): (usize, usize, u32, usize), depth: u32) {
+fn split(
+    items: &mut [Item],
+    (start, n_items, level, part): (usize, usize, u32, usize),
+    depth: u32,
+    cancel: &Cancel,
+) -> Result<()> {
     if level == depth || items.len() < 2 {
-        return;
+        return Ok(());
     }
     let axis = Around::of(items).widest_axis();
     let middle = range(n_items, level + 1, 2 * part).end - start;
@@ -261,9 +272,10 @@ fn split(items: &mut [Item], (start, n_items, level, part): (usize, usize, u32, 
     let (one, other) =
         ((start, n_items, level + 1, 2 * part), (start + middle, n_items, level + 1, 2 * part + 1));
     if n < PER_THREAD {
-        split(left, one, depth);
-        split(right, other, depth);
-    } else {
-        rayon::join(|| split(left, one, depth), || split(right, other, depth));
+        split(left, one, depth, cancel)?;
+        return split(right, other, depth, cancel);
     }
+    cancel.check()?;
+    let (one, other) = rayon::join(|| split(left, one, depth, cancel), || split(right, other, depth, cancel));
+    one.and(other)
 }

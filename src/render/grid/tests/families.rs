@@ -90,8 +90,9 @@ fn a_plane_and_its_two_dimensional_coordinates_give_the_same_cells() {
         longitudes: corners.iter().map(|at| at.longitude + 360.0).collect(),
         latitudes: corners.iter().map(|at| at.latitude).collect(),
     };
-    let alone = Grid::curvilinear((90, 93), longitudes.clone(), latitudes.clone(), None).unwrap();
-    let bounded = Grid::curvilinear((90, 93), longitudes, latitudes, Some(corners)).unwrap();
+    let alone =
+        Grid::curvilinear((90, 93), longitudes.clone(), latitudes.clone(), None, &Cancel::new()).unwrap();
+    let bounded = Grid::curvilinear((90, 93), longitudes, latitudes, Some(corners), &Cancel::new()).unwrap();
     let (mut n_inside, mut n_same, mut n_beyond) = (0, [0, 0], [0, 0]);
     let mut chance = Chance(3);
     for _ in 0..40_000 {
@@ -122,7 +123,7 @@ fn a_plane_and_its_two_dimensional_coordinates_give_the_same_cells() {
 fn a_tripolar_grid_is_whole_and_its_cells_are_near() {
     let (shape, longitudes, latitudes) = tripolar(144, 48, 24);
     let centres = zip(&longitudes, &latitudes);
-    let grid = Grid::curvilinear(shape, longitudes, latitudes, None).unwrap();
+    let grid = Grid::curvilinear(shape, longitudes, latitudes, None, &Cancel::new()).unwrap();
     let (mut n_all, mut n_nearest, mut n_near) = (0, 0, 0);
     for place in Chance(4).places(8_000) {
         if place.latitude < -78.0 {
@@ -145,7 +146,7 @@ fn a_tripolar_grid_is_whole_and_its_cells_are_near() {
 fn triangles_contain_their_places_and_leave_no_gaps() {
     let (nodes, faces) = icosphere(4);
     let corners = triangles(&nodes, &faces);
-    let grid = Grid::polygons(corners).unwrap();
+    let grid = Grid::polygons(corners, &Cancel::new()).unwrap();
     assert_eq!(grid.shape(), (1, 5120));
     let is_in = |face: &[u32; 3], point: &Direction| {
         let side = |a: usize, b: usize| {
@@ -192,7 +193,7 @@ fn of_polygons_of_any_resolution_the_one_around_a_place_is_found() {
         corners.longitudes.push(place.longitude);
         corners.latitudes.push(place.latitude);
     }
-    let grid = Grid::polygons(corners).unwrap();
+    let grid = Grid::polygons(corners, &Cancel::new()).unwrap();
     for (cell, corners) in cells.iter().enumerate().take(n_fine).step_by(13) {
         let middle = sphere::degrees(&mean(corners, &[0, 1, 2]));
         assert_eq!(grid.locate(middle), Some(cell as u32));
@@ -221,7 +222,7 @@ fn of_centres_the_nearest_is_found_where_they_are_dense_enough() {
         .collect();
     for centres in [&centres, &reduced, &flattened] {
         let (longitudes, latitudes) = centres.iter().map(|at| (at.longitude, at.latitude)).unzip();
-        let grid = Grid::centres(longitudes, latitudes).unwrap();
+        let grid = Grid::centres(longitudes, latitudes, &Cancel::new()).unwrap();
         assert_eq!(grid.extent(), Extent::GLOBE);
         for place in Chance(7).places(2_000) {
             let (_, distance) = nearest(centres, place);

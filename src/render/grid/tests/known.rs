@@ -54,11 +54,18 @@ fn coordinates_that_are_missing_or_out_of_order_are_refused() {
         );
     }
     assert!(matches!(Grid::native(1 << 20, 1 << 13), Err(Error::TooLarge(_))));
-    assert!(Grid::curvilinear((2, 3), vec![0.0; 5], vec![0.0; 5], None).is_err());
+    assert!(Grid::curvilinear((2, 3), vec![0.0; 5], vec![0.0; 5], None, &Cancel::new()).is_err());
     assert!(
-        Grid::polygons(Corners { n_each: 3, longitudes: vec![0.0; 4], latitudes: vec![0.0; 4] }).is_err()
+        Grid::polygons(
+            Corners { n_each: 3, longitudes: vec![0.0; 4], latitudes: vec![0.0; 4] },
+            &Cancel::new()
+        )
+        .is_err()
     );
-    assert!(Grid::polygons(Corners { n_each: 65, longitudes: vec![], latitudes: vec![] }).is_err());
+    assert!(
+        Grid::polygons(Corners { n_each: 65, longitudes: vec![], latitudes: vec![] }, &Cancel::new())
+            .is_err()
+    );
 }
 
 #[test]
@@ -69,22 +76,6 @@ fn one_coordinate_alone_is_as_wide_as_the_others() {
     let lone = Grid::rectilinear(&[10.0], &[20.0]).unwrap();
     assert_eq!(lone.locate(place(10.2, 20.3)), Some(0));
     assert_eq!(lone.locate(place(12.0, 20.3)), None);
-}
-
-#[test]
-fn bounds_are_the_edges_if_they_join() {
-    let longitudes = [0.0, 10.0, 20.0];
-    let bounds = [-2.0, 8.0, 8.0, 13.0, 13.0, 30.0];
-    let of = |bounds: &[f64], latitude_bounds: &[f64]| {
-        Grid::rectilinear_bounded(&longitudes, &[50.0, 40.0], Some(bounds), Some(latitude_bounds)).unwrap()
-    };
-    let grid = of(&bounds, &[56.0, 44.0, 44.0, 36.0]);
-    assert_eq!(grid.extent(), Extent { west: -2.0, east: 30.0, south: 36.0, north: 56.0 });
-    assert_eq!(grid.locate(place(12.9, 44.1)), Some(1));
-    assert_eq!(grid.locate(place(13.1, 43.9)), Some(5));
-
-    let apart = of(&[-2.0, 2.0, 8.0, 12.0, 18.0, 22.0], &[f64::NAN; 4]);
-    assert_eq!(apart.extent(), Extent { west: -5.0, east: 25.0, south: 35.0, north: 55.0 });
 }
 
 #[test]
@@ -129,7 +120,7 @@ fn grids_without_places_are_drawn_by_rows_and_columns_upwards() {
 #[test]
 fn what_was_called_off_is_not_done() {
     let (shape, longitudes, latitudes) = tripolar(36, 12, 6);
-    let grid = Grid::curvilinear(shape, longitudes, latitudes, None).unwrap();
+    let grid = Grid::curvilinear(shape, longitudes, latitudes, None, &Cancel::new()).unwrap();
     let cancel = Cancel::new();
     cancel.set();
     assert_eq!(grid.cells(&View::globe(10, 10), &cancel), Err(Error::Cancelled));
@@ -150,7 +141,7 @@ fn missing_centres_leave_holes_and_land_filled_with_one_place_covers_nothing() {
         }
     }
     let (longitudes, latitudes) = centres.iter().map(|at| (at.longitude, at.latitude)).unzip();
-    let grid = Grid::curvilinear((40, 50), longitudes, latitudes, None).unwrap();
+    let grid = Grid::curvilinear((40, 50), longitudes, latitudes, None, &Cancel::new()).unwrap();
     for row in 0..40 {
         for column in 0..50 {
             let cell = row * 50 + column;
@@ -173,7 +164,7 @@ fn grids_of_several_parts_are_not_stretched_between_them() {
     let centres: Vec<LonLat> =
         (0..40).flat_map(|row| patch(if row < 20 { -150.0 } else { 30.0 }, row)).collect();
     let (longitudes, latitudes) = centres.iter().map(|at| (at.longitude, at.latitude)).unzip();
-    let grid = Grid::curvilinear((40, 20), longitudes, latitudes, None).unwrap();
+    let grid = Grid::curvilinear((40, 20), longitudes, latitudes, None, &Cancel::new()).unwrap();
     for (cell, centre) in centres.iter().enumerate() {
         let at = place(centre.longitude + 0.4, centre.latitude - 0.4);
         assert_eq!(grid.locate(at), Some(cell as u32), "{at:?}");
@@ -186,10 +177,10 @@ fn grids_of_several_parts_are_not_stretched_between_them() {
 #[test]
 fn a_line_of_a_swath_has_cells() {
     let longitudes: Vec<f64> = (0..10).map(f64::from).collect();
-    let grid = Grid::curvilinear((1, 10), longitudes, vec![0.0; 10], None).unwrap();
+    let grid = Grid::curvilinear((1, 10), longitudes, vec![0.0; 10], None, &Cancel::new()).unwrap();
     assert_eq!(grid.locate(place(4.3, 0.4)), Some(4));
     assert_eq!(grid.locate(place(4.3, 0.8)), None);
-    let lone = Grid::curvilinear((1, 1), vec![3.0], vec![3.0], None).unwrap();
+    let lone = Grid::curvilinear((1, 1), vec![3.0], vec![3.0], None, &Cancel::new()).unwrap();
     assert_eq!(lone.locate(place(3.0, 3.0)), None);
     assert_eq!(lone.centre(0).map(|at| at.latitude.round()), Some(3.0));
 }
@@ -200,7 +191,7 @@ fn corners_that_do_not_go_around_their_centres_are_not_used() {
     let (longitudes, latitudes): (Vec<f64>, Vec<f64>) =
         centres.iter().map(|at| (at.longitude, at.latitude)).unzip();
     let elsewhere = Corners { n_each: 4, longitudes: vec![50.0; 400], latitudes: vec![50.0; 400] };
-    let grid = Grid::curvilinear((10, 10), longitudes, latitudes, Some(elsewhere)).unwrap();
+    let grid = Grid::curvilinear((10, 10), longitudes, latitudes, Some(elsewhere), &Cancel::new()).unwrap();
     assert_eq!(grid.locate(place(3.2, 4.2)), Some(43));
 }
 
@@ -211,7 +202,7 @@ fn polygons_with_fewer_corners_repeat_the_last_or_leave_it_out() {
         vec![0.0, 2.0, 2.0, 0.0, 2.0, 4.0, 4.0, 4.0, 4.0, 6.0, 5.0, missing, missing, 1.0, 1.0, 1.0];
     let latitudes =
         vec![0.0, 0.0, 2.0, 2.0, 0.0, 0.0, 2.0, 2.0, 0.0, 0.0, 2.0, missing, missing, 1.0, 1.0, 1.0];
-    let grid = Grid::polygons(Corners { n_each: 4, longitudes, latitudes }).unwrap();
+    let grid = Grid::polygons(Corners { n_each: 4, longitudes, latitudes }, &Cancel::new()).unwrap();
     assert_eq!(grid.locate(place(1.0, 1.0)), Some(0));
     assert_eq!(grid.locate(place(3.5, 0.5)), Some(1));
     assert_eq!(grid.locate(place(2.3, 1.5)), None);
@@ -226,7 +217,7 @@ fn polygons_that_bend_inwards_end_where_they_do() {
     // An L: the corner that is cut out is not inside.
     let longitudes = vec![0.0, 4.0, 4.0, 2.0, 2.0, 0.0];
     let latitudes = vec![0.0, 0.0, 2.0, 2.0, 4.0, 4.0];
-    let grid = Grid::polygons(Corners { n_each: 6, longitudes, latitudes }).unwrap();
+    let grid = Grid::polygons(Corners { n_each: 6, longitudes, latitudes }, &Cancel::new()).unwrap();
     assert_eq!(grid.locate(place(3.0, 1.0)), Some(0));
     assert_eq!(grid.locate(place(1.0, 3.0)), Some(0));
     assert_eq!(grid.locate(place(3.0, 3.0)), None);
@@ -235,7 +226,8 @@ fn polygons_that_bend_inwards_end_where_they_do() {
 #[test]
 fn a_cell_around_a_pole_covers_it() {
     let longitudes = vec![0.0, 90.0, 180.0, 270.0];
-    let grid = Grid::polygons(Corners { n_each: 4, longitudes, latitudes: vec![80.0; 4] }).unwrap();
+    let grid =
+        Grid::polygons(Corners { n_each: 4, longitudes, latitudes: vec![80.0; 4] }, &Cancel::new()).unwrap();
     assert_eq!(grid.locate(place(33.0, 90.0)), Some(0));
     assert_eq!(grid.locate(place(33.0, 86.0)), Some(0));
     assert_eq!(grid.locate(place(45.0, 80.0)), None);
@@ -249,7 +241,7 @@ fn a_curvilinear_grid_of_longitudes_and_latitudes_closes_around_the_globe_and_th
     let (longitudes, latitudes): (Vec<f64>, Vec<f64>) = (0..n_rows * n_columns)
         .map(|cell| (f64::from(cell % n_columns) * 5.0 + 2.5, f64::from(cell / n_columns) * 5.0 - 87.5))
         .unzip();
-    let grid = Grid::curvilinear((36, 72), longitudes, latitudes, None).unwrap();
+    let grid = Grid::curvilinear((36, 72), longitudes, latitudes, None, &Cancel::new()).unwrap();
     let mut n_same = 0;
     let places = Chance(11).places(20_000);
     for at in &places {
@@ -259,4 +251,69 @@ fn a_curvilinear_grid_of_longitudes_and_latitudes_closes_around_the_globe_and_th
     }
     assert!(n_same * 100 >= places.len() * 99, "{n_same} of {}", places.len());
     assert_eq!(grid.extent(), Extent::GLOBE);
+}
+
+#[test]
+fn a_row_of_centres_on_a_pole_reaches_no_farther_than_the_pole() {
+    let (n_rows, n_columns) = (18, 36);
+    for (top, is_turned) in [(90.0, false), (89.999_99, false), (-90.0, false), (90.0, true)] {
+        let centre = |row: usize, column: usize| {
+            let latitude = top * (1.0 - row as f64 / 18.0);
+            place(column as f64 * 10.0 + 5.0, latitude)
+        };
+        let (shape, centres): (_, Vec<LonLat>) = if is_turned {
+            let cells = (0..n_columns * n_rows).map(|cell| centre(cell % n_rows, cell / n_rows));
+            ((n_columns, n_rows), cells.collect())
+        } else {
+            let cells = (0..n_columns * n_rows).map(|cell| centre(cell / n_columns, cell % n_columns));
+            ((n_rows, n_columns), cells.collect())
+        };
+        let (longitudes, latitudes) = centres.iter().map(|at| (at.longitude, at.latitude)).unzip();
+        let grid = Grid::curvilinear(shape, longitudes, latitudes, None, &Cancel::new()).unwrap();
+        // Only columns are joined around the globe: of rows, the last one ends where its neighbours tell.
+        for column in 0..n_columns - usize::from(is_turned) {
+            let at = place(column as f64 * 10.0 + 6.5, top * (1.0 - 1.0 / 90.0));
+            let cell = if is_turned { column * n_rows } else { column };
+            assert_eq!(grid.locate(at), Some(cell as u32), "{top} {is_turned} {at:?}");
+        }
+    }
+}
+
+#[test]
+fn corners_that_are_not_around_their_centre_are_not_used() {
+    // As many rows as a sample would step over: all of the cells that are wrong are in one column.
+    let (n_rows, n_columns) = (4096, 20);
+    let (mut longitudes, mut latitudes) = (Vec::new(), Vec::new());
+    let mut corners = Corners { n_each: 4, longitudes: Vec::new(), latitudes: Vec::new() };
+    for row in 0..n_rows {
+        for column in 0..n_columns {
+            let (x, y) = (f64::from(column) * 0.01, f64::from(row) * 0.01 - 20.0);
+            longitudes.push(x);
+            latitudes.push(y);
+            let shift = if column == 7 { 3.0 } else { 0.0 };
+            corners.longitudes.extend([-0.005, 0.005, 0.005, -0.005].map(|across| x + across + shift));
+            corners.latitudes.extend([-0.005, -0.005, 0.005, 0.005].map(|up| y + up));
+        }
+    }
+    let shape = (n_rows as usize, n_columns as usize);
+    let grid = Grid::curvilinear(shape, longitudes, latitudes, Some(corners), &Cancel::new()).unwrap();
+    for row in [1, 100, 4000] {
+        let y = f64::from(row) * 0.01 - 20.0;
+        for column in 0..n_columns {
+            let at = place(f64::from(column) * 0.01 + 0.003, y + 0.002);
+            assert_eq!(grid.locate(at), Some((row * n_columns + column) as u32), "{row} {column}");
+        }
+        assert_eq!(grid.locate(place(3.07, y)), None);
+    }
+}
+
+#[test]
+fn grids_that_nobody_waits_for_are_not_built() {
+    let cancel = Cancel::new();
+    cancel.set();
+    let (shape, longitudes, latitudes) = tripolar(36, 12, 6);
+    let corners = Corners { n_each: 3, longitudes: longitudes[..9].into(), latitudes: latitudes[..9].into() };
+    assert_eq!(Grid::polygons(corners, &cancel).err(), Some(Error::Cancelled));
+    assert_eq!(Grid::centres(longitudes.clone(), latitudes.clone(), &cancel).err(), Some(Error::Cancelled));
+    assert_eq!(Grid::curvilinear(shape, longitudes, latitudes, None, &cancel).err(), Some(Error::Cancelled));
 }

@@ -31,17 +31,17 @@ fn measure(name: &str, make: impl FnOnce() -> Grid) {
 #[test]
 fn a_tripolar_grid_of_a_quarter_degree() {
     let (shape, longitudes, latitudes) = tripolar(1442, 721, 300);
-    measure("tripolar", || Grid::curvilinear(shape, longitudes, latitudes, None).unwrap());
+    measure("tripolar", || Grid::curvilinear(shape, longitudes, latitudes, None, &Cancel::new()).unwrap());
 }
 
 #[test]
 fn icon_triangles_and_their_centres() {
     let (nodes, faces) = icosphere(8);
     let corners = triangles(&nodes, &faces);
-    measure("ICON", || Grid::polygons(corners).unwrap());
+    measure("ICON", || Grid::polygons(corners, &Cancel::new()).unwrap());
     let centres: Vec<LonLat> = faces.iter().map(|face| sphere::degrees(&mean(&nodes, face))).collect();
     let (longitudes, latitudes) = centres.iter().map(|place| (place.longitude, place.latitude)).unzip();
-    measure("centres", || Grid::centres(longitudes, latitudes).unwrap());
+    measure("centres", || Grid::centres(longitudes, latitudes, &Cancel::new()).unwrap());
 }
 
 #[test]
