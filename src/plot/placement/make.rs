@@ -8,8 +8,8 @@ use thermocline_core::read::{Decoder, Reader};
 use thermocline_core::{Error, ErrorKind, Result};
 use thermocline_model::cf::{Healpix, Horizontal, Projection, is_in_radians};
 use thermocline_model::{ArrayBytes, Attributes, Variable};
-use thermocline_render::Grid;
 use thermocline_render::grid::{Corners, MAX_CELLS};
+use thermocline_render::{Cancel, Grid};
 
 use super::Found;
 use super::mesh::{Faces, Mpas};
@@ -132,16 +132,16 @@ impl Material {
     ///
     /// # Errors
     /// [`ErrorKind::Unsupported`] for numbers that make no grid.
-    pub(crate) fn grid(self) -> Result<Grid> {
+    pub(crate) fn grid(self, cancel: &Cancel) -> Result<Grid> {
         let grid = match self {
             Self::Rectilinear { longitudes, latitudes } => Grid::rectilinear(&longitudes, &latitudes),
             Self::Plane { x, y, projection } => Grid::plane(&x, &y, projection),
             Self::Curvilinear { shape, longitudes, latitudes, corners } => {
-                Grid::curvilinear(shape, longitudes, latitudes, corners)
+                Grid::curvilinear(shape, longitudes, latitudes, corners, cancel)
             }
-            Self::Polygons(corners) => Grid::polygons(corners),
-            Self::Faces(nodes) => Grid::polygons(nodes.corners()?),
-            Self::Centres { longitudes, latitudes } => Grid::centres(longitudes, latitudes),
+            Self::Polygons(corners) => Grid::polygons(corners, cancel),
+            Self::Faces(nodes) => Grid::polygons(nodes.corners()?, cancel),
+            Self::Centres { longitudes, latitudes } => Grid::centres(longitudes, latitudes, cancel),
             Self::Healpix { grid, n_cells, numbers } => Grid::healpix(
                 grid,
                 n_cells,

@@ -107,7 +107,9 @@ impl Grids {
         let _memory = self.memory.acquire_many(permits(len_bytes)).await.map_err(closed)?;
         let material = make(&self.reader, manifest, variable, found).await?;
         // Nobody calls it off: whoever asks again waits for it.
-        let grid = self.threads.run(&Cancel::new(), move || material.grid()).await??;
+        let never = Cancel::new();
+        let inner = never.clone();
+        let grid = self.threads.run(&never, move || material.grid(&inner)).await??;
         if grid.len_bytes() > self.max_bytes {
             warn!(
                 dataset = %key.dataset,
