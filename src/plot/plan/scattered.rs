@@ -32,7 +32,7 @@ pub(super) fn is_scattered(
     };
     // The nodes of a mesh are few in a small one, and known to be its corners.
     let is_few = *len < FEWEST_OF_GRID && variable.attrs.text("mesh").is_none();
-    if is_few || FEATURES.iter().any(|name| is_feature(name)) {
+    if is_few || FEATURES.iter().any(is_feature) {
         return true;
     }
     let group = path.rsplit_once('/').map_or("", |(group, _)| group);
