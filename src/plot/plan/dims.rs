@@ -29,6 +29,8 @@ pub struct Dim {
     pub axis: Option<Axis>,
     /// Its labels; `None` if it has none, or none that are kept with the index.
     pub coordinate: Option<Arc<Coordinate>>,
+    /// Names of the features along it (CF `cf_role`), of a dimension without labels.
+    pub names: Option<Arc<Coordinate>>,
     /// Name for people, of the coordinate.
     pub long_name: Option<String>,
     /// Units of the labels as the file writes them; none of times.
@@ -62,11 +64,14 @@ impl Dim {
             len,
             axis: None,
             coordinate: None,
+            names: None,
             long_name: None,
             units: None,
             is_downwards: false,
         };
-        let Some((index, path)) = found else { return nameless };
+        let Some((index, path)) = found else {
+            return Self { names: scope.and_then(|scope| feature_names(manifest, scope, name)), ..nameless };
+        };
         let coordinate =
             kept(manifest, &path, index).filter(|coordinate| coordinate.labels.len() as u64 == len);
         let is_time = coordinate.as_ref().is_some_and(|found| matches!(found.labels, Labels::Times { .. }));
@@ -87,12 +92,47 @@ impl Dim {
     /// labels.
     pub fn text(&self, position: u64) -> String {
         let label = self.label(position);
-        if let Some(text) = self.degrees(&label) {
+        if let Some(text) = self.degrees(&label).or_else(|| self.name_at(position)) {
             return text;
         }
-        match self.units.as_deref().map(typeset_units).filter(|units| !units.is_empty()) {
+        match self.told_units() {
+            // Months are counted from the first of a year: 7 is July.
+            Some(units) if label.is_number && units == "month" => format!("month {}", label.text),
             Some(units) if label.is_number => format!("{} {units}", label.text),
+            _ if self.has_dates() => spaced(&label.text),
             _ => label.text,
+        }
+    }
+
+    /// True if the labels of positions need no name: dates, degrees, numbers with units of an axis.
+    pub(super) fn speaks_for_itself(&self, position: u64) -> bool {
+        let is_number = self.label(position).is_number;
+        self.has_dates() || is_number && self.axis.is_some() && self.told_units().is_some()
+    }
+
+    /// Units that say more than the name of the dimension does.
+    fn told_units(&self) -> Option<String> {
+        let units = self.units.as_deref()?.trim().to_ascii_lowercase();
+        let name = self.name.to_ascii_lowercase();
+        let is_count = matches!(units.trim_end_matches('s'), "level" | "layer" | "count" | "index" | "1");
+        let is_name = units.trim_end_matches('s') == name.trim_end_matches('s');
+        let units = self.units.as_deref().map(typeset_units).filter(|units| !units.is_empty());
+        let is_month = units.as_deref() == Some("month");
+        units.filter(|_| !is_count && (!is_name || is_month))
+    }
+
+    fn has_dates(&self) -> bool {
+        self.coordinate.as_ref().is_some_and(|found| matches!(found.labels, Labels::Times { .. }))
+    }
+
+    /// The name of the feature at a position, of a dimension without labels of its own.
+    fn name_at(&self, position: u64) -> Option<String> {
+        let at = usize::try_from(position).ok()?;
+        match &self.names.as_ref()?.labels {
+            Labels::Texts(texts) => {
+                texts.get(at).map(|text| text.trim().to_owned()).filter(|text| !text.is_empty())
+            }
+            _ => None,
         }
     }
 
@@ -101,20 +141,27 @@ impl Dim {
         self.label(position).text
     }
 
-    /// Degrees of latitude and longitude as people write them: `45.5° N`.
+    /// Degrees of latitude and longitude as people write them: `45.5°N`, `100°W`.
     fn degrees(&self, label: &Label) -> Option<String> {
         let is_degrees =
             self.units.as_deref().is_some_and(|units| units.to_ascii_lowercase().starts_with("degree"));
-        let (positive, negative) = match self.axis {
-            Some(Axis::Latitude) if is_degrees => ("N", "S"),
-            Some(Axis::Longitude) if is_degrees => ("E", "W"),
+        let value = label.text.parse::<f64>().ok().filter(|value| value.is_finite() && label.is_number)?;
+        let (value, [positive, negative]) = match self.axis {
+            Some(Axis::Latitude) if is_degrees => (value, ["N", "S"]),
+            // Turning by whole turns must not lengthen the number.
+            Some(Axis::Longitude) if is_degrees && (180.0..=540.0).contains(&value) => {
+                (value - 360.0, ["E", "W"])
+            }
+            Some(Axis::Longitude) if is_degrees => (value, ["E", "W"]),
             _ => return None,
         };
-        match label.text.strip_prefix('-') {
-            Some(text) if label.is_number => Some(format!("{text}° {negative}")),
-            _ if label.is_number => Some(format!("{}° {positive}", label.text)),
-            _ => None,
-        }
+        let side = match value {
+            _ if value == 0.0 || (self.axis == Some(Axis::Longitude) && value.abs() == 180.0) => "",
+            _ if value < 0.0 => negative,
+            _ => positive,
+        };
+        let size = (value.abs() * 1e6).round() / 1e6;
+        Some(format!("{size}°{side}"))
     }
 
     fn label(&self, position: u64) -> Label {
@@ -200,6 +247,16 @@ fn date_text(instant: &DateTime) -> String {
     text.strip_suffix("T00:00:00").map(str::to_owned).unwrap_or(text)
 }
 
+/// A date and time with a space between them, without seconds that are zero.
+fn spaced(text: &str) -> String {
+    let Some((date, time)) = text.split_once('T') else { return text.to_owned() };
+    let time = match time.strip_suffix(":00") {
+        Some(short) if time.len() == "00:00:00".len() => short,
+        _ => time,
+    };
+    format!("{date} {time}")
+}
+
 /// True for an axis that runs downwards: it says so, or it is a pressure.
 fn is_downwards(index: &Variable) -> bool {
     match index.attrs.text("positive") {
@@ -211,6 +268,14 @@ fn is_downwards(index: &Variable) -> bool {
             Axis::of(index) == Some(Axis::Vertical) && (is_pressure || standard_name == "depth")
         }
     }
+}
+
+/// The names of the features along a dimension: texts along it alone that say `cf_role`.
+fn feature_names(manifest: &Manifest, scope: &Scope<'_>, dim: &str) -> Option<Arc<Coordinate>> {
+    let mut named = scope.variables().filter(|variable| variable.attrs.text("cf_role").is_some());
+    let names = named.find(|variable| matches!(along(variable), [only] if only == dim))?;
+    let path = format!("{}/{}", scope.group_of_dim(dim), names.name);
+    kept(manifest, &path, names).filter(|found| matches!(found.labels, Labels::Texts(_)))
 }
 
 fn kept(manifest: &Manifest, path: &str, index: &Variable) -> Option<Arc<Coordinate>> {

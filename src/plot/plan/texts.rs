@@ -51,7 +51,7 @@ impl Plan {
         for (axis, dim) in self.dims.iter().enumerate() {
             let position = if animated == Some(axis) { frame } else { self.position(axis) };
             let Some(position) = position else { continue };
-            match dim.is_time() || dim.units.is_some() && dim.axis.is_some() {
+            match dim.speaks_for_itself(position) {
                 true => parts.push(dim.text(position)),
                 false => parts.push(format!("{} {}", dim.name, dim.text(position))),
             }
