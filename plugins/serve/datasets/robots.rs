@@ -18,6 +18,9 @@ pub(crate) const TEXT: &str = "text/plain; charset=utf-8";
 /// Beginnings of the addresses of data, of each dataset and of a server with only one. Pages are none of them.
 const DATA: [&str; 5] = ["/zarr", "/kerchunk", "/objects", "/plot", "/legend"];
 
+/// The picture that pages name for search engines.
+const THUMBNAIL: &str = "/plot/thumbnail.png";
+
 /// Keeps crawlers from data and files, and tells them where the pages are.
 pub(crate) async fn show(State(app): State<AppState>, base: BaseUrl, parts: Parts) -> Response {
     let mut rules = rules(base.prefix());
@@ -38,6 +41,8 @@ fn rules(prefix: &str) -> String {
         // Writing into a text does not fail.
         let _ = write!(rules, "Disallow: {prefix}/datasets/*{data}\nDisallow: {prefix}{data}\n");
     }
+    // Search engines show it beside the page, and it recalls nothing. The longer rule counts.
+    let _ = write!(rules, "Allow: {prefix}/datasets/*{THUMBNAIL}\nAllow: {prefix}{THUMBNAIL}\n");
     rules
 }
 
@@ -49,6 +54,7 @@ mod tests {
     fn data_are_left_alone_below_the_prefix_of_a_proxy_too() {
         let rules = rules("/tc");
         assert!(rules.starts_with("User-agent: *\n"));
+        assert!(rules.contains("\nAllow: /tc/datasets/*/plot/thumbnail.png\n"), "{rules}");
         for rule in ["/tc/datasets/*/zarr", "/tc/datasets/*/kerchunk", "/tc/datasets/*/objects", "/tc/zarr"] {
             assert!(rules.contains(&format!("\nDisallow: {rule}\n")), "{rule} is not in {rules}");
         }
