@@ -26,8 +26,8 @@ mod testing;
 pub use draw::{Drawn, Facts};
 pub use failure::Failure;
 pub use options::{
-    Interpolation, Kind, MAX_EDGES, MAX_FRAMES, MAX_PIXELS, MAX_SIDE, MAX_TEXT_CHARS, NormChoice, OptionSpec, Options,
-    Switch,
+    Interpolation, Kind, MAX_EDGES, MAX_FRAMES, MAX_PIXELS, MAX_SIDE, MAX_TEXT_CHARS, NormChoice, OptionSpec,
+    Options, Switch,
 };
 pub use placement::{AxisRole, Placement, Places, axis_roles};
 pub use plan::{Animation, Content, Dim, Plan};

@@ -15,9 +15,9 @@
 //! finite are missing.
 
 pub mod contour;
+pub mod histogram;
 mod isoline;
 mod label;
-pub mod histogram;
 pub mod lattice;
 pub mod line;
 pub mod palette;
