@@ -149,7 +149,7 @@ fn regular_times(dim: &Dim) -> Option<[i64; 2]> {
     let is_whole = step > 0 && step % MICROSECONDS == 0 && first % MICROSECONDS == 0;
     let is_regular =
         || ticks.windows(2).all(|pair| matches!(pair, [a, b] if b.checked_sub(*a) == Some(step)));
-    (is_known && is_whole && is_regular()).then(|| [first / MICROSECONDS, step / MICROSECONDS])
+    (is_known && is_whole && is_regular()).then_some([first / MICROSECONDS, step / MICROSECONDS])
 }
 
 /// How long a text is in the page: in quotes, with a comma, what is not plain escaped.
