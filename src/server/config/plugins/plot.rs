@@ -33,7 +33,7 @@ pub struct PlotConfig {
     pub max_concurrent: usize,
     /// Most plots that wait; further ones are answered with 503 and the time when to ask again.
     pub max_waiting: usize,
-    /// How long a plot may take, as a duration. Browsers and proxies rarely wait longer.
+    /// How long drawing a plot may take, as a duration. Waiting for its turn does not count.
     pub timeout: Span,
 }
 
