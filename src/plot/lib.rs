@@ -30,7 +30,7 @@ pub use options::{
     Options, Switch,
 };
 pub use placement::{AxisRole, Placement, Places, axis_roles};
-pub use plan::{Animation, Content, Dim, Plan};
+pub use plan::{Animation, Content, Dim, Plan, has_variable};
 pub use plotter::{Admission, PlotSettings, Plotter};
 pub use read::{Axes, Needs, ReadField, ReadSeries, Wanted};
 pub use request::{Format, PathForm, Request};

@@ -18,6 +18,7 @@
 mod canonical;
 mod content;
 mod dims;
+mod levels;
 mod positions;
 mod scattered;
 #[cfg(test)]
@@ -34,6 +35,8 @@ use thermocline_model::cf::along;
 
 use crate::options::Options;
 use crate::{Failure, Kind, Placement, Plotter, Request, defaults};
+
+pub use levels::has_variable;
 
 use content::Choosing;
 use variables::Variables;
@@ -78,6 +81,7 @@ impl Plotter {
     /// [`thermocline_core::ErrorKind::NotFound`] for a variable that does not exist; [`Failure::Mistake`] for what the
     /// dataset does not have; [`Failure::Undrawable`].
     pub async fn plan(&self, manifest: &Arc<Manifest>, request: Request) -> Result<Plan, Failure> {
+        let request = levels::at_level(manifest, &request).unwrap_or(request);
         let catalog = catalog_options(manifest, &variables::path_of(request.group(), &request.variable));
         let options = defaults::with_catalog(&request.options, &catalog);
         match self.plan_with(manifest, &request, options).await {

@@ -6,7 +6,7 @@ use thermocline_core::manifest::Manifest;
 use thermocline_http::query::Query;
 use thermocline_http::{Problem, find_group};
 use thermocline_model::Group;
-use thermocline_plot::{Format, PathForm};
+use thermocline_plot::{Format, PathForm, has_variable};
 
 use crate::form;
 use crate::page::CONTROLLED;
@@ -92,7 +92,7 @@ fn find<'s>(group: &Group, segments: &'s [String]) -> Result<Found<'s>, Problem>
         if rest.is_empty() {
             return find_last(group, &name, segments);
         }
-        if group.variable(&name).is_some() {
+        if has_variable(group, &name) {
             return Ok(Found { variable: name, extension: None, rest });
         }
     }
@@ -101,7 +101,7 @@ fn find<'s>(group: &Group, segments: &'s [String]) -> Result<Found<'s>, Problem>
 
 /// The variable of a path that ends with its name, with or without an extension.
 fn find_last<'s>(group: &Group, name: &str, segments: &'s [String]) -> Result<Found<'s>, Problem> {
-    let exists = |name: &str| group.variable(name).is_some();
+    let exists = |name: &str| has_variable(group, name);
     let found = |variable: &str, extension| Found { variable: variable.to_owned(), extension, rest: &[] };
     let split =
         name.rsplit_once('.').filter(|(stem, extension)| !stem.is_empty() && !extension.contains('/'));

@@ -22,6 +22,8 @@
 //! Browsers, `<img>`, whatever reads PNG.
 //!
 //! # Limits
+//! Of a pyramid, a group whose subgroups `0`, `1`, … have the variable in several resolutions, the level that fits the
+//! picture is drawn, and the canonical address names it; `group=` asks for one of them.
 //! A plot reads at most `max_read` of its sources and takes at most `timeout`. Data on cold stores are drawn by a job: 202
 //! with its address, whose result is the picture. Thumbnails recall nothing and are a grey picture until there is
 //! something to show.
