@@ -390,11 +390,13 @@ def plane_box(f: File, name: str) -> list[float] | None:
     return None
 
 
-PROJECTIONS = {"polar_stereographic", "lambert_conformal_conic", "lambert_azimuthal_equal_area", "mercator", "transverse_mercator",
+PROJECTIONS = {"polar_stereographic", "stereographic", "lambert_conformal_conic", "lambert_azimuthal_equal_area", "mercator", "transverse_mercator",
                "albers_conical_equal_area", "rotated_latitude_longitude", "geostationary", "latitude_longitude", "sinusoidal"}
 
 
 def through_pyproj(f: File, attrs: dict[str, Any], x: xr.DataArray, y: xr.DataArray) -> list[float] | None:
+    if attrs["grid_mapping_name"] == "stereographic" and abs(float(attrs.get("latitude_of_projection_origin", 0))) != 90:
+        return None  # Only those around a pole are known.
     crs = pyproj.CRS.from_cf(attrs)
     geodetic = crs.geodetic_crs if crs.geodetic_crs is not None else pyproj.CRS(4326)
     is_rotated = attrs["grid_mapping_name"] == "rotated_latitude_longitude"
@@ -420,7 +422,7 @@ def through_pyproj(f: File, attrs: dict[str, Any], x: xr.DataArray, y: xr.DataAr
     if off.all():
         return None
     south, north = float(np.nanmin(lat)), float(np.nanmax(lat))
-    polar = attrs["grid_mapping_name"] in ("polar_stereographic", "lambert_azimuthal_equal_area")
+    polar = attrs["grid_mapping_name"] in ("polar_stereographic", "stereographic", "lambert_azimuthal_equal_area")
     origin = float(np.ravel(attrs.get("latitude_of_projection_origin", 0))[0])
     fx, fy = float(attrs.get("false_easting", 0)), float(attrs.get("false_northing", 0))
     if (polar and abs(origin) == 90 and ex[0] <= fx <= ex[-1] and ey[0] <= fy <= ey[-1]) or (not off.any() and winds(lat, lon)):
