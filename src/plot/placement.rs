@@ -23,6 +23,8 @@ use thermocline_core::manifest::Manifest;
 use thermocline_model::cf::{Horizontal, Scope};
 use thermocline_model::{Group, Variable};
 
+use crate::plan::group_of;
+
 pub(crate) use find::Found;
 pub(crate) use make::{make, making_bytes};
 pub(crate) use roles::axis_of;
@@ -98,7 +100,7 @@ impl Placement {
 /// # Errors
 /// A path whose group does not exist.
 pub(crate) fn scope_of<'m>(root: &'m Group, path: &str) -> Result<Scope<'m>> {
-    let group = path.rsplit_once('/').map_or("", |(group, _)| group);
+    let group = group_of(path);
     let gone = || thermocline_core::Error::not_found(format!("Variable '{path}' not found in dataset"));
     Scope::at(root, group).ok_or_else(gone)
 }

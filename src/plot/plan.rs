@@ -41,6 +41,8 @@ pub use levels::has_variable;
 use content::Choosing;
 use variables::Variables;
 
+pub(crate) use variables::group_of;
+
 pub use content::Content;
 pub use dims::Dim;
 pub use positions::Animation;
@@ -107,7 +109,7 @@ impl Plotter {
         let path = variables.path.clone();
         let dims = blocking(move || {
             let variable = metadata.dataset.root.variable(&path);
-            let group = path.rsplit_once('/').map_or("", |(group, _)| group);
+            let group = group_of(&path);
             Ok(variable.map(|variable| Dim::of_variable(&metadata, group, variable)).unwrap_or_default())
         });
         planned(manifest, (request, options), variables, resolved, dims.await?)

@@ -15,6 +15,7 @@ use quick_cache::sync::Cache;
 use serde_json::Map;
 use thermocline_core::Error;
 use thermocline_core::manifest::Manifest;
+use thermocline_core::select::ResolvedAxis;
 use thermocline_http::conditional::{Representation, precondition, respond, respond_head};
 use thermocline_http::{AccessMethod, AppState, OpenDataset, Problem};
 use thermocline_plot::{Format, Plan, Plotter, Request};
@@ -168,8 +169,7 @@ async fn picture(api: &Api, app: &AppState, plotter: &Arc<Plotter>, plan: Plan) 
 /// Bytes of all that is selected, decoded.
 fn decoded_bytes(plan: &Plan) -> u64 {
     let Some(selected) = plan.selected.variables.first() else { return 0 };
-    let lens =
-        selected.axes.iter().map(|axis| axis.indices.as_ref().map_or(axis.len, |indices| indices.len()));
+    let lens = selected.axes.iter().map(ResolvedAxis::n_selected);
     lens.fold(size_of::<f64>() as u64, u64::saturating_mul)
 }
 

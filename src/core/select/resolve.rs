@@ -52,6 +52,13 @@ pub struct ResolvedAxis {
     pub is_single: bool,
 }
 
+impl ResolvedAxis {
+    /// How many positions are selected along it.
+    pub fn n_selected(&self) -> u64 {
+        self.indices.as_ref().map_or(self.len, |indices| indices.len())
+    }
+}
+
 /// Looks a selection up in the coordinates of a dataset; `variables` are names or paths in the selected group, none
 /// of them means all of it.
 ///

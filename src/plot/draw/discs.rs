@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use thermocline_core::select::ResolvedAxis;
 use thermocline_model::cf::LonLat;
 use thermocline_render::figure::Plane;
 use thermocline_render::kinds::palette;
@@ -79,9 +80,7 @@ impl Plotter {
         cancel: &Cancel,
     ) -> Result<Panel, Failure> {
         let (ours, other) = (selected(plan, 0, frame)?, selected(plan, 1, frame)?);
-        let count = |axis: &usize| {
-            ours.axes.get(*axis).map_or(1, |axis| axis.indices.as_ref().map_or(axis.len, |found| found.len()))
-        };
+        let count = |axis: &usize| ours.axes.get(*axis).map_or(1, ResolvedAxis::n_selected);
         check_points(axes.iter().map(count).fold(1, u64::saturating_mul))?;
         let y = self.read_series(&plan.manifest, &Axes { selected: &ours, drawn: axes }, cancel).await?;
         let x = self.read_series(&plan.manifest, &Axes { selected: &other, drawn: axes }, cancel).await?;

@@ -14,7 +14,7 @@ use super::panel::{Known, Panel};
 use super::scale::Range;
 use super::{extent, laid_out, scale, style};
 use crate::options::Switch;
-use crate::plan::set_position;
+use crate::plan::{group_of, set_position};
 use crate::{Axes, Failure, Needs, Places, Plan, Plotter, Wanted};
 
 /// Which picture of an animation is drawn, and the range that all of them share; `None` of a single picture.
@@ -202,7 +202,7 @@ fn projection(plan: &Plan, word: &str, is_native: bool) -> Result<MapProjection,
 
 /// The projection of the variable's grid mapping.
 fn own_projection(plan: &Plan) -> Option<Projection> {
-    let group = plan.path.rsplit_once('/').map_or("", |(group, _)| group);
+    let group = group_of(&plan.path);
     let scope = Scope::at(&plan.manifest.dataset.root, group)?;
     let others = thermocline_model::cf::Horizontal::candidates(&scope);
     thermocline_model::cf::Grid::of(plan.variable()?, &scope, &others).plane?.projection

@@ -1,6 +1,7 @@
 //! Values along a dimension as lines.
 
 use serde_json::json;
+use thermocline_core::select::ResolvedAxis;
 use thermocline_render::figure::Plane;
 use thermocline_render::kinds::line::{coordinate_range, legend, lines, value_range};
 use thermocline_render::kinds::{LineStyle, Series};
@@ -34,12 +35,7 @@ impl Plotter {
     ) -> Result<Panel, Failure> {
         let selected = selected(plan, 0, frame)?;
         let axes: Vec<usize> = hue.into_iter().chain([axis]).collect();
-        let count = |axis: &usize| {
-            selected
-                .axes
-                .get(*axis)
-                .map_or(1, |axis| axis.indices.as_ref().map_or(axis.len, |found| found.len()))
-        };
+        let count = |axis: &usize| selected.axes.get(*axis).map_or(1, ResolvedAxis::n_selected);
         let n_values = axes.iter().map(count).fold(1_u64, u64::saturating_mul);
         if n_values > MAX_VALUES {
             return Err(Failure::too_large(format!(

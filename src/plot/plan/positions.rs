@@ -126,7 +126,7 @@ fn default_position(axis: &ResolvedAxis, dim: &Dim) -> Option<u64> {
 pub(super) fn check_lines(variable: &ResolvedVariable, content: &Content) -> Result<(), Failure> {
     let Content::Series(_, Some(hue)) = content else { return Ok(()) };
     let Some(axis) = variable.axes.get(*hue) else { return Ok(()) };
-    let n_lines = axis.indices.as_ref().map_or(axis.len, |indices| indices.len());
+    let n_lines = axis.n_selected();
     if n_lines <= MAX_LINES {
         return Ok(());
     }

@@ -4,6 +4,7 @@ use thermocline_core::manifest::Manifest;
 use thermocline_model::Variable;
 use thermocline_model::cf::{Axis, Scope, along};
 
+use super::variables::group_of;
 use crate::{Placement, Places};
 
 /// Fewest centres that are taken for those of a grid.
@@ -35,7 +36,7 @@ pub(super) fn is_scattered(
     if is_few || FEATURES.iter().any(is_feature) {
         return true;
     }
-    let group = path.rsplit_once('/').map_or("", |(group, _)| group);
+    let group = group_of(path);
     let Some(scope) = Scope::at(root, group) else { return false };
     let goes_along = |other: &&Variable| matches!(along(other), [only] if only == dim);
     scope

@@ -68,6 +68,11 @@ pub(super) fn path_of(group: &str, name: &str) -> String {
     }
 }
 
+/// The path of the group that a variable lies in; empty for the root.
+pub(crate) fn group_of(path: &str) -> &str {
+    path.rsplit_once('/').map_or("", |(group, _)| group)
+}
+
 /// Path and variable of a name in a group.
 fn found<'m>(manifest: &'m Manifest, group: &str, name: &str) -> Result<(String, &'m Variable), Failure> {
     let path = path_of(group, name);
@@ -116,7 +121,7 @@ fn check_names(
     path: &str,
     variable: &Variable,
 ) -> Result<(), Failure> {
-    let group = path.rsplit_once('/').map_or("", |(group, _)| group);
+    let group = group_of(path);
     let scope = Scope::at(&manifest.dataset.root, group);
     for name in request.selected_names() {
         let is_dim = along(variable).iter().any(|dim| dim == name);
