@@ -75,6 +75,9 @@ const SEARCH: &str = "thermocline-search";
 /// What draws, of which only what serves plots knows.
 const DRAWING: [&str; 2] = ["thermocline-plot", "thermocline-render"];
 
+/// What computes diagnostics, of which what serves them, and plots of them, know.
+const GROUPBY: &str = "thermocline-groupby";
+
 const HTTP: [&str; 2] = ["thermocline-http", "thermocline-zarr-http"];
 
 #[test]
@@ -87,6 +90,7 @@ fn dependencies_point_from_the_server_to_the_model() {
     assert_eq!(beyond(&found, "src/zarr", &LIBRARIES[..3]), none);
     assert_eq!(beyond(&found, "src/render", &LIBRARIES[..1]), none);
     assert_eq!(beyond(&found, "src/plot", &[&LIBRARIES[..3], &DRAWING[1..]].concat()), none);
+    assert_eq!(beyond(&found, "src/groupby", &LIBRARIES[..3]), none);
     assert_eq!(beyond(&found, "src/search", &LIBRARIES[..3]), none);
     assert_eq!(beyond(&found, "src/http", &[&LIBRARIES[..3], &[SEARCH]].concat()), none);
     assert_eq!(beyond(&found, "src/catalog-files", &LIBRARIES[..3]), none);
@@ -159,9 +163,14 @@ fn cold_stores_use_the_libraries_only() {
 fn serving_plugins_use_the_libraries_and_http_only() {
     let found = crates();
     let allowed: Vec<&str> = LIBRARIES.iter().chain(&HTTP).chain([&SEARCH]).copied().collect();
-    let drawing = [allowed.as_slice(), &DRAWING].concat();
+    let drawing = [allowed.as_slice(), &DRAWING, &[GROUPBY]].concat();
+    let grouping = [allowed.as_slice(), &[GROUPBY]].concat();
     for folder in found.keys().filter(|folder| folder.starts_with("plugins/serve/")) {
-        let others = beyond(&found, folder, if folder == "plugins/serve/plot" { &drawing } else { &allowed });
+        let others = match folder.as_str() {
+            "plugins/serve/plot" => beyond(&found, folder, &drawing),
+            "plugins/serve/groupby" => beyond(&found, folder, &grouping),
+            _ => beyond(&found, folder, &allowed),
+        };
         assert!(others.is_empty(), "{folder} depends on {others:?}");
     }
 }

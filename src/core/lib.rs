@@ -22,5 +22,6 @@ pub mod select;
 pub mod staging;
 pub mod state;
 pub mod verify;
+pub mod write;
 
 pub use error::{Error, ErrorKind, Result};

@@ -99,7 +99,18 @@ fn mistake_of(error: &serde_path_to_error::Error<toml::de::Error>) -> KeyMistake
 }
 
 /// A protocol that is made once its configuration is known.
-type Builtin = fn(&Config) -> Arc<dyn ServePlugin>;
+type Builtin = fn(&Config, &Shared) -> Arc<dyn ServePlugin>;
+
+/// What several protocols use.
+struct Shared {
+    groupby: Arc<thermocline_groupby::Engine>,
+}
+
+impl Shared {
+    fn new(config: &Config) -> Self {
+        Self { groupby: Arc::new(thermocline_groupby::Engine::new(faces::groupby(config))) }
+    }
+}
 
 impl Registry {
     /// Every plugin of this repository.
@@ -111,19 +122,27 @@ impl Registry {
             Arc::new(thermocline_format_kerchunk::KerchunkFormat),
         ];
         let builtin: Vec<Builtin> = vec![
-            |_| Arc::new(thermocline_serve_datasets::DatasetsPlugin),
-            |_| Arc::new(thermocline_serve_zarr::ZarrPlugin),
-            |config| {
+            |_, _| Arc::new(thermocline_serve_datasets::DatasetsPlugin),
+            |_, _| Arc::new(thermocline_serve_zarr::ZarrPlugin),
+            |config, _| {
                 Arc::new(thermocline_serve_kerchunk::KerchunkPlugin::new((&config.plugins.kerchunk).into()))
             },
-            |config| Arc::new(thermocline_serve_stac::StacPlugin::new((&config.plugins.stac).into())),
-            |config| Arc::new(thermocline_serve_intake::IntakePlugin::new((&config.plugins.intake).into())),
-            |config| Arc::new(thermocline_serve_plot::PlotPlugin::new((&config.plugins.plot).into())),
-            |_| Arc::new(thermocline_serve_thredds::ThreddsPlugin::default()),
-            |config| Arc::new(thermocline_serve_staging::StagingPlugin::new(faces::staging(config))),
-            |config| Arc::new(thermocline_serve_jobs::JobsPlugin::new(faces::jobs(config))),
-            |config| Arc::new(thermocline_serve_chiller::ChillerPlugin::new(faces::chiller(config))),
-            |_| Arc::new(thermocline_serve_metrics::MetricsPlugin::default()),
+            |config, _| Arc::new(thermocline_serve_stac::StacPlugin::new((&config.plugins.stac).into())),
+            |config, _| {
+                Arc::new(thermocline_serve_intake::IntakePlugin::new((&config.plugins.intake).into()))
+            },
+            |config, _| Arc::new(thermocline_serve_plot::PlotPlugin::new((&config.plugins.plot).into())),
+            |config, shared| {
+                let settings = (&config.plugins.groupby).into();
+                let writer = thermocline_format_netcdf::writer();
+                let engine = Arc::clone(&shared.groupby);
+                Arc::new(thermocline_serve_groupby::GroupbyPlugin::new(settings, engine, writer))
+            },
+            |_, _| Arc::new(thermocline_serve_thredds::ThreddsPlugin::default()),
+            |config, _| Arc::new(thermocline_serve_staging::StagingPlugin::new(faces::staging(config))),
+            |config, _| Arc::new(thermocline_serve_jobs::JobsPlugin::new(faces::jobs(config))),
+            |config, _| Arc::new(thermocline_serve_chiller::ChillerPlugin::new(faces::chiller(config))),
+            |_, _| Arc::new(thermocline_serve_metrics::MetricsPlugin::default()),
         ];
         let cold = vec![
             ColdKind::new("simulated", SimulatedStore::new).with_paths(&["table", "recall_log"]),
@@ -201,7 +220,8 @@ impl Registry {
 
     /// The protocols as configured, in the order in which they are shown.
     pub fn serve(&self, config: &Config) -> Vec<Arc<dyn ServePlugin>> {
-        self.builtin.iter().map(|make| make(config)).chain(self.private.iter().cloned()).collect()
+        let shared = Shared::new(config);
+        self.builtin.iter().map(|make| make(config, &shared)).chain(self.private.iter().cloned()).collect()
     }
 
     /// Ids of the plugins beyond the built-in ones.

@@ -32,10 +32,20 @@ mod index;
 mod layout;
 #[cfg(feature = "libhdf5")]
 mod reference;
+#[cfg(feature = "libhdf5")]
+mod write;
 
 use thermocline_core::Result;
 use thermocline_core::format::{Format, Indexed, ReferenceError, ReferenceReader, Region, Source};
 use thermocline_model::{ArrayBytes, Variable};
+
+/// Writes NetCDF-4 files; `None` where libnetcdf is not built in.
+pub fn writer() -> Option<std::sync::Arc<dyn thermocline_core::write::ArrayWriter>> {
+    #[cfg(feature = "libhdf5")]
+    return Some(std::sync::Arc::new(write::Netcdf4Writer));
+    #[cfg(not(feature = "libhdf5"))]
+    None
+}
 
 /// The NetCDF-3 family of formats.
 #[derive(Debug, Clone, Copy, Default)]

@@ -1,5 +1,6 @@
 //! Section `[plugins.ID]`.
 
+mod groupby;
 mod intake;
 mod plot;
 
@@ -14,6 +15,7 @@ use thermocline_serve_stac::StacSettings;
 use super::layers::Layers;
 use super::load::Check;
 use super::units::{Size, Span};
+use groupby::GroupbyConfig;
 use plot::PlotConfig;
 
 pub use intake::IntakeConfig;
@@ -43,6 +45,8 @@ pub struct PluginsConfig {
     pub intake: IntakeConfig,
     /// Plots of variables as pictures and pages.
     pub plot: PlotConfig,
+    /// Groupby diagnostics as numbers, files and lazy Zarr groups.
+    pub groupby: GroupbyConfig,
     /// A THREDDS catalog and the site map.
     pub thredds: OtherPluginConfig,
     /// Staging of cold objects: requests, selections, pins, evicting. Settings are in `[staging]`.
@@ -219,6 +223,7 @@ impl PluginsConfig {
     pub(super) fn complete(&self, check: &mut Check<'_>) {
         self.intake.complete(check);
         self.plot.complete(check);
+        self.groupby.complete(check);
         let ranges = [
             (["plugins", "zarr", "max_listed_chunks"], self.zarr.max_listed_chunks, 1..=MOST_LISTED),
             (["plugins", "kerchunk", "max_references"], self.kerchunk.max_references, 1..=MOST_REFERENCES),
@@ -251,6 +256,7 @@ impl PluginsConfig {
             "stac" => self.stac.enabled,
             "intake" => self.intake.enabled,
             "plot" => self.plot.enabled,
+            "groupby" => self.groupby.enabled,
             "thredds" => self.thredds.enabled,
             "metrics" => self.metrics.enabled,
             "hdf5" => self.hdf5.enabled,

@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use thermocline_groupby::EngineSettings;
 use thermocline_serve_chiller::ChillerSettings;
 use thermocline_serve_jobs::JobsApiSettings;
 use thermocline_serve_staging::StagingApiSettings;
@@ -54,4 +55,10 @@ pub(super) fn chiller(config: &Config) -> ChillerSettings {
 /// Where large bodies lie while they arrive: not in the system's folder of temporary files, which may be in memory.
 fn bodies_dir(config: &Config) -> PathBuf {
     config.state.dir().join("arriving")
+}
+
+/// Bounds of groupby diagnostics; results of jobs lie in the state directory.
+pub(super) fn groupby(config: &Config) -> EngineSettings {
+    let results_dir = Some(config.state.dir().join("groupby"));
+    EngineSettings { results_dir, ..(&config.plugins.groupby).into() }
 }
