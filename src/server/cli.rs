@@ -8,6 +8,7 @@ mod failure;
 mod harvest;
 mod index;
 mod inspect;
+mod one_file;
 mod operate;
 mod plot;
 mod serve;

@@ -3,18 +3,16 @@
 //! The file is indexed as by `inspect`, and what is cold stays cold. The same crate draws here and there: with the same
 //! options the bytes of the picture are the same.
 
-use std::io::Write;
 use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
 
 use clap::Args;
-use thermocline_core::manifest::Manifest;
 use thermocline_plot::{Failure as PlotFailure, Format, PlotSettings, Plotter, Request};
 use thermocline_render::Cancel;
 
+use super::one_file::{OneFile, STDOUT, with_file, write};
 use super::{Failure, Given};
-use crate::app::{self, Parts, Purpose, Sources};
 use crate::plugins::Registry;
 
 use options::PlotOptions;
@@ -49,25 +47,9 @@ Examples:
 
 The default of each option is that of the server. Numbers may begin with a minus.";
 
-/// The output that is the standard output.
-const STDOUT: &str = "-";
-
 pub(crate) fn run(registry: &Registry, given: &Given, args: &PlotArgs) -> Result<ExitCode, Failure> {
     let request = Request::parse(&args.variable, form(args)?, None, args.options.pairs()).map_err(told)?;
-    let mut config = given.load(registry, Vec::new())?.config;
-    config.catalogs.dirs.clear();
-    // The index of this one plot is thrown away: drawing changes nothing.
-    let scratch = tempfile::tempdir().map_err(|cause| Failure::because("no temporary folder", cause))?;
-    config.state.dir = Some(scratch.path().to_owned());
-    config.state.index_dir = Some(scratch.path().join("index"));
-    let sources = Sources { paths: vec![args.file.clone()], ..Sources::default() };
-    let body = super::runtime()?.block_on(async {
-        let parts = app::assemble(registry, &config, &sources, Purpose::Look).await?;
-        parts.catalog.scan().await;
-        let body = draw(&parts, &args.file, request).await;
-        parts.catalog.shut_down().await;
-        body
-    })?;
+    let body = with_file(registry, given, &args.file, async |file| draw(file, request).await)?;
     write(&args.output, &body)?;
     Ok(ExitCode::SUCCESS)
 }
@@ -90,25 +72,10 @@ fn form(args: &PlotArgs) -> Result<Format, Failure> {
     })
 }
 
-async fn draw(parts: &Parts, file: &str, request: Request) -> Result<bytes::Bytes, Failure> {
-    let manifest = only(parts, file).await?;
-    let plotter = Plotter::new(Arc::clone(&parts.reader), PlotSettings::default());
-    let plan = plotter.plan(&manifest, request).await.map_err(told)?;
+async fn draw(file: &OneFile, request: Request) -> Result<bytes::Bytes, Failure> {
+    let plotter = Plotter::new(Arc::clone(&file.parts.reader), PlotSettings::default());
+    let plan = plotter.plan(&file.manifest, request).await.map_err(told)?;
     Ok(plotter.draw(&plan, &Cancel::new()).await.map_err(told)?.body)
-}
-
-/// The one dataset of the file.
-async fn only(parts: &Parts, file: &str) -> Result<Arc<Manifest>, Failure> {
-    match parts.catalog.ids().as_slice() {
-        [id] => Ok(parts.catalog.open(id.as_str()).await?),
-        [] => {
-            let problems = parts.catalog.problems().join("; ");
-            Err(Failure::Failed(format!("{file} holds no dataset {problems}")))
-        }
-        ids => {
-            Err(Failure::Usage(format!("{file} holds {} datasets: name the file of one of them", ids.len())))
-        }
-    }
 }
 
 /// What a failed plot says on a terminal.
@@ -122,15 +89,4 @@ fn told(failure: PlotFailure) -> Failure {
         PlotFailure::Core(error) => error.into(),
         PlotFailure::Cancelled => Failure::Failed("interrupted".to_owned()),
     }
-}
-
-fn write(output: &str, body: &[u8]) -> Result<(), Failure> {
-    let written = match output {
-        STDOUT => {
-            let mut out = std::io::stdout().lock();
-            out.write_all(body).and_then(|()| out.flush())
-        }
-        file => std::fs::write(file, body),
-    };
-    written.map_err(|cause| Failure::because(format_args!("cannot write {output}"), cause))
 }
