@@ -14,6 +14,7 @@
 mod api;
 mod engine;
 mod park;
+pub mod recalled;
 mod staged;
 mod step;
 mod table;

@@ -3,12 +3,14 @@
 //! Formats, cold stores and providers are traits here and crates of their own below `plugins/`.
 //! Nothing in this crate knows HTTP.
 
+pub mod admission;
 pub mod bytes;
 pub mod catalog;
 pub mod clock;
 pub mod cold;
 pub mod coordinates;
 pub mod error;
+pub mod flight;
 pub mod format;
 pub mod harvest;
 pub mod index;

@@ -1,5 +1,7 @@
 //! The one document of all long work, and the answer of calls that begin some.
 
+use std::time::Duration;
+
 use axum::extract::FromRequestParts;
 use axum::response::Response;
 use http::header::{LOCATION, RETRY_AFTER};
@@ -7,15 +9,22 @@ use http::request::Parts;
 use http::{HeaderValue, StatusCode};
 use serde::Serialize;
 use serde_json::{Map, Value};
-use thermocline_core::Error;
 use thermocline_core::jobs::{Job, JobResult, Jobs};
+use thermocline_core::{Error, ErrorKind};
 
 use crate::links::{BaseUrl, segment};
 use crate::live::{self, iso8601};
-use crate::{AppState, Problem};
+use crate::query::Query;
+use crate::{App, AppState, Problem, prefer};
 
 /// When a client is told to look again if there is no estimate, and at the latest, in seconds.
 const RETRY_SECONDS: (u64, u64) = (10, 60);
+
+/// The part of the time of a request that may be spent on waiting, so that it ends with an answer.
+const SHARE_OF_TIME: f64 = 0.9;
+
+/// When to ask again for what a job was to give that was cancelled.
+const RETRY_CANCELLED: Duration = Duration::from_secs(5);
 
 /// The engine of long work.
 ///
@@ -152,4 +161,29 @@ pub fn accepted(parts: &Parts, base: &BaseUrl, job: &Job) -> Result<Response, Pr
     }
     headers.insert(RETRY_AFTER, HeaderValue::from(retry_seconds(job)));
     Ok(response)
+}
+
+/// The job once it has ended, or as it stands when the client has waited for as long as it asked (`Prefer: wait=N`).
+///
+/// # Errors
+/// A database that cannot be read.
+pub async fn waited(app: &App, jobs: &Jobs, job: Job, parts: &Parts) -> Result<Job, Problem> {
+    let longest = app.config.hold.max_hold.min(app.config.request_timeout.mul_f64(SHARE_OF_TIME));
+    let asked = prefer::wait(&parts.headers, &Query::of(parts), longest).filter(|wait| !wait.is_zero());
+    let (Some(limit), Some(_place)) = (asked, app.waiting_turn()) else { return Ok(job) };
+    let waited = app.waiting.ended().run_until_cancelled(jobs.wait(&job.id, limit)).await;
+    Ok(match waited {
+        Some(found) => found?.unwrap_or(job),
+        None => job,
+    })
+}
+
+/// Why a job that has ended gave no result, to whoever waited for `what` of it.
+pub fn failure(job: &Job, what: &str) -> Error {
+    let cancelled = || {
+        let kind = ErrorKind::Unavailable { retry_after: RETRY_CANCELLED };
+        Error::new(kind, format!("the {what} was {}", job.state.as_str()))
+    };
+    let failure = job.failure.as_ref();
+    failure.map_or_else(cancelled, |failure| Error::new(failure.kind, failure.message.clone()))
 }

@@ -3,45 +3,24 @@
 //! Who may cause recalls by reading may cause them by plotting, and nobody else. The same plot is the same job, as long
 //! as that has not ended, whoever asks; and as long as its result is kept, that is the answer, and nothing is recalled.
 
-use std::collections::BTreeSet;
 use std::sync::Arc;
-use std::time::Duration;
 
 use axum::response::Response;
 use bytes::Bytes;
 use http::request::Parts;
 use serde::{Deserialize, Serialize};
-use thermocline_core::jobs::{Job, JobState, Jobs, NewJob};
+use thermocline_core::jobs::{Job, JobState, Jobs, NewJob, recalled};
 use thermocline_core::read::Reader;
-use thermocline_core::select::objects;
-use thermocline_core::staging::{
-    Face, IdempotencyKey, NewRequest, Request as StagingRequest, Staging, Wanted,
-};
 use thermocline_core::{Error, ErrorKind, Result};
 use thermocline_http::hold::{Asked, Wait};
-use thermocline_http::jobs::accepted;
+use thermocline_http::jobs::{accepted, failure, waited};
 use thermocline_http::links::{BaseUrl, peer};
 use thermocline_http::query::Query;
-use thermocline_http::{App, AppState, Problem, prefer};
+use thermocline_http::{AppState, Problem};
 use thermocline_plot::{Format, Plan};
 
 use crate::address::Address;
 use crate::job::KIND;
-
-/// How long objects that a plot needs stay online for it.
-const LIFETIME: Duration = Duration::from_secs(15 * 60);
-
-/// When to ask again for a plot whose job was cancelled.
-const RETRY_AFTER: Duration = Duration::from_secs(5);
-
-/// Recalls for plots come before those of lists, since somebody looks at a page.
-const PRIORITY: u8 = 6;
-
-/// The part of the time of a request that may be spent on waiting, so that it ends with an answer.
-const SHARE_OF_TIME: f64 = 0.9;
-
-/// Most objects that a plot recalls.
-const MAX_OBJECTS: usize = 10_000;
 
 /// What a job draws. Requests of the same plot have the very same text.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -106,9 +85,9 @@ pub(crate) async fn answer(
         return Err(wait.refusal());
     }
     // Whoever asks for too much is told at once, and not by a job that fails.
-    cold_objects(&app.reader, plan, cold).await?;
+    cold_objects(&app.reader, plan, cold.not_staged()).await?;
     let job = jobs.submit_once(new).await?;
-    let job = wait_for(app, jobs, job, parts).await?;
+    let job = waited(app, jobs, job, parts).await?;
     if !job.state.is_ended() {
         return Ok(Answered::Accepted(accepted(parts, base, &job)?));
     }
@@ -136,71 +115,18 @@ async fn drawn_before(jobs: &Jobs, new: &NewJob) -> Result<Option<Bytes>> {
     Ok(tokio::fs::read(path).await.ok().map(Bytes::from))
 }
 
-/// Asks for objects as the job's own request.
-///
-/// `n_round` tells its recalls apart: a step that is done again after the server ended joins the recall it began.
-pub(crate) async fn recall(
-    staging: &Staging,
-    objects: &[Arc<str>],
-    job: &Job,
-    n_round: u32,
-) -> Result<StagingRequest> {
-    let namespace = staging.namespace();
-    let wanted = |href: &Arc<str>| {
-        let object = namespace.resolve(href).map(|object| vec![object]);
-        Wanted { spelling: Arc::clone(href), object: object.map_err(|error| error.to_string()) }
-    };
-    let new = NewRequest {
-        owner: job.owner.clone(),
-        face: Face::Native,
-        objects: objects.iter().map(wanted).collect(),
-        priority: PRIORITY,
-        lifetime: LIFETIME,
-        dataset: job.dataset.clone(),
-        // By then objects may be online, so the key alone says that it is the same recall.
-        idempotency: Some(IdempotencyKey { key: format!("{}-{n_round}", job.id), body_hash: [0; 32] }),
-        notify: None,
-    };
-    staging.request(new).await
-}
-
 /// The objects of a plot that are not online: those that reading came upon, and all others of its selection, so that one
 /// recall is enough.
 ///
 /// # Errors
 /// [`ErrorKind::TooLarge`] for more than a plot may recall.
-pub(crate) async fn cold_objects(reader: &Reader, plan: &Plan, cold: &Error) -> Result<Vec<Arc<str>>> {
-    let mut found: BTreeSet<Arc<str>> = cold.not_staged().iter().cloned().collect();
-    if let Some(recalls) = reader.recalls() {
-        let residency = recalls.residency();
-        let numbers = objects(&plan.manifest, &plan.selected).await?;
-        let all = numbers.iter().filter_map(|number| plan.manifest.dataset.objects.get(*number as usize));
-        let bound = all
-            .filter(|object| residency.is_bound(&object.href))
-            .map(|object| Arc::from(object.href.as_str()));
-        let bound: Vec<Arc<str>> = bound.take(MAX_OBJECTS + 1).collect();
-        let places = residency.localities(&bound).await;
-        let away = bound.into_iter().zip(places).filter(|(_, place)| !place.is_online());
-        found.extend(away.map(|(href, _)| href));
-    }
-    if found.len() > MAX_OBJECTS {
-        let message = format!(
-            "the plot needs more than {MAX_OBJECTS} objects of a cold store: give vmin and vmax, or select less"
-        );
-        return Err(Error::new(ErrorKind::TooLarge, message));
-    }
-    Ok(found.into_iter().collect())
-}
-
-/// The job once it has ended, or as it stands when the client has waited for as long as it asked.
-async fn wait_for(app: &App, jobs: &Jobs, job: Job, parts: &Parts) -> Result<Job, Problem> {
-    let longest = app.config.hold.max_hold.min(app.config.request_timeout.mul_f64(SHARE_OF_TIME));
-    let asked = prefer::wait(&parts.headers, &Query::of(parts), longest).filter(|wait| !wait.is_zero());
-    let (Some(limit), Some(_place)) = (asked, app.waiting_turn()) else { return Ok(job) };
-    let waited = app.waiting.ended().run_until_cancelled(jobs.wait(&job.id, limit)).await;
-    Ok(match waited {
-        Some(found) => found?.unwrap_or(job),
-        None => job,
+pub(crate) async fn cold_objects(reader: &Reader, plan: &Plan, known: &[Arc<str>]) -> Result<Vec<Arc<str>>> {
+    let found = recalled::cold_objects(reader, &plan.manifest, &plan.selected, known).await;
+    found.map_err(|error| match error.kind() {
+        ErrorKind::TooLarge => {
+            Error::new(ErrorKind::TooLarge, format!("{}, or give vmin and vmax", error.message()))
+        }
+        _ => error,
     })
 }
 
@@ -214,13 +140,5 @@ async fn finished(jobs: &Jobs, job: &Job) -> Result<Bytes, Problem> {
         };
         return Ok(tokio::fs::read(path).await.map_err(unreadable)?.into());
     }
-    let failure = job.failure.as_ref();
-    let error = failure.map_or_else(
-        || {
-            let kind = ErrorKind::Unavailable { retry_after: RETRY_AFTER };
-            Error::new(kind, format!("the plot was {}", job.state.as_str()))
-        },
-        |failure| Error::new(failure.kind, failure.message.clone()),
-    );
-    Err(error.into())
+    Err(failure(job, "plot").into())
 }

@@ -4,44 +4,20 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use thermocline_core::jobs::{JobContext, JobId, JobKind, JobResult, Outcome, Step, Wake};
-use thermocline_core::staging::{ObjectState, Request as StagingRequest, RequestId, RequestState, Staging};
+use thermocline_core::jobs::recalled::Rounds;
+use thermocline_core::jobs::{JobContext, JobKind, JobResult, Outcome, Step};
 use thermocline_core::{Error, ErrorKind, Result};
 use thermocline_plot::{Failure, Plan, Request};
 
 use crate::api::{Api, Server};
-use crate::cold::{Parameters, cold_objects, recall};
+use crate::cold::{Parameters, cold_objects};
 use crate::trouble::Trouble;
 
 /// The kind of these jobs.
 pub(crate) const KIND: &str = "plot";
 
-/// Most recalls for one plot: objects that are made cold again and again before they are read are not worth more.
-const MAX_ROUNDS: u32 = 5;
-
 /// When to look again for a server that is not ready.
 const NOT_READY: Duration = Duration::from_secs(1);
-
-/// What a step begins from: how many recalls there were, and the last one.
-#[derive(Debug, Clone, PartialEq, Eq)]
-struct Checkpoint {
-    n_rounds: u32,
-    request: Option<RequestId>,
-}
-
-impl Checkpoint {
-    fn of(step: &Step<'_>) -> Self {
-        let written = step.checkpoint.and_then(|text| text.split_once(' '));
-        let read = written.and_then(|(n, id)| {
-            Some(Self { n_rounds: n.parse().ok()?, request: Some(RequestId(id.into())) })
-        });
-        read.unwrap_or(Self { n_rounds: 0, request: None })
-    }
-
-    fn text(n_rounds: u32, request: &RequestId) -> String {
-        format!("{n_rounds} {request}")
-    }
-}
 
 /// Draws plots of cold data.
 pub(crate) struct PlotJob {
@@ -58,18 +34,18 @@ impl JobKind for PlotJob {
         let server = self.api.server().ok_or_else(|| not_ready("the server is starting"))?;
         let staging = server.staging.as_ref();
         let staging = staging.ok_or_else(|| Error::internal("a plot waits for a server without staging"))?;
-        let checkpoint = Checkpoint::of(&step);
-        if let Some(outcome) = awaited(staging, &checkpoint, context).await? {
+        let rounds = Rounds::of(&step);
+        if let Some(outcome) = rounds.awaited(staging, context).await? {
             return Ok(outcome);
         }
         let parameters: Parameters = serde_json::from_str(step.parameters)
             .map_err(|cause| Error::internal("the parameters of a plot cannot be read").with_source(cause))?;
         let plan = self.plan(server, &parameters).await?;
-        if checkpoint.request.is_none() {
+        if rounds.is_first() {
             // All that it needs at once, instead of what reading comes upon first.
-            let needed = cold_objects(&server.reader, &plan, &Error::needs_staging(Vec::new())).await?;
+            let needed = cold_objects(&server.reader, &plan, &[]).await?;
             if !needed.is_empty() {
-                return again((staging, &step), checkpoint.n_rounds, &needed).await;
+                return rounds.again(staging, step.job, &needed).await;
             }
         }
         let plotter = self.api.plotter(&server.reader);
@@ -80,8 +56,8 @@ impl JobKind for PlotJob {
         match drawn {
             Ok(picture) => keep(context, &parameters, &picture).await,
             Err(Trouble(Failure::Core(cold))) if cold.kind() == ErrorKind::NotStaged => {
-                let needed = cold_objects(&server.reader, &plan, &cold).await?;
-                again((staging, &step), checkpoint.n_rounds, &needed).await
+                let needed = cold_objects(&server.reader, &plan, cold.not_staged()).await?;
+                rounds.again(staging, step.job, &needed).await
             }
             Err(trouble) => Err(error_of(trouble)),
         }
@@ -98,57 +74,6 @@ impl PlotJob {
         };
         planned.map_err(|failure| error_of(Trouble(failure)))
     }
-}
-
-/// How to wait for the recall; `None` once it has succeeded.
-///
-/// # Errors
-/// [`ErrorKind::RecallFailed`] if it has not.
-async fn awaited(
-    staging: &Staging,
-    checkpoint: &Checkpoint,
-    context: &JobContext,
-) -> Result<Option<Outcome>> {
-    let Some(id) = &checkpoint.request else { return Ok(None) };
-    // A request that is forgotten has ended long ago.
-    let Some(request) = staging.get(id).await? else { return Ok(None) };
-    let n_settled = settled(&request);
-    context.progress(n_settled, Some(request.n_objects()), "objects");
-    match request.state {
-        RequestState::Succeeded => Ok(None),
-        RequestState::Queued | RequestState::Active => Ok(Some(Outcome::Wait {
-            checkpoint: Checkpoint::text(checkpoint.n_rounds, id),
-            reason: format!("{} objects are brought online", request.n_objects()),
-            wake: Wake::Ended(JobId(Arc::clone(&id.0))),
-        })),
-        RequestState::Partial | RequestState::Failed | RequestState::Cancelled => {
-            let reason =
-                request.reason.unwrap_or_else(|| format!("the recall was {}", request.state.as_str()));
-            Err(Error::new(ErrorKind::RecallFailed, reason))
-        }
-    }
-}
-
-fn settled(request: &StagingRequest) -> u64 {
-    ObjectState::ALL.into_iter().filter(|state| state.is_settled()).map(|state| request.tally(state).n).sum()
-}
-
-/// Recalls what is cold, for the first time or again.
-async fn again(
-    (staging, step): (&Staging, &Step<'_>),
-    n_rounds: u32,
-    needed: &[Arc<str>],
-) -> Result<Outcome> {
-    if n_rounds >= MAX_ROUNDS {
-        let message = format!("objects were made cold {n_rounds} times before they could be read");
-        return Err(Error::new(ErrorKind::RecallFailed, message));
-    }
-    let request = recall(staging, needed, step.job, n_rounds).await?;
-    Ok(Outcome::Wait {
-        checkpoint: Checkpoint::text(n_rounds + 1, &request.id),
-        reason: format!("{} objects are brought online", needed.len()),
-        wake: Wake::Ended(JobId(request.id.0)),
-    })
 }
 
 /// Keeps a picture as the result.

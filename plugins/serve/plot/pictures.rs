@@ -1,15 +1,12 @@
 //! Finished pictures, kept within a bound; and those being drawn, each once for all who wait for it. How long that may take
 //! is the plotter's to say, since it knows how long a plot has waited for its turn.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use futures::FutureExt;
-use futures::future::{BoxFuture, Shared, WeakShared};
-use parking_lot::Mutex;
 use quick_cache::Weighter;
 use quick_cache::sync::Cache;
+use thermocline_core::flight::Flights;
 use thermocline_plot::{Drawn, Failure, Plan, Plotter};
 use thermocline_render::Cancel;
 
@@ -20,11 +17,6 @@ const ENTRY_BYTES: usize = 256;
 
 /// Size of a usual picture: from it follows how many there will be.
 const USUAL_BYTES: u64 = 64 << 10;
-
-/// Drawings that are remembered before those that nobody waits for are forgotten.
-const MIN_REMEMBERED: usize = 256;
-
-type Drawing = BoxFuture<'static, Result<Bytes, Arc<Trouble>>>;
 
 #[derive(Clone)]
 struct EntryWeight;
@@ -38,8 +30,8 @@ impl Weighter<Arc<str>, Bytes> for EntryWeight {
 /// Pictures by their entity tags.
 pub(crate) struct Pictures {
     kept: Arc<Cache<Arc<str>, Bytes, EntryWeight>>,
-    /// What is being drawn. Who waits holds it: without anybody it is dropped, and called off by that.
-    drawing: Mutex<HashMap<Arc<str>, WeakShared<Drawing>>>,
+    /// What is being drawn. Without anybody who waits it is dropped, and called off by that.
+    drawing: Flights<Arc<str>, Bytes, Trouble>,
 }
 
 impl Pictures {
@@ -47,7 +39,7 @@ impl Pictures {
     pub(crate) fn new(max_bytes: u64) -> Self {
         let n_usual = usize::try_from(max_bytes / USUAL_BYTES).unwrap_or(usize::MAX).clamp(16, 1 << 20);
         let kept = Arc::new(Cache::with_weighter(n_usual, max_bytes, EntryWeight));
-        Self { kept, drawing: Mutex::default() }
+        Self { kept, drawing: Flights::default() }
     }
 
     /// How many bytes they take at present.
@@ -86,48 +78,18 @@ impl Pictures {
         if let Some(picture) = self.kept.get(&etag) {
             return Ok(picture);
         }
-        let drawing = self.join(&etag, make);
-        drawing.await.map_err(|trouble| trouble.shared())
-    }
-
-    fn join<M, F>(&self, etag: &Arc<str>, make: M) -> Shared<Drawing>
-    where
-        M: FnOnce(Cancel) -> F + Send + 'static,
-        F: Future<Output = Result<Bytes, Failure>> + Send + 'static,
-    {
-        let mut drawing = self.drawing.lock();
-        let known = drawing.get(etag).and_then(WeakShared::upgrade);
-        if let Some(known) = known.filter(|known| known.peek().is_none()) {
-            return known;
-        }
-        let begun = self.begin(Arc::clone(etag), make).shared();
-        if drawing.len() >= MIN_REMEMBERED && drawing.len() == drawing.capacity() {
-            drawing.retain(|_, known| known.upgrade().is_some());
-        }
-        if let Some(known) = begun.downgrade() {
-            drawing.insert(Arc::clone(etag), known);
-        }
-        begun
-    }
-
-    fn begin<M, F>(&self, etag: Arc<str>, make: M) -> Drawing
-    where
-        M: FnOnce(Cancel) -> F + Send + 'static,
-        F: Future<Output = Result<Bytes, Failure>> + Send + 'static,
-    {
-        let kept = Arc::clone(&self.kept);
-        let drawing = async move {
+        let (kept, key) = (Arc::clone(&self.kept), Arc::clone(&etag));
+        let draw = || async move {
             // It may have been finished since it was looked for.
-            if let Some(picture) = kept.get(&etag) {
+            if let Some(picture) = kept.get(&key) {
                 return Ok(picture);
             }
             let called_off = CallOff(Cancel::new());
-            let made = make(called_off.0.clone()).await;
-            let picture = made.map_err(|failure| Arc::new(Trouble::from(failure)))?;
-            kept.insert(etag, picture.clone());
+            let picture = make(called_off.0.clone()).await.map_err(Trouble::from)?;
+            kept.insert(key, picture.clone());
             Ok(picture)
         };
-        drawing.boxed()
+        self.drawing.join(etag, (), draw).await.map_err(|trouble| trouble.shared())
     }
 }
 
@@ -144,6 +106,7 @@ impl Drop for CallOff {
 mod tests {
     use std::sync::atomic::{AtomicUsize, Ordering};
 
+    use parking_lot::Mutex;
     use tokio::sync::Notify;
 
     use super::*;

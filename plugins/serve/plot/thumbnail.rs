@@ -13,7 +13,6 @@ use http::request::Parts;
 use http::{HeaderValue, Method};
 use quick_cache::sync::Cache;
 use serde_json::Map;
-use thermocline_core::Error;
 use thermocline_core::manifest::Manifest;
 use thermocline_core::select::ResolvedAxis;
 use thermocline_http::conditional::{Representation, precondition, respond, respond_head};
@@ -142,9 +141,7 @@ async fn picture(api: &Api, app: &AppState, plotter: &Arc<Plotter>, plan: Plan) 
     if let Some(picture) = api.pictures.get(&plan.etag()) {
         return Some(picture);
     }
-    let nothing_known = Error::needs_staging(Vec::new());
-    let is_cold =
-        cold_objects(&app.reader, &plan, &nothing_known).await.map_or(true, |cold| !cold.is_empty());
+    let is_cold = cold_objects(&app.reader, &plan, &[]).await.map_or(true, |cold| !cold.is_empty());
     if is_cold || decoded_bytes(&plan) > MAX_BYTES {
         return None;
     }

@@ -1,10 +1,10 @@
 //! Who may draw: a bound for plots at the same time, for those that wait, and for their memory.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use thermocline_core::{Error, ErrorKind, Result};
+use thermocline_core::admission::{GateSettings, RETRY_AFTER};
+use thermocline_core::{Error, ErrorKind, Result, admission};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::Instant;
 
@@ -12,9 +12,6 @@ use super::PlotSettings;
 
 /// Bytes that one permit of the memory stands for.
 const PERMIT_BYTES: u64 = 64 << 10;
-
-/// What a client is told to wait when too many plots are asked for.
-const RETRY_AFTER: Duration = Duration::from_secs(5);
 
 /// A plot's place among those that are drawn, and its part of the memory, until it is dropped.
 #[derive(Debug)]
@@ -33,10 +30,8 @@ impl Drop for Admission {
 
 /// Lets plots in.
 pub(super) struct Gate {
-    slots: Arc<Semaphore>,
+    gate: admission::Gate,
     memory: Arc<Semaphore>,
-    waiting: Arc<AtomicUsize>,
-    max_waiting: usize,
     work_bytes: u64,
     timeout: Duration,
 }
@@ -44,10 +39,13 @@ pub(super) struct Gate {
 impl Gate {
     pub(super) fn new(settings: &PlotSettings) -> Self {
         Self {
-            slots: Arc::new(Semaphore::new(settings.max_concurrent.clamp(1, Semaphore::MAX_PERMITS))),
+            gate: admission::Gate::new(GateSettings {
+                what: "plots",
+                waiting_gauge: "thermocline_plots_waiting",
+                max_concurrent: settings.max_concurrent,
+                max_waiting: settings.max_waiting,
+            }),
             memory: Arc::new(Semaphore::new(permits(settings.work_bytes) as usize)),
-            waiting: Arc::default(),
-            max_waiting: settings.max_waiting,
             work_bytes: settings.work_bytes,
             timeout: settings.timeout,
         }
@@ -66,15 +64,12 @@ impl Gate {
                 ),
             ));
         }
-        let _waiting = Waiting::enter(&self.waiting, self.max_waiting)?;
-        let permits = permits(work_bytes);
-        let both = async {
-            let slot = Arc::clone(&self.slots).acquire_owned().await;
-            Ok((slot?, Arc::clone(&self.memory).acquire_many_owned(permits).await?))
-        };
-        let both: Result<_, tokio::sync::AcquireError> =
-            tokio::time::timeout(self.timeout, both).await.map_err(|_| too_many())?;
-        let (slot, memory) = both.map_err(|cause| Error::internal("plots are closed").with_source(cause))?;
+        let memory = Arc::clone(&self.memory).acquire_many_owned(permits(work_bytes));
+        let memory =
+            async { memory.await.map_err(|cause| Error::internal("plots are closed").with_source(cause)) };
+        let both = self.gate.admit_with(memory);
+        let both = tokio::time::timeout(self.timeout, both).await.map_err(|_| self.gate.too_many())?;
+        let (slot, memory) = both?;
         Ok(Admission { began: Instant::now(), _slot: slot, _memory: memory })
     }
 }
@@ -82,30 +77,6 @@ impl Gate {
 /// Permits of so many bytes.
 pub(super) fn permits(len_bytes: u64) -> u32 {
     u32::try_from(len_bytes.div_ceil(PERMIT_BYTES)).unwrap_or(u32::MAX).clamp(1, u32::MAX >> 3)
-}
-
-/// One that waits.
-struct Waiting(Arc<AtomicUsize>);
-
-impl Waiting {
-    fn enter(waiting: &Arc<AtomicUsize>, most: usize) -> Result<Self> {
-        let this = Self(Arc::clone(waiting));
-        let before = waiting.fetch_add(1, Ordering::Relaxed);
-        metrics::gauge!("thermocline_plots_waiting").increment(1.0);
-        // One more than may wait: the one that is let in at once waits, too.
-        if before > most { Err(too_many()) } else { Ok(this) }
-    }
-}
-
-impl Drop for Waiting {
-    fn drop(&mut self) {
-        self.0.fetch_sub(1, Ordering::Relaxed);
-        metrics::gauge!("thermocline_plots_waiting").decrement(1.0);
-    }
-}
-
-fn too_many() -> Error {
-    Error::new(ErrorKind::Unavailable { retry_after: RETRY_AFTER }, "too many plots are asked for at present")
 }
 
 /// The error of a plot that took longer than it may.
