@@ -1,14 +1,43 @@
 //! What will be computed: dimensions, type and cost of the result, from metadata and coordinates alone.
+//!
+//! | Module | |
+//! |---|---|
+//! | [`named`] | the variable, and the names that the request selects by |
+//! | [`source`] | its decoded type, and the type of the result |
+//! | [`axes`] | what becomes of its axes, and the dimensions of the result |
+//! | [`members`] | how few members a cell of the result has |
+//! | [`weights`] | what the values are weighted by |
+//! | [`chunks`] | the chunks of the lazy result |
+//! | [`kept`] | coordinates that were read, kept with the dataset |
 
+mod axes;
+mod chunks;
+mod kept;
+mod members;
+mod named;
+mod source;
+mod weights;
+
+use std::fmt::Write as _;
 use std::sync::Arc;
 
-use thermocline_core::manifest::Manifest;
-use thermocline_core::select::{Indices, Mask};
+use sha2::{Digest, Sha256};
+use thermocline_core::Error;
+use thermocline_core::manifest::{Manifest, blocking};
+use thermocline_core::select::{Indices, Mask, Resolved, resolve};
+use thermocline_model::cf::TimeUnits;
 use thermocline_model::{DataType, Variable};
 
-use crate::engine::Engine;
-use crate::groups::Factor;
-use crate::{Failure, Request};
+use crate::engine::{Engine, EngineSettings};
+use crate::groups::{Factor, factors};
+use crate::{Action, Failure, Request};
+
+pub(crate) use kept::coordinate;
+pub(crate) use named::{find, group_of};
+pub use weights::{AxisWeights, WeightValues};
+
+/// Counted up whenever the same request gives other bytes.
+const RESULT_VERSION: u32 = 1;
 
 /// The decoded type of the variable, as xarray has it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -106,6 +135,10 @@ pub struct Plan {
     pub has_empty: bool,
     /// Lengths of the chunks in which a lazy Zarr group offers the result.
     pub chunk_shape: Vec<u64>,
+    /// What the values are weighted by: the product of these, one weight for each value; none without weights.
+    pub weights: Vec<AxisWeights>,
+    /// Units and calendar of the result where its values are times.
+    pub time_units: Option<TimeUnits>,
 }
 
 impl Engine {
@@ -113,10 +146,95 @@ impl Engine {
     ///
     /// # Errors
     /// [`thermocline_core::ErrorKind::NotFound`] for variables and coordinates that do not exist; [`Failure::Mistake`] for what
-    /// the dataset does not have; [`Failure::Impossible`] for actions that the values do not have.
-    pub async fn plan(&self, _manifest: &Arc<Manifest>, _request: Request) -> Result<Plan, Failure> {
-        Err(Failure::mistake("groupby is not planned yet"))
+    /// the dataset does not have; [`Failure::Impossible`] for actions that the values do not have; [`Failure::TooLarge`] for
+    /// more groups than [`EngineSettings::max_groups`].
+    pub async fn plan(&self, manifest: &Arc<Manifest>, request: Request) -> Result<Plan, Failure> {
+        let path = named::variable(manifest, request.group(), &request.variable)?;
+        named::check_selecting(manifest, &request, &path)?;
+        // Names are looked up from the root, whatever group is selected.
+        let resolved = resolve(manifest, &request.selection, &[format!("/{path}")]).await;
+        let resolved = resolved.map_err(Failure::of_selection)?;
+        let (manifest, settings) = (Arc::clone(manifest), self.settings.clone());
+        // Labels are kept with the index, in a file: reading them blocks.
+        blocking(move || Ok(planned(manifest, path, request, &resolved, &settings))).await?
     }
+}
+
+fn planned(
+    manifest: Arc<Manifest>,
+    path: String,
+    request: Request,
+    resolved: &Resolved,
+    settings: &EngineSettings,
+) -> Result<Plan, Failure> {
+    let gone = || Error::internal(format!("variable {path:?} of the plan is gone"));
+    let variable = manifest.dataset.root.variable(&path).ok_or_else(gone)?;
+    let selected = resolved.variables.first().ok_or_else(gone)?;
+    let source = Source::of(variable)?;
+    source.check(&request, &path)?;
+    let mut axes = axes::of(variable, selected)?;
+    let factors = factors(&manifest, &path, &request, resolved)?;
+    axes::reduce(&mut axes, &factors, &request)?;
+    check_groups(&axes, &factors, &request, settings)?;
+    let masks = selected.masks.clone();
+    let (dims, shape) = axes::result_dims(&axes, &factors, &request)?;
+    let fewest = members::fewest(&axes, &factors, &masks)?;
+    let has_empty = fewest < source.least_members(&request);
+    let dtype = source.result(&request, has_empty);
+    let weights = weights::of(&manifest, &path, variable, &request)?;
+    let time_units = source.time_units(variable).filter(|_| request.action != Action::Count);
+    let mut plan = Plan {
+        request,
+        source,
+        axes,
+        masks,
+        factors,
+        dims,
+        shape,
+        dtype,
+        has_empty,
+        chunk_shape: Vec::new(),
+        weights,
+        time_units,
+        path,
+        manifest: Arc::clone(&manifest),
+    };
+    plan.chunk_shape = chunks::shape_of(&plan, variable, settings.max_chunk_bytes);
+    Ok(plan)
+}
+
+/// Refuses more groups than may be, and none at all.
+fn check_groups(
+    axes: &[ResultAxis],
+    factors: &[Factor],
+    request: &Request,
+    settings: &EngineSettings,
+) -> Result<(), Failure> {
+    if let Some(none) = factors.iter().find(|factor| factor.n_groups() == 0) {
+        return Err(Failure::mistake(format!(
+            "no selected position has a label of {:?}, so there are no groups",
+            none.coordinate
+        )));
+    }
+    let groups = n_groups(factors);
+    if groups <= settings.max_groups {
+        return Ok(());
+    }
+    let kept = axes.iter().filter(|axis| axis.is_kept).map(ResultAxis::n_selected);
+    let n_cells = kept.fold(groups, u64::saturating_mul);
+    let estimate = Estimate { groups, result_bytes: n_cells.saturating_mul(8), ..Estimate::default() };
+    Err(Failure::TooLarge {
+        detail: format!(
+            "{} has {groups} groups, more than {}; select less of it, or group by a coarser label",
+            request.grouper_text(),
+            settings.max_groups
+        ),
+        estimate: Box::new(estimate),
+    })
+}
+
+fn n_groups(factors: &[Factor]) -> u64 {
+    factors.iter().fold(1, |n, factor| n.saturating_mul(factor.n_groups() as u64))
 }
 
 impl Plan {
@@ -125,9 +243,44 @@ impl Plan {
         self.manifest.dataset.root.variable(&self.path)
     }
 
+    /// How many groups the result has, of all factors together.
+    pub fn n_groups(&self) -> u64 {
+        n_groups(&self.factors)
+    }
+
+    /// How many cells the result has; saturates.
+    pub fn n_cells(&self) -> u64 {
+        self.shape.iter().fold(1, |n, len| n.saturating_mul(*len))
+    }
+
+    /// Size of the result's values in bytes; texts count as 16 each. Saturates.
+    pub fn result_bytes(&self) -> u64 {
+        self.n_cells().saturating_mul(self.dtype.len_bytes().unwrap_or(16) as u64)
+    }
+
+    /// Name of a dimension of the result.
+    pub fn dim_name(&self, dim: &ResultDim) -> &str {
+        match dim {
+            ResultDim::Axis(axis) => self.axes.get(*axis).map_or("", |axis| &axis.dim),
+            ResultDim::Group(factor) => self.factors.get(*factor).map_or("", |factor| &factor.name),
+            ResultDim::Quantile => axes::QUANTILE,
+        }
+    }
+
     /// Entity tag of the result without quotes: a hash of dataset revision, canonical request and version of the kernels.
     pub fn etag(&self) -> String {
-        String::new()
+        let mut hash = Sha256::new();
+        let version = RESULT_VERSION.to_string();
+        let id = self.manifest.id.to_string();
+        for text in [&id, &self.manifest.revision.0, &self.path, &self.request.canonical(), &version] {
+            hash.update((text.len() as u64).to_le_bytes());
+            hash.update(text.as_bytes());
+        }
+        let digest = hash.finalize();
+        digest.iter().take(16).fold(String::new(), |mut text, byte| {
+            let _ = write!(text, "{byte:02x}");
+            text
+        })
     }
 
     /// The path of the result below the root of the server, percent-encoded:
@@ -136,3 +289,6 @@ impl Plan {
         format!("/datasets/{}/groupby/{}", self.manifest.id, self.request.canonical())
     }
 }
+
+#[cfg(test)]
+mod tests;
