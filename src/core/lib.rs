@@ -23,6 +23,7 @@ pub mod reference;
 pub mod select;
 pub mod staging;
 pub mod state;
+pub mod threads;
 pub mod verify;
 pub mod write;
 

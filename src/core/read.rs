@@ -33,8 +33,9 @@ use etag::Tag;
 pub use decoder::{Decoder, Real};
 pub use derive::decode_chunk;
 pub use form::{AbsentChunk, ChunkForm};
+pub use online::Online;
 pub use recalls::{NotOnline, ReadFor, Recalls};
-pub use visit::{DecodedChunk, Each, Spawn, Visit, Visited};
+pub use visit::{DecodedChunk, Each, EachOwned, OwnedChunk, Spawn, Visit, Visited};
 
 /// The bytes of a chunk, ready to be sent.
 #[derive(Debug, Clone)]

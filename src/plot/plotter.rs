@@ -2,13 +2,13 @@
 
 mod admission;
 mod grids;
-mod threads;
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use thermocline_core::manifest::Manifest;
 use thermocline_core::read::Reader;
+use thermocline_core::threads::Threads;
 use thermocline_core::{Error, Result};
 use thermocline_render::{Cancel, Grid};
 
@@ -18,7 +18,6 @@ use crate::read::Kept;
 
 use admission::Gate;
 use grids::Grids;
-use threads::Threads;
 
 pub use admission::Admission;
 
@@ -74,7 +73,7 @@ impl Plotter {
         let cell_map_bytes = settings.grid_cache_bytes / 4;
         let grid_bytes = settings.grid_cache_bytes - cell_map_bytes;
         let making_bytes = settings.work_bytes.saturating_add(settings.grid_cache_bytes);
-        let threads = Threads::new();
+        let threads = Threads::shared();
         Self {
             gate: Gate::new(&settings),
             grids: Grids::new(Arc::clone(&reader), threads.clone(), grid_bytes, making_bytes),
@@ -133,7 +132,8 @@ impl Plotter {
         cancel: &Cancel,
         work: impl FnOnce() -> T + Send + 'static,
     ) -> Result<T> {
-        self.threads.run(cancel, work).await
+        let cancel = cancel.clone();
+        self.threads.run(move || cancel.set(), work).await
     }
 
     /// The grid of a placement with its search structure: made once for each dataset revision and key, and kept.

@@ -33,7 +33,7 @@ use axum::extract::State;
 use axum::http::header::CONTENT_TYPE;
 use axum::response::IntoResponse;
 use axum::routing::get;
-use metrics::{describe_counter, describe_gauge, describe_histogram, gauge};
+use metrics::{counter, describe_counter, describe_gauge, describe_histogram, gauge};
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
 use metrics_process::Collector;
 use parking_lot::Mutex;
@@ -92,6 +92,9 @@ impl Measuring {
         process.describe();
         describe_gauge!("thermocline_datasets", "Listed datasets by state");
         describe_gauge!("thermocline_cache_bytes", "Bytes of what is kept to be sent again");
+        describe_counter!("thermocline_read_bytes_total", "Bytes read from objects of datasets");
+        // Who watches it sees that nothing was read.
+        counter!("thermocline_read_bytes_total").increment(0);
         describe_counter!("thermocline_recalls_total", "Recalls that cold stores were asked for");
         describe_histogram!(
             "thermocline_recall_seconds",

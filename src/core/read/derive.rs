@@ -12,6 +12,7 @@ use thermocline_model::{ArrayBytes, ChunkRef, ChunkTable, DataType, Object, Plac
 
 use super::etag::{self, Tag};
 use super::online::Online;
+use super::stored::count_read;
 use super::{ChunkForm, Found, Reader, Wanted, Work};
 use crate::bytes::is_same_object;
 use crate::bytes::watch::ColdNotes;
@@ -298,6 +299,7 @@ impl Reader {
             Ok(values)
         });
         let values = values.await?;
+        count_read(decoded_bytes(&decoded, &of.shape)?);
         if self.note_read(&href) {
             let numbers = objects_below(manifest, &decoded, &of).await?;
             let read = numbers.iter().filter_map(|number| manifest.dataset.objects.get(*number as usize));

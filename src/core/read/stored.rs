@@ -32,6 +32,7 @@ impl Reader {
     /// Bytes of an object.
     pub(super) async fn read_object(&self, object: &Object, range: Range<u64>) -> Result<Bytes> {
         let bytes = self.bytes.read(object, range).await?;
+        count_read(bytes.len() as u64);
         if self.note_read(&object.href) {
             self.note_read_by_name(vec![object.href.as_str().into()]).await;
         }
@@ -60,4 +61,9 @@ impl Reader {
             }
         }
     }
+}
+
+/// Counts bytes that were read from objects; of chunks that only their format decodes, the decoded ones.
+pub(super) fn count_read(len_bytes: u64) {
+    metrics::counter!("thermocline_read_bytes_total").increment(len_bytes);
 }

@@ -1,8 +1,8 @@
 //! Visits decoded chunks one by one: whoever computes with more data than it can hold comes here.
 //!
 //! Chunks are read ahead in the order in which they lie in their objects, and decoded side by side on threads that the
-//! caller names. Each goes to a callback, in any order, and is gone afterwards. Nothing is read before all objects are
-//! known to be online.
+//! caller names. Each goes to a callback, in any order, and is gone afterwards, or when the callback lets it go. Nothing is
+//! read before all objects are known to be online.
 //!
 //! # Memory
 //! Each chunk in flight takes its stored and its decoded bytes from the reader's work budget, so that visits share it
@@ -14,12 +14,16 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use futures::{StreamExt, TryStreamExt, stream};
 use thermocline_codec::{fill_chunk, spare};
 use thermocline_model::{ArrayBytes, ChunkRef, ChunkTable, Place, Variable};
-use tokio::sync::oneshot;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 
 use super::derive::{decoded_bytes, n_elements, stored_grid};
+use super::online::Online;
 use super::{Reader, Work, decode_chunk};
 use crate::manifest::{ChunkObjects, Manifest, blocking};
 use crate::{Error, Result};
+
+/// Most chunks in flight, whatever a visit asks for.
+const MAX_IN_FLIGHT: usize = 1024;
 
 /// Hands work over to threads.
 pub type Spawn<'s> = dyn Fn(Box<dyn FnOnce() + Send>) + Send + Sync + 's;
@@ -45,6 +49,35 @@ pub struct DecodedChunk<'c> {
     pub values: &'c ArrayBytes,
 }
 
+/// A decoded chunk that its callback may keep. As long as it does, the chunk counts as in flight.
+pub struct OwnedChunk {
+    linear: u64,
+    index: Vec<u64>,
+    values: ArrayBytes,
+    bytes_read: u64,
+    _taken: Taken,
+}
+
+impl OwnedChunk {
+    /// The same to be looked at.
+    pub fn decoded(&self) -> DecodedChunk<'_> {
+        DecodedChunk { linear: self.linear, index: &self.index, values: &self.values }
+    }
+
+    /// Bytes that were read of objects for it, as [`Visited::bytes_read`] counts them.
+    pub fn bytes_read(&self) -> u64 {
+        self.bytes_read
+    }
+}
+
+impl Drop for OwnedChunk {
+    fn drop(&mut self) {
+        if let ArrayBytes::Fixed(bytes) = &mut self.values {
+            spare::give(std::mem::take(bytes));
+        }
+    }
+}
+
 /// What a visit read.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Visited {
@@ -57,6 +90,9 @@ pub struct Visited {
 
 /// A callback of a visit. Called from several threads at once; an error ends the visit.
 pub type Each = dyn Fn(&DecodedChunk<'_>) -> Result<()> + Send + Sync;
+
+/// A callback of a visit that may keep chunks for later. Called from several threads at once; an error ends the visit.
+pub type EachOwned = dyn Fn(OwnedChunk) -> Result<()> + Send + Sync;
 
 impl Reader {
     /// Hands chunks of a variable to `each`, decoded, in any order and from several threads. Ends when the future is
@@ -72,26 +108,45 @@ impl Reader {
         visit: Visit<'_>,
         each: Arc<Each>,
     ) -> Result<Visited> {
+        let each: Arc<EachOwned> = Arc::new(move |chunk: OwnedChunk| each(&chunk.decoded()));
+        self.visit_owned(manifest, variable, visit, each).await
+    }
+
+    /// The same for a callback that may keep chunks. Reading begins in the order of [`Reader::in_file_order`], and no
+    /// further chunk is begun while [`Visit::max_in_flight`] are kept: whoever waits for a chunk gets it as long as it
+    /// keeps only later ones.
+    ///
+    /// # Errors
+    /// Those of [`Reader::visit`].
+    pub async fn visit_owned(
+        &self,
+        manifest: &Arc<Manifest>,
+        variable: &Variable,
+        visit: Visit<'_>,
+        each: Arc<EachOwned>,
+    ) -> Result<Visited> {
         let Visit { chunks, max_in_flight, spawn } = visit;
         let table = manifest.table(variable).await?;
         let grid = stored_grid(variable)?;
+        let grid_of = &grid;
         let (chunks, objects) = blocking(move || Ok(in_file_order(&table, chunks))).await?;
         let _online = self.keep(&manifest.dataset, &objects.numbers(manifest).await?).await?;
         let shared = Arc::new(variable.clone());
         let ended = End::default();
-        let mut visits = stream::iter(chunks)
-            .map(|(linear, chunk)| {
-                let one = One {
-                    variable: Arc::clone(&shared),
-                    linear,
-                    index: grid.index(linear),
-                    chunk,
-                    each: Arc::clone(&each),
-                    ended: Arc::clone(&ended.0),
-                };
-                self.visit_one(manifest, one, spawn)
-            })
-            .buffer_unordered(max_in_flight.max(1));
+        let max_in_flight = max_in_flight.clamp(1, MAX_IN_FLIGHT);
+        let in_flight = Arc::new(Semaphore::new(max_in_flight));
+        let (shared, each, in_flight, ended_flag) = (&shared, &each, &in_flight, &ended.0);
+        // Parts of the budgets are taken one after the other: what is kept waits for nothing that comes later.
+        let begun = stream::iter(chunks).then(|(linear, chunk)| async move {
+            let taken = self.begin(shared, chunk, in_flight).await?;
+            let (variable, each, ended) = (Arc::clone(shared), Arc::clone(each), Arc::clone(ended_flag));
+            Ok::<_, Error>(One { variable, linear, index: grid_of.index(linear), chunk, each, ended, taken })
+        });
+        let mut visits = std::pin::pin!(
+            begun
+                .map(|one| async move { self.visit_one(manifest, one?, spawn).await })
+                .buffer_unordered(max_in_flight)
+        );
         let mut visited = Visited::default();
         while let Some(bytes_read) = visits.try_next().await? {
             visited.n_chunks += 1;
@@ -100,11 +155,64 @@ impl Reader {
         Ok(visited)
     }
 
+    /// Chunks of a variable in the order in which a visit reads them: that in which they lie in their objects.
+    ///
+    /// # Errors
+    /// Those of loading the chunk table.
+    pub async fn in_file_order(
+        &self,
+        manifest: &Arc<Manifest>,
+        variable: &Variable,
+        chunks: Vec<u64>,
+    ) -> Result<Vec<(u64, Option<ChunkRef>)>> {
+        let table = manifest.table(variable).await?;
+        blocking(move || Ok(in_file_order(&table, chunks).0)).await
+    }
+
+    /// Keeps everything that chunks of a variable are read from online, if it is.
+    ///
+    /// # Errors
+    /// [`crate::ErrorKind::NotStaged`] with all objects that are not.
+    pub async fn keep_chunks_online(
+        &self,
+        manifest: &Arc<Manifest>,
+        chunks: &[(u64, Option<ChunkRef>)],
+    ) -> Result<Online> {
+        self.keep(&manifest.dataset, &self.objects_of_chunks(manifest, chunks).await?).await
+    }
+
+    /// Numbers of the objects that chunks are read from, ascending.
+    ///
+    /// # Errors
+    /// Those of reading what is kept with the manifest.
+    pub async fn objects_of_chunks(
+        &self,
+        manifest: &Arc<Manifest>,
+        chunks: &[(u64, Option<ChunkRef>)],
+    ) -> Result<Vec<u32>> {
+        let mut objects = ChunkObjects::default();
+        chunks.iter().filter_map(|(_, chunk)| chunk.as_ref()).for_each(|chunk| objects.add(chunk));
+        objects.numbers(manifest).await
+    }
+
+    /// Takes the parts of a chunk of what is bounded.
+    async fn begin(
+        &self,
+        variable: &Variable,
+        chunk: Option<ChunkRef>,
+        in_flight: &Arc<Semaphore>,
+    ) -> Result<Taken> {
+        let decoded_len = decoded_bytes(variable, &variable.storage.chunk_shape)?;
+        let stored_len = chunk.map_or(0, |chunk| u64::from(chunk.len_bytes));
+        let closed = |cause| Error::internal("a visit is closed").with_source(cause);
+        let in_flight = Arc::clone(in_flight).acquire_owned().await.map_err(closed)?;
+        let work = self.reserve(decoded_len.saturating_add(stored_len)).await?;
+        Ok(Taken { work, _in_flight: in_flight })
+    }
+
     async fn visit_one(&self, manifest: &Arc<Manifest>, one: One, spawn: &Spawn<'_>) -> Result<u64> {
         let decoded_len = decoded_bytes(&one.variable, &one.variable.storage.chunk_shape)?;
         let max_bytes = self.settings.limits.chunk_bytes;
-        let stored_len = one.chunk.map_or(0, |chunk| u64::from(chunk.len_bytes));
-        let work = self.reserve(decoded_len.saturating_add(stored_len)).await?;
         let Some(chunk) = one.chunk else {
             let fill = move |variable: &Variable| {
                 let n_elements = n_elements(&variable.storage.chunk_shape)?;
@@ -113,17 +221,18 @@ impl Reader {
             if decoded_len > max_bytes {
                 return Err(too_large(&one.variable, decoded_len, max_bytes));
             }
-            return compute(one, work, spawn, fill).await.map(|()| 0);
+            return compute(one, spawn, (0, fill)).await;
         };
         if let Place::Format(number) | Place::Assembled(number) = chunk.part.place {
             let variable = Arc::clone(&one.variable);
-            let values = self.decode_by_format(manifest, variable, &one.index, number, &work).await?;
-            return compute(one, work, spawn, move |_| Ok(values)).await.map(|()| decoded_len);
+            let values =
+                self.decode_by_format(manifest, variable, &one.index, number, &one.taken.work).await?;
+            return compute(one, spawn, (decoded_len, move |_: &Variable| Ok(values))).await;
         }
         let stored = self.raw_bytes(manifest, &manifest.dataset.objects, &chunk).await?;
-        let bytes_read = if chunk.part.place == Place::Inline { 0 } else { stored_len };
+        let bytes_read = if chunk.part.place == Place::Inline { 0 } else { u64::from(chunk.len_bytes) };
         let decode = move |variable: &Variable| decode_chunk(variable, &chunk, &stored, max_bytes);
-        compute(one, work, spawn, decode).await.map(|()| bytes_read)
+        compute(one, spawn, (bytes_read, decode)).await
     }
 }
 
@@ -133,8 +242,15 @@ struct One {
     linear: u64,
     index: Vec<u64>,
     chunk: Option<ChunkRef>,
-    each: Arc<Each>,
+    each: Arc<EachOwned>,
     ended: Arc<AtomicBool>,
+    taken: Taken,
+}
+
+/// The parts of a chunk of what is bounded, until it is gone.
+struct Taken {
+    work: Work,
+    _in_flight: OwnedSemaphorePermit,
 }
 
 /// Tells chunks that wait for a thread that nobody waits for them any more.
@@ -147,32 +263,26 @@ impl Drop for End {
     }
 }
 
-/// Decodes and calls back on a thread.
+/// Decodes and calls back on a thread. Gives the bytes that were read for it.
 async fn compute(
     one: One,
-    work: Work,
     spawn: &Spawn<'_>,
-    decode: impl FnOnce(&Variable) -> Result<ArrayBytes> + Send + 'static,
-) -> Result<()> {
+    (bytes_read, decode): (u64, impl FnOnce(&Variable) -> Result<ArrayBytes> + Send + 'static),
+) -> Result<u64> {
     let (done, result) = oneshot::channel();
     spawn(Box::new(move || {
-        // Taken as long as there are bytes.
-        let _work = work;
         if one.ended.load(Ordering::Relaxed) {
             return;
         }
-        let outcome = decode(&one.variable).and_then(|values| {
-            let chunk = DecodedChunk { linear: one.linear, index: &one.index, values: &values };
-            let outcome = (one.each)(&chunk);
-            if let ArrayBytes::Fixed(bytes) = values {
-                spare::give(bytes);
-            }
-            outcome
-        });
+        let One { variable, linear, index, each, taken, .. } = one;
+        let outcome = decode(&variable)
+            .and_then(|values| each(OwnedChunk { linear, index, values, bytes_read, _taken: taken }));
         // Nobody may wait any more.
         let _ = done.send(outcome);
     }));
-    result.await.map_err(|cause| Error::internal("a chunk was not decoded to its end").with_source(cause))?
+    let outcome = result.await;
+    outcome.map_err(|cause| Error::internal("a chunk was not decoded to its end").with_source(cause))??;
+    Ok(bytes_read)
 }
 
 /// Chunks with their stored bytes, in the order in which these lie in their objects; those without any come first.

@@ -9,6 +9,7 @@ use moka::future::Cache;
 use moka::policy::EvictionPolicy;
 use thermocline_core::manifest::Manifest;
 use thermocline_core::read::Reader;
+use thermocline_core::threads::Threads;
 use thermocline_core::{Error, ErrorKind, Result};
 use thermocline_model::cf::Horizontal;
 use thermocline_render::{Cancel, Grid};
@@ -16,7 +17,6 @@ use tokio::sync::Semaphore;
 use tracing::warn;
 
 use super::admission::permits;
-use super::threads::Threads;
 use super::{ENTRY_BYTES, in_kib};
 use crate::Placement;
 use crate::placement::{Found, make, making_bytes, scope_of};
@@ -109,7 +109,7 @@ impl Grids {
         // Nobody calls it off: whoever asks again waits for it.
         let never = Cancel::new();
         let inner = never.clone();
-        let grid = self.threads.run(&never, move || material.grid(&inner)).await??;
+        let grid = self.threads.run(|| {}, move || material.grid(&inner)).await??;
         if grid.len_bytes() > self.max_bytes {
             warn!(
                 dataset = %key.dataset,
