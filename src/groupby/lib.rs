@@ -25,9 +25,11 @@ mod request;
 mod result;
 
 pub use compute::Progress;
-pub use engine::{Engine, EngineSettings, Grouped};
+pub use engine::{Engine, EngineSettings, Grouped, KeptResult};
 pub use failure::Failure;
 pub use groups::{Factor, GroupLabels, NO_GROUP};
-pub use plan::{Estimate, Plan, ResultAxis, ResultDim, Source};
-pub use request::{Action, Bins, Closed, Component, Frequency, Grouper, Options, Request, Weights};
+pub use plan::{AxisWeights, Estimate, Plan, ResultAxis, ResultDim, Source, WeightValues};
+pub use request::{
+    Action, Bins, Closed, Component, Frequency, FrequencyUnit, Grouper, OptionSpec, Options, Request, Weights,
+};
 pub use result::Described;

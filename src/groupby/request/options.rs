@@ -1,5 +1,8 @@
 //! The options of a request.
 
+use super::action::Action;
+use super::table::{OPTIONS, OptionSpec};
+
 /// How wide the groups of a resampling are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Frequency {
@@ -58,10 +61,15 @@ pub enum Weights {
     Variable(String),
 }
 
+impl Weights {
+    /// The actions that weigh.
+    pub const ACTIONS: &'static [Action] = &[Action::Mean, Action::Sum, Action::Std, Action::Var];
+}
+
 /// The options of a request. [`Options::default`] is what holds without any.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Options {
-    /// Whether missing values are left out; `None` is yes where values can be missing.
+    /// Whether missing values are left out; `None` is yes where values can be missing, and what is read of `skipna=1`.
     pub skipna: Option<bool>,
     /// `sum`, `prod`: fewer valid values give no result.
     pub min_count: u64,
@@ -79,10 +87,27 @@ pub struct Options {
     pub seasons: Option<Vec<(String, Vec<u8>)>>,
     /// Seasons without all their months are left out.
     pub drop_incomplete: bool,
-    /// Further dimensions that are reduced, in the order of the request.
+    /// Further dimensions that are reduced, sorted by name, each once.
     pub over: Vec<String>,
     /// What values are weighted by.
     pub weights: Option<Weights>,
     /// The source minus the group's value instead of the group's value.
     pub anomaly: bool,
+}
+
+impl Options {
+    /// Every option there is, sorted by name.
+    pub fn all() -> &'static [OptionSpec] {
+        OPTIONS
+    }
+
+    /// The option of a name; `None` for names that are none.
+    pub fn spec(name: &str) -> Option<&'static OptionSpec> {
+        Self::all().iter().find(|spec| spec.name == name)
+    }
+
+    /// The names of all options.
+    pub fn names() -> impl Iterator<Item = &'static str> {
+        Self::all().iter().map(|spec| spec.name)
+    }
 }
