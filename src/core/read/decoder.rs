@@ -95,6 +95,67 @@ impl Decoder {
         self.size
     }
 
+    /// The type of the stored elements, with the sign that `_Unsigned` says.
+    pub fn dtype(&self) -> &DataType {
+        &self.dtype
+    }
+
+    /// True if values are packed.
+    pub fn is_packed(&self) -> bool {
+        self.packing.is_some()
+    }
+
+    /// True if some stored number stands for a missing value, whether it occurs or not: integers are then decoded as
+    /// floats. NaN does not: floats have it anyway, and integers do not have it.
+    pub fn has_missing(&self) -> bool {
+        self.missing.0.iter().any(|number| !number.as_f64().is_nan())
+    }
+
+    /// True for a stored number that stands for a missing one.
+    pub fn is_missing(&self, stored: Number) -> bool {
+        self.missing.has(stored)
+    }
+
+    /// Reads stored integers and booleans as they are, neither unpacked nor looked through for missing ones, as many as
+    /// there are in both. False, and nothing is read, for floats and for what only `u64` holds.
+    pub fn signed(&self, stored: &[u8], values: &mut [i64]) -> bool {
+        match &self.dtype {
+            DataType::Int { size: 1, .. } => self.plain(stored, values, |[byte]| byte.cast_signed().into()),
+            DataType::Int { size: 2, .. } => self.plain(stored, values, |b| i16::from_le_bytes(b).into()),
+            DataType::Int { size: 4, .. } => self.plain(stored, values, |b| i32::from_le_bytes(b).into()),
+            DataType::Int { .. } => self.plain(stored, values, i64::from_le_bytes),
+            DataType::UInt { size: 1, .. } | DataType::Bool => {
+                self.plain(stored, values, |[byte]| byte.into());
+            }
+            DataType::UInt { size: 2, .. } => self.plain(stored, values, |b| u16::from_le_bytes(b).into()),
+            DataType::UInt { size: 4, .. } => self.plain(stored, values, |b| u32::from_le_bytes(b).into()),
+            _ => return false,
+        }
+        true
+    }
+
+    /// The same of integers of 8 bytes without sign; false for everything else.
+    pub fn unsigned(&self, stored: &[u8], values: &mut [u64]) -> bool {
+        let is_wide = matches!(self.dtype, DataType::UInt { size: 8, .. });
+        if is_wide {
+            self.plain(stored, values, u64::from_le_bytes);
+        }
+        is_wide
+    }
+
+    fn plain<const N: usize, T>(&self, stored: &[u8], values: &mut [T], read: impl Fn([u8; N]) -> T) {
+        let pairs = values.iter_mut().zip(stored.as_chunks::<N>().0);
+        if self.dtype.byte_order() == Some(ByteOrder::Big) {
+            pairs.for_each(|(value, bytes)| {
+                let mut bytes = *bytes;
+                bytes.reverse();
+                *value = read(bytes);
+            });
+            return;
+        }
+        pairs.for_each(|(value, bytes)| *value = read(*bytes));
+    }
+
     /// Decodes stored elements, as many as there are in both.
     pub fn decode<R: Real>(&self, stored: &[u8], values: &mut [R]) {
         match &self.dtype {
