@@ -1,15 +1,36 @@
 //! What requests share: bounds, memory, threads, kept results, one computation for all who ask.
+//!
+//! A result is looked for in memory, then in the folder, then computed, once for all who ask at the same time; it is in
+//! memory afterwards, and in the folder where it was asked for by [`Engine::keep`]. Entity tags name results: they change
+//! with the data and with the kernels, so that nothing that is kept is ever out of date.
 
+mod cut;
+mod folder;
+mod limits;
+mod memory;
+#[cfg(test)]
+mod tests;
+
+use std::collections::HashMap;
 use std::ops::Range;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use thermocline_core::manifest::Manifest;
+use thermocline_core::Error;
+use thermocline_core::admission::{Gate, GateSettings};
+use thermocline_core::clock::{Clock, SystemClock};
+use thermocline_core::flight::Flights;
+use thermocline_core::manifest::{Manifest, blocking};
 use thermocline_core::read::Reader;
 use thermocline_model::ArrayBytes;
+use tokio::time::Instant;
+use tracing::warn;
 
 use crate::{Described, Failure, Plan, Progress};
+
+use folder::{Folder, FolderSettings};
+use memory::{Key, Memory};
 
 /// Bounds of diagnostics.
 #[derive(Debug, Clone)]
@@ -67,16 +88,69 @@ pub struct Grouped {
     pub manifest: Arc<Manifest>,
 }
 
+/// What is said of a result that is kept.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct KeptResult {
+    /// Its entity tag, without quotes.
+    pub etag: Arc<str>,
+    /// Id of the dataset.
+    pub dataset: Arc<str>,
+    /// Its canonical path below the root of the server.
+    pub path: Arc<str>,
+    /// Size of its values.
+    pub len_bytes: u64,
+    /// When it was computed, in nanoseconds since 1970.
+    pub when_ns: i64,
+}
+
 /// Computes diagnostics. Kept for as long as the server runs; requests for the same result share one computation, which ends
-/// when the last of them is dropped.
+/// when the last of them is dropped. Copies are the same one.
+#[derive(Clone)]
 pub struct Engine {
-    pub(crate) settings: EngineSettings,
+    pub(crate) settings: Arc<EngineSettings>,
+    results: Arc<Results>,
+}
+
+/// What is kept, and what is under way.
+struct Results {
+    memory: Memory,
+    folder: Option<Folder>,
+    gate: Gate,
+    clock: Arc<dyn Clock>,
+    wholes: Flights<Arc<str>, Grouped, Failure, Arc<Progress>>,
+    parts: Flights<Key, Arc<ArrayBytes>, Failure>,
+    /// Results that are read from the folder.
+    readings: Flights<Arc<str>, Option<Grouped>, Failure>,
 }
 
 impl Engine {
-    /// Nothing computed yet.
+    /// Nothing computed yet. What the folder holds is looked at when it is first needed.
     pub fn new(settings: EngineSettings) -> Self {
-        Self { settings }
+        Self::with_clock(settings, Arc::new(SystemClock))
+    }
+
+    /// The same by another clock, which says how old results are.
+    pub fn with_clock(settings: EngineSettings, clock: Arc<dyn Clock>) -> Self {
+        let folder = settings.results_dir.clone().map(|dir| {
+            let bounds = FolderSettings { dir, max_bytes: settings.results_bytes, keep: settings.keep };
+            Folder::new(bounds, Arc::clone(&clock))
+        });
+        let gate = Gate::new(GateSettings {
+            what: "groupby diagnostics",
+            waiting_gauge: "thermocline_groupby_waiting",
+            max_concurrent: settings.max_concurrent,
+            max_waiting: settings.max_waiting,
+        });
+        let results = Results {
+            memory: Memory::new(settings.kept_bytes),
+            folder,
+            gate,
+            clock,
+            wholes: Flights::default(),
+            parts: Flights::default(),
+            readings: Flights::default(),
+        };
+        Self { settings: Arc::new(settings), results: Arc::new(results) }
     }
 
     /// Its bounds.
@@ -86,28 +160,123 @@ impl Engine {
 
     /// Bytes of results in memory.
     pub fn used_bytes(&self) -> u64 {
-        0
+        self.results.memory.used_bytes()
     }
 
     /// A finished result that is still kept, in memory or in the folder.
     ///
     /// # Errors
-    /// A folder that cannot be read.
-    pub async fn kept(&self, _plan: &Arc<Plan>) -> Result<Option<Grouped>, Failure> {
-        Ok(None)
+    /// Those of describing it. A folder that cannot be read is as if it held nothing.
+    pub async fn kept(&self, plan: &Arc<Plan>) -> Result<Option<Grouped>, Failure> {
+        let etag: Arc<str> = plan.etag().into();
+        self.find(&etag, plan).await
     }
 
-    /// The whole result: kept, or computed once for all who ask.
+    async fn find(&self, etag: &Arc<str>, plan: &Arc<Plan>) -> Result<Option<Grouped>, Failure> {
+        if let Some(whole) = self.results.memory.whole(etag) {
+            return Ok(Some(whole.grouped.clone()));
+        }
+        let Some(folder) = &self.results.folder else { return Ok(None) };
+        match folder.may_hold(etag).await {
+            Ok(true) => {}
+            Ok(false) => return Ok(None),
+            Err(error) => {
+                warn!(%error, "kept results are not looked at");
+                return Ok(None);
+            }
+        }
+        let (engine, folder) = (self.clone(), folder.clone());
+        let (key, plan) = (Arc::clone(etag), Arc::clone(plan));
+        let read = || async move { engine.read(&folder, &key, &plan).await };
+        let found = self.results.readings.join(Arc::clone(etag), (), read).await;
+        found.map_err(|failure| failure.shared())
+    }
+
+    async fn read(
+        &self,
+        folder: &Folder,
+        etag: &Arc<str>,
+        plan: &Arc<Plan>,
+    ) -> Result<Option<Grouped>, Failure> {
+        if let Some(whole) = self.results.memory.whole(etag) {
+            return Ok(Some(whole.grouped.clone()));
+        }
+        let Some(expected) = self.expected(plan) else { return Ok(None) };
+        let Some((about, values)) = folder.read(etag, expected).await? else { return Ok(None) };
+        let grouped = described(plan, values).await?;
+        self.results.memory.insert_whole(grouped.clone(), about);
+        Ok(Some(grouped))
+    }
+
+    /// The whole result: kept, or computed once for all who ask. Who joins a computation that is under way finds how far it
+    /// is by [`Engine::progress`].
     ///
     /// # Errors
-    /// [`Failure::TooLarge`] beyond the bounds; those of computing.
+    /// [`Failure::TooLarge`] beyond the bounds; [`thermocline_core::ErrorKind::Unavailable`] if too many wait; those of
+    /// computing.
     pub async fn grouped(
         &self,
-        _reader: &Arc<Reader>,
-        _plan: &Arc<Plan>,
-        _progress: &Arc<Progress>,
+        reader: &Arc<Reader>,
+        plan: &Arc<Plan>,
+        progress: &Arc<Progress>,
     ) -> Result<Grouped, Failure> {
-        Err(Failure::mistake("groupby is not computed yet"))
+        let etag: Arc<str> = plan.etag().into();
+        if let Some(grouped) = self.find(&etag, plan).await? {
+            return Ok(grouped);
+        }
+        let (engine, key) = (self.clone(), Arc::clone(&etag));
+        let (reader, plan, told) = (Arc::clone(reader), Arc::clone(plan), Arc::clone(progress));
+        let make = || async move { engine.make(&key, &reader, &plan, &told).await };
+        let made = self.results.wholes.join(etag, Arc::clone(progress), make).await;
+        made.map_err(|failure| failure.shared())
+    }
+
+    async fn make(
+        &self,
+        etag: &Arc<str>,
+        reader: &Arc<Reader>,
+        plan: &Arc<Plan>,
+        progress: &Arc<Progress>,
+    ) -> Result<Grouped, Failure> {
+        // It may have been finished since it was looked for.
+        if let Some(whole) = self.results.memory.whole(etag) {
+            return Ok(whole.grouped.clone());
+        }
+        self.check(plan, &self.estimate(reader, plan).await?)?;
+        let whole: Vec<Range<u64>> = plan.shape.iter().map(|len| 0..*len).collect();
+        let values = self.admitted(plan, &whole, self.compute(reader, plan, &whole, progress)).await?;
+        let about = self.about(plan, &values);
+        let grouped = described(plan, values).await?;
+        self.results.memory.insert_whole(grouped.clone(), about);
+        Ok(grouped)
+    }
+
+    /// Computes when it is the turn of this one, and looks whether all values are there.
+    async fn admitted(
+        &self,
+        plan: &Plan,
+        part: &[Range<u64>],
+        compute: impl Future<Output = Result<ArrayBytes, Failure>>,
+    ) -> Result<ArrayBytes, Failure> {
+        let _turn = self.results.gate.admit().await?;
+        let began = Instant::now();
+        let values = compute.await?;
+        metrics::counter!("thermocline_groupby_total").increment(1);
+        metrics::histogram!("thermocline_groupby_seconds").record(began.elapsed().as_secs_f64());
+        let lens = part.iter().map(|range| range.end.saturating_sub(range.start));
+        let found = match &values {
+            ArrayBytes::Fixed(bytes) => bytes.len(),
+            ArrayBytes::Texts(texts) => texts.len(),
+        };
+        if limits::len_bytes(plan, lens) != found as u64 {
+            return Err(Error::internal("a result has not the length that it should have").into());
+        }
+        Ok(values)
+    }
+
+    /// How far the computation of a result is; `None` if it is not under way.
+    pub fn progress(&self, plan: &Plan) -> Option<Arc<Progress>> {
+        self.results.wholes.note(&plan.etag().into())
     }
 
     /// A chunk of the lazy result, as a range along each dimension: cut from the kept result, or computed alone and kept.
@@ -116,19 +285,104 @@ impl Engine {
     /// Those of [`Engine::grouped`].
     pub async fn part(
         &self,
-        _reader: &Arc<Reader>,
-        _plan: &Arc<Plan>,
-        _part: &[Range<u64>],
+        reader: &Arc<Reader>,
+        plan: &Arc<Plan>,
+        part: &[Range<u64>],
     ) -> Result<Arc<ArrayBytes>, Failure> {
-        Err(Failure::mistake("groupby is not computed yet"))
+        if !cut::lies_in(&plan.shape, part) {
+            let message = format!("{part:?} is no part of a result of shape {:?}", plan.shape);
+            return Err(Error::internal(message).into());
+        }
+        let etag: Arc<str> = plan.etag().into();
+        let key = Key { etag, part: Some(part.into()) };
+        if let Some(values) = self.results.memory.part(&key) {
+            return Ok(values);
+        }
+        if let Some(whole) = self.find(&key.etag, plan).await? {
+            return cut_off(plan, whole, part).await;
+        }
+        let (engine, kept, part) = (self.clone(), key.clone(), part.to_vec());
+        let (reader, plan) = (Arc::clone(reader), Arc::clone(plan));
+        let make = || async move { engine.make_part(kept, &reader, &plan, &part).await };
+        let made = self.results.parts.join(key, (), make).await;
+        made.map_err(|failure| failure.shared())
+    }
+
+    async fn make_part(
+        &self,
+        key: Key,
+        reader: &Arc<Reader>,
+        plan: &Arc<Plan>,
+        part: &[Range<u64>],
+    ) -> Result<Arc<ArrayBytes>, Failure> {
+        if let Some(values) = self.results.memory.part(&key) {
+            return Ok(values);
+        }
+        self.check_part(plan, part, &self.estimate(reader, plan).await?)?;
+        let progress = Arc::default();
+        let values = self.admitted(plan, part, self.compute(reader, plan, part, &progress)).await?;
+        let values = Arc::new(values);
+        self.results.memory.insert_part(key, Arc::clone(&values));
+        Ok(values)
     }
 
     /// Keeps a result in the folder, so that it survives the end of the process: durable when this returns. Without a folder
     /// it is kept in memory only.
     ///
     /// # Errors
-    /// A folder that cannot be written.
-    pub async fn keep(&self, _plan: &Arc<Plan>, _grouped: &Grouped) -> Result<(), Failure> {
-        Ok(())
+    /// A folder that cannot be written; [`thermocline_core::ErrorKind::TooLarge`] for more than it may hold.
+    pub async fn keep(&self, plan: &Arc<Plan>, grouped: &Grouped) -> Result<(), Failure> {
+        let Some(folder) = &self.results.folder else { return Ok(()) };
+        let about = self.about(plan, &grouped.values);
+        Ok(folder.write(about, Arc::clone(&grouped.values)).await?)
     }
+
+    /// The results that are kept, the newest first; of one dataset if it is named.
+    pub async fn results(&self, dataset: Option<&str>) -> Vec<KeptResult> {
+        let mut found: HashMap<Arc<str>, KeptResult> =
+            self.results.memory.list().into_iter().map(|kept| (Arc::clone(&kept.etag), kept)).collect();
+        if let Some(folder) = &self.results.folder {
+            match folder.list().await {
+                Ok(kept) => found.extend(kept.into_iter().map(|kept| (Arc::clone(&kept.etag), kept))),
+                Err(error) => warn!(%error, "kept results are not looked at"),
+            }
+        }
+        let mut found: Vec<KeptResult> = found.into_values().collect();
+        found.retain(|kept| dataset.is_none_or(|dataset| &*kept.dataset == dataset));
+        found.sort_unstable_by(|one, other| {
+            other.when_ns.cmp(&one.when_ns).then_with(|| one.path.cmp(&other.path))
+        });
+        found
+    }
+
+    fn about(&self, plan: &Plan, values: &ArrayBytes) -> KeptResult {
+        KeptResult {
+            etag: plan.etag().into(),
+            dataset: plan.manifest.id.as_str().into(),
+            path: plan.canonical_path().into(),
+            len_bytes: memory::len_bytes(values),
+            when_ns: self.results.clock.now_ns(),
+        }
+    }
+}
+
+/// Values with all that is said of them.
+async fn described(plan: &Arc<Plan>, values: ArrayBytes) -> Result<Grouped, Failure> {
+    let plan = Arc::clone(plan);
+    let describe = move || {
+        let described = Described::of(&plan)?;
+        let manifest = described.manifest(&plan, Some(&values))?;
+        Ok(Grouped { described: Arc::new(described), values: Arc::new(values), manifest })
+    };
+    Ok(blocking(describe).await?)
+}
+
+/// A box of a result that is kept.
+async fn cut_off(plan: &Arc<Plan>, whole: Grouped, part: &[Range<u64>]) -> Result<Arc<ArrayBytes>, Failure> {
+    let (plan, part) = (Arc::clone(plan), part.to_vec());
+    let cut = move || {
+        let cut = cut::cut(&whole.values, &plan.dtype, &plan.shape, &part);
+        cut.ok_or_else(|| Error::internal("a kept result has not the shape of its plan"))
+    };
+    Ok(Arc::new(blocking(cut).await?))
 }

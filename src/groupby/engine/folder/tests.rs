@@ -1,0 +1,1 @@
+//! What the folder keeps, and what it never believes.
