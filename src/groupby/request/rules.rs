@@ -45,33 +45,30 @@ fn check_action(action: Action, options: &Options, given: &[&'static str]) -> Re
     Ok(())
 }
 
-/// Bins and spans of time are about the one coordinate that is named without a component.
+/// Bins and spans of time are about a coordinate that is named without a component. Which one of several, its kind says.
 fn check_intervals(groupers: &[Grouper], options: &Options, given: &[&'static str]) -> Result<(), Failure> {
-    let name = match (&options.bins, &options.freq) {
-        (Some(_), Some(_)) => {
-            return Err(Failure::mistake(
-                "bins and freq are given: groups are bins or spans of time, not both",
-            ));
-        }
-        (Some(_), None) => "bins",
-        (None, Some(_)) => "freq",
-        (None, None) => "",
-    };
     if given.contains(&"closed") && options.bins.is_none() {
         return Err(Failure::mistake("closed is the side of bins: it needs bins=…"));
     }
     let n_plain = groupers.iter().filter(|grouper| grouper.component.is_none()).count();
-    match (name, n_plain, groupers) {
-        ("", ..) | (_, 1, _) => Ok(()),
-        (_, 0, [grouper, ..]) => {
+    let name = match (&options.bins, &options.freq) {
+        (Some(_), Some(_)) if n_plain == 1 => {
+            return Err(Failure::mistake(
+                "bins and freq are given: groups are bins or spans of time, not both",
+            ));
+        }
+        (Some(_), _) => "bins",
+        (None, Some(_)) => "freq",
+        (None, None) => return Ok(()),
+    };
+    match groupers.first().filter(|_| n_plain == 0) {
+        None => Ok(()),
+        Some(grouper) => {
             let (text, coordinate) = (grouper.text(), &grouper.coordinate);
             Err(Failure::mistake(format!(
                 "{name} does not go with {text}: name the coordinate without a component, {coordinate}"
             )))
         }
-        _ => Err(Failure::mistake(format!(
-            "{name} goes with one coordinate; {n_plain} groupers have no component"
-        ))),
     }
 }
 
