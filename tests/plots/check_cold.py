@@ -9,9 +9,6 @@ when the server starts; the library's log is the witness of recalls. The last li
 from __future__ import annotations
 
 import argparse
-import hashlib
-import shutil
-import subprocess
 import sys
 import tempfile
 import time
@@ -20,44 +17,11 @@ from urllib.parse import urljoin
 
 import requests
 
-from _server import Server
+from _tape import Tape
 from check_plots import TIMEOUT, Report
 
 DATASET, OTHER = "steps", "transposed"
-TOKEN = "tcl_this-token-is-for-the-tests-of-the-repository-only"
-
-
-class Tape:
-    """A server of two files on tape and one on disk."""
-
-    def __init__(self, binary: str, folder: Path, more: Path) -> None:
-        self.log = folder / "recalls.log"
-        for name, dataset in (("hot", "mpas"), ("archive", DATASET), ("archive", OTHER)):
-            (folder / name).mkdir(parents=True, exist_ok=True)
-            shutil.copy2(more / f"{dataset}.nc", folder / name / f"{dataset}.nc")
-        paths = [str(folder / "hot"), str(folder / "archive")]
-        roots = f'[roots.archive]\npath = "{folder}/archive"\n'
-        (folder / "index.toml").write_text(roots)
-        index = [binary, "index", *paths, "--config", str(folder / "index.toml"), "--state", str(folder / "state")]
-        subprocess.run(index, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, timeout=120, check=False)
-        digest = hashlib.sha256(TOKEN.encode()).hexdigest()
-        operator = f'[tokens.operator]\nhash = "sha256:{digest}"\nscopes = ["read", "stage", "admin"]\n'
-        library = f'kind = "simulated"\nspeed = 60\npoll_every = "200ms"\nrecall_log = "{self.log}"\n'
-        config = f'{roots}[cold.tape]\nroots = ["archive"]\n{library}[staging]\nanonymous = true\nstaged_files_dir = "{folder}/staged"\n{operator}'
-        self.server = Server(binary, folder, paths, config)
-        self.url = f"{self.server.base}/datasets/{DATASET}"
-
-    def recalls(self) -> int:
-        """Recalls so far, as the library counts them."""
-        return len(self.log.read_text().splitlines()) if self.log.exists() else 0
-
-    def get(self, path: str, **headers: str) -> requests.Response:
-        """GET below the dataset, without following anything."""
-        return requests.get(f"{self.url}/{path}", headers=headers, timeout=TIMEOUT, allow_redirects=False)
-
-    def evict(self) -> None:
-        """Makes everything cold again."""
-        requests.post(f"{self.server.base}/objects/evict", json={"all": True}, headers={"Authorization": f"Bearer {TOKEN}"}, timeout=TIMEOUT).raise_for_status()
+BELOW = f"/datasets/{DATASET}"
 
 
 def check(tape: Tape, report: Report) -> None:
@@ -65,7 +29,7 @@ def check(tape: Tape, report: Report) -> None:
     def nothing(name: str, *paths: str, accept: str = "*/*") -> None:
         def test() -> str | None:
             for path in paths:
-                got = tape.get(path, Accept=accept)
+                got = tape.get(f"{BELOW}/{path}", Accept=accept)
                 if got.status_code not in (200, 202):
                     return f"{path}: status {got.status_code} {got.text[:100]}"
             time.sleep(0.5)  # A recall that was asked for would be in the log by now: the library is polled every 0.2 s.
@@ -79,12 +43,12 @@ def check(tape: Tape, report: Report) -> None:
     nothing("legends recall nothing", "legend/ta.png?vmin=0&vmax=1")
 
     def head() -> str | None:
-        got = requests.head(f"{tape.url}/plot/ta.png?width=310", timeout=TIMEOUT)
+        got = requests.head(f"{tape.server.base}{BELOW}/plot/ta.png?width=310", timeout=TIMEOUT)
         time.sleep(0.5)
         return None if tape.recalls() == 0 and got.status_code in (200, 202) else f"status {got.status_code}, {tape.recalls()} recalls"
 
     def accepted() -> str | None:
-        got = tape.get("plot/ta.png?width=320")
+        got = tape.get(f"{BELOW}/plot/ta.png?width=320")
         if got.status_code != 202 or not got.headers.get("Location") or not got.headers.get("Retry-After"):
             return f"status {got.status_code} {dict(got.headers)}"
         if "image" in got.headers["Content-Type"]:
@@ -95,7 +59,7 @@ def check(tape: Tape, report: Report) -> None:
             if job.status_code == 200 and job.json()["state"] in ("succeeded", "failed", "cancelled"):
                 break
             time.sleep(0.2)
-        picture = tape.get("plot/ta.png?width=320")
+        picture = tape.get(f"{BELOW}/plot/ta.png?width=320")
         good = picture.status_code == 200 and picture.headers["Content-Type"] == "image/png"
         return None if good and tape.recalls() == 1 else f"status {picture.status_code} after {tape.recalls()} recalls, job {job.text[:150]}"
 
@@ -107,7 +71,7 @@ def check(tape: Tape, report: Report) -> None:
     def kept() -> str | None:
         tape.evict()
         before = tape.recalls()
-        got = tape.get("plot/thumbnail.png")
+        got = tape.get(f"{BELOW}/plot/thumbnail.png")
         time.sleep(0.5)
         return None if got.status_code == 200 and tape.recalls() == before else f"status {got.status_code}, {tape.recalls() - before} recalls"
 
@@ -122,7 +86,7 @@ def main() -> int:
     args = parser.parse_args()
     report = Report()
     with tempfile.TemporaryDirectory() as scratch:
-        tape = Tape(args.binary, Path(scratch).resolve(), args.more)
+        tape = Tape(args.binary, Path(scratch).resolve(), [args.more / "mpas.nc"], [args.more / f"{name}.nc" for name in (DATASET, OTHER)])
         with tape.server:
             check(tape, report)
     return report.finish()
