@@ -32,7 +32,7 @@ use crate::engine::{Engine, EngineSettings};
 use crate::groups::{Factor, factors};
 use crate::{Action, Failure, Request};
 
-pub(crate) use kept::coordinate;
+pub(crate) use kept::{coordinate, numbers, raw};
 pub(crate) use named::{find, group_of};
 pub use weights::{AxisWeights, WeightValues};
 

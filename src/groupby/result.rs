@@ -1,18 +1,44 @@
 //! The result as a dataset: dimensions, coordinates, attributes, and a manifest that every reader of datasets understands.
+//!
+//! | Module | |
+//! |---|---|
+//! | [`attributes`] | those of the variable and of the dataset |
+//! | [`coordinates`] | what of the source stays: coordinates, their bounds, grid mappings and meshes |
+//! | [`labels`] | coordinates that the groups and quantiles make |
+//! | [`column`] | a variable with its values, and cutting them |
+//! | [`memory`] | the result as a manifest in memory |
+//!
+//! # Limits
+//! Coordinates that are not kept with the index are left out, as are bounds and meshes beyond 64 MiB of them together.
+
+mod attributes;
+mod column;
+mod coordinates;
+mod labels;
+mod memory;
+#[cfg(test)]
+mod tests;
 
 use std::sync::Arc;
 
-use thermocline_core::Result;
 use thermocline_core::manifest::Manifest;
-use thermocline_model::{ArrayBytes, Group};
+use thermocline_core::{Error, Result};
+use thermocline_model::{ArrayBytes, Attribute, Dimension, Group, Variable};
 
 use crate::Plan;
+
+use column::Column;
+
+/// Attributes of variables that say how values are stored or which coordinates they have: xarray takes them away when it
+/// opens a dataset.
+const ENCODING: [&str; 2] = ["_FillValue", "coordinates"];
 
 /// A result as a dataset of its own, with or without the values of the variable.
 #[derive(Debug, Clone)]
 pub struct Described {
-    /// One group: the variable, its coordinates, bounds and whatever else they name. Attributes as the files have them,
-    /// encoding attributes of the source left out; `coordinates` names the auxiliary coordinates; floats have the fill NaN.
+    /// One group: the coordinates, bounds and whatever else they name, and the variable, which comes last. Attributes as the
+    /// files have them, encoding attributes of the source left out; `coordinates` names the auxiliary coordinates, and the
+    /// variable has the `_FillValue` NaN if it holds floats: [`Described::shown_attrs`] leaves both out.
     /// `storage.chunk_shape` of the variable is [`Plan::chunk_shape`]; everything else is one chunk.
     pub root: Group,
     /// Name of the variable.
@@ -28,8 +54,56 @@ impl Described {
     ///
     /// # Errors
     /// Coordinates that cannot be read.
-    pub fn of(_plan: &Plan) -> Result<Self> {
-        Err(thermocline_core::Error::internal("results are not described yet"))
+    pub fn of(plan: &Plan) -> Result<Self> {
+        let gone = || Error::internal(format!("variable {:?} of the plan is gone", plan.path));
+        let source = plan.variable().ok_or_else(gone)?;
+        let mut columns = labels::columns(plan)?;
+        columns.extend(coordinates::columns(plan, source, &columns)?);
+        let auxiliary = columns.iter().filter(|column| column.is_auxiliary());
+        let auxiliary: Vec<&str> = auxiliary.map(|column| column.variable.name.as_str()).collect();
+        let mut attrs = attributes::of_variable(plan, source);
+        if !auxiliary.is_empty() {
+            attrs.set("coordinates", Attribute::Text(auxiliary.join(" ")));
+        }
+        let dims = plan.dims.iter().map(|dim| plan.dim_name(dim).to_owned()).collect();
+        let mut variable =
+            column::variable(&source.name, dims, plan.shape.clone(), plan.dtype.clone(), attrs);
+        variable.attrs = attributes::with_fill(variable.attrs, &plan.dtype);
+        variable.storage.chunk_shape.clone_from(&plan.chunk_shape);
+        variable.storage.served_chunk_shape.clone_from(&plan.chunk_shape);
+        Ok(Self::with(plan, variable, columns))
+    }
+
+    fn with(plan: &Plan, variable: Variable, columns: Vec<Column>) -> Self {
+        let coordinates = columns.iter().filter(|column| column.is_coordinate);
+        let coordinates = coordinates.map(|column| column.variable.name.clone()).collect();
+        let name = variable.name.clone();
+        let (mut variables, mut values) = (Vec::new(), Vec::new());
+        for column in columns {
+            values.push((column.variable.name.clone(), column.values));
+            variables.push(column.variable);
+        }
+        variables.push(variable);
+        for (number, variable) in (0_u32..).zip(&mut variables) {
+            variable.storage.table = number;
+        }
+        let root = Group {
+            attrs: attributes::of_dataset(plan),
+            dims: dimensions(&variables),
+            variables,
+            ..Group::default()
+        };
+        Self { root, variable: name, coordinates, values }
+    }
+
+    /// The variable of the result.
+    pub fn result(&self) -> Option<&Variable> {
+        self.root.variables.iter().find(|variable| variable.name == self.variable)
+    }
+
+    /// The attributes of a variable as xarray shows them: without `_FillValue` and `coordinates`.
+    pub fn shown_attrs(variable: &Variable) -> impl Iterator<Item = (&str, &Attribute)> {
+        variable.attrs.iter().filter(|(name, _)| !ENCODING.contains(name))
     }
 
     /// The values of everything but the variable.
@@ -43,7 +117,20 @@ impl Described {
     ///
     /// # Errors
     /// Values that do not fit the variable's shape.
-    pub fn manifest(&self, _plan: &Plan, _values: Option<&ArrayBytes>) -> Result<Arc<Manifest>> {
-        Err(thermocline_core::Error::internal("results have no manifest yet"))
+    pub fn manifest(&self, plan: &Plan, values: Option<&ArrayBytes>) -> Result<Arc<Manifest>> {
+        memory::manifest(self, plan, values)
     }
+}
+
+/// Every dimension of some variables, each once.
+fn dimensions(variables: &[Variable]) -> Vec<Dimension> {
+    let mut dims: Vec<Dimension> = Vec::new();
+    for variable in variables {
+        for (name, len) in variable.dims.iter().zip(&variable.shape) {
+            if !dims.iter().any(|dim| dim.name == *name) {
+                dims.push(Dimension { name: name.clone(), len: *len, is_unlimited: false });
+            }
+        }
+    }
+    dims
 }

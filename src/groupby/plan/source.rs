@@ -35,7 +35,7 @@ impl Source {
             }
             _ => {}
         }
-        let is_real = is_packed(attrs) || may_be_missing(attrs);
+        let is_real = is_packed(attrs) || decoder.has_missing();
         Ok(match (&variable.dtype, attrs.text("_Unsigned")) {
             (DataType::Float { .. }, _) => Self::real(decoder.is_single()),
             _ if is_real => Self::real(decoder.is_single()),
@@ -144,11 +144,6 @@ impl Source {
 /// True if attributes say how numbers are packed.
 fn is_packed(attrs: &Attributes) -> bool {
     ["scale_factor", "add_offset"].iter().any(|name| has_numbers(attrs, name))
-}
-
-/// True if attributes name a number that stands for a missing one.
-fn may_be_missing(attrs: &Attributes) -> bool {
-    ["_FillValue", "missing_value"].iter().any(|name| has_numbers(attrs, name))
 }
 
 fn has_numbers(attrs: &Attributes, name: &str) -> bool {
