@@ -31,7 +31,7 @@ use crate::{Error, ErrorKind, Result};
 use etag::Tag;
 
 pub use decoder::{Decoder, Real};
-pub use derive::decode_chunk;
+pub use derive::{decode_chunk, encode_chunk};
 pub use form::{AbsentChunk, ChunkForm};
 pub use online::Online;
 pub use recalls::{NotOnline, ReadFor, Recalls};

@@ -159,6 +159,13 @@ pub fn respond_whole(representation: &Representation, len_bytes: u64, body: impl
     response
 }
 
+/// 200 with a body whose length is not known before it has been sent. Parts of it cannot be asked for.
+pub fn respond_stream(representation: &Representation, body: impl Into<Body>) -> Response {
+    let mut response = with_headers(representation, body.into());
+    response.headers_mut().remove(ACCEPT_RANGES);
+    response
+}
+
 /// 206 with the bytes of `range` of a body of `len_bytes`.
 pub fn respond_part(
     representation: &Representation,

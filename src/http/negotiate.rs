@@ -76,13 +76,33 @@ impl<S: Sync> FromRequestParts<S> for Form {
 }
 
 /// How much a client likes a media type, by the most detailed range that names it.
-#[derive(Debug, Default)]
-struct Weight {
-    quality: f32,
-    detail: u8,
+#[derive(Debug, Clone, Copy, Default, PartialEq, PartialOrd)]
+pub struct Weight {
+    /// From 0, not at all, to 1.
+    pub quality: f32,
+    /// 0 if no range names it, 1 for `*/*`, 2 for `text/*`, 3 for the type itself.
+    pub detail: u8,
 }
 
 impl Weight {
+    /// That of the media type `kind/subtype`, where several subtypes mean the same form; of a request without `Accept`
+    /// as if it were `*/*`.
+    ///
+    /// # Source
+    /// RFC 9110, section 12.5.1.
+    pub fn of(headers: &HeaderMap, kind: &str, subtypes: &[&str]) -> Self {
+        if !headers.contains_key(ACCEPT) {
+            return Self { quality: 1.0, detail: 1 };
+        }
+        let mut weight = Self::default();
+        for list in headers.get_all(ACCEPT) {
+            for item in list.to_str().unwrap_or_default().split(',') {
+                weight.consider(item, kind, subtypes);
+            }
+        }
+        weight
+    }
+
     fn consider(&mut self, item: &str, kind: &str, subtypes: &[&str]) {
         let mut parameters = item.split(';').map(str::trim);
         let Some((range_kind, range_subtype)) = parameters.next().and_then(|range| range.split_once('/'))

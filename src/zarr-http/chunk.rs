@@ -6,6 +6,7 @@ use std::time::Duration;
 use axum::response::Response;
 use http::Method;
 use http::header::{IF_MATCH, IF_MODIFIED_SINCE, IF_NONE_MATCH, IF_UNMODIFIED_SINCE, RANGE};
+use thermocline_core::cold::Locality;
 use thermocline_core::read::ChunkHead;
 use thermocline_core::{Error, ErrorKind};
 use thermocline_http::Problem;
@@ -17,6 +18,7 @@ use thermocline_model::Variable;
 use thermocline_zarr::ZarrArray;
 
 use crate::StoreRequest;
+use crate::source::Chunks;
 
 /// Sends a chunk, or what is known of it for HEAD.
 pub(crate) async fn answer(
@@ -24,18 +26,13 @@ pub(crate) async fn answer(
     array: &ZarrArray,
     index: &[u64],
 ) -> Result<Response, Problem> {
-    let reader = &request.app.reader;
-    let variable = array.variable(&request.manifest.dataset);
-    let variable =
-        variable.ok_or_else(|| Error::internal(format!("array {:?} has no variable", array.path)))?;
+    let chunks = request.chunks(array)?;
     if request.method == Method::HEAD || is_conditional(request) {
-        let head = reader.chunk_head(&request.manifest, variable, &array.form, index).await;
-        let head = head.map_err(chunk_problem)?.ok_or_else(|| request.not_found())?;
+        let head = chunks.head(index).await?.ok_or_else(|| request.not_found())?;
         let representation = representation(request, &head);
         if request.method == Method::HEAD {
             let response = respond_head(&request.headers, &representation, head.len_bytes);
-            let locality = reader.chunk_locality(&request.manifest, variable, &array.form, index).await;
-            return Ok(with_locality(response, locality.unwrap_or_default()));
+            return Ok(with_locality(response, locality(request, &chunks, array, index).await));
         }
         if let Some(response) = precondition(&request.headers, &representation) {
             return Ok(response);
@@ -44,41 +41,60 @@ pub(crate) async fn answer(
             && let Wanted::Part(part) =
                 evaluate(&request.method, &request.headers, &representation, len_bytes)
         {
-            let read = reader.chunk_part(&request.manifest, variable, &array.form, index, part.clone());
-            let bytes = reported(read.await, request, variable, array, index).await?;
+            let read = chunks.part(index, part.clone()).await;
+            let bytes = reported(read, request, &chunks, array, index).await?;
             return Ok(respond_part(&representation, part, len_bytes, bytes));
         }
     }
-    let read = reader.chunk(&request.manifest, variable, &array.form, index);
-    let chunk = reported(read.await, request, variable, array, index).await?;
+    let read = chunks.chunk(index).await;
+    let chunk = reported(read, request, &chunks, array, index).await?;
     let representation = representation(request, &chunk.head);
     Ok(respond(&request.method, &request.headers, &representation, chunk.bytes))
 }
 
+/// Where the bytes of a chunk are, as far as one is known and it is read.
+async fn locality(
+    request: &StoreRequest,
+    chunks: &Chunks<'_>,
+    array: &ZarrArray,
+    index: &[u64],
+) -> Option<Locality> {
+    if chunks.are_made() {
+        return None;
+    }
+    let reader = &request.app.reader;
+    let locality = reader.chunk_locality(&request.manifest, chunks.variable, &array.form, index).await;
+    locality.unwrap_or_default()
+}
+
 /// Objects that will be wanted after the chunk, for readers that may have them brought online.
 pub(crate) async fn objects_ahead(request: &StoreRequest, array: &ZarrArray, index: &[u64]) -> Vec<Arc<str>> {
-    let Some(variable) = array.variable(&request.manifest.dataset) else { return Vec::new() };
+    let Ok(chunks) = request.chunks(array) else { return Vec::new() };
+    if chunks.are_made() {
+        return Vec::new();
+    }
     let reader = &request.app.reader;
-    let found = reader.objects_ahead(&request.manifest, variable, &array.form, index).await;
+    let found = reader.objects_ahead(&request.manifest, chunks.variable, &array.form, index).await;
     // It is no reason to fail that nothing is read ahead.
     found.unwrap_or_default()
 }
 
 /// What was read; a missing chunk is 404, and the catalog learns of objects that are not as they were indexed.
 async fn reported<T>(
-    read: thermocline_core::Result<Option<T>>,
+    read: Result<Option<T>, Problem>,
     request: &StoreRequest,
-    variable: &Variable,
+    chunks: &Chunks<'_>,
     array: &ZarrArray,
     index: &[u64],
 ) -> Result<T, Problem> {
     match read {
         Ok(found) => found.ok_or_else(|| request.not_found()),
-        Err(error) => {
-            if matches!(error.kind(), ErrorKind::Changed { .. } | ErrorKind::Lost) {
-                report_change(request, variable, array, index).await;
+        Err(problem) => {
+            let is_changed = matches!(problem.error.kind(), ErrorKind::Changed { .. } | ErrorKind::Lost);
+            if is_changed && !chunks.are_made() {
+                report_change(request, chunks.variable, array, index).await;
             }
-            Err(chunk_problem(error))
+            Err(problem)
         }
     }
 }

@@ -17,7 +17,7 @@ use thermocline_model::ChunkIndex;
 use thermocline_zarr::{Hierarchy, Node, View, ZarrArray};
 
 use crate::href::encoded_path;
-use crate::{Store, StoreRequest, chunk, chunk_problem};
+use crate::{Store, StoreRequest, chunk};
 
 /// Most arrays of all views that a cut name is compared with.
 const MAX_MEANT: usize = 16;
@@ -70,13 +70,10 @@ pub(crate) async fn answer(store: Store, request: &StoreRequest) -> Result<Optio
 async fn are_same_bytes(request: &StoreRequest, arrays: &[&ZarrArray]) -> Result<bool, Problem> {
     let mut tags = HashSet::new();
     for array in arrays {
-        let Some(variable) = array.variable(&request.manifest.dataset) else { return Ok(false) };
         if array.grid.n_chunks() != 1 {
             return Ok(false);
         }
-        let reader = &request.app.reader;
-        let head = reader.chunk_head(&request.manifest, variable, &array.form, &first_index(array)).await;
-        let Some(head) = head.map_err(chunk_problem)? else { return Ok(false) };
+        let Some(head) = request.chunks(array)?.head(&first_index(array)).await? else { return Ok(false) };
         tags.insert(head.etag);
     }
     Ok(tags.len() == 1)

@@ -15,6 +15,7 @@ mod href;
 mod listing;
 mod propfind;
 mod request;
+mod source;
 
 use axum::response::{IntoResponse, Response};
 use axum::routing::{MethodRouter, get};
@@ -31,6 +32,7 @@ pub use chunk::chunk_problem;
 pub use document::{Body, document_body};
 pub use href::encoded_path;
 pub use request::StoreRequest;
+pub use source::ChunkSource;
 
 /// A tree of keys below one path of a dataset.
 #[derive(Debug, Clone, Copy)]

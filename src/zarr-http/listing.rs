@@ -12,7 +12,6 @@ use thermocline_http::html::Escaped;
 use thermocline_http::links::segment;
 use thermocline_zarr::{DocumentKind, Entry, EntryKind, Hierarchy, Node, ZarrArray, ZarrKey, list};
 
-use crate::chunk::chunk_problem;
 use crate::document::{Body, document_body};
 use crate::{Store, StoreRequest};
 
@@ -171,13 +170,7 @@ impl Directory<'_> {
         });
         let (Some(first), Some(array)) = (listed.next(), self.array()) else { return Ok(HashSet::new()) };
         let last = listed.next_back().unwrap_or(first);
-        let Some(variable) = array.variable(&self.request.manifest.dataset) else {
-            return Ok(HashSet::new());
-        };
-        let reader = &self.request.app.reader;
-        let located =
-            reader.locations_in(&self.request.manifest, variable, &array.form, first..last + 1).await;
-        Ok(located.map_err(chunk_problem)?.into_iter().map(|(linear, _)| linear).collect())
+        self.request.chunks(array)?.written(first..last.saturating_add(1)).await
     }
 
     /// The entries that exist, with their sizes and tags.
@@ -213,10 +206,7 @@ impl Directory<'_> {
 
     async fn head(&self, index: &[u64]) -> Result<Option<ChunkHead>, Problem> {
         let Some(array) = self.array() else { return Ok(None) };
-        let Some(variable) = array.variable(&self.request.manifest.dataset) else { return Ok(None) };
-        let reader = &self.request.app.reader;
-        let head = reader.chunk_head(&self.request.manifest, variable, &array.form, index).await;
-        head.map_err(chunk_problem)
+        self.request.chunks(array)?.head(index).await
     }
 
     fn linear(&self, index: &[u64]) -> Option<u64> {

@@ -21,7 +21,6 @@ use thermocline_http::html::Escaped;
 use thermocline_http::links::segment;
 use thermocline_zarr::{Hierarchy, ZarrKey};
 
-use crate::chunk::chunk_problem;
 use crate::document::document_body;
 use crate::listing::{Bounds, Detail, Listed, children};
 use crate::{Store, StoreRequest};
@@ -82,10 +81,7 @@ async fn own_row(store: Store, request: &StoreRequest) -> Result<Option<Listed>,
                 (false, Some(body.bytes.len() as u64), Some(body.etag))
             }
             ZarrKey::Chunk { array, index } => {
-                let Some(variable) = array.variable(&request.manifest.dataset) else { return Ok(None) };
-                let reader = &request.app.reader;
-                let head = reader.chunk_head(&request.manifest, variable, &array.form, &index).await;
-                let Some(head) = head.map_err(chunk_problem)? else { return Ok(None) };
+                let Some(head) = request.chunks(array)?.head(&index).await? else { return Ok(None) };
                 (false, head.len_bytes, Some(head.etag))
             }
         };

@@ -11,6 +11,7 @@ use thermocline_http::hold::{Asked, headers_copy, uri_copy};
 use thermocline_http::links::{BaseUrl, peer};
 use thermocline_http::{AppState, DatasetPath, KeyRequest, OpenDataset, Problem};
 
+use crate::ChunkSource;
 use crate::href::encoded_path;
 
 /// A request for a key of a store.
@@ -31,6 +32,8 @@ pub struct StoreRequest {
     peer: Option<SocketAddr>,
     /// What was put back to the path, percent-encoded.
     pub(crate) put_back: String,
+    /// Who makes the chunks that are not read.
+    pub(crate) source: Option<Arc<dyn ChunkSource>>,
 }
 
 impl StoreRequest {
@@ -39,7 +42,22 @@ impl StoreRequest {
         let KeyRequest { app, key, parts, .. } = request;
         let (query, peer) = (parts.uri.query().map(str::to_owned), peer(&parts));
         let Parts { method, uri, headers, .. } = parts;
-        Self { app, manifest, key, query, method, headers, uri, peer, put_back: String::new() }
+        let put_back = String::new();
+        Self { app, manifest, key, query, method, headers, uri, peer, put_back, source: None }
+    }
+
+    /// A request for a key of a dataset that is not in the catalog, some of whose chunks `source` makes. The query says
+    /// nothing of the key.
+    pub fn of_made(
+        app: &AppState,
+        manifest: Arc<Manifest>,
+        key: String,
+        parts: &Parts,
+        source: Arc<dyn ChunkSource>,
+    ) -> Self {
+        let request =
+            KeyRequest { app: Arc::clone(app), dataset_id: String::new(), key, parts: parts.clone() };
+        Self { query: None, source: Some(source), ..Self::new(request, manifest) }
     }
 
     /// What it says of itself, for waiting.

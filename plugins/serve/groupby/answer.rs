@@ -3,16 +3,194 @@
 use std::sync::Arc;
 
 use axum::Extension;
+use axum::extract::State;
 use axum::response::Response;
-use thermocline_http::{OpenDataset, Problem};
+use bytes::Bytes;
+use http::header::{CONTENT_DISPOSITION, LINK};
+use http::request::Parts;
+use http::{HeaderValue, Method, StatusCode};
+use thermocline_groupby::{Grouped, Plan};
+use thermocline_http::conditional::{
+    Representation, Wanted, evaluate, precondition, respond, respond_head, respond_part, respond_stream,
+    respond_whole, vary_on_accept,
+};
+use thermocline_http::links::BaseUrl;
+use thermocline_http::{AppState, OpenDataset, Problem, live};
 
-use crate::Api;
+use crate::address::{Address, Asked};
+use crate::api::Api;
+use crate::body::{self, Made};
+use crate::cold::{self, Answered};
+use crate::csv::Csv;
+use crate::file::sent;
+use crate::form::Form;
+use crate::json::Json;
+use crate::plans::Planned;
+use crate::trouble::{document, problem};
+use crate::{lazy, page};
 
-/// A result in whatever form.
+/// Longest body that is kept for the next who asks, in bytes.
+const MAX_KEPT_BYTES: usize = 4 << 20;
+
+/// A result in whatever form, or a key of its Zarr group.
 pub(crate) async fn show(
     Extension(api): Extension<Arc<Api>>,
+    State(app): State<AppState>,
     OpenDataset(manifest): OpenDataset,
+    base: BaseUrl,
+    parts: Parts,
 ) -> Result<Response, Problem> {
-    let _ = (&api.settings, &api.engine, &api.netcdf, manifest);
-    Err(Problem::unavailable("groupby is not answered yet"))
+    let address = Address::of(&manifest, &parts, api.forms())?;
+    let planned = api.plans.plan(&api.engine, &manifest, address.request()?).await?;
+    match address.asked {
+        Asked::Key(key) => lazy::answer(&api, &app, planned, (key, &parts)).await,
+        Asked::Named(form) => result(&api, &app, &planned, form, (&base, &parts)).await,
+        Asked::Negotiated(form) => {
+            result(&api, &app, &planned, form, (&base, &parts)).await.map(vary_on_accept)
+        }
+    }
+}
+
+/// `PROPFIND` of a key of the Zarr group.
+pub(crate) async fn list_keys(
+    Extension(api): Extension<Arc<Api>>,
+    State(app): State<AppState>,
+    OpenDataset(manifest): OpenDataset,
+    parts: Parts,
+) -> Result<Response, Problem> {
+    let address = Address::of(&manifest, &parts, api.forms())?;
+    let Asked::Key(key) = &address.asked else {
+        let allow = HeaderValue::from_static("GET, HEAD, OPTIONS");
+        return Err(Problem::method_not_allowed(&parts.method, allow));
+    };
+    let planned = api.plans.plan(&api.engine, &manifest, address.request()?).await?;
+    lazy::propfind(&api, &app, planned, (key.clone(), &parts)).await
+}
+
+/// A result in a form.
+async fn result(
+    api: &Arc<Api>,
+    app: &AppState,
+    planned: &Arc<Planned>,
+    form: Form,
+    (base, parts): (&BaseUrl, &Parts),
+) -> Result<Response, Problem> {
+    let answer = ResultAnswer::new(app, base, &planned.plan, form);
+    let response = match form {
+        Form::Estimate => {
+            let estimate = api.engine.estimate(&app.reader, &planned.plan).await.map_err(problem)?;
+            live::json(parts, StatusCode::OK, &document(&estimate))?
+        }
+        Form::Html => page::answer(app, planned, (base, parts)).await?,
+        _ => values(api, app, planned, (form, &answer.representation), (base, parts)).await?,
+    };
+    Ok(answer.complete(response))
+}
+
+/// The values of a result in a form: those of conditions and of HEAD without computing anything.
+async fn values(
+    api: &Arc<Api>,
+    app: &AppState,
+    planned: &Arc<Planned>,
+    (form, representation): (Form, &Representation),
+    (base, parts): (&BaseUrl, &Parts),
+) -> Result<Response, Problem> {
+    if let Some(response) = precondition(&parts.headers, representation) {
+        return Ok(response);
+    }
+    let kept = api.documents.get(&representation.etag);
+    if parts.method == Method::HEAD {
+        let len_bytes = kept.map(|body| body.len() as u64);
+        return Ok(respond_head(&parts.headers, representation, len_bytes));
+    }
+    if let Some(body) = kept {
+        return Ok(respond(&parts.method, &parts.headers, representation, body));
+    }
+    let grouped = match cold::answer_or_accept(api, app, &planned.plan, (base, parts)).await? {
+        Answered::Grouped(grouped) => grouped,
+        Answered::Accepted(response) => return Ok(response),
+        Answered::Cold(error) => return Err(Problem::for_metadata(error)),
+    };
+    match made(api, form, grouped).await? {
+        Made::Whole(body) => {
+            api.keep(&representation.etag, &body, MAX_KEPT_BYTES);
+            Ok(respond(&parts.method, &parts.headers, representation, body))
+        }
+        Made::Stream(body) => Ok(respond_stream(representation, body)),
+        Made::File(file, len_bytes) => {
+            Ok(match evaluate(&parts.method, &parts.headers, representation, len_bytes) {
+                Wanted::Whole => respond_whole(representation, len_bytes, sent(file, 0..len_bytes)),
+                Wanted::Part(part) => respond_part(representation, part.clone(), len_bytes, sent(file, part)),
+                Wanted::Nothing(response) => response,
+            })
+        }
+    }
+}
+
+/// The body of a result in a form.
+async fn made(api: &Api, form: Form, grouped: Grouped) -> Result<Made, Problem> {
+    let Grouped { described, values, .. } = grouped;
+    let made = match (form, &api.files) {
+        (Form::NetCdf, Some(files)) => files.write(described, values).await,
+        (Form::Csv, _) => body::write(move || Csv::of(&described, &values)).await,
+        _ => body::write(move || Json::of(&described, &values)).await,
+    };
+    Ok(made?)
+}
+
+/// What is said of a result beside its bytes.
+struct ResultAnswer {
+    representation: Representation,
+    disposition: Option<HeaderValue>,
+    link: Option<HeaderValue>,
+}
+
+impl ResultAnswer {
+    fn new(app: &AppState, base: &BaseUrl, plan: &Plan, form: Form) -> Self {
+        let representation = Representation {
+            media_type: form.media_type(),
+            etag: format!("{}-{}", plan.etag(), form.word()),
+            // The result changes with the code too, of which the date of the source says nothing.
+            modified: None,
+            max_age: app.config.metadata_max_age,
+        };
+        let canonical = format!("{}{}", base.0, plan.canonical_path());
+        let link = format!(
+            "<{canonical}>; rel=\"canonical\", <{canonical}/zarr>; rel=\"alternate\"; type=\"application/vnd.zarr\""
+        );
+        let is_file = matches!(form, Form::NetCdf | Form::Csv | Form::Arrow);
+        Self {
+            representation,
+            disposition: is_file.then(|| disposition(plan, form)).flatten(),
+            link: HeaderValue::try_from(link).ok(),
+        }
+    }
+
+    fn complete(&self, mut response: Response) -> Response {
+        let headers = response.headers_mut();
+        for (name, value) in [(CONTENT_DISPOSITION, &self.disposition), (LINK, &self.link)] {
+            if let Some(value) = value {
+                headers.append(name, value.clone());
+            }
+        }
+        response
+    }
+}
+
+/// Says under which name a browser saves a result.
+fn disposition(plan: &Plan, form: Form) -> Option<HeaderValue> {
+    let request = &plan.request;
+    let name = format!("{}_{}_{}", request.variable, request.grouper_text(), request.action.word());
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_');
+    let plain: String = name.chars().map(|c| if is_plain(c) { c } else { '_' }).collect();
+    HeaderValue::try_from(format!("attachment; filename=\"{plain}.{}\"", form.word())).ok()
+}
+
+impl Api {
+    /// Keeps a short body for the next who asks.
+    fn keep(&self, etag: &str, body: &Bytes, max_bytes: usize) {
+        if body.len() <= max_bytes {
+            self.documents.insert(etag.to_owned(), body.clone());
+        }
+    }
 }

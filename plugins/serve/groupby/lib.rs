@@ -22,35 +22,53 @@
 //! Results beyond `max_result_bytes` are refused with an estimate, but for their lazy Zarr group. What reads more than
 //! `sync_read_bytes`, or needs objects that are not online, becomes a job: 202 with its address.
 
+mod address;
 mod answer;
+mod api;
+mod body;
+mod cold;
+mod column;
+mod csv;
+mod file;
+mod form;
+mod job;
+mod json;
+mod lazy;
+mod lists;
+mod page;
+mod plans;
+mod sheet;
+mod text;
+mod trouble;
 
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use axum::routing::get;
+use axum::Extension;
+use axum::routing::{MethodRouter, get};
+use thermocline_core::Result;
+use thermocline_core::jobs::JobKind;
 use thermocline_core::write::ArrayWriter;
-use thermocline_groupby::Engine;
-use thermocline_http::{Operation, Route, ServePlugin};
+use thermocline_groupby::{Engine, Options};
+use thermocline_http::{AppState, Operation, Parameter, Route, ServePlugin, with_propfind};
+
+use api::Api;
+use job::GroupbyJob;
 
 /// How diagnostics are served.
 #[derive(Debug, Clone)]
 pub struct GroupbyPluginSettings {
     /// What a request may read before its answer, in bytes. What reads more becomes a job.
     pub sync_read_bytes: u64,
+    /// Folder of files while they are sent; `None` for the folder that the system has for temporary files.
+    pub files_dir: Option<PathBuf>,
 }
 
 impl Default for GroupbyPluginSettings {
     fn default() -> Self {
-        Self { sync_read_bytes: 2 << 30 }
+        Self { sync_read_bytes: 2 << 30, files_dir: None }
     }
-}
-
-/// What the handlers of this plugin share.
-pub(crate) struct Api {
-    pub(crate) settings: GroupbyPluginSettings,
-    pub(crate) engine: Arc<Engine>,
-    /// `None` where NetCDF cannot be written.
-    pub(crate) netcdf: Option<Arc<dyn ArrayWriter>>,
 }
 
 /// The plugin.
@@ -65,7 +83,11 @@ impl GroupbyPlugin {
         engine: Arc<Engine>,
         netcdf: Option<Arc<dyn ArrayWriter>>,
     ) -> Self {
-        Self { api: Arc::new(Api { settings, engine, netcdf }) }
+        Self { api: Arc::new(Api::new(settings, engine, netcdf)) }
+    }
+
+    fn route(&self, path: &'static str, handler: MethodRouter<AppState>, operation: Operation) -> Route {
+        Route { path, handler: handler.layer(Extension(Arc::clone(&self.api))), operations: vec![operation] }
     }
 }
 
@@ -76,12 +98,48 @@ impl ServePlugin for GroupbyPlugin {
     }
 
     fn dataset_routes(&self) -> Vec<Route> {
-        let handler = get(answer::show).layer(axum::Extension(Arc::clone(&self.api)));
-        let operation = Operation::get("A groupby diagnostic of a variable", "application/json");
-        vec![Route { path: "/groupby/{*request}", handler, operations: vec![operation] }]
+        let list = Operation::get("What of a dataset can be grouped by what", form::JSON)
+            .with_query("f", "json or html");
+        let result = Operation {
+            query: parameters(),
+            ..Operation::get("A groupby diagnostic of a variable", form::JSON)
+        };
+        vec![
+            self.route("/groupby", get(lists::list), list),
+            self.route("/groupby/{*request}", with_propfind(get(answer::show), answer::list_keys), result),
+        ]
+    }
+
+    fn job_kinds(&self) -> Vec<Arc<dyn JobKind>> {
+        vec![Arc::new(GroupbyJob { api: Arc::clone(&self.api) })]
+    }
+
+    async fn start(&self, app: &AppState) -> Result<()> {
+        self.api.start(app);
+        Ok(())
     }
 
     fn cached_bytes(&self) -> Option<u64> {
-        Some(self.api.engine.used_bytes())
+        Some(self.api.cached_bytes())
     }
 }
+
+/// The options of results, and how they are answered.
+fn parameters() -> Vec<Parameter> {
+    let options =
+        Options::all().iter().map(|option| Parameter { name: option.name, description: option.about });
+    let of_answers = [
+        Parameter { name: "f", description: "json, html, csv, nc, arrow or estimate; wins over Accept" },
+        Parameter {
+            name: "sel",
+            description: "dimension=value or dimension=from:to, may come several times",
+        },
+        Parameter { name: "isel", description: "dimension=position, may come several times" },
+        Parameter { name: "group", description: "Path of the group that the variable is in" },
+        Parameter { name: "wait", description: "Seconds to wait for a result that takes long" },
+    ];
+    of_answers.into_iter().chain(options).collect()
+}
+
+#[cfg(test)]
+mod tests;

@@ -400,6 +400,33 @@ pub(super) fn n_elements(shape: &[u64]) -> Result<usize> {
         .ok_or_else(|| Error::new(ErrorKind::TooLarge, "an array has more elements than memory"))
 }
 
+/// A chunk of a form from values that lie nowhere: `values` has shape `shape`, of which no length is beyond that of the
+/// chunk; the rest of the chunk is fill. Takes long for large chunks.
+///
+/// # Errors
+/// [`ErrorKind::Internal`] for values that do not have this shape; those of encoding.
+pub fn encode_chunk(
+    form: &ChunkForm,
+    variable: &Variable,
+    values: &ArrayBytes,
+    shape: &[u64],
+    max_bytes: u64,
+) -> Result<Bytes> {
+    let whole = &form.chunk_shape;
+    let fits = shape.len() == whole.len() && shape.iter().zip(whole).all(|(len, whole)| len <= whole);
+    if !fits || values.n_elements(&variable.dtype) != n_elements(shape)? {
+        return Err(Error::internal(format!("values of {:?} do not have shape {shape:?}", variable.name)));
+    }
+    let region = Region { start: vec![0; whole.len()], shape: whole.clone() };
+    if shape == whole {
+        return encode_as(form, variable, values.clone(), &region, max_bytes);
+    }
+    let mut chunk = fill_chunk(&variable.dtype, variable.fill.as_ref(), n_elements(whole)?);
+    let (origin, size) = (vec![0; whole.len()], variable.dtype.len_bytes().unwrap_or(1));
+    region::copy_box(values, shape, &origin, &mut chunk, whole, &origin, shape, size)?;
+    encode_as(form, variable, chunk, &region, max_bytes)
+}
+
 /// Values in the wanted type and codecs.
 fn encode_as(
     form: &ChunkForm,

@@ -223,8 +223,26 @@ pub static UNDRAWABLE: ProblemType = ProblemType {
         dimensions. The detail says which; /datasets/{id}/plot lists what can be drawn.",
 };
 
+/// A diagnostic that the values do not have.
+pub static UNCOMPUTABLE: ProblemType = ProblemType {
+    name: "uncomputable",
+    title: "Cannot be computed",
+    status: 422,
+    explanation: "The request is understood, but these values have no such result: an action that their type does not \
+        have, times that cannot be decoded, an integer beyond 64 bits. The detail names what stands in the way.",
+};
+
+/// No form of an answer is one that the client takes.
+pub static NOT_ACCEPTABLE: ProblemType = ProblemType {
+    name: "not-acceptable",
+    title: "No acceptable form",
+    status: 406,
+    explanation: "The answer has none of the media types that the Accept header names, or this server cannot write \
+        the form that f asks for. The member allowed lists what it can write.",
+};
+
 /// Every type that has a page.
-pub static TYPES: [&ProblemType; 23] = [
+pub static TYPES: [&ProblemType; 25] = [
     &NOT_FOUND,
     &INVALID_INPUT,
     &TOO_LARGE,
@@ -248,4 +266,6 @@ pub static TYPES: [&ProblemType; 23] = [
     &KEY_REUSED,
     &TOO_MANY,
     &UNDRAWABLE,
+    &UNCOMPUTABLE,
+    &NOT_ACCEPTABLE,
 ];

@@ -85,7 +85,7 @@ impl From<&GroupbyConfig> for EngineSettings {
 
 impl From<&GroupbyConfig> for GroupbyPluginSettings {
     fn from(config: &GroupbyConfig) -> Self {
-        Self { sync_read_bytes: config.sync_read_bytes.0 }
+        Self { sync_read_bytes: config.sync_read_bytes.0, ..Self::default() }
     }
 }
 

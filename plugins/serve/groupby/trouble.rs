@@ -1,0 +1,33 @@
+//! Why there is no result, as an answer.
+
+use serde_json::{Value, json};
+use thermocline_groupby::{Estimate, Failure};
+use thermocline_http::Problem;
+use thermocline_http::problem::{TOO_LARGE, UNCOMPUTABLE};
+
+/// The answer of a request that has no result.
+pub(crate) fn problem(failure: Failure) -> Problem {
+    match failure {
+        Failure::Mistake { detail, allowed } => {
+            let problem = Problem::invalid_input(detail);
+            if allowed.is_empty() { problem } else { problem.with_allowed(allowed) }
+        }
+        Failure::Impossible(detail) => Problem::new(&UNCOMPUTABLE, detail),
+        Failure::TooLarge { detail, estimate } => {
+            Problem::new(&TOO_LARGE, detail).with_field("estimate", document(&estimate))
+        }
+        Failure::Core(error) => Problem::for_metadata(error),
+    }
+}
+
+/// An estimate as clients read it.
+pub(crate) fn document(estimate: &Estimate) -> Value {
+    json!({
+        "read_bytes_online": estimate.read_bytes_online,
+        "read_bytes_nearline": estimate.read_bytes_nearline,
+        "n_recalls": estimate.n_recalls,
+        "result_bytes": estimate.result_bytes,
+        "groups": estimate.groups,
+        "memory_bytes": estimate.memory_bytes,
+    })
+}
