@@ -1,20 +1,25 @@
 //! A result as an answer.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 use axum::Extension;
-use axum::extract::State;
-use axum::response::Response;
+use axum::extract::{ConnectInfo, State};
+use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
+use futures::FutureExt;
+use futures::future::BoxFuture;
 use http::header::{CONTENT_DISPOSITION, LINK};
 use http::request::Parts;
-use http::{HeaderValue, Method, StatusCode};
+use http::{HeaderValue, Method, Request, StatusCode};
+use thermocline_core::Error;
 use thermocline_groupby::{Grouped, Plan};
 use thermocline_http::conditional::{
     Representation, Wanted, evaluate, precondition, respond, respond_head, respond_part, respond_stream,
     respond_whole, vary_on_accept,
 };
-use thermocline_http::links::BaseUrl;
+use thermocline_http::hold::{self, Wait, headers_copy, uri_copy};
+use thermocline_http::links::{BaseUrl, peer};
 use thermocline_http::{AppState, OpenDataset, Problem, live};
 
 use crate::address::{Address, Asked};
@@ -109,7 +114,10 @@ async fn values(
     let grouped = match cold::answer_or_accept(api, app, &planned.plan, (base, parts)).await? {
         Answered::Grouped(grouped) => grouped,
         Answered::Accepted(response) => return Ok(response),
-        Answered::Cold(error) => return Err(Problem::for_metadata(error)),
+        Answered::Cold(error) => {
+            let again = Again::new((api, app, planned), (form, representation), (base, parts));
+            return Ok(again.held(error));
+        }
     };
     match made(api, form, grouped).await? {
         Made::Whole(body) => {
@@ -124,6 +132,61 @@ async fn values(
                 Wanted::Nothing(response) => response,
             })
         }
+    }
+}
+
+/// A request that begins again when what it needs is online: of a server without jobs.
+struct Again {
+    api: Arc<Api>,
+    app: AppState,
+    planned: Arc<Planned>,
+    form: Form,
+    representation: Representation,
+    base: BaseUrl,
+    parts: Parts,
+}
+
+impl Again {
+    fn new(
+        (api, app, planned): (&Arc<Api>, &AppState, &Arc<Planned>),
+        (form, representation): (Form, &Representation),
+        (base, parts): (&BaseUrl, &Parts),
+    ) -> Self {
+        // What the connection noted is kept only where it is needed: the request may have to wait for long.
+        let (mut copied, ()) = Request::new(()).into_parts();
+        copied.method = parts.method.clone();
+        copied.uri = uri_copy(&parts.uri);
+        copied.headers = headers_copy(&parts.headers);
+        if let Some(peer) = parts.extensions.get::<ConnectInfo<SocketAddr>>() {
+            copied.extensions.insert(*peer);
+        }
+        Self {
+            api: Arc::clone(api),
+            app: Arc::clone(app),
+            planned: Arc::clone(planned),
+            form,
+            representation: representation.clone(),
+            base: base.clone(),
+            parts: copied,
+        }
+    }
+
+    /// The request waits for the objects that an error names.
+    fn held(self, error: Error) -> Response {
+        let asked =
+            hold::Asked { headers: &self.parts.headers, uri: &self.parts.uri, peer: peer(&self.parts) };
+        let wait = Wait::of(&self.app, &asked, &self.planned.plan.manifest.id);
+        hold::held(error, wait, Box::new(move || self.answer()))
+    }
+
+    fn answer(self) -> BoxFuture<'static, Response> {
+        let answer = async move {
+            let Self { api, app, planned, form, representation, base, parts } = self;
+            let said = ResultAnswer::new(&app, &base, &planned.plan, form);
+            let response = values(&api, &app, &planned, (form, &representation), (&base, &parts)).await;
+            response.map(|response| said.complete(response)).into_response()
+        };
+        answer.boxed()
     }
 }
 
@@ -167,11 +230,14 @@ impl ResultAnswer {
     }
 
     fn complete(&self, mut response: Response) -> Response {
+        let is_result = response.status() != StatusCode::ACCEPTED && !response.status().is_server_error();
         let headers = response.headers_mut();
-        for (name, value) in [(CONTENT_DISPOSITION, &self.disposition), (LINK, &self.link)] {
-            if let Some(value) = value {
-                headers.append(name, value.clone());
-            }
+        if let Some(link) = &self.link {
+            headers.append(LINK, link.clone());
+        }
+        // The document of a job is no file.
+        if let Some(disposition) = self.disposition.as_ref().filter(|_| is_result) {
+            headers.append(CONTENT_DISPOSITION, disposition.clone());
         }
         response
     }
