@@ -18,6 +18,8 @@ mod number;
 mod run;
 mod state;
 mod sums;
+#[cfg(test)]
+mod tests;
 mod truths;
 
 pub(crate) use cells::Cells;

@@ -3,11 +3,11 @@
 use thermocline_codec::{fixed_to_text, join_chars};
 use thermocline_core::read::Decoder;
 use thermocline_core::{Error, Result};
-use thermocline_model::cf::{TimeError, TimeUnits};
+use thermocline_model::cf::TimeUnits;
 use thermocline_model::{ArrayBytes, ByteOrder, DataType, Number, StringPadding, Variable};
 
 use super::number::MISSING_TIME;
-use crate::Source;
+use crate::{Failure, Source};
 
 /// Decoded values of a run.
 #[derive(Debug, Clone, Copy)]
@@ -84,16 +84,22 @@ impl LaneDecoder {
     /// [`thermocline_core::ErrorKind::InvalidInput`] for records, for times that clients do not read alike, and for texts
     /// whose characters lie in several chunks.
     pub(crate) fn of(variable: &Variable) -> Result<(Self, Source)> {
+        let source = Source::of(variable).map_err(|failure| match failure {
+            Failure::Core(error) => error,
+            Failure::Mistake { detail, .. }
+            | Failure::Impossible(detail)
+            | Failure::TooLarge { detail, .. } => Error::invalid_input(detail),
+        })?;
         if let Some(form) = TextForm::of(variable) {
-            return Ok((Self { way: Way::Text(form), size: text_size(variable)? }, Source::Text));
+            return Ok((Self { way: Way::Text(form), size: text_size(variable)? }, source));
         }
         let decoder = Decoder::of(variable).ok_or_else(|| {
             Error::invalid_input(format!("{:?} holds neither numbers nor texts of one kind", variable.name))
         })?;
         let size = decoder.element_size();
-        let (way, source) = match time_units(variable)? {
-            Some(units) => (Way::Time(decoder, units), Source::Time),
-            None => number_way(variable, decoder),
+        let way = match (source, TimeUnits::of(&variable.attrs)) {
+            (Source::Time, Some(Ok(units))) => Way::Time(decoder, units),
+            _ => number_way(source, decoder),
         };
         Ok((Self { way, size }, source))
     }
@@ -194,42 +200,16 @@ impl TextForm {
     }
 }
 
-/// Numbers that are no times.
-fn number_way(variable: &Variable, decoder: Decoder) -> (Way, Source) {
-    let size = decoder.element_size() as u8;
-    let is_plain = !decoder.is_packed() && !decoder.has_missing();
-    match decoder.dtype() {
-        DataType::Float { size: 4, order: ByteOrder::Little } if is_plain => {
-            (Way::PlainSingle, Source::Single)
-        }
-        DataType::Float { .. } => float_way(decoder),
-        // xarray writes booleans as bytes and says so in an attribute.
-        _ if is_plain && variable.attrs.text("dtype") == Some("bool") && size < 8 => {
-            (Way::Bool(decoder), Source::Bool)
-        }
-        DataType::Bool if is_plain => (Way::Bool(decoder), Source::Bool),
-        DataType::Int { .. } if is_plain => (Way::Int(decoder), Source::Int(size)),
-        DataType::UInt { size: 8, .. } if is_plain => (Way::UInt(decoder), Source::UInt(size)),
-        DataType::UInt { .. } if is_plain => (Way::Int(decoder), Source::UInt(size)),
-        _ => float_way(decoder),
-    }
-}
-
-fn float_way(decoder: Decoder) -> (Way, Source) {
-    if decoder.is_single() {
-        return (Way::Single(decoder), Source::Single);
-    }
-    (Way::Double(decoder), Source::Double)
-}
-
-/// Units of a variable whose values are times; `None` where xarray leaves numbers numbers.
-fn time_units(variable: &Variable) -> Result<Option<TimeUnits>> {
-    match TimeUnits::of(&variable.attrs) {
-        Some(Ok(units)) => Ok(Some(units)),
-        Some(Err(unclear @ TimeError::UnclearUnits { .. })) => {
-            Err(Error::invalid_input(format!("the times of {:?} are unclear: {unclear}", variable.name)))
-        }
-        Some(Err(_)) | None => Ok(None),
+/// How numbers become values of a decoded type.
+fn number_way(source: Source, decoder: Decoder) -> Way {
+    let is_little = matches!(decoder.dtype(), DataType::Float { size: 4, order: ByteOrder::Little });
+    match source {
+        Source::Single if is_little && !decoder.is_packed() && !decoder.has_missing() => Way::PlainSingle,
+        Source::Single => Way::Single(decoder),
+        Source::UInt(8) => Way::UInt(decoder),
+        Source::Int(_) | Source::UInt(_) => Way::Int(decoder),
+        Source::Bool => Way::Bool(decoder),
+        _ => Way::Double(decoder),
     }
 }
 

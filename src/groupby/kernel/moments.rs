@@ -72,6 +72,10 @@ impl<K: Numeric> Moments<K> {
         if block.weight == 0.0 || together == 0.0 {
             return;
         }
+        if *weight == 0.0 {
+            (*weight, *mean, *squares) = (block.weight, block.mean, block.squares);
+            return;
+        }
         let delta = block.mean - *mean;
         let share = block.weight / together;
         *mean += delta * share;
@@ -151,10 +155,12 @@ impl<K: Numeric> Take<K> for Moments<K> {
         let first = run.values.iter().find(|value| !K::is_missing(value)).copied();
         let Some(first) = first else { return };
         let shift = self.shift(cell, Some(first));
+        // Less the first value: runs of equal values have no variance at all.
+        let first = K::to_f64(first);
         let valid = |i: usize, value: K::Value| {
             let own = run.weight(i);
             let is_taken = !(K::is_missing(&value) | own.is_nan());
-            if is_taken { (K::to_f64(value) - shift, own) } else { (0.0, 0.0) }
+            if is_taken { (K::to_f64(value) - first, own) } else { (0.0, 0.0) }
         };
         let (sum, weight) = total(run.values, |i, value| {
             let (value, own) = valid(i, value);
@@ -167,6 +173,7 @@ impl<K: Numeric> Take<K> for Moments<K> {
             (own * delta * delta, own * delta)
         });
         // What rounding left out of the mean.
-        self.merge(cell, Block { weight, mean, squares: squares - rest * rest / weight });
+        let squares = squares - rest * rest / weight;
+        self.merge(cell, Block { weight, mean: first - shift + mean, squares });
     }
 }

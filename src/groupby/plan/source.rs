@@ -87,13 +87,16 @@ impl Source {
 
     /// How many members every cell must have for the result to have the plain type: with fewer, a cell has no value.
     pub(super) fn least_members(self, request: &Request) -> u64 {
-        let counts = matches!(request.action, Action::Sum | Action::Prod) && self.is_never_missing();
+        let is_exact = self.is_never_missing() && request.options.weights.is_none();
+        let counts = matches!(request.action, Action::Sum | Action::Prod) && is_exact;
         if counts { request.options.min_count.max(1) } else { 1 }
     }
 
     /// The type of the result. Cells that have no value are NaN, so what has some is floating point.
     pub(super) fn result(self, request: &Request, has_empty: bool) -> DataType {
-        let plain = if request.options.anomaly { self.real_of() } else { self.plain_result(request.action) };
+        // Differences and weighted sums of integers are no integers.
+        let is_real = request.options.anomaly || request.options.weights.is_some();
+        let plain = if is_real { self.real_of() } else { self.plain_result(request.action) };
         match plain {
             F4 | DataType::String => plain,
             _ if has_empty => F8,

@@ -1,0 +1,198 @@
+//! Measures on one thread what a value costs on its way from stored bytes into a cell.
+//!
+//! `cargo run --release -p thermocline-groupby --example rates -- [n_chunks]`
+//!
+//! Chunks are like those of ERA5: 10 × 181 × 360 values of `f4`, shuffled and deflated. Each line has nanoseconds for a
+//! value: inflating and unshuffling alone, decoding a run into a lane, every action on runs of neighbouring cells and on runs
+//! for one cell, and the whole way of each action with its rate in parts of that of inflating and unshuffling alone.
+
+use std::hint::black_box;
+use std::time::Instant;
+
+use thermocline_codec::{ChunkSpec, decode, encode, spare};
+use thermocline_groupby::{Action, Failure, NO_GROUP, Source};
+use thermocline_model::{
+    ArrayBytes, Attributes, ByteOrder, Codec, DataType, Storage, Variable, Verification,
+};
+
+use kernel::{Lane, LaneBuffer, LaneDecoder, RunWeights, Spec, State, Target};
+
+#[expect(
+    dead_code,
+    reason = "the modules of the crate, which keeps them to itself; not all of each is measured"
+)]
+#[path = "../kernel"]
+mod kernel {
+    mod cells;
+    mod ends;
+    mod extremes;
+    mod integers;
+    mod lane;
+    mod members;
+    mod moments;
+    mod number;
+    mod run;
+    mod state;
+    mod sums;
+    mod truths;
+
+    pub(crate) use cells::Cells;
+    pub(crate) use lane::{Lane, LaneBuffer, LaneDecoder};
+    pub(crate) use state::{Overflow, RunWeights, Spec, State, Target};
+}
+
+type Outcome<T> = Result<T, Box<dyn std::error::Error>>;
+
+const SHAPE: [u64; 3] = [10, 181, 360];
+const N_STEPS: usize = 10;
+const N_CELLS: usize = 181 * 360;
+const N_VALUES: usize = N_STEPS * N_CELLS;
+/// Values of a run: as many cells as stay in the first cache.
+const RUN: usize = 1_440;
+const F4: DataType = DataType::Float { size: 4, order: ByteOrder::Little };
+const MAX_BYTES: u64 = 1 << 30;
+
+fn main() -> Outcome<()> {
+    let n_chunks = std::env::args().nth(1).map_or(Ok(24), |n| n.parse())?;
+    let codecs = [Codec::Shuffle { element_size: 4 }, Codec::Zlib { level: 1 }];
+    let spec = ChunkSpec { dtype: &F4, shape: &SHAPE, max_bytes: MAX_BYTES };
+    let chunks: Vec<Vec<u8>> = (0..n_chunks)
+        .map(|number| encode(&codecs, ArrayBytes::Fixed(field(number)), &spec))
+        .collect::<Result<_, _>>()?;
+    let stored: usize = chunks.iter().map(Vec::len).sum();
+    println!(
+        "{n_chunks} chunks of {N_VALUES} values, {:.2} of their size stored",
+        stored as f64 / (n_chunks * N_VALUES * 4) as f64
+    );
+
+    let inflate = || -> Outcome<()> {
+        for chunk in &chunks {
+            if let ArrayBytes::Fixed(bytes) = black_box(decode(&codecs, 0, chunk, &spec)?) {
+                spare::give(bytes);
+            }
+        }
+        Ok(())
+    };
+    let alone = best(n_chunks, inflate)?;
+    println!("inflate and unshuffle {alone:6.2} ns/value, {:.0} MB/s", 4e3 / alone);
+
+    let (decoder, source) = LaneDecoder::of(&variable())?;
+    let values = decode(&codecs, 0, &chunks[0], &spec)?;
+    let mut buffer = LaneBuffer::default();
+    let lanes = best(1, || {
+        for first in (0..N_VALUES).step_by(RUN) {
+            black_box(decoder.decode(&values, first, RUN.min(N_VALUES - first), &mut buffer)?);
+        }
+        Ok(())
+    })?;
+    println!("decode into lanes     {lanes:6.2} ns/value");
+
+    println!("{:>12} {:>8} {:>8} {:>8} {:>8}", "action", "each", "one", "whole", "rate");
+    for (word, action) in Action::ALL {
+        let spec_of = |is_weighted| Spec {
+            action,
+            source,
+            skipna: true,
+            min_count: 0,
+            ddof: 0,
+            q: vec![0.9],
+            is_weighted,
+        };
+        let each =
+            best(1, || accumulate(&spec_of(false), &decoder, &values, 1, |first| Target::Each { first }))?
+                - lanes;
+        let one = best(1, || accumulate(&spec_of(false), &decoder, &values, 1, |_| Target::One { cell: 0 }))?
+            - lanes;
+        let whole = best(n_chunks, || {
+            let mut state = State::new(&spec_of(false), N_CELLS, &|_| (N_STEPS * chunks.len()) as u64);
+            for chunk in &chunks {
+                let values = decode(&codecs, 0, chunk, &spec)?;
+                take(&mut state, &decoder, &values, |first| Target::Each { first })?;
+                if let ArrayBytes::Fixed(bytes) = values {
+                    spare::give(bytes);
+                }
+            }
+            black_box(&state);
+            Ok(())
+        })?;
+        println!("{word:>12} {each:8.2} {one:8.2} {whole:8.2} {:8.2}", alone / whole);
+    }
+    Ok(())
+}
+
+/// Nanoseconds for a value, at best of several times.
+fn best(n_chunks: usize, mut of: impl FnMut() -> Outcome<()>) -> Outcome<f64> {
+    let mut best = f64::INFINITY;
+    for _ in 0..5 {
+        let start = Instant::now();
+        of()?;
+        best = best.min(start.elapsed().as_secs_f64());
+    }
+    Ok(best * 1e9 / (n_chunks * N_VALUES) as f64)
+}
+
+fn accumulate(
+    spec: &Spec,
+    decoder: &LaneDecoder,
+    values: &ArrayBytes,
+    n_times: usize,
+    to: impl Fn(usize) -> Target<'static>,
+) -> Outcome<()> {
+    let mut state = State::new(spec, N_CELLS, &|_| (N_STEPS * n_times) as u64);
+    for _ in 0..n_times {
+        take(&mut state, decoder, values, &to)?;
+    }
+    black_box(&state);
+    Ok(())
+}
+
+/// Takes a chunk into the cells of its steps: a run of cells for all steps, then the next, so that cells stay in the cache.
+fn take(
+    state: &mut State,
+    decoder: &LaneDecoder,
+    values: &ArrayBytes,
+    to: impl Fn(usize) -> Target<'static>,
+) -> Outcome<()> {
+    let mut buffer = LaneBuffer::default();
+    for cell in (0..N_CELLS).step_by(RUN) {
+        let n = RUN.min(N_CELLS - cell);
+        for step in 0..N_STEPS {
+            let lane: Lane<'_> = decoder.decode(values, step * N_CELLS + cell, n, &mut buffer)?;
+            state.take(lane, to(cell), RunWeights::One(1.0), step as u64, 0)?;
+        }
+    }
+    Ok(())
+}
+
+/// Something like temperatures: smooth, with noise, to be stored with about half of its bits.
+fn field(number: usize) -> Vec<u8> {
+    let mut noise = 0x9e37_79b9_u32.wrapping_add(number as u32);
+    let mut bytes = Vec::with_capacity(N_VALUES * 4);
+    for i in 0..N_VALUES {
+        let (step, lat, lon) = (i / N_CELLS, i / 360 % 181, i % 360);
+        noise = noise.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        let wave = (lon as f32 / 57.3 + step as f32 * 0.3).sin() * 8.0;
+        let value = 300.0 - (lat as f32 - 90.0).abs() * 0.5 + wave + (noise >> 20) as f32 / 512.0;
+        bytes.extend(((value * 64.0).round() / 64.0).to_le_bytes());
+    }
+    bytes
+}
+
+fn variable() -> Variable {
+    Variable {
+        name: "t2m".into(),
+        dims: ["time", "lat", "lon"].map(str::to_owned).to_vec(),
+        shape: SHAPE.to_vec(),
+        dtype: F4,
+        fill: None,
+        attrs: Attributes::new(),
+        storage: Storage {
+            chunk_shape: SHAPE.to_vec(),
+            served_chunk_shape: SHAPE.to_vec(),
+            encodings: Vec::new(),
+            table: 0,
+            source_path: String::new(),
+        },
+        verification: Verification::Unverified { reason: "made here".into() },
+    }
+}
