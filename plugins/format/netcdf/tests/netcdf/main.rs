@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on panics")]
 
 mod writer;
+mod written;
 
 use std::path::{Path, PathBuf};
 use std::sync::LazyLock;
