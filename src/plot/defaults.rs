@@ -136,6 +136,20 @@ pub(crate) fn of_arrows(asked: &Options, options: Options) -> Options {
     }
 }
 
+/// Options without those that say where values lie.
+pub(crate) fn without_range(options: &Options) -> Options {
+    let bare = Options { vmin: None, vmax: None, levels: None, norm: None, ..options.clone() };
+    Options { is_robust: None, above: None, below: None, ..bare }
+}
+
+/// The options of what is known to be a difference: it diverges around 0, unless `asked` has colours or a range.
+pub(crate) fn of_differences(asked: &Options, options: Options) -> Options {
+    if asked.colormap.is_some() || options.levels.is_some() || without_range(asked) != *asked {
+        return options;
+    }
+    Options { colormap: None, diverging: Some(DIVERGING), ..options }
+}
+
 /// The colours that attributes suggest.
 #[derive(Debug, PartialEq)]
 enum Colors {
@@ -289,6 +303,19 @@ mod tests {
         assert_eq!(of_wind(ends(Some(-5.0), Some(5.0))), (Some("cmo.balance".to_owned()), None));
         let magma = Options { colormap: Some("magma".into()), ..Options::default() };
         assert_eq!(of_wind(magma), (Some("magma".to_owned()), None));
+    }
+
+    #[test]
+    fn a_range_is_of_the_stored_values() {
+        let catalog = Options {
+            colormap: Some("magma".into()),
+            vmin: Some(0.0),
+            levels: Some(Levels::Count(5)),
+            is_robust: Some(true),
+            ..Options::default()
+        };
+        let expected = Options { colormap: Some("magma".into()), ..Options::default() };
+        assert_eq!(without_range(&catalog), expected);
     }
 
     #[test]

@@ -12,6 +12,7 @@
 //! drawn at the same time. Drawing runs on threads of its own with a lower priority than those that serve chunks.
 
 mod defaults;
+mod derivation;
 mod draw;
 mod failure;
 mod options;
@@ -23,6 +24,7 @@ mod request;
 #[cfg(test)]
 mod testing;
 
+pub use derivation::{Derivation, DerivedRange};
 pub use draw::{Drawn, Facts};
 pub use failure::Failure;
 pub use options::{

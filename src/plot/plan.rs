@@ -34,7 +34,7 @@ use thermocline_core::select::{Resolved, ResolvedVariable, resolve};
 use thermocline_model::cf::along;
 
 use crate::options::Options;
-use crate::{Failure, Kind, Placement, Plotter, Request, defaults};
+use crate::{Derivation, DerivedRange, Failure, Kind, Placement, Plotter, Request, defaults};
 
 pub use levels::has_variable;
 
@@ -74,6 +74,8 @@ pub struct Plan {
     pub choices: Vec<Option<Arc<thermocline_core::select::Indices>>>,
     /// The pictures of an animation.
     pub animation: Option<Animation>,
+    /// How the dataset was made, of one that is not stored so.
+    pub derivation: Option<Arc<Derivation>>,
 }
 
 impl Plotter {
@@ -85,11 +87,46 @@ impl Plotter {
     pub async fn plan(&self, manifest: &Arc<Manifest>, request: Request) -> Result<Plan, Failure> {
         let request = levels::at_level(manifest, &request).unwrap_or(request);
         let catalog = catalog_options(manifest, &variables::path_of(request.group(), &request.variable));
-        let options = defaults::with_catalog(&request.options, &catalog);
+        self.plan_by(manifest, request, &catalog).await
+    }
+
+    /// Looks a request up in a dataset that was made of the one that its id names. The range that the catalog has for the
+    /// variable counts only where the values still lie there.
+    ///
+    /// # Errors
+    /// Those of [`Plotter::plan`].
+    pub async fn plan_derived(
+        &self,
+        manifest: &Arc<Manifest>,
+        request: Request,
+        derivation: Arc<Derivation>,
+    ) -> Result<Plan, Failure> {
+        let catalog = catalog_options(manifest, derivation.path.trim_matches('/'));
+        let catalog = match derivation.range {
+            DerivedRange::Kept => catalog,
+            DerivedRange::Differences | DerivedRange::Other => defaults::without_range(&catalog),
+        };
+        let asked = defaults::with_catalog(&request.options, &catalog);
+        let mut plan = self.plan_by(manifest, request, &catalog).await?;
+        if derivation.range == DerivedRange::Differences && plan.kind != Kind::Quiver {
+            plan.options = defaults::of_differences(&asked, plan.options);
+        }
+        plan.derivation = Some(derivation);
+        Ok(plan)
+    }
+
+    /// Looks a request up with the options that the catalog has for it.
+    async fn plan_by(
+        &self,
+        manifest: &Arc<Manifest>,
+        request: Request,
+        catalog: &Options,
+    ) -> Result<Plan, Failure> {
+        let options = defaults::with_catalog(&request.options, catalog);
         match self.plan_with(manifest, &request, options).await {
             // What the catalog draws does not fit what is selected.
-            Err(Failure::Mistake { .. } | Failure::Undrawable(_)) if defaults::says_what(&catalog) => {
-                let options = defaults::with_catalog(&request.options, &defaults::without_what(&catalog));
+            Err(Failure::Mistake { .. } | Failure::Undrawable(_)) if defaults::says_what(catalog) => {
+                let options = defaults::with_catalog(&request.options, &defaults::without_what(catalog));
                 self.plan_with(manifest, &request, options).await
             }
             planned => planned,
@@ -183,6 +220,7 @@ fn planned(
         content,
         choices,
         animation,
+        derivation: None,
     })
 }
 

@@ -132,6 +132,11 @@ impl Request {
         Ok(Self { variable: variable.to_owned(), format, options, selection, selecting })
     }
 
+    /// True if a name of a query is that of an option, or another name of one.
+    pub fn is_option(name: &str) -> bool {
+        Options::spec(name).is_some() || ALIASES.iter().any(|(alias, _)| *alias == name)
+    }
+
     /// The group that is selected, without slashes at its ends; empty for the root.
     pub fn group(&self) -> &str {
         let group = self.selecting.iter().find(|(name, _)| name == "group");

@@ -55,6 +55,10 @@ fn about(plan: &Plan) -> Map<String, Value> {
     document.insert("subtitle".into(), json!(plan.subtitle(None)));
     document.insert("dims".into(), dims.collect());
     document.insert("options".into(), Value::Object(options.collect()));
+    if let Some(derivation) = &plan.derivation {
+        let words = derivation.words.iter().map(|(name, value)| json!([name, value]));
+        document.insert("derivation".into(), words.collect());
+    }
     document.insert("canonical".into(), json!(plan.canonical()));
     document.insert("is_map".into(), json!(matches!(plan.content, Content::Map(_))));
     document

@@ -14,9 +14,12 @@ impl Plan {
     /// Every option with its value in a fixed order, as a query without `?`: requests with the same one give the same
     /// picture. Positions are written as `isel`, whatever they were selected by.
     pub fn canonical(&self) -> String {
-        let mut pairs: Vec<(&str, String)> = self.options.words();
+        let derived = self.derivation.iter().flat_map(|derivation| &derivation.words);
+        let mut pairs: Vec<(&str, String)> =
+            derived.map(|(name, value)| (name.as_str(), value.clone())).collect();
+        pairs.extend(self.options.words());
         pairs.extend(self.selection_words());
-        let pairs = pairs.iter().map(|(name, value)| format!("{name}={}", escaped(value)));
+        let pairs = pairs.iter().map(|(name, value)| format!("{}={}", escaped(name), escaped(value)));
         pairs.collect::<Vec<_>>().join("&")
     }
 
@@ -112,6 +115,10 @@ impl Plan {
     /// A name for the file that a browser saves: dataset, variable and the steps that are shown.
     pub fn file_name(&self) -> String {
         let mut name = format!("{}_{}", self.manifest.id, self.path);
+        if let Some(derivation) = &self.derivation {
+            name.push('_');
+            name.push_str(&derivation.file_part);
+        }
         for (axis, dim) in self.dims.iter().enumerate() {
             if let Some(position) = self.position(axis).filter(|_| dim.len > 1) {
                 name.push('_');

@@ -8,7 +8,9 @@ use thermocline_core::ErrorKind;
 use thermocline_render::Cancel;
 
 use crate::testing::{Built, F4, World, texts};
-use crate::{Failure, Format, Kind, PathForm, Plan, PlotSettings, Plotter, Request};
+use crate::{
+    Derivation, DerivedRange, Failure, Format, Kind, PathForm, Plan, PlotSettings, Plotter, Request,
+};
 
 /// `cube`: 3 steps, 2 levels, 4 × 6 cells; step 1000, level 100, row 10, column 1. `series`: 5 steps. `u` and `v`: winds.
 fn world() -> Built {
@@ -78,6 +80,47 @@ fn detail(failure: Failure) -> (String, Vec<String>) {
         Failure::Mistake { detail, allowed } => (detail, allowed),
         other => panic!("{other:?}"),
     }
+}
+
+fn derivation(range: DerivedRange) -> Derivation {
+    let word = |name: &str, value: &str| (name.to_owned(), value.to_owned());
+    Derivation {
+        path: "cube".into(),
+        words: vec![word("groupby", "time.month"), word("action", "mean")],
+        before: "Monthly mean of".into(),
+        after: "over all".into(),
+        file_part: "time.month_mean".into(),
+        range,
+    }
+}
+
+async fn derived(world: &Built, range: DerivedRange, query: &str) -> Plan {
+    let request = Request::parse("cube", Format::Json, None, &pairs(query)).unwrap();
+    let derivation = Arc::new(derivation(range));
+    plotter(world).plan_derived(&world.manifest, request, derivation).await.unwrap()
+}
+
+#[tokio::test]
+async fn what_was_derived_says_of_what_and_how() {
+    let world = world();
+    let plan = derived(&world, DerivedRange::Kept, "cmap=magma").await;
+    assert!(plan.canonical().starts_with("groupby=time.month&action=mean&"), "{}", plan.canonical());
+    assert_eq!(plan.title(), "Monthly mean of Field over all");
+    assert_eq!(plan.label(), "Monthly mean of Field over all [K]");
+    assert!(plan.file_name().contains("time.month_mean"), "{}", plan.file_name());
+    let plain = super::tests::plan(&world, "cube", "cmap=magma").await.unwrap();
+    assert_ne!(plan.etag(), plain.etag());
+}
+
+#[tokio::test]
+async fn differences_diverge_unless_colours_or_a_range_are_asked_for() {
+    let world = world();
+    for (query, diverging) in [("", true), ("cmap=magma", false), ("vmin=0", false), ("kind=hist", true)] {
+        let plan = derived(&world, DerivedRange::Differences, query).await;
+        assert_eq!(plan.options.diverging.is_some(), diverging, "{query}");
+        assert_eq!(plan.options.colormap.is_none(), diverging, "{query}");
+    }
+    assert_eq!(derived(&world, DerivedRange::Other, "").await.options.diverging, None);
 }
 
 #[tokio::test]

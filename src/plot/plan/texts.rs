@@ -11,8 +11,16 @@ impl Plan {
         self.manifest.dataset.root.variable(&self.path)
     }
 
-    /// Name of the variable for people.
+    /// Name of the variable for people, with what was made of it.
     pub fn long_name(&self) -> String {
+        let name = self.stored_name();
+        let Some(derivation) = &self.derivation else { return name };
+        let parts = [derivation.before.as_str(), &name, &derivation.after];
+        parts.into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join(" ")
+    }
+
+    /// Name of the variable for people, as its attributes have it.
+    fn stored_name(&self) -> String {
         let attrs = self.variable().map(|variable| &variable.attrs);
         let text = |name: &str| {
             attrs.and_then(|attrs| attrs.text(name)).map(str::trim).filter(|text| !text.is_empty())
