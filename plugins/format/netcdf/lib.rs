@@ -1,4 +1,4 @@
-//! Opens NetCDF-3 files: classic (CDF-1), 64-bit offset (CDF-2) and 64-bit data (CDF-5).
+//! Opens NetCDF-3 files: classic (CDF-1), 64-bit offset (CDF-2) and 64-bit data (CDF-5). Writes NetCDF-4 files.
 //!
 //! # Serves
 //! Every variable as byte ranges of the file, big-endian as it is stored, but for small records that lie
@@ -12,6 +12,9 @@
 //! | smaller records, not interleaved with other variables | as a variable of fixed size | ranges |
 //! | smaller records, interleaved, 1 MiB in all at most | one, kept with the manifest | inline |
 //! | smaller records, interleaved, larger | about 1 MiB, fewer records where they lie far apart | derived |
+//!
+//! # Writes
+//! NetCDF-4 files of arrays that are in memory, through libnetcdf: [`writer`].
 //!
 //! # Specification
 //! <https://docs.unidata.ucar.edu/netcdf-c/current/file_format_specifications.html>, "The NetCDF Classic
