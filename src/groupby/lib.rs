@@ -23,6 +23,8 @@ mod kernel;
 mod plan;
 mod request;
 mod result;
+#[cfg(test)]
+mod testing;
 
 pub use compute::Progress;
 pub use engine::{Engine, EngineSettings, Grouped, KeptResult};

@@ -29,16 +29,12 @@ use crate::Plan;
 
 use column::Column;
 
-/// Attributes of variables that say how values are stored or which coordinates they have: xarray takes them away when it
-/// opens a dataset.
-const ENCODING: [&str; 2] = ["_FillValue", "coordinates"];
-
 /// A result as a dataset of its own, with or without the values of the variable.
 #[derive(Debug, Clone)]
 pub struct Described {
     /// One group: the coordinates, bounds and whatever else they name, and the variable, which comes last. Attributes as the
     /// files have them, encoding attributes of the source left out; `coordinates` names the auxiliary coordinates, and the
-    /// variable has the `_FillValue` NaN if it holds floats: [`Described::shown_attrs`] leaves both out.
+    /// variable has the `_FillValue` NaN if it holds floats; whoever decodes the result takes both away.
     /// `storage.chunk_shape` of the variable is [`Plan::chunk_shape`]; everything else is one chunk.
     pub root: Group,
     /// Name of the variable.
@@ -99,11 +95,6 @@ impl Described {
     /// The variable of the result.
     pub fn result(&self) -> Option<&Variable> {
         self.root.variables.iter().find(|variable| variable.name == self.variable)
-    }
-
-    /// The attributes of a variable as xarray shows them: without `_FillValue` and `coordinates`.
-    pub fn shown_attrs(variable: &Variable) -> impl Iterator<Item = (&str, &Attribute)> {
-        variable.attrs.iter().filter(|(name, _)| !ENCODING.contains(name))
     }
 
     /// The values of everything but the variable.
