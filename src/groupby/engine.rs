@@ -8,6 +8,7 @@ mod cut;
 mod folder;
 mod limits;
 mod memory;
+mod source;
 #[cfg(test)]
 mod tests;
 
@@ -109,6 +110,7 @@ pub struct KeptResult {
 pub struct Engine {
     pub(crate) settings: Arc<EngineSettings>,
     results: Arc<Results>,
+    pub(crate) computing: crate::compute::Computing,
 }
 
 /// What is kept, and what is under way.
@@ -150,7 +152,8 @@ impl Engine {
             parts: Flights::default(),
             readings: Flights::default(),
         };
-        Self { settings: Arc::new(settings), results: Arc::new(results) }
+        let computing = crate::compute::Computing::new(&settings);
+        Self { settings: Arc::new(settings), results: Arc::new(results), computing }
     }
 
     /// Its bounds.
@@ -318,7 +321,7 @@ impl Engine {
         if let Some(values) = self.results.memory.part(&key) {
             return Ok(values);
         }
-        self.check_part(plan, part, &self.estimate(reader, plan).await?)?;
+        self.check_part(plan, part, self.estimate_part(reader, plan, part).await?)?;
         let progress = Arc::default();
         let values = self.admitted(plan, part, self.compute(reader, plan, part, &progress)).await?;
         let values = Arc::new(values);

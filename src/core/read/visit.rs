@@ -142,11 +142,11 @@ impl Reader {
             let (variable, each, ended) = (Arc::clone(shared), Arc::clone(each), Arc::clone(ended_flag));
             Ok::<_, Error>(One { variable, linear, index: grid_of.index(linear), chunk, each, ended, taken })
         });
-        let mut visits = std::pin::pin!(
-            begun
-                .map(|one| async move { self.visit_one(manifest, one?, spawn).await })
-                .buffer_unordered(max_in_flight)
-        );
+        // As a named type the stream is not general enough for whoever spawns the future of a visit.
+        let mut visits = begun
+            .map(|one| async move { self.visit_one(manifest, one?, spawn).await })
+            .buffer_unordered(max_in_flight)
+            .boxed();
         let mut visited = Visited::default();
         while let Some(bytes_read) = visits.try_next().await? {
             visited.n_chunks += 1;
