@@ -51,6 +51,11 @@ class Data:
         """Folder of fields on large grids: `regular`, `tripolar` and `icon`."""
         return self.root / "plots"
 
+    @property
+    def groupby(self) -> Path:
+        """Folder of one reanalysis-like field: `era5_like`."""
+        return self.root / "groupby"
+
     def chunks(self, n_chunks: int) -> Path:
         """File with one variable of `n_chunks` tiny chunks."""
         return self.root / "chunks" / f"deflated-{n_chunks}.h5"
@@ -62,7 +67,7 @@ class Data:
 
 
 def make(cache: Path, tools: Tools, kinds: set[str]) -> Data:
-    """Makes what is missing of `kinds`: `served`, `packed`, `one`, `many`, `chunks`, `plots`."""
+    """Makes what is missing of `kinds`: `served`, `packed`, `one`, `many`, `chunks`, `plots`, `groupby`."""
     data = Data(cache / "data")
     run([tools.clients, PROGRAMS / "make_data.py", data.root, *sorted(kinds)], limit=MAKE_LIMIT)
     return data

@@ -1,6 +1,6 @@
 """Makes the data that are measured, always the same bytes of the same values.
 
-    python make_data.py FOLDER {served,packed,one,many,chunks,plots}…
+    python make_data.py FOLDER {served,packed,one,many,chunks,plots,groupby}…
 
 What exists is kept. A file has its name only when it is complete.
 """
@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import shutil
+import sys
 import zlib
 from collections.abc import Callable
 from pathlib import Path
@@ -24,7 +25,7 @@ N_MANY = 1000
 
 def main() -> None:
     """Makes the kinds of data named on the command line."""
-    makers = {"served": served, "packed": packed, "one": one, "many": many, "chunks": chunks, "plots": plots}
+    makers = {"served": served, "packed": packed, "one": one, "many": many, "chunks": chunks, "plots": plots, "groupby": groupby}
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("folder", type=Path)
     parser.add_argument("kinds", nargs="+", choices=sorted(makers))
@@ -74,6 +75,18 @@ def plots(folder: Path) -> None:
     complete(folder / "plots/regular.nc", regular)
     complete(folder / "plots/tripolar.nc", lambda path: plot_grids.tripolar(path, 4))
     complete(folder / "plots/icon.nc", lambda path: plot_grids.icon(path, 4))
+
+
+def groupby(folder: Path) -> None:
+    """The reanalysis-like field of the checks of groupby: two years of days."""
+    sys.path.append(str(Path(__file__).resolve().parents[3] / "tests" / "groupby"))
+    from make_fields import write_large
+
+    def make(path: Path) -> None:
+        write_large(path.parent, 730)
+        (path.parent / "era5_like.nc").rename(path)
+
+    complete(folder / "groupby/era5_like.nc", make)
 
 
 def regular(path: Path) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from types import ModuleType
 
-from . import chunks, cold_start, cost, derived, end_user, indexing, metadata, plots, staging
+from . import chunks, cold_start, cost, derived, end_user, groupby, indexing, metadata, plots, staging
 
 SECTIONS: dict[str, ModuleType] = {
     "metadata": metadata,
@@ -19,5 +19,6 @@ SECTIONS: dict[str, ModuleType] = {
     "indexing": indexing,
     "end-user": end_user,
     "plots": plots,
+    "groupby": groupby,
     "staging": staging,
 }
