@@ -131,7 +131,14 @@ impl Registry {
             |config, _| {
                 Arc::new(thermocline_serve_intake::IntakePlugin::new((&config.plugins.intake).into()))
             },
-            |config, _| Arc::new(thermocline_serve_plot::PlotPlugin::new((&config.plugins.plot).into())),
+            |config, shared| {
+                let (settings, groupby) = ((&config.plugins.plot).into(), &config.plugins.groupby);
+                if !groupby.enabled {
+                    return Arc::new(thermocline_serve_plot::PlotPlugin::new(settings));
+                }
+                let engine = Arc::clone(&shared.groupby);
+                Arc::new(thermocline_serve_plot::PlotPlugin::with_groupby(settings, engine))
+            },
             |config, shared| {
                 let settings = (&config.plugins.groupby).into();
                 let writer = thermocline_format_netcdf::writer();

@@ -9,6 +9,7 @@ use thermocline_model::Group;
 use thermocline_plot::{Format, PathForm, has_variable};
 
 use crate::form;
+use crate::grouped::Words;
 use crate::page::CONTROLLED;
 
 /// Parameters of the query that say how to answer, not what to draw.
@@ -55,6 +56,13 @@ impl Address {
         };
         let pairs = plot_pairs(&query);
         Ok(Self { variable, group: group_path, format: asked, is_negotiated, path, pairs })
+    }
+}
+
+impl Address {
+    /// Its words, for a form of answer.
+    pub(crate) fn words(&self, format: Format) -> Words<'_> {
+        Words { variable: &self.variable, format, path: self.path.as_ref(), pairs: &self.pairs }
     }
 }
 

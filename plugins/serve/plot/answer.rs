@@ -18,11 +18,12 @@ use thermocline_http::conditional::{
 use thermocline_http::hold::{Asked, Wait, headers_copy, held};
 use thermocline_http::links::{BaseUrl, path, peer};
 use thermocline_http::{AppState, OpenDataset, Problem};
-use thermocline_plot::{Failure, Format, Plan, Request};
+use thermocline_plot::{Failure, Format, Plan};
 
 use crate::address::Address;
 use crate::api::Api;
 use crate::cold::{self, Answered};
+use crate::grouped::Subject;
 use crate::page;
 use crate::trouble::{Trouble, problem};
 
@@ -40,11 +41,13 @@ pub(crate) async fn plot(
     let address = Address::of(&manifest, &parts, "plot")?;
     let plotter = api.plotter(&app.reader);
     if address.format == Format::Html {
-        return page::answer(&plotter, (&manifest, &address), &base, &parts).await;
+        let subject =
+            api.subject(&app.reader, &manifest, address.words(Format::Png)).await.map_err(problem)?;
+        return Ok(page::answer(&subject, &address, &base, &parts));
     }
-    let request = request(&address)?;
-    let plan = plotter.plan(&manifest, request).await.map_err(problem)?;
-    let answer = PlotAnswer::new(&app, &manifest, &base, &address, &plan);
+    let words = address.words(address.format);
+    let subject = api.subject(&app.reader, &manifest, words).await.map_err(problem)?;
+    let answer = PlotAnswer::new(&app, &manifest, &base, &address, &subject.plan);
     if let Some(response) = precondition(&parts.headers, &answer.representation) {
         return Ok(answer.complete(response));
     }
@@ -52,12 +55,12 @@ pub(crate) async fn plot(
         let len_bytes = api.pictures.get(&answer.representation.etag).map(|picture| picture.len() as u64);
         return Ok(answer.complete(respond_head(&parts.headers, &answer.representation, len_bytes)));
     }
-    let picture = match api.pictures.get_or_draw(&plotter, plan.clone()).await {
+    let picture = match api.pictures.get_or_draw(&plotter, subject.clone()).await {
         Err(Trouble(Failure::Core(error))) if error.kind() == ErrorKind::NotStaged => {
             let Some(jobs) = app.jobs.as_ref().filter(|_| app.staging.is_some()) else {
-                return Ok(hold(&api, &app, error, plan, answer, &parts));
+                return Ok(hold(&api, &app, error, subject, answer, &parts));
             };
-            match cold::answer((&app, jobs), &plan, &address, &error, (&base, &parts)).await? {
+            match cold::answer((&app, jobs), &subject, &address, &error, (&base, &parts)).await? {
                 Answered::Picture(picture) => picture,
                 Answered::Accepted(response) => return Ok(response),
             }
@@ -72,30 +75,21 @@ fn hold(
     api: &Arc<Api>,
     app: &AppState,
     error: Error,
-    plan: Plan,
+    subject: Subject,
     answer: PlotAnswer,
     parts: &Parts,
 ) -> Response {
     let asked = Asked { headers: &parts.headers, uri: &parts.uri, peer: peer(parts) };
-    let wait = Wait::of(app, &asked, &plan.manifest.id);
+    let wait = Wait::of(app, &asked, &subject.plan.manifest.id);
     let (api, app) = (Arc::clone(api), Arc::clone(app));
     let (method, headers) = (parts.method.clone(), headers_copy(&parts.headers));
     let again = async move {
-        match api.pictures.get_or_draw(&api.plotter(&app.reader), plan).await {
+        match api.pictures.get_or_draw(&api.plotter(&app.reader), subject).await {
             Ok(picture) => answer.complete(respond(&method, &headers, &answer.representation, picture)),
             Err(trouble) => Problem::from(trouble).into_response(),
         }
     };
     held(error, wait, Box::new(move || again.boxed()))
-}
-
-/// What an address asks of the plotter.
-///
-/// # Errors
-/// 400 for words that make no sense.
-pub(crate) fn request(address: &Address) -> Result<Request, Problem> {
-    let Address { variable, format, path, pairs, .. } = address;
-    Request::parse(variable, *format, path.as_ref(), pairs).map_err(problem)
 }
 
 /// What is said of a plot beside its bytes.

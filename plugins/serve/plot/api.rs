@@ -3,12 +3,15 @@
 use std::sync::{Arc, OnceLock};
 
 use thermocline_core::catalog::Catalog;
+use thermocline_core::manifest::Manifest;
 use thermocline_core::read::Reader;
 use thermocline_core::staging::Staging;
+use thermocline_groupby::Engine;
 use thermocline_http::App;
-use thermocline_plot::Plotter;
+use thermocline_plot::{Failure, Plotter};
 
 use crate::PlotPluginSettings;
+use crate::grouped::{Subject, Words};
 use crate::pictures::Pictures;
 use crate::thumbnail::Thumbnails;
 
@@ -17,6 +20,8 @@ pub(crate) struct Api {
     pub(crate) settings: PlotPluginSettings,
     pub(crate) pictures: Pictures,
     pub(crate) thumbnails: Thumbnails,
+    /// What computes results that are drawn.
+    pub(crate) groupby: Option<Arc<Engine>>,
     plotter: OnceLock<Arc<Plotter>>,
     /// For jobs, which no request brings here.
     server: OnceLock<Server>,
@@ -31,12 +36,13 @@ pub(crate) struct Server {
 
 impl Api {
     /// Nothing drawn yet.
-    pub(crate) fn new(settings: PlotPluginSettings) -> Self {
+    pub(crate) fn new(settings: PlotPluginSettings, groupby: Option<Arc<Engine>>) -> Self {
         let pictures = Pictures::new(settings.pictures_bytes);
         Self {
             settings,
             pictures,
             thumbnails: Thumbnails::new(),
+            groupby,
             plotter: OnceLock::new(),
             server: OnceLock::new(),
         }
@@ -51,6 +57,19 @@ impl Api {
     /// The server, once it has started.
     pub(crate) fn server(&self) -> Option<&Server> {
         self.server.get()
+    }
+
+    /// What words ask for, looked up.
+    ///
+    /// # Errors
+    /// Those of planning.
+    pub(crate) async fn subject(
+        &self,
+        reader: &Arc<Reader>,
+        manifest: &Arc<Manifest>,
+        words: Words<'_>,
+    ) -> Result<Subject, Failure> {
+        Subject::of(self.groupby.as_ref(), &self.plotter(reader), manifest, words).await
     }
 
     /// The plotter over the server's reader.

@@ -9,7 +9,7 @@ use axum::response::Response;
 use bytes::Bytes;
 use http::request::Parts;
 use serde::{Deserialize, Serialize};
-use thermocline_core::jobs::{Job, JobState, Jobs, NewJob, recalled};
+use thermocline_core::jobs::{Job, JobState, Jobs, NewJob};
 use thermocline_core::read::Reader;
 use thermocline_core::{Error, ErrorKind, Result};
 use thermocline_http::hold::{Asked, Wait};
@@ -20,6 +20,7 @@ use thermocline_http::{AppState, Problem};
 use thermocline_plot::{Format, Plan};
 
 use crate::address::Address;
+use crate::grouped::Subject;
 use crate::job::KIND;
 
 /// What a job draws. Requests of the same plot have the very same text.
@@ -70,14 +71,14 @@ pub(crate) enum Answered {
 /// for its end.
 pub(crate) async fn answer(
     (app, jobs): (&AppState, &Jobs),
-    plan: &Plan,
+    subject: &Subject,
     address: &Address,
     cold: &Error,
     (base, parts): (&BaseUrl, &Parts),
 ) -> Result<Answered, Problem> {
     let asked = Asked { headers: &parts.headers, uri: &parts.uri, peer: peer(parts) };
-    let wait = Wait::of(app, &asked, &plan.manifest.id);
-    let new = new_job(plan, address, &wait)?;
+    let wait = Wait::of(app, &asked, &subject.plan.manifest.id);
+    let new = new_job(&subject.plan, address, &wait)?;
     if let Some(picture) = drawn_before(jobs, &new).await? {
         return Ok(Answered::Picture(picture));
     }
@@ -85,7 +86,7 @@ pub(crate) async fn answer(
         return Err(wait.refusal());
     }
     // Whoever asks for too much is told at once, and not by a job that fails.
-    cold_objects(&app.reader, plan, cold.not_staged()).await?;
+    cold_objects(&app.reader, subject, cold.not_staged()).await?;
     let job = jobs.submit_once(new).await?;
     let job = waited(app, jobs, job, parts).await?;
     if !job.state.is_ended() {
@@ -120,8 +121,12 @@ async fn drawn_before(jobs: &Jobs, new: &NewJob) -> Result<Option<Bytes>> {
 ///
 /// # Errors
 /// [`ErrorKind::TooLarge`] for more than a plot may recall.
-pub(crate) async fn cold_objects(reader: &Reader, plan: &Plan, known: &[Arc<str>]) -> Result<Vec<Arc<str>>> {
-    let found = recalled::cold_objects(reader, &plan.manifest, &plan.selected, known).await;
+pub(crate) async fn cold_objects(
+    reader: &Reader,
+    subject: &Subject,
+    known: &[Arc<str>],
+) -> Result<Vec<Arc<str>>> {
+    let found = subject.cold_objects(reader, known).await;
     found.map_err(|error| match error.kind() {
         ErrorKind::TooLarge => {
             Error::new(ErrorKind::TooLarge, format!("{}, or give vmin and vmax", error.message()))

@@ -7,10 +7,11 @@ use async_trait::async_trait;
 use thermocline_core::jobs::recalled::Rounds;
 use thermocline_core::jobs::{JobContext, JobKind, JobResult, Outcome, Step};
 use thermocline_core::{Error, ErrorKind, Result};
-use thermocline_plot::{Failure, Plan, Request};
+use thermocline_plot::Failure;
 
 use crate::api::{Api, Server};
 use crate::cold::{Parameters, cold_objects};
+use crate::grouped::{Subject, Words};
 use crate::trouble::Trouble;
 
 /// The kind of these jobs.
@@ -40,23 +41,23 @@ impl JobKind for PlotJob {
         }
         let parameters: Parameters = serde_json::from_str(step.parameters)
             .map_err(|cause| Error::internal("the parameters of a plot cannot be read").with_source(cause))?;
-        let plan = self.plan(server, &parameters).await?;
+        let subject = self.subject(server, &parameters).await?;
         if rounds.is_first() {
             // All that it needs at once, instead of what reading comes upon first.
-            let needed = cold_objects(&server.reader, &plan, &[]).await?;
+            let needed = cold_objects(&server.reader, &subject, &[]).await?;
             if !needed.is_empty() {
                 return rounds.again(staging, step.job, &needed).await;
             }
         }
         let plotter = self.api.plotter(&server.reader);
         let drawn = tokio::select! {
-            drawn = self.api.pictures.get_or_draw(&plotter, plan.clone()) => drawn,
+            drawn = self.api.pictures.get_or_draw(&plotter, subject.clone()) => drawn,
             () = context.cancelled() => return Err(not_ready("the job was cancelled")),
         };
         match drawn {
             Ok(picture) => keep(context, &parameters, &picture).await,
             Err(Trouble(Failure::Core(cold))) if cold.kind() == ErrorKind::NotStaged => {
-                let needed = cold_objects(&server.reader, &plan, cold.not_staged()).await?;
+                let needed = cold_objects(&server.reader, &subject, cold.not_staged()).await?;
                 rounds.again(staging, step.job, &needed).await
             }
             Err(trouble) => Err(error_of(trouble)),
@@ -65,13 +66,11 @@ impl JobKind for PlotJob {
 }
 
 impl PlotJob {
-    async fn plan(&self, server: &Server, parameters: &Parameters) -> Result<Plan> {
+    async fn subject(&self, server: &Server, parameters: &Parameters) -> Result<Subject> {
         let manifest = server.catalog.open(&parameters.dataset).await?;
-        let request = Request::parse(&parameters.variable, parameters.format(), None, &parameters.pairs);
-        let planned = match request {
-            Ok(request) => self.api.plotter(&server.reader).plan(&manifest, request).await,
-            Err(failure) => Err(failure),
-        };
+        let (variable, pairs) = (parameters.variable.as_str(), parameters.pairs.as_slice());
+        let words = Words { variable, format: parameters.format(), path: None, pairs };
+        let planned = self.api.subject(&server.reader, &manifest, words).await;
         planned.map_err(|failure| error_of(Trouble(failure)))
     }
 }

@@ -14,7 +14,6 @@ use thermocline_http::{AppState, OpenDataset, Problem};
 use thermocline_plot::{Failure, Format};
 
 use crate::address::Address;
-use crate::answer::request;
 use crate::api::Api;
 use crate::trouble::{Trouble, problem};
 
@@ -38,10 +37,11 @@ pub(crate) async fn show(
         return Err(Problem::invalid_input(detail).with_allowed(["png", "svg", "json"]));
     }
     let plotter = api.plotter(&app.reader);
-    let plan = plotter.plan(&manifest, request(&address)?).await.map_err(problem)?;
+    let words = address.words(address.format);
+    let subject = api.subject(&app.reader, &manifest, words).await.map_err(problem)?;
     let representation = Representation {
         media_type: address.format.media_type(),
-        etag: format!("legend-{}", plan.etag()),
+        etag: format!("legend-{}", subject.plan.etag()),
         modified: None,
         max_age: app.config.metadata_max_age,
     };
@@ -51,7 +51,10 @@ pub(crate) async fn show(
     if parts.method == Method::HEAD {
         return Ok(respond_head(&parts.headers, &representation, None));
     }
-    let draw = move |cancel| async move { Ok(plotter.draw_legend(&plan, &cancel).await?.body) };
+    let draw = move |cancel| async move {
+        let plan = subject.computed(&plotter, &cancel).await?;
+        Ok(plotter.draw_legend(&plan, &cancel).await?.body)
+    };
     let body = match api.pictures.get_or_make(representation.etag.as_str().into(), draw).await {
         Err(Trouble(Failure::Core(error))) if error.kind() == ErrorKind::NotStaged => {
             return Err(Problem::new(&UNDRAWABLE, COLD));

@@ -21,6 +21,13 @@
 //! # Opens with
 //! Browsers, `<img>`, whatever reads PNG.
 //!
+//! # Results of groupby
+//! With `groupby=time.month&action=mean` the monthly mean is drawn instead of the variable, with whatever options both have:
+//! `groupby=time.season&action=quantile&q=0.9&over=lon&cmap=magma`. An action is always named. `bins` is the histogram's if
+//! it is a whole number, else that of groupby. A selection takes a part of the result if that has the dimension or
+//! coordinate, `month=7` or `lat=-30:30`, else a part of the source before it is grouped, `time=2000:2009`. Results are those
+//! of the groupby plugin: computed once, kept, and drawn again without computing.
+//!
 //! # Limits
 //! Of a pyramid, a group whose subgroups `0`, `1`, … have the variable in several resolutions, the level that fits the
 //! picture is drawn, and the canonical address names it; `group=` asks for one of them.
@@ -33,6 +40,7 @@ mod answer;
 mod api;
 mod cold;
 mod form;
+mod grouped;
 mod job;
 mod legend;
 mod lists;
@@ -49,6 +57,7 @@ use axum::Extension;
 use axum::routing::{MethodRouter, get};
 use thermocline_core::Result;
 use thermocline_core::jobs::JobKind;
+use thermocline_groupby::Engine;
 use thermocline_http::{AccessMethod, AppState, Operation, Parameter, Route, ServePlugin};
 use thermocline_plot::PlotSettings;
 use thermocline_search::Summary;
@@ -77,9 +86,14 @@ pub struct PlotPlugin {
 }
 
 impl PlotPlugin {
-    /// The plugin with its bounds.
+    /// The plugin with its bounds, which draws variables only.
     pub fn new(settings: PlotPluginSettings) -> Self {
-        Self { api: Arc::new(Api::new(settings)) }
+        Self { api: Arc::new(Api::new(settings, None)) }
+    }
+
+    /// The plugin that draws results of groupby too, computed by an engine that others may share.
+    pub fn with_groupby(settings: PlotPluginSettings, engine: Arc<Engine>) -> Self {
+        Self { api: Arc::new(Api::new(settings, Some(engine))) }
     }
 
     fn route(&self, path: &'static str, handler: MethodRouter<AppState>, operation: Operation) -> Route {
@@ -145,7 +159,7 @@ impl ServePlugin for PlotPlugin {
     }
 }
 
-const PLOT: [Parameter; 9] = [
+const PLOT: [Parameter; 11] = [
     Parameter { name: "f", description: "png, webp, svg, gif, json or html; wins over the extension" },
     Parameter { name: "kind", description: "What is drawn; /plot/kinds lists them" },
     Parameter { name: "cmap", description: "The colour map; /plot/colormaps lists them" },
@@ -155,6 +169,11 @@ const PLOT: [Parameter; 9] = [
     Parameter { name: "extent", description: "west,east,south,north" },
     Parameter { name: "width", description: "Width in pixels" },
     Parameter { name: "group", description: "Path of the group that the variable is in" },
+    Parameter { name: "groupby", description: "Draws groups of the variable, as time.month; with action" },
+    Parameter {
+        name: "action",
+        description: "What is computed of each group; /plot/kinds lists all options",
+    },
 ];
 
 #[cfg(test)]

@@ -6,6 +6,7 @@ use http::StatusCode;
 use http::request::Parts;
 use serde_json::{Value, json};
 use thermocline_core::Error;
+use thermocline_groupby::{Action, Component};
 use thermocline_http::conditional::vary_on_accept;
 use thermocline_http::html::{Escaped, page};
 use thermocline_http::links::{BaseUrl, segment};
@@ -39,7 +40,27 @@ pub(crate) async fn kinds(parts: Parts) -> Result<Response, Problem> {
         })
         .collect();
     let formats: Vec<&str> = form::words().collect();
-    live::json(&parts, StatusCode::OK, &json!({"kinds": kinds, "options": options, "formats": formats}))
+    let body = json!({"kinds": kinds, "options": options, "formats": formats, "groupby": groupby()});
+    live::json(&parts, StatusCode::OK, &body)
+}
+
+/// The words of plots of results.
+fn groupby() -> Value {
+    let options = thermocline_groupby::Options::all().iter().map(|option| {
+        json!({
+            "name": option.name,
+            "values": option.values,
+            "default": option.default,
+            "description": option.about,
+            "words": option.words,
+        })
+    });
+    json!({
+        "groupby": "a coordinate, a time with a component as time.month, or two or three of these with commas",
+        "components": Component::WORDS.map(|(word, _)| word),
+        "action": Action::ALL.map(|(word, _)| word),
+        "options": options.collect::<Vec<_>>(),
+    })
 }
 
 /// Map projections.

@@ -15,20 +15,19 @@ use http::request::Parts;
 use serde_json::{Map, Value, json};
 use sha2::{Digest, Sha256};
 use thermocline_core::select::{Indices, Labels};
-use thermocline_http::Problem;
 use thermocline_http::conditional::vary_on_accept;
 use thermocline_http::html::{Escaped, link};
 use thermocline_http::links::{BaseUrl, segment};
 use thermocline_http::query::Query;
 use thermocline_model::cf::Calendar;
-use thermocline_plot::{Dim, Format, Kind, Options, Plan, Plotter, Request};
+use thermocline_plot::{Dim, Kind, Options, Plan};
 use thermocline_render::Colormap;
 use thermocline_zarr::ascii_json;
 
 use crate::address::Address;
 use crate::answer::document;
 use crate::form;
-use crate::trouble::problem;
+use crate::grouped::Subject;
 
 const SCRIPT: &str = include_str!("page.js");
 const STYLE: &str = include_str!("page.css");
@@ -66,24 +65,14 @@ static POLICY: LazyLock<Option<HeaderValue>> = LazyLock::new(|| {
 });
 
 /// The page of a plot.
-///
-/// # Errors
-/// Those of planning the plot.
-pub(crate) async fn answer(
-    plotter: &Plotter,
-    (manifest, address): (&std::sync::Arc<thermocline_core::manifest::Manifest>, &Address),
-    base: &BaseUrl,
-    parts: &Parts,
-) -> Result<Response, Problem> {
-    let request = Request::parse(&address.variable, Format::Png, address.path.as_ref(), &address.pairs)
-        .map_err(problem)?;
-    let plan = plotter.plan(manifest, request).await.map_err(problem)?;
-    let html = Page::new(&plan, address, base).html();
+pub(crate) fn answer(subject: &Subject, address: &Address, base: &BaseUrl, parts: &Parts) -> Response {
+    let numbers = subject.numbers().map(|path| format!("{}{path}", base.prefix()));
+    let html = Page { numbers, ..Page::new(&subject.plan, address, base) }.html();
     let mut response = document(parts, form::HTML, html.into_bytes());
     if let Some(policy) = &*POLICY {
         response.headers_mut().insert(CONTENT_SECURITY_POLICY, policy.clone());
     }
-    Ok(if address.is_negotiated { vary_on_accept(response) } else { response })
+    if address.is_negotiated { vary_on_accept(response) } else { response }
 }
 
 /// A slider.
@@ -176,6 +165,8 @@ struct Page<'p> {
     dataset: String,
     /// What the request says beside what has a control.
     rest: Vec<(String, String)>,
+    /// Address of the numbers that are drawn, of a result.
+    numbers: Option<String>,
 }
 
 impl<'p> Page<'p> {
@@ -204,7 +195,7 @@ impl<'p> Page<'p> {
             _ => Some((name, value)),
         });
         let rest = pairs.filter(|pair| !is_chosen(pair)).collect();
-        Self { plan, sliders, plot, dataset, rest }
+        Self { plan, sliders, plot, dataset, rest, numbers: None }
     }
 
     fn html(&self) -> String {
@@ -225,6 +216,9 @@ impl<'p> Page<'p> {
     }
 
     fn title(&self) -> String {
+        if self.plan.derivation.is_some() {
+            return shortened(&self.plan.long_name());
+        }
         let variable = self.plan.manifest.dataset.root.variable(&self.plan.path);
         let text = |name: &str| variable.and_then(|variable| variable.attrs.text(name)).map(str::trim);
         let name = text("long_name").or_else(|| text("standard_name")).filter(|name| !name.is_empty());
@@ -333,7 +327,8 @@ impl<'p> Page<'p> {
                 extension.to_uppercase()
             )
         });
-        format!("<p class=\"links\">{}</p>", links.concat())
+        let numbers = self.numbers.iter().map(|numbers| link(&format!("{numbers}?f=html"), "Numbers"));
+        format!("<p class=\"links\">{}{}</p>", links.concat(), numbers.collect::<String>())
     }
 
     /// What the script has to know, as the content of a `script` element: nothing in it ends the element.

@@ -7,9 +7,10 @@ use bytes::Bytes;
 use quick_cache::Weighter;
 use quick_cache::sync::Cache;
 use thermocline_core::flight::Flights;
-use thermocline_plot::{Drawn, Failure, Plan, Plotter};
+use thermocline_plot::{Drawn, Failure, Plotter};
 use thermocline_render::Cancel;
 
+use crate::grouped::Subject;
 use crate::trouble::Trouble;
 
 /// What an entry takes besides its bytes.
@@ -56,10 +57,16 @@ impl Pictures {
     ///
     /// # Errors
     /// Why it cannot be drawn.
-    pub(crate) async fn get_or_draw(&self, plotter: &Arc<Plotter>, plan: Plan) -> Result<Bytes, Trouble> {
-        let etag: Arc<str> = plan.etag().into();
+    pub(crate) async fn get_or_draw(
+        &self,
+        plotter: &Arc<Plotter>,
+        subject: impl Into<Subject>,
+    ) -> Result<Bytes, Trouble> {
+        let subject = subject.into();
+        let etag: Arc<str> = subject.plan.etag().into();
         let plotter = Arc::clone(plotter);
         let draw = move |cancel: Cancel| async move {
+            let plan = subject.computed(&plotter, &cancel).await?;
             let Drawn { body, .. } = plotter.draw(&plan, &cancel).await?;
             Ok(body)
         };

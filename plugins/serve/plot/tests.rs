@@ -10,6 +10,7 @@ use thermocline_testkit::{Answer, FakeTape, TestServer, ToyChunk, ToyDataset, to
 use super::*;
 
 mod cold;
+mod grouped;
 
 const F8: DataType = DataType::Float { size: 8, order: ByteOrder::Little };
 

@@ -141,7 +141,8 @@ async fn picture(api: &Api, app: &AppState, plotter: &Arc<Plotter>, plan: Plan) 
     if let Some(picture) = api.pictures.get(&plan.etag()) {
         return Some(picture);
     }
-    let is_cold = cold_objects(&app.reader, &plan, &[]).await.map_or(true, |cold| !cold.is_empty());
+    let is_cold =
+        cold_objects(&app.reader, &plan.clone().into(), &[]).await.map_or(true, |cold| !cold.is_empty());
     if is_cold || decoded_bytes(&plan) > MAX_BYTES {
         return None;
     }

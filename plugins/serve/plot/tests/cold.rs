@@ -12,7 +12,11 @@ struct Archive {
 
 impl Archive {
     async fn cold() -> Self {
-        let plugins: Vec<Arc<dyn ServePlugin>> = vec![Arc::new(PlotPlugin::default())];
+        Self::cold_with(Arc::new(PlotPlugin::default())).await
+    }
+
+    async fn cold_with(plugin: Arc<PlotPlugin>) -> Self {
+        let plugins: Vec<Arc<dyn ServePlugin>> = vec![plugin];
         let tape = FakeTape::new();
         let server =
             TestServer::on_tape(vec![("toy", toy())], plugins, HttpConfig::default(), &tape).await.unwrap();
@@ -55,5 +59,23 @@ async fn without_jobs_a_request_waits_until_the_data_are_online() {
     archive.tape.release(&archive.file).unwrap();
     let kept = plot(&archive.server, "plot/thumbnail.png").await;
     assert_eq!(kept.body, thumbnail.body, "what was drawn stays");
+    assert_eq!(archive.tape.joined().len(), 1);
+}
+
+#[tokio::test]
+async fn a_result_of_cold_data_has_its_page_at_once_and_its_picture_after_the_recall() {
+    let archive = Archive::cold_with(grouped::plugin()).await;
+    let query = "groupby=time.month&action=mean&width=300";
+    let page = plot(&archive.server, &format!("plot/tas.html?{query}")).await;
+    assert_eq!(page.status, 200, "{}", page.text());
+    assert!(archive.tape.joined().is_empty());
+    let path = format!("plot/tas.png?{query}");
+    let (answer, ()) = tokio::join!(plot(&archive.server, &path), async {
+        while archive.tape.n_waiting() == 0 {
+            tokio::task::yield_now().await;
+        }
+        archive.tape.recall(&archive.file).unwrap();
+    });
+    assert_eq!((answer.status.as_u16(), answer.header("content-type")), (200, Some("image/png")));
     assert_eq!(archive.tape.joined().len(), 1);
 }
