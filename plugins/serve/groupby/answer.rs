@@ -24,6 +24,7 @@ use thermocline_http::{AppState, OpenDataset, Problem, live};
 
 use crate::address::{Address, Asked};
 use crate::api::Api;
+use crate::arrow::Arrow;
 use crate::body::{self, Made};
 use crate::cold::{self, Answered};
 use crate::csv::Csv;
@@ -195,6 +196,7 @@ async fn made(api: &Api, form: Form, grouped: Grouped) -> Result<Made, Problem> 
     let Grouped { described, values, .. } = grouped;
     let made = match (form, &api.files) {
         (Form::NetCdf, Some(files)) => files.write(described, values).await,
+        (Form::Arrow, _) => body::write(move || Arrow::of(&described, &values)).await,
         (Form::Csv, _) => body::write(move || Csv::of(&described, &values)).await,
         _ => body::write(move || Json::of(&described, &values)).await,
     };

@@ -17,7 +17,7 @@ const PIECE: usize = 1 << 15;
 /// Results of at most so many cells are written at once.
 const MAX_WHOLE: usize = 1 << 17;
 
-/// A result in a form that can be written piece by piece. Nothing of it can fail.
+/// A result in a form that can be written piece by piece.
 pub(crate) trait Written: Send + Sync + 'static {
     /// How many cells there are.
     fn n_cells(&self) -> usize;
@@ -26,7 +26,10 @@ pub(crate) trait Written: Send + Sync + 'static {
     fn head(&self, out: &mut Vec<u8>);
 
     /// Some of the cells, in order.
-    fn cells(&self, cells: Range<usize>, out: &mut Vec<u8>);
+    ///
+    /// # Errors
+    /// [`thermocline_core::ErrorKind::Internal`] for values that the form cannot write: mistakes of the program.
+    fn cells(&self, cells: Range<usize>, out: &mut Vec<u8>) -> Result<()>;
 
     /// What comes after them.
     fn tail(&self, out: &mut Vec<u8>);
@@ -54,7 +57,7 @@ pub(crate) async fn write<W: Written>(begin: impl FnOnce() -> Result<W> + Send +
         }
         let mut out = Vec::new();
         written.head(&mut out);
-        written.cells(0..written.n_cells(), &mut out);
+        written.cells(0..written.n_cells(), &mut out)?;
         written.tail(&mut out);
         Ok(Ok(Bytes::from(out)))
     });
@@ -70,7 +73,7 @@ fn streamed<W: Written>(written: Arc<W>) -> Body {
         let written = Arc::clone(&written);
         async move {
             let Some(first) = first else { return Ok::<_, Error>(None) };
-            let piece = blocking(move || Ok(piece(&*written, first))).await?;
+            let piece = blocking(move || piece(&*written, first)).await?;
             Ok(Some(piece))
         }
     });
@@ -78,17 +81,17 @@ fn streamed<W: Written>(written: Arc<W>) -> Body {
 }
 
 /// The piece that begins with a cell, and with which cell the next one begins.
-fn piece<W: Written>(written: &W, first: usize) -> (Bytes, Option<usize>) {
+fn piece<W: Written>(written: &W, first: usize) -> Result<(Bytes, Option<usize>)> {
     let mut out = Vec::with_capacity(PIECE * 16);
     let (n_cells, next) = (written.n_cells(), first.saturating_add(PIECE));
     if first == 0 {
         written.head(&mut out);
     }
-    written.cells(first.min(n_cells)..next.min(n_cells), &mut out);
+    written.cells(first.min(n_cells)..next.min(n_cells), &mut out)?;
     if next >= n_cells {
         written.tail(&mut out);
     }
-    (Bytes::from(out), (next < n_cells).then_some(next))
+    Ok((Bytes::from(out), (next < n_cells).then_some(next)))
 }
 
 #[cfg(test)]
@@ -109,8 +112,9 @@ mod tests {
             out.push(b'<');
         }
 
-        fn cells(&self, cells: Range<usize>, out: &mut Vec<u8>) {
+        fn cells(&self, cells: Range<usize>, out: &mut Vec<u8>) -> Result<()> {
             out.extend(cells.flat_map(|cell| format!("{cell} ").into_bytes()));
+            Ok(())
         }
 
         fn tail(&self, out: &mut Vec<u8>) {

@@ -13,11 +13,13 @@ use thermocline_model::ArrayBytes;
 
 use crate::body::Written;
 use crate::sheet::Sheet;
+use crate::table::Steps;
 use crate::text;
 
 /// A result that is written as a table.
 pub(crate) struct Csv {
     sheet: Sheet,
+    steps: Steps,
     /// Of each dimension of the variable its labels as they are written, without those of dimensions without coordinate.
     labels: Vec<Option<Vec<Vec<u8>>>>,
 }
@@ -39,7 +41,7 @@ impl Csv {
             Some((0..column.n_cells()).map(label).collect())
         });
         let labels = labels.collect();
-        Ok(Self { labels, sheet })
+        Ok(Self { labels, steps: Steps::of(&sheet.main.shape), sheet })
     }
 }
 
@@ -57,19 +59,11 @@ impl Written for Csv {
         out.extend_from_slice(b"\r\n");
     }
 
-    fn cells(&self, cells: Range<usize>, out: &mut Vec<u8>) {
+    fn cells(&self, cells: Range<usize>, out: &mut Vec<u8>) -> Result<()> {
         let main = &self.sheet.main;
-        let lengths = main.shape.iter().map(|len| usize::try_from(*len).unwrap_or(usize::MAX).max(1));
-        // How many cells lie between two positions along each dimension.
-        let mut steps: Vec<(usize, usize)> = lengths.map(|len| (len, 1)).collect();
-        let mut step = 1_usize;
-        for (len, own) in steps.iter_mut().rev() {
-            *own = step;
-            step = step.saturating_mul(*len);
-        }
         for cell in cells {
-            for ((len, step), labels) in steps.iter().zip(&self.labels) {
-                let position = cell / step % len;
+            for (axis, labels) in self.labels.iter().enumerate() {
+                let position = self.steps.position(axis, cell);
                 match labels.as_ref().map(|labels| labels.get(position)) {
                     Some(label) => out.extend_from_slice(label.map(Vec::as_slice).unwrap_or_default()),
                     // Writing into a vector does not fail.
@@ -80,6 +74,7 @@ impl Written for Csv {
             text::csv(main.column.cell(cell), out);
             out.extend_from_slice(b"\r\n");
         }
+        Ok(())
     }
 
     fn tail(&self, _out: &mut Vec<u8>) {}
@@ -95,8 +90,8 @@ mod tests {
         let csv = Csv::of(&result().0, &result().1).unwrap();
         let mut out = Vec::new();
         csv.head(&mut out);
-        csv.cells(0..2, &mut out);
-        csv.cells(2..6, &mut out);
+        csv.cells(0..2, &mut out).unwrap();
+        csv.cells(2..6, &mut out).unwrap();
         csv.tail(&mut out);
 
         assert_eq!(

@@ -51,8 +51,9 @@ impl Written for Json {
         }
     }
 
-    fn cells(&self, cells: Range<usize>, out: &mut Vec<u8>) {
+    fn cells(&self, cells: Range<usize>, out: &mut Vec<u8>) -> Result<()> {
         nested(&self.0.main, cells, out);
+        Ok(())
     }
 
     fn tail(&self, out: &mut Vec<u8>) {
@@ -139,7 +140,7 @@ mod tests {
         let mut out = Vec::new();
         json.head(&mut out);
         for first in (0..json.n_cells()).step_by(step) {
-            json.cells(first..(first + step).min(json.n_cells()), &mut out);
+            json.cells(first..(first + step).min(json.n_cells()), &mut out).unwrap();
         }
         json.tail(&mut out);
         String::from_utf8(out).unwrap()

@@ -25,6 +25,7 @@
 mod address;
 mod answer;
 mod api;
+mod arrow;
 mod body;
 mod cold;
 mod column;
@@ -38,6 +39,7 @@ mod lists;
 mod page;
 mod plans;
 mod sheet;
+mod table;
 mod text;
 mod trouble;
 

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use axum::response::Response;
 use http::request::Parts;
+use percent_encoding::percent_decode_str;
 use thermocline_core::Result;
 use thermocline_core::manifest::{Manifest, blocking};
 use thermocline_groupby::{Described, Plan};
@@ -78,8 +79,11 @@ fn picture(app: &App, base: &BaseUrl, plan: &Plan, result: &Manifest) -> Option<
         segment(&request.variable),
     );
     // Options and selections are the segments behind variable, grouper and action.
-    for pair in request.canonical().split('/').skip(3) {
-        let _ = write!(address, "&{pair}");
+    for words in request.canonical().split('/').skip(3) {
+        let words = percent_decode_str(words).decode_utf8_lossy();
+        if let Some((name, value)) = words.split_once('=') {
+            let _ = write!(address, "&{}={}", segment(name), segment(value));
+        }
     }
     Some(address)
 }
