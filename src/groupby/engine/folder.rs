@@ -168,7 +168,7 @@ impl Inner {
 
     fn is_fresh(&self, entry: &Entry) -> bool {
         let age_ns = self.clock.now_ns().saturating_sub(entry.about.when_ns);
-        u128::try_from(age_ns).is_ok_and(|age_ns| age_ns < self.settings.keep.as_nanos())
+        u128::try_from(age_ns).unwrap_or_default() < self.settings.keep.as_nanos()
     }
 
     /// A result that is not too old.

@@ -5,7 +5,7 @@ use std::ops::Range;
 use super::cut::product;
 use super::folder::Expected;
 use super::{Engine, EngineSettings};
-use crate::{Estimate, Failure, Plan, ResultDim};
+use crate::{Estimate, Failure, Plan};
 
 impl Engine {
     /// Whether the whole result may be computed, by what it costs.
@@ -28,7 +28,7 @@ impl Engine {
         check_read(settings, &estimate)
     }
 
-    /// Whether a part of the result may be computed. What it reads is taken to be its share of what all of it reads.
+    /// Whether a part of the result may be computed, by what it costs.
     ///
     /// # Errors
     /// [`Failure::TooLarge`] naming the limit and what narrows the request.
@@ -36,17 +36,11 @@ impl Engine {
         &self,
         plan: &Plan,
         part: &[Range<u64>],
-        estimate: &Estimate,
+        estimate: Estimate,
     ) -> Result<(), Failure> {
         let settings = &*self.settings;
         let result_bytes = len_bytes(plan, part.iter().map(|range| range.end.saturating_sub(range.start)));
-        let share = share(plan, part);
-        let estimate = Estimate {
-            result_bytes,
-            read_bytes_online: (estimate.read_bytes_online as f64 * share) as u64,
-            read_bytes_nearline: (estimate.read_bytes_nearline as f64 * share) as u64,
-            ..estimate.clone()
-        };
+        let estimate = Estimate { result_bytes, ..estimate };
         check_groups(settings, &estimate)?;
         if result_bytes > settings.max_chunk_bytes {
             let detail = format!(
@@ -67,13 +61,6 @@ impl Engine {
             None => Expected::Texts(n, self.settings.max_result_bytes),
         })
     }
-}
-
-/// The part of the axes that stay which a box of the result takes; groups are not read less for being cut.
-fn share(plan: &Plan, part: &[Range<u64>]) -> f64 {
-    let dims = plan.dims.iter().zip(&plan.shape).zip(part);
-    let kept = dims.filter(|((dim, len), _)| matches!(dim, ResultDim::Axis(_)) && **len > 0);
-    kept.map(|((_, len), range)| range.end.saturating_sub(range.start) as f64 / *len as f64).product()
 }
 
 /// Bytes of so many values; of texts their number.
