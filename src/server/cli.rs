@@ -5,9 +5,11 @@ mod client;
 mod config;
 mod demo;
 mod failure;
+mod groupby;
 mod harvest;
 mod index;
 mod inspect;
+mod named;
 mod one_file;
 mod operate;
 mod plot;
@@ -69,6 +71,8 @@ enum Command {
     Inspect(inspect::InspectArgs),
     /// Draws a variable of a file: a map, a section, a series
     Plot(plot::PlotArgs),
+    /// Computes a diagnostic of a variable of a file: means of months, quantiles of seasons, yearly maxima
+    Groupby(groupby::GroupbyArgs),
     /// Builds or refreshes the index of files, folders and object stores
     Index(index::IndexArgs),
     /// Finds datasets by listing trees and buckets, and indexes each of them
@@ -146,6 +150,7 @@ fn dispatch(registry: &Registry, cli: Cli) -> Result<ExitCode, Failure> {
         Command::Demo(args) => demo::run(registry, &general, args),
         Command::Inspect(args) => inspect::run(registry, &general, &args),
         Command::Plot(args) => plot::run(registry, &general, &args),
+        Command::Groupby(args) => groupby::run(registry, &general, &args),
         Command::Index(args) => index::run(registry, &general, args),
         Command::Harvest(args) => harvest::run(registry, &general, args),
         Command::Stage(args) => stage::run(&args),

@@ -4,6 +4,8 @@
 
 #[path = "process/cold.rs"]
 mod cold;
+#[path = "process/groupby.rs"]
+mod groupby;
 #[path = "process/neighbours.rs"]
 mod neighbours;
 #[path = "process/plot.rs"]

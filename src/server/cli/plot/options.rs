@@ -1,15 +1,9 @@
 //! The options of a plot on the command line: `--name value` for each `name=value` of an address.
 
-use clap::{Arg, ArgAction, ArgMatches, Args, Command, FromArgMatches};
+use clap::{ArgMatches, Args, Command, FromArgMatches};
 use thermocline_plot::Options;
 
-/// What selects: name, form of the value, help.
-const SELECTIONS: [(&str, &str, &str); 4] = [
-    ("sel", "DIM=VALUE", "By value: time=2000-01, lev=nearest::850, lat=30:60. May be repeated"),
-    ("isel", "DIM=POSITION", "By position: time=-1, lev=0:3. May be repeated"),
-    ("bbox", "WEST,SOUTH,EAST,NORTH", "Only cells in this box"),
-    ("group", "/PATH", "Group of the variable"),
-];
+use crate::cli::named;
 
 /// The options that were given: as pairs of a query.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -24,24 +18,19 @@ impl PlotOptions {
 
 impl Args for PlotOptions {
     fn augment_args(command: Command) -> Command {
-        let selections = SELECTIONS.iter().map(|(name, value, help)| {
-            arg(name).value_name(*value).help(*help).help_heading("Selection").action(ArgAction::Append)
-        });
-        let options = Options::all().iter().map(|option| {
-            let help = format!("{} ({}) [default: {}]", option.about, option.values, option.default);
-            arg(option.name).value_name("VALUE").help(help).help_heading("Options of the plot")
-        });
-        command.args(selections).args(options)
+        let help = |option: &thermocline_plot::OptionSpec| {
+            format!("{} ({}) [default: {}]", option.about, option.values, option.default)
+        };
+        named::arguments(
+            command,
+            "Options of the plot",
+            Options::all().iter().map(|option| (option.name, help(option))),
+        )
     }
 
     fn augment_args_for_update(command: Command) -> Command {
         Self::augment_args(command)
     }
-}
-
-/// An option whose value may begin with a minus.
-fn arg(name: &'static str) -> Arg {
-    Arg::new(name).long(name).allow_hyphen_values(true)
 }
 
 impl FromArgMatches for PlotOptions {
@@ -52,11 +41,7 @@ impl FromArgMatches for PlotOptions {
     }
 
     fn update_from_arg_matches(&mut self, matches: &ArgMatches) -> Result<(), clap::Error> {
-        let selections = SELECTIONS.iter().map(|(name, ..)| *name);
-        for name in selections.chain(Options::all().iter().map(|option| option.name)) {
-            let values = matches.get_many::<String>(name).into_iter().flatten();
-            self.0.extend(values.map(|value| (name.to_owned(), value.clone())));
-        }
+        self.0.extend(named::pairs(matches, Options::all().iter().map(|option| option.name)));
         Ok(())
     }
 }
