@@ -90,11 +90,11 @@ class Run:
         if self.wants("http"):
             self.script("answers, limits, jobs, what stays the same", "check_service.py", "--binary", binary, fields, more)
         if self.wants("lazy"):
-            self.script("lazy Zarr, clients, bytes", "check_lazy.py", "--binary", binary, fields, more, "--envs", str(self.args.envs))
+            self.script("lazy Zarr, clients, bytes", "check_lazy.py", "--binary", binary, fields, "--envs", str(self.args.envs))
         if self.wants("cold"):
             self.script("data on tape", "check_cold.py", "--binary", binary, fields)
         if self.wants("huge"):
-            self.script("50 GB", "check_huge.py", "--binary", binary, more)
+            self.script("50 GB", "check_huge.py", "--binary", binary, more, *every)
         if self.wants("command"):
             self.script("thermocline groupby", "check_command.py", "--binary", binary, fields)
         if self.wants("fuzz"):
