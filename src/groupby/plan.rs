@@ -178,6 +178,7 @@ fn planned(
     check_groups(&axes, &factors, &request, settings)?;
     let masks = selected.masks.clone();
     let (dims, shape) = axes::result_dims(&axes, &factors, &request)?;
+    check_name(&variable.name, &factors, &request)?;
     let fewest = members::fewest(&axes, &factors, &masks)?;
     let has_empty = fewest < source.least_members(&request);
     let dtype = source.result(&request, has_empty);
@@ -231,6 +232,21 @@ fn check_groups(
         ),
         estimate: Box::new(estimate),
     })
+}
+
+/// Refuses a variable of the name that a coordinate of its result has.
+fn check_name(name: &str, factors: &[Factor], request: &Request) -> Result<(), Failure> {
+    let is_made = |factor: &Factor| {
+        factor.name == name || name.strip_suffix("_bnds").is_some_and(|bounded| factor.name == bounded)
+    };
+    let is_quantile = !request.options.q.is_empty() && name == axes::QUANTILE;
+    if is_quantile || factors.iter().any(is_made) {
+        return Err(Failure::mistake(format!(
+            "variable {name:?} cannot be grouped by {}: a coordinate of the result has its name",
+            request.grouper_text()
+        )));
+    }
+    Ok(())
 }
 
 fn n_groups(factors: &[Factor]) -> u64 {

@@ -6,6 +6,7 @@
 //! | [`coordinates`] | what of the source stays: coordinates, their bounds, grid mappings and meshes |
 //! | [`labels`] | coordinates that the groups and quantiles make |
 //! | [`column`] | a variable with its values, and cutting them |
+//! | [`stored`] | values of the source's coordinates, shared by results |
 //! | [`memory`] | the result as a manifest in memory |
 //!
 //! # Limits
@@ -16,6 +17,7 @@ mod column;
 mod coordinates;
 mod labels;
 mod memory;
+mod stored;
 #[cfg(test)]
 mod tests;
 

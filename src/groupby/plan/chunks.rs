@@ -61,8 +61,7 @@ fn join(plan: &Plan, chunk: &mut [u64], variable: &Variable, size: u64, max_byte
         if cut(plan, dim).is_none() {
             continue;
         }
-        loop {
-            let Some(now) = chunk.get(number).copied().filter(|now| now < len) else { break };
+        while let Some(now) = chunk.get(number).copied().filter(|now| now < len) {
             let mut wider = chunk.to_vec();
             if let Some(wider) = wider.get_mut(number) {
                 *wider = now.saturating_mul(2).min(*len);

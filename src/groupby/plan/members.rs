@@ -9,7 +9,7 @@ use crate::Failure;
 use crate::groups::{Factor, NO_GROUP};
 
 /// Most positions that are looked at to find out whether every cell of a product has a member.
-const MAX_POSITIONS: u64 = 1 << 28;
+const MAX_POSITIONS: u64 = 1 << 26;
 
 /// The fewest positions that any cell of the result has; saturates. 0 where a mask leaves cells of kept axes out.
 ///

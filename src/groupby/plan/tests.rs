@@ -119,6 +119,7 @@ async fn mistakes_name_the_culprit() {
         ("tas/time.month/mean/weights=nope", "weights"),
         ("tas/time.month/mean/weights=zone", "weights"),
         ("letter/time.month/mean/weights=coslat", "letter"),
+        ("time/time/min", "time"),
     ] {
         let failure = plan(&manifest, path).await.unwrap_err();
         let detail = match failure {

@@ -87,6 +87,9 @@ pub(super) fn encoded(variable: &Variable, coordinate: &Coordinate) -> Result<(D
         Labels::Texts(texts) => (DataType::String, ArrayBytes::Texts(texts.clone())),
         Labels::Integers { values, above } => {
             let dtype = integer_type(variable);
+            if dtype == DataType::Bool {
+                return Ok((dtype, bytes_of(values, |value| [u8::from(i128::from(value) + above != 0)])));
+            }
             let size = dtype.len_bytes().unwrap_or(8).min(8);
             let mut bytes = Vec::with_capacity(values.len().saturating_mul(size));
             for value in values {
@@ -104,7 +107,10 @@ pub(super) fn encoded(variable: &Variable, coordinate: &Coordinate) -> Result<(D
 /// The type of stored integers with the sign that `_Unsigned` says.
 fn integer_type(variable: &Variable) -> DataType {
     let order = ByteOrder::Little;
+    let is_boolean = variable.attrs.text("dtype") == Some("bool");
     match (&variable.dtype, variable.attrs.text("_Unsigned")) {
+        // How xarray writes booleans.
+        (DataType::Int { size: 1, .. }, _) if is_boolean => DataType::Bool,
         (DataType::Int { size, .. }, Some("true")) => DataType::UInt { size: *size, order },
         (DataType::UInt { size, .. }, Some("false")) => DataType::Int { size: *size, order },
         (dtype, _) => dtype.little_endian(),
@@ -116,13 +122,13 @@ fn integer_type(variable: &Variable) -> DataType {
 /// # Errors
 /// Values that do not have the shape.
 pub(super) fn cut(
-    values: ArrayBytes,
+    values: &Arc<ArrayBytes>,
     size: usize,
     shape: &[u64],
     picks: &[Option<Vec<u64>>],
-) -> Result<ArrayBytes> {
+) -> Result<Arc<ArrayBytes>> {
     if picks.iter().all(Option::is_none) {
-        return Ok(values);
+        return Ok(Arc::clone(values));
     }
     let mut cells: Vec<u64> = vec![0];
     for (axis, len) in shape.iter().enumerate() {
@@ -137,7 +143,7 @@ pub(super) fn cut(
     }
     let outside = || Error::internal("a selection reaches beyond the values of a coordinate");
     let at = |cell: &u64| usize::try_from(*cell).ok();
-    Ok(match values {
+    Ok(Arc::new(match values.as_ref() {
         ArrayBytes::Fixed(bytes) => {
             let mut chosen = Vec::with_capacity(cells.len().saturating_mul(size));
             for cell in &cells {
@@ -150,5 +156,5 @@ pub(super) fn cut(
             let chosen = cells.iter().map(|cell| texts.get(at(cell)?).cloned()).collect::<Option<_>>();
             ArrayBytes::Texts(chosen.ok_or_else(outside)?)
         }
-    })
+    }))
 }

@@ -6,14 +6,15 @@
 
 use std::collections::HashSet;
 
-use thermocline_core::{Error, ErrorKind, Result};
+use thermocline_core::{ErrorKind, Result};
 use thermocline_model::cf::{Grid, Horizontal, NAMING_COORDINATES, Scope, along};
 use thermocline_model::{Group, Variable};
 
 use super::attributes;
-use super::column::{Column, cut, encoded, variable};
+use super::column::{Column, cut, variable};
+use super::stored::stored;
 use crate::Plan;
-use crate::plan::{find, group_of, numbers, raw};
+use crate::plan::{find, group_of};
 
 /// Most names in one attribute that are looked at.
 const MAX_NAMES: usize = 256;
@@ -160,30 +161,22 @@ impl<'p> Staying<'p> {
     }
 
     /// A variable that stays with what is selected of it; `None` for one that goes, or that is not kept with the index.
-    fn column(&self, path: &str, stored: &Variable, part: Part) -> Result<Option<Column>> {
-        if !self.does_stay(stored) {
+    fn column(&self, path: &str, source: &Variable, part: Part) -> Result<Option<Column>> {
+        if !self.does_stay(source) {
             return Ok(None);
         }
-        let manifest = &self.plan.manifest;
-        let (attrs, found) = match part {
-            Part::Connectivity => (stored.attrs.clone(), raw(manifest, path, stored)),
-            _ => (attributes::decoded(&stored.attrs), numbers(manifest, path, stored)),
-        };
-        let found = match found {
+        let is_raw = part == Part::Connectivity;
+        let attrs = if is_raw { source.attrs.clone() } else { attributes::decoded(&source.attrs) };
+        let found = match stored(&self.plan.manifest, path, source, is_raw) {
             Ok(found) => found,
             Err(error) if error.kind() == ErrorKind::Internal => return Err(error),
             // It is not kept with the index, or holds what has no labels: the result does without.
             Err(_) => return Ok(None),
         };
-        let (dtype, values) = encoded(stored, &found)?;
         let axis_of = |dim: &String| self.plan.axes.iter().find(|axis| axis.dim == *dim);
-        if found
-            .dims
-            .iter()
-            .zip(&found.shape)
-            .any(|(dim, len)| axis_of(dim).is_some_and(|axis| axis.len != *len))
-        {
-            return Err(Error::invalid_input(format!("{path:?} has not the lengths of its dimensions")));
+        let is_other = |(dim, len): (&String, &u64)| axis_of(dim).is_some_and(|axis| axis.len != *len);
+        if found.dims.iter().zip(&found.shape).any(is_other) {
+            return Ok(None);
         }
         let picks: Vec<Option<Vec<u64>>> = found
             .dims
@@ -192,7 +185,8 @@ impl<'p> Staying<'p> {
                 axis_of(dim).and_then(|axis| axis.indices.as_ref()).map(|indices| indices.iter().collect())
             })
             .collect();
-        let values = cut(values, dtype.len_bytes().unwrap_or(1), &found.shape, &picks)?;
+        let size = found.dtype.len_bytes().unwrap_or(1);
+        let values = cut(&found.values, size, &found.shape, &picks)?;
         let (mut dims, mut shape) = (Vec::new(), Vec::new());
         for ((dim, len), picks) in found.dims.iter().zip(&found.shape).zip(&picks) {
             if axis_of(dim).is_some_and(|axis| axis.is_single) {
@@ -201,7 +195,7 @@ impl<'p> Staying<'p> {
             dims.push(dim.clone());
             shape.push(picks.as_ref().map_or(*len, |picks| picks.len() as u64));
         }
-        let variable = variable(&stored.name, dims, shape, dtype, attrs);
-        Ok(Some(Column { variable, is_coordinate: part == Part::Coordinate, values: values.into() }))
+        let variable = variable(&source.name, dims, shape, found.dtype, attrs);
+        Ok(Some(Column { variable, is_coordinate: part == Part::Coordinate, values }))
     }
 }

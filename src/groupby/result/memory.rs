@@ -20,10 +20,48 @@ const FORMAT: &str = "groupby";
 /// Largest chunk of a result in memory, in bytes.
 const MAX_CHUNK_BYTES: u64 = 1 << 32;
 
-/// Chunk tables by number, and the bytes of all chunks.
+/// Chunk tables by number, and the bytes of all chunks: pieces one after another.
 struct InMemory {
     tables: Vec<Arc<ChunkTable>>,
-    bytes: Bytes,
+    pieces: Pieces,
+}
+
+/// Bytes in pieces, each with the position of its first byte.
+#[derive(Default)]
+struct Pieces {
+    pieces: Vec<(u64, Bytes)>,
+    len: u64,
+}
+
+impl Pieces {
+    /// Adds a piece and returns the position of its first byte.
+    fn push(&mut self, bytes: Bytes) -> u64 {
+        let start = self.len;
+        self.len = start.saturating_add(bytes.len() as u64);
+        self.pieces.push((start, bytes));
+        start
+    }
+
+    /// Bytes that lie within one piece.
+    fn get(&self, offset: u64, len_bytes: usize) -> Option<Bytes> {
+        let after = self.pieces.partition_point(|(start, _)| *start <= offset);
+        let (start, bytes) = self.pieces.get(after.checked_sub(1)?)?;
+        let from = usize::try_from(offset.checked_sub(*start)?).ok()?;
+        let to = from.checked_add(len_bytes).filter(|to| *to <= bytes.len())?;
+        Some(bytes.slice(from..to))
+    }
+}
+
+/// Values whose memory is shared with whoever described them.
+struct Shared(Arc<ArrayBytes>);
+
+impl AsRef<[u8]> for Shared {
+    fn as_ref(&self) -> &[u8] {
+        match self.0.as_ref() {
+            ArrayBytes::Fixed(bytes) => bytes,
+            ArrayBytes::Texts(_) => &[],
+        }
+    }
 }
 
 impl ManifestStorage for InMemory {
@@ -37,11 +75,8 @@ impl ManifestStorage for InMemory {
     }
 
     fn inline(&self, offset: u64, len_bytes: usize) -> Result<Bytes> {
-        let start = usize::try_from(offset).ok();
-        let range = start.and_then(|start| Some(start..start.checked_add(len_bytes)?));
-        let range = range.filter(|range| range.end <= self.bytes.len());
-        let range = range.ok_or_else(|| Error::internal("a result ends before its chunk"))?;
-        Ok(self.bytes.slice(range))
+        let found = self.pieces.get(offset, len_bytes);
+        found.ok_or_else(|| Error::internal("a result ends before its chunk"))
     }
 }
 
@@ -51,47 +86,69 @@ pub(super) fn manifest(
     plan: &Plan,
     values: Option<&ArrayBytes>,
 ) -> Result<Arc<Manifest>> {
-    let (mut tables, mut bytes) = (Vec::new(), Vec::new());
+    let (mut tables, mut pieces) = (Vec::new(), Pieces::default());
     for variable in &described.root.variables {
-        let known = described.values_of(&variable.name).map(Arc::as_ref);
-        let values = if variable.name == described.variable { values } else { known };
-        let table = match values {
-            Some(values) => chunks(variable, values, &mut bytes)?,
-            None => ChunkTable::default(),
+        let table = match (described.values_of(&variable.name), values) {
+            _ if variable.n_elements() == Some(0) => ChunkTable::default(),
+            (Some(known), _) => one_chunk(variable, known, &mut pieces)?,
+            (None, Some(values)) => chunks(variable, values, &mut pieces)?,
+            (None, None) => ChunkTable::default(),
         };
         tables.push(Arc::new(table));
     }
     let dataset = Dataset { root: described.root.clone(), ..Dataset::default() };
-    let storage = Arc::new(InMemory { tables, bytes: bytes.into() });
+    let storage = Arc::new(InMemory { tables, pieces });
     let revision = Revision(plan.etag());
     let spec = plan.manifest.spec.clone();
     Ok(Arc::new(Manifest::new(spec, dataset, revision, FORMAT.to_owned(), storage)))
 }
 
-/// Cuts values into the chunks of a variable.
-fn chunks(variable: &Variable, values: &ArrayBytes, all: &mut Vec<u8>) -> Result<ChunkTable> {
-    let unfit = || Error::internal(format!("the values of {:?} have not its shape", variable.name));
+const INLINE: ChunkPart = ChunkPart { place: Place::Inline, encoding: 0, filter_mask: 0, is_short: false };
+
+fn unfit(variable: &Variable) -> Error {
+    Error::internal(format!("the values of {:?} have not its shape", variable.name))
+}
+
+fn len_bytes(stored: &Bytes) -> Result<u32> {
+    u32::try_from(stored.len()).map_err(|_| Error::internal("a chunk of a result beyond 4 GiB"))
+}
+
+/// A variable in one chunk, whose memory is that of its values.
+fn one_chunk(variable: &Variable, values: &Arc<ArrayBytes>, pieces: &mut Pieces) -> Result<ChunkTable> {
     if variable.n_elements() != Some(values.n_elements(&variable.dtype) as u64) {
-        return Err(unfit());
+        return Err(unfit(variable));
     }
-    let grid = variable.stored_grid().ok_or_else(unfit)?;
-    let encoding = variable.storage.encodings.first().ok_or_else(unfit)?;
-    let part = ChunkPart { place: Place::Inline, encoding: 0, filter_mask: 0, is_short: false };
-    let spec = ChunkSpec { dtype: &variable.dtype, shape: grid.chunk_shape(), max_bytes: MAX_CHUNK_BYTES };
+    let stored = match values.as_ref() {
+        ArrayBytes::Fixed(_) => Bytes::from_owner(Shared(Arc::clone(values))),
+        ArrayBytes::Texts(_) => encoded(variable, values.as_ref().clone())?,
+    };
+    let mut table = ChunkTableBuilder::new();
+    let len_bytes = len_bytes(&stored)?;
+    table.push(0, ChunkRef { part: INLINE, offset: pieces.push(stored), len_bytes });
+    Ok(table.build())
+}
+
+/// Cuts values into the chunks of a variable.
+fn chunks(variable: &Variable, values: &ArrayBytes, pieces: &mut Pieces) -> Result<ChunkTable> {
+    if variable.n_elements() != Some(values.n_elements(&variable.dtype) as u64) {
+        return Err(unfit(variable));
+    }
+    let grid = variable.stored_grid().ok_or_else(|| unfit(variable))?;
     let mut table = ChunkTableBuilder::new();
     for linear in 0..grid.n_chunks() {
-        let chunk = if grid.chunk_shape() == variable.shape {
-            values.clone()
-        } else {
-            chunk_at(variable, values, &grid.start(&grid.index(linear)))?
-        };
-        let stored = encode(&encoding.codecs, chunk, &spec)?;
-        let too_long = |_| Error::internal("a chunk of a result beyond 4 GiB");
-        let len_bytes = u32::try_from(stored.len()).map_err(too_long)?;
-        table.push(linear, ChunkRef { part, offset: all.len() as u64, len_bytes });
-        all.extend_from_slice(&stored);
+        let stored = encoded(variable, chunk_at(variable, values, &grid.start(&grid.index(linear)))?)?;
+        let len_bytes = len_bytes(&stored)?;
+        table.push(linear, ChunkRef { part: INLINE, offset: pieces.push(stored), len_bytes });
     }
     Ok(table.build())
+}
+
+/// A chunk as it is stored.
+fn encoded(variable: &Variable, chunk: ArrayBytes) -> Result<Bytes> {
+    let encoding = variable.storage.encodings.first().ok_or_else(|| unfit(variable))?;
+    let shape = &variable.storage.chunk_shape;
+    let spec = ChunkSpec { dtype: &variable.dtype, shape, max_bytes: MAX_CHUNK_BYTES };
+    Ok(encode(&encoding.codecs, chunk, &spec)?.into())
 }
 
 /// One chunk, filled beyond the edges.
