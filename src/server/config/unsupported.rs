@@ -16,7 +16,6 @@ const UNSUPPORTED: &[&str] = &[
     "roots.*.follow_symlinks",
     "limits.per_client",
     "limits.webhook_hosts",
-    "plugins.groupby",
 ];
 
 /// Takes every such key out of `layers` and reports it.
