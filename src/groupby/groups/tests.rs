@@ -1,5 +1,6 @@
 //! Claims about groups, on datasets made by hand and against what xarray says of the same times.
 
+mod components;
 mod resample;
 mod world;
 
