@@ -12,7 +12,8 @@ use std::time::Instant;
 use thermocline_codec::{ChunkSpec, decode, encode, spare};
 use thermocline_groupby::{Action, Failure, NO_GROUP, Source};
 use thermocline_model::{
-    ArrayBytes, Attributes, ByteOrder, Codec, DataType, Storage, Variable, Verification,
+    ArrayBytes, Attribute, Attributes, ByteOrder, Codec, DataType, Number, NumberType, Storage, Variable,
+    Verification,
 };
 
 use kernel::{Lane, LaneBuffer, LaneDecoder, RunWeights, Spec, State, Target};
@@ -76,18 +77,16 @@ fn main() -> Outcome<()> {
     let alone = best(n_chunks, inflate)?;
     println!("inflate and unshuffle {alone:6.2} ns/value, {:.0} MB/s", 4e3 / alone);
 
-    let (decoder, source) = LaneDecoder::of(&variable())?;
+    for (what, dtype, attrs) in stored_types() {
+        println!("decode {what:<22} {:6.2} ns/value", decode_only(&variable(dtype, attrs))?);
+    }
+    let (decoder, source) = LaneDecoder::of(&variable(F4, Attributes::new()))?;
     let values = decode(&codecs, 0, &chunks[0], &spec)?;
-    let mut buffer = LaneBuffer::default();
-    let lanes = best(1, || {
-        for first in (0..N_VALUES).step_by(RUN) {
-            black_box(decoder.decode(&values, first, RUN.min(N_VALUES - first), &mut buffer)?);
-        }
-        Ok(())
-    })?;
-    println!("decode into lanes     {lanes:6.2} ns/value");
+    let lanes = decode_only(&variable(F4, Attributes::new()))?;
+    let table: Vec<u32> =
+        (0..RUN as u32).map(|i| if i % 31 == 30 { NO_GROUP } else { i * 7 % 366 }).collect();
 
-    println!("{:>12} {:>8} {:>8} {:>8} {:>8}", "action", "each", "one", "whole", "rate");
+    println!("{:>12} {:>8} {:>8} {:>8} {:>8} {:>8}", "action", "each", "one", "table", "whole", "rate");
     for (word, action) in Action::ALL {
         let spec_of = |is_weighted| Spec {
             action,
@@ -98,16 +97,17 @@ fn main() -> Outcome<()> {
             q: vec![0.9],
             is_weighted,
         };
-        let each =
-            best(1, || accumulate(&spec_of(false), &decoder, &values, 1, |first| Target::Each { first }))?
+        let plain = spec_of(false);
+        let each = accumulate(&plain, &decoder, &values, &|first, _| Target::Each { first })? - lanes;
+        let one = accumulate(&plain, &decoder, &values, &|_, _| Target::One { cell: 0 })? - lanes;
+        let of_table =
+            accumulate(&plain, &decoder, &values, &|_, n| Target::Table { first: 0, cells: &table[..n] })?
                 - lanes;
-        let one = best(1, || accumulate(&spec_of(false), &decoder, &values, 1, |_| Target::One { cell: 0 }))?
-            - lanes;
         let whole = best(n_chunks, || {
             let mut state = State::new(&spec_of(false), N_CELLS, &|_| (N_STEPS * chunks.len()) as u64);
             for chunk in &chunks {
                 let values = decode(&codecs, 0, chunk, &spec)?;
-                take(&mut state, &decoder, &values, |first| Target::Each { first })?;
+                take(&mut state, &decoder, &values, &|first, _| Target::Each { first })?;
                 if let ArrayBytes::Fixed(bytes) = values {
                     spare::give(bytes);
                 }
@@ -115,7 +115,7 @@ fn main() -> Outcome<()> {
             black_box(&state);
             Ok(())
         })?;
-        println!("{word:>12} {each:8.2} {one:8.2} {whole:8.2} {:8.2}", alone / whole);
+        println!("{word:>12} {each:8.2} {one:8.2} {of_table:8.2} {whole:8.2} {:8.2}", alone / whole);
     }
     Ok(())
 }
@@ -131,34 +131,75 @@ fn best(n_chunks: usize, mut of: impl FnMut() -> Outcome<()>) -> Outcome<f64> {
     Ok(best * 1e9 / (n_chunks * N_VALUES) as f64)
 }
 
-fn accumulate(
+/// Nanoseconds for decoding a value of a variable in runs.
+fn decode_only(variable: &Variable) -> Outcome<f64> {
+    let (decoder, _) = LaneDecoder::of(variable)?;
+    let values = ArrayBytes::Fixed(vec![1; N_VALUES * variable.dtype.len_bytes().unwrap_or(1)]);
+    let mut buffer = LaneBuffer::default();
+    best(1, || {
+        for first in (0..N_VALUES).step_by(RUN) {
+            black_box(decoder.decode(&values, first, RUN.min(N_VALUES - first), &mut buffer)?);
+        }
+        Ok(())
+    })
+}
+
+/// What variables are stored as.
+fn stored_types() -> Vec<(&'static str, DataType, Attributes)> {
+    let attrs = |pairs: &[(&str, NumberType, Number)]| -> Attributes {
+        pairs
+            .iter()
+            .map(|(name, dtype, value)| ((*name).to_owned(), Attribute::number(*dtype, *value)))
+            .collect()
+    };
+    let fill = |dtype, value| ("_FillValue", dtype, value);
+    let scale = ("scale_factor", NumberType::F64, Number::Float(0.01));
+    let offset = ("add_offset", NumberType::F64, Number::Float(273.15));
+    let i2 = DataType::Int { size: 2, order: ByteOrder::Little };
+    let big = ByteOrder::Big;
+    vec![
+        ("f4", F4, Attributes::new()),
+        ("f4, with fill", F4, attrs(&[fill(NumberType::F32, Number::Float(1e20_f32.into()))])),
+        ("f4, big-endian", DataType::Float { size: 4, order: big }, Attributes::new()),
+        ("f8", DataType::Float { size: 8, order: ByteOrder::Little }, Attributes::new()),
+        (
+            "i2, packed with fill",
+            i2.clone(),
+            attrs(&[fill(NumberType::I16, Number::Integer(-1)), scale, offset]),
+        ),
+        ("i2", i2, Attributes::new()),
+        ("i8", DataType::Int { size: 8, order: ByteOrder::Little }, Attributes::new()),
+    ]
+}
+
+/// Nanoseconds for decoding a value and taking it into a cell.
+fn accumulate<'t>(
     spec: &Spec,
     decoder: &LaneDecoder,
     values: &ArrayBytes,
-    n_times: usize,
-    to: impl Fn(usize) -> Target<'static>,
-) -> Outcome<()> {
-    let mut state = State::new(spec, N_CELLS, &|_| (N_STEPS * n_times) as u64);
-    for _ in 0..n_times {
-        take(&mut state, decoder, values, &to)?;
-    }
-    black_box(&state);
-    Ok(())
+    to: &dyn Fn(usize, usize) -> Target<'t>,
+) -> Outcome<f64> {
+    best(1, || {
+        let mut state = State::new(spec, N_CELLS, &|_| N_STEPS as u64);
+        take(&mut state, decoder, values, to)?;
+        black_box(&state);
+        Ok(())
+    })
 }
 
 /// Takes a chunk into the cells of its steps: a run of cells for all steps, then the next, so that cells stay in the cache.
-fn take(
+fn take<'t>(
     state: &mut State,
     decoder: &LaneDecoder,
     values: &ArrayBytes,
-    to: impl Fn(usize) -> Target<'static>,
+    to: &dyn Fn(usize, usize) -> Target<'t>,
 ) -> Outcome<()> {
     let mut buffer = LaneBuffer::default();
     for cell in (0..N_CELLS).step_by(RUN) {
         let n = RUN.min(N_CELLS - cell);
         for step in 0..N_STEPS {
             let lane: Lane<'_> = decoder.decode(values, step * N_CELLS + cell, n, &mut buffer)?;
-            state.take(lane, to(cell), RunWeights::One(1.0), step as u64, 0)?;
+            state.take(lane, to(cell, n), RunWeights::One(1.0), step as u64, 0)?;
         }
     }
     Ok(())
@@ -178,14 +219,14 @@ fn field(number: usize) -> Vec<u8> {
     bytes
 }
 
-fn variable() -> Variable {
+fn variable(dtype: DataType, attrs: Attributes) -> Variable {
     Variable {
         name: "t2m".into(),
         dims: ["time", "lat", "lon"].map(str::to_owned).to_vec(),
         shape: SHAPE.to_vec(),
-        dtype: F4,
+        dtype,
         fill: None,
-        attrs: Attributes::new(),
+        attrs,
         storage: Storage {
             chunk_shape: SHAPE.to_vec(),
             served_chunk_shape: SHAPE.to_vec(),

@@ -2,7 +2,7 @@
 
 use super::Cells;
 use super::number::{Kept, Numeric};
-use super::run::{Run, Take};
+use super::run::{Run, Take, part};
 
 /// The valid values of each cell.
 pub(super) struct Members<K: Numeric> {
@@ -71,6 +71,25 @@ impl<K: Numeric> Take<K> for Members<K> {
                 *len += 1;
             }
             None => self.others.push((cell, K::keep(value))),
+        }
+    }
+
+    fn each(&mut self, first: usize, run: &Run<'_, K>) {
+        let n = run.values.len();
+        let bounds = self.starts.get(first..=first + n).unwrap_or_default().windows(2);
+        let cells = bounds.zip(part(&mut self.lens, first, n)).zip(run.values);
+        for (i, ((bounds, len), value)) in cells.enumerate() {
+            let &[start, end] = bounds else { continue };
+            if K::is_missing(value) {
+                continue;
+            }
+            match self.values.get_mut(start + *len).filter(|_| start + *len < end) {
+                Some(place) => {
+                    *place = K::keep(*value);
+                    *len += 1;
+                }
+                None => self.others.push((first + i, K::keep(*value))),
+            }
         }
     }
 }
