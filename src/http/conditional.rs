@@ -13,8 +13,8 @@ use axum::body::Body;
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use http::header::{
-    ACCEPT_RANGES, CACHE_CONTROL, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE, ETAG, IF_MATCH,
-    IF_MODIFIED_SINCE, IF_NONE_MATCH, IF_RANGE, IF_UNMODIFIED_SINCE, LAST_MODIFIED, RANGE, VARY,
+    ACCEPT_RANGES, CACHE_CONTROL, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE, ETAG,
+    IF_MATCH, IF_MODIFIED_SINCE, IF_NONE_MATCH, IF_RANGE, IF_UNMODIFIED_SINCE, LAST_MODIFIED, RANGE, VARY,
 };
 use http::{HeaderMap, HeaderValue, Method, StatusCode};
 use sha2::{Digest, Sha256};
@@ -102,6 +102,20 @@ pub fn respond_head(
     let mut response = with_headers(representation, Body::new(UnsizedEmpty));
     if let Some(len_bytes) = len_bytes {
         response.headers_mut().insert(CONTENT_LENGTH, HeaderValue::from(len_bytes));
+    }
+    response
+}
+
+/// The same of a text that will be long enough to be sent compressed, if the request accepts that: its entity tag is that of
+/// the answer to GET.
+pub fn respond_head_of_text(headers: &HeaderMap, representation: &Representation) -> Response {
+    let mut response = respond_head(headers, representation, None);
+    let is_whole = response.status() == StatusCode::OK && !headers.contains_key(RANGE);
+    if is_whole && gzip::is_text(representation.media_type) && gzip::accepts_gzip(headers) {
+        if let Some(etag) = values::etag(&representation.etag, GZIP_SUFFIX) {
+            response.headers_mut().insert(ETAG, etag);
+        }
+        response.headers_mut().insert(CONTENT_ENCODING, HeaderValue::from_static("gzip"));
     }
     response
 }

@@ -15,8 +15,8 @@ use http::{HeaderValue, Method, Request, StatusCode};
 use thermocline_core::Error;
 use thermocline_groupby::{Grouped, Plan};
 use thermocline_http::conditional::{
-    Representation, Wanted, evaluate, precondition, respond, respond_head, respond_part, respond_stream,
-    respond_whole, vary_on_accept,
+    Representation, Wanted, evaluate, precondition, respond, respond_head, respond_head_of_text,
+    respond_part, respond_stream, respond_whole, vary_on_accept,
 };
 use thermocline_http::hold::{self, Wait, headers_copy, uri_copy};
 use thermocline_http::links::{BaseUrl, peer};
@@ -25,7 +25,7 @@ use thermocline_http::{AppState, OpenDataset, Problem, live};
 use crate::address::{Address, Asked};
 use crate::api::Api;
 use crate::arrow::Arrow;
-use crate::body::{self, Made};
+use crate::body::{self, MAX_WHOLE, Made};
 use crate::cold::{self, Answered};
 use crate::csv::Csv;
 use crate::file::sent;
@@ -104,13 +104,11 @@ async fn values(
     if let Some(response) = precondition(&parts.headers, representation) {
         return Ok(response);
     }
-    let kept = api.documents.get(&representation.etag);
-    if parts.method == Method::HEAD {
-        let len_bytes = kept.map(|body| body.len() as u64);
-        return Ok(respond_head(&parts.headers, representation, len_bytes));
-    }
-    if let Some(body) = kept {
+    if let Some(body) = api.documents.get(&representation.etag) {
         return Ok(respond(&parts.method, &parts.headers, representation, body));
+    }
+    if parts.method == Method::HEAD {
+        return Ok(head(&planned.plan, representation, parts));
     }
     let grouped = match cold::answer_or_accept(api, app, &planned.plan, (base, parts)).await? {
         Answered::Grouped(grouped) => grouped,
@@ -134,6 +132,15 @@ async fn values(
             })
         }
     }
+}
+
+/// The answer to HEAD of a body that has not been made.
+fn head(plan: &Plan, representation: &Representation, parts: &Parts) -> Response {
+    let n_cells = plan.shape.iter().try_fold(1_u64, |n_cells, len| n_cells.checked_mul(*len));
+    if n_cells.is_some_and(|n_cells| n_cells <= MAX_WHOLE as u64) {
+        return respond_head_of_text(&parts.headers, representation);
+    }
+    respond_head(&parts.headers, representation, None)
 }
 
 /// A request that begins again when what it needs is online: of a server without jobs.

@@ -15,7 +15,7 @@ use thermocline_core::{Error, Result};
 const PIECE: usize = 1 << 15;
 
 /// Results of at most so many cells are written at once.
-const MAX_WHOLE: usize = 1 << 17;
+pub(crate) const MAX_WHOLE: usize = 1 << 17;
 
 /// A result in a form that can be written piece by piece.
 pub(crate) trait Written: Send + Sync + 'static {

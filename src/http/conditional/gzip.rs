@@ -42,7 +42,7 @@ pub(super) fn is_text(media_type: &str) -> bool {
 }
 
 /// True if `Accept-Encoding` names gzip, or everything, with a weight above 0.
-fn accepts_gzip(headers: &HeaderMap) -> bool {
+pub(super) fn accepts_gzip(headers: &HeaderMap) -> bool {
     let mut any = false;
     for list in headers.get_all(ACCEPT_ENCODING) {
         for item in list.to_str().unwrap_or_default().split(',') {
