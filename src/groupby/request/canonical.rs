@@ -26,8 +26,9 @@ pub(super) fn canonical(request: &Request) -> String {
     segments.join("/")
 }
 
+/// A word as a segment. Two colons mean a chain of file systems to fsspec, through which Zarr groups are opened.
 fn escaped(text: &str) -> String {
-    utf8_percent_encode(text, ESCAPED).to_string()
+    utf8_percent_encode(text, ESCAPED).to_string().replace("::", ":%3A")
 }
 
 fn segment(name: &str, value: &str) -> String {

@@ -373,3 +373,13 @@ proptest! {
         let _ = Request::parse("tas", "time", action.0, &[(spec.name.to_owned(), value)]);
     }
 }
+
+#[test]
+fn canonical_paths_have_no_two_colons_for_fsspec_to_split_at() {
+    for (name, value) in [("isel", "lon=::-1"), ("lat", "nearest::3"), ("zone", "exact::a:::b")] {
+        let pairs = [(name.to_owned(), value.to_owned())];
+        let request = Request::parse("tas", "time.month", "mean", &pairs).unwrap();
+        assert!(!request.canonical().contains("::"), "{}", request.canonical());
+        assert_eq!(Request::read(&request.canonical()).unwrap(), request);
+    }
+}
