@@ -20,7 +20,8 @@ def is_missing(label: object) -> bool:
 
 def labels_of(array: np.ndarray) -> list:
     """The labels that occur, ascending; texts by code point."""
-    return sorted({v for v in array.ravel().tolist() if not is_missing(v)})
+    flat = array.ravel() if array.dtype.kind == "M" else array.ravel().tolist()
+    return sorted({v for v in flat if not is_missing(v)})
 
 
 def cell(x: np.ndarray, action: str, options: dict, w: np.ndarray | None) -> np.ndarray:
@@ -65,23 +66,21 @@ def number(x: np.ndarray, valid: np.ndarray, action: str, options: dict, w: np.n
     weight = np.broadcast_to(1.0 if w is None else w, x.shape) * valid
     total = weight.sum(axis=0)
     # Sums of numpy over the first axis are plain ones: more digits are needed than the tolerance has.
-    first = np.array(math_sum(np.where(valid & (weight != 0), x, 0) * weight))
+    first = np.array(long_sum(np.where(valid & (weight != 0), x, 0) * weight))
     if action == "sum":
         return first
     mean = np.where(total == 0, np.nan, first / total)
     if action == "mean":
         return mean
     rest = total - int(options.get("ddof", 0))
-    square = math_sum(np.where(valid, x - mean, 0) ** 2 * weight)
+    square = long_sum(np.where(valid, x - mean, 0) ** 2 * weight)
     out = np.where(rest <= 0, np.nan, square / rest)
     return np.sqrt(out) if action == "std" else out
 
 
-def math_sum(x: np.ndarray) -> np.ndarray:
-    """The sum over axis 0, exact but for one rounding where everything is finite."""
-    flat = x.reshape(len(x), -1)
-    sums = [math.fsum(column) if np.isfinite(column).all() else float(column.sum()) for column in flat.T]
-    return np.array(sums, "f8").reshape(x.shape[1:])
+def long_sum(x: np.ndarray) -> np.ndarray:
+    """The sum over axis 0 with more digits than the result has."""
+    return x.astype(np.longdouble).sum(axis=0).astype("f8")
 
 
 def group(da: xr.DataArray, by: list[tuple[str, xr.DataArray]], action: str, options: dict | None = None, over: tuple[str, ...] = (), weights: xr.DataArray | None = None) -> xr.DataArray:
@@ -130,7 +129,7 @@ def put_together(da: xr.DataArray, by: list[tuple[str, xr.DataArray]], found: li
     with np.errstate(all="ignore"):
         data = np.stack([np.asarray(c) for c in cells]).astype(dtype if da.dtype.kind not in "OU" or action == "count" else object)
     data = data.reshape(*(len(f) for f in found), *(da.sizes[d] for d in rest), *([len(options["q"].split(","))] if many else []))
-    out = xr.DataArray(data, dims=[*names, *rest, *many], coords={name: (name, np.array(f, dtype=object if f and isinstance(f[0], str) else None)) for name, f in zip(names, found, strict=True)})
+    out = xr.DataArray(data, dims=[*names, *rest, *many], coords={name: (name, np.array(f, dtype=object if f and isinstance(f[0], str) else labels.dtype if labels.dtype.kind == "M" else None)) for (name, labels), f in zip(by, found, strict=True)})
     for dim in rest:
         if dim in da.coords:
             out = out.assign_coords({dim: da[dim].variable})

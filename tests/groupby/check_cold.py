@@ -2,7 +2,7 @@
 
     python check_cold.py --binary target/release/thermocline FIELDS
 
-FIELDS is the folder of make_fields.py. Two of its files are indexed while they are online and lie on a simulated tape library
+FIELDS is the folder of make_fields.py. Three of its files are indexed while they are online and lie on a simulated tape library
 when the server starts; the library's log is the witness of recalls. The last line is "N passed, N failed".
 """
 
@@ -19,7 +19,7 @@ import requests
 
 from common import Report, Tape
 
-DATASET, OTHER = "daily_noleap", "tiles_noleap"
+DATASET, OTHER, THIRD = "daily_noleap", "tiles_noleap", "daily_julian"
 MEAN = f"/datasets/{DATASET}/groupby/tas/time.month/mean"
 TILES = f"/datasets/{OTHER}/groupby/noise/time.month/mean"
 TIMEOUT = 60
@@ -117,7 +117,7 @@ def check_recalls(tape: Tape, report: Report) -> None:
 
     def waits() -> str | None:
         before = tape.recalls()
-        got = requests.get(f"{tape.server.base}/datasets/{DATASET}/groupby/pr/time.season/max", headers={"Prefer": "wait=50"}, timeout=TIMEOUT, allow_redirects=False)
+        got = requests.get(f"{tape.server.base}/datasets/{THIRD}/groupby/pr/time.season/max", headers={"Prefer": "wait=50"}, timeout=TIMEOUT, allow_redirects=False)
         return None if got.status_code == 200 and recalled(tape, before) == 1 else f"status {got.status_code}, {tape.recalls() - before} recalls {got.text[:100]}"
 
     for name, test in (("202, one job, then the numbers", accepted), ("then every form, without recalls", other_forms), ("a chunk of a lazy group", chunk), ("kept after eviction", kept), ("Prefer: wait", waits)):
@@ -131,7 +131,7 @@ def main() -> int:
     args = parser.parse_args()
     report = Report()
     with tempfile.TemporaryDirectory() as scratch:
-        tape = Tape(args.binary, Path(scratch).resolve(), [args.fields / "short_noleap.nc"], [args.fields / f"{name}.nc" for name in (DATASET, OTHER)])
+        tape = Tape(args.binary, Path(scratch).resolve(), [args.fields / "short_noleap.nc"], [args.fields / f"{name}.nc" for name in (DATASET, OTHER, THIRD)])
         with tape.server:
             check_nothing(tape, report)
             check_recalls(tape, report)

@@ -19,7 +19,7 @@ from common import Report, Server
 SAME = [
     ("daily_noleap", "tas", "time.month", "mean", []), ("daily_standard", "pr", "time.season", "std", ["ddof=1"]), ("types_noleap", "t2m", "zone", "max", []),
     ("daily_360_day", "pr", "time.month", "quantile", ["q=0.1,0.9"]), ("daily_noleap", "tas", "lat", "mean", ["bins=-90,-30,30,90"]), ("daily_standard", "sst", "time", "mean", ["freq=QS-DEC"]),
-    ("daily_noleap", "tas", "time.month", "mean", ["over=lat,lon", "weights=coslat"]), ("daily_noleap", "tas", "time.month", "mean", ["lat=-30:30"]), ("daily_noleap", "sst", "time.month", "mean", ["anomaly=1"]),
+    ("daily_noleap", "tas", "time.month", "mean", ["over=lat,lon", "weights=coslat"]), ("daily_noleap", "tas", "time.month", "mean", ["sel=lat=-30:30"]), ("daily_noleap", "sst", "time.month", "mean", ["anomaly=1"]),
 ]
 WRONG = [
     (["daily_noleap.nc", "nope", "time.month", "mean"], "nope"), (["daily_noleap.nc", "tas", "nope.month", "mean"], "nope"), (["daily_noleap.nc", "tas", "time.fortnight", "mean"], "fortnight"),

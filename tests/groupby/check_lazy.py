@@ -103,7 +103,7 @@ def check_counts(client: Client, fields: Path, envs: Path, report: Report) -> No
 
     def opening() -> str | None:
         before = read_bytes(client)
-        for key in (".zmetadata", "zarr.json", ".zgroup", ".zattrs", "noise/.zarray", "noise/zarr.json", "month/0", "lat/0", "lon/c/0"):
+        for key in (".zmetadata", "zarr.json", ".zgroup", ".zattrs", "noise/.zarray", "noise/zarr.json", "day/0", "lat/0", "lon/c/0"):
             got = client.get(f"/datasets/tiles_noleap/groupby/noise/time.day/std/zarr/{key}")
             if got.status_code != 200:
                 return f"{key}: status {got.status_code}"

@@ -43,7 +43,7 @@ def main() -> int:
                     SECTIONS[name](Client(server.base), args.more, report, 1.0 if args.all else 0.15)
         if args.files and (not args.only or "files" in args.only):
             with Server(args.binary, Path(scratch) / "files", [str(args.files)]) as server:
-                more_files.check_files(Client(server.base), args.files, report, 1.0 if args.all else 0.25)
+                more_files.check_files(Client(server.base), args.files, report, 1.0 if args.all else 0.1)
     return report.finish()
 
 

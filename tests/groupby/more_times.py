@@ -76,6 +76,8 @@ def check_subdaily(client: Client, more: Path, report: Report, share: float) -> 
                 path = address(f"subdaily_{calendar}", f"v{k}", f"time{k}", "sum", f"freq={freq}", "min_count=1")
 
                 def test(da=da, freq=freq, k=k, path=path) -> str | None:
+                    if freq == "1min" and STEPS[k][0] > 1440:
+                        return None if (s := client.get(path).status_code) == 413 else f"status {s}, expected 413: more than 100,000 groups"
                     groups = da.resample(time=freq)
                     want = groups.sum(min_count=1).rename(time=f"time{k}")
                     return compare_json(client, path, f"v{k}", want, "sum", 3.0)
