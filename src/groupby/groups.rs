@@ -1,7 +1,8 @@
 //! Groups: which one each position of a variable belongs to, and the labels of all.
 //!
 //! Read from coordinates that are kept with the index: nothing is read from the archive. Labels occur in ascending order,
-//! texts by code point, seasons and bins in the order that is asked for.
+//! texts by code point, seasons and bins in the order that is asked for. The coordinate of a dimension that ascends or
+//! descends strictly makes each position a group of its own, in the order of the dimension, as in xarray.
 //!
 //! | groups | found by |
 //! |---|---|

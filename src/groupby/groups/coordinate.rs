@@ -107,14 +107,19 @@ impl<'m> Along<'m> {
     }
 
     /// The groups as a factor of the result.
-    pub(super) fn factor(&self, coded: Coded, rule: &Rule<'_>) -> Factor {
-        let mut n_members = vec![0_u64; n_labels(&coded.labels)];
+    pub(super) fn factor(&self, mut coded: Coded, rule: &Rule<'_>) -> Factor {
+        let n_groups = n_labels(&coded.labels);
+        let order = if matches!(rule, Rule::Equal) { self.order(&coded.codes, n_groups) } else { None };
+        if order == Some(Order::Descending) {
+            // Where nothing is reduced, xarray keeps the order of the dimension.
+            reverse(&mut coded, n_groups);
+        }
+        let mut n_members = vec![0_u64; n_groups];
         for code in &coded.codes {
             if let Some(n) = n_members.get_mut(*code as usize) {
                 *n += 1;
             }
         }
-        let is_identity = matches!(rule, Rule::Equal) && self.is_identity(&coded.codes, n_members.len());
         let (axes, codes) = ascending(&self.axes, &self.lens, coded.codes);
         Factor {
             name: rule.name(&self.name),
@@ -124,28 +129,54 @@ impl<'m> Along<'m> {
             labels: coded.labels,
             n_members,
             attrs: coded.attrs,
-            is_identity,
+            is_identity: order.is_some(),
             lists_empty: rule.lists_empty(),
         }
     }
 
-    /// True for the coordinate of a dimension whose selected positions, in the order of the selection, are the groups.
-    fn is_identity(&self, codes: &[u32], n_groups: usize) -> bool {
-        let [only] = self.axes.as_slice() else { return false };
-        let Some(axis) = self.selected.axes.get(*only).filter(|axis| axis.dim == self.name) else {
-            return false;
-        };
+    /// How the groups lie to the positions of a dimension in the order of the selection, if this is the coordinate of a
+    /// dimension and each position is a group of its own.
+    fn order(&self, codes: &[u32], n_groups: usize) -> Option<Order> {
+        let [only] = self.axes.as_slice() else { return None };
+        let axis = self.selected.axes.get(*only).filter(|axis| axis.dim == self.name)?;
         if axis.n_selected() != n_groups as u64 {
-            return false;
+            return None;
         }
-        let has = |(group, position): (usize, u64)| {
-            usize::try_from(position).ok().and_then(|position| codes.get(position)).copied()
-                == Some(group as u32)
+        let code = |position: u64| {
+            let code = usize::try_from(position).ok().and_then(|position| codes.get(position));
+            code.map_or(usize::MAX, |code| *code as usize)
         };
-        match &axis.indices {
-            Some(indices) => indices.iter().enumerate().all(|(group, position)| has((group, position))),
-            None => (0..axis.len).enumerate().all(has),
+        let of_selected: Vec<usize> = match &axis.indices {
+            Some(indices) => indices.iter().map(code).collect(),
+            None => (0..axis.len).map(code).collect(),
+        };
+        if of_selected.iter().copied().eq(0..n_groups) {
+            return Some(Order::Ascending);
         }
+        of_selected.iter().copied().eq((0..n_groups).rev()).then_some(Order::Descending)
+    }
+}
+
+/// The order of groups along a dimension that each of its positions makes one of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Order {
+    Ascending,
+    Descending,
+}
+
+/// Numbers groups from the last to the first.
+fn reverse(coded: &mut Coded, n_groups: usize) {
+    for code in coded.codes.iter_mut().filter(|code| **code != NO_GROUP) {
+        *code = (n_groups as u32).wrapping_sub(1).wrapping_sub(*code);
+    }
+    match &mut coded.labels {
+        GroupLabels::Integers(labels) => labels.reverse(),
+        GroupLabels::Unsigned(labels) => labels.reverse(),
+        GroupLabels::Floats { values, .. } => values.reverse(),
+        GroupLabels::Booleans(labels) => labels.reverse(),
+        GroupLabels::Texts(labels) => labels.reverse(),
+        GroupLabels::Times { ticks, .. } => ticks.reverse(),
+        GroupLabels::Intervals { edges, .. } => edges.reverse(),
     }
 }
 

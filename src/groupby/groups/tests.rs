@@ -132,17 +132,34 @@ fn texts_booleans_and_unsigned_integers_are_labels() {
 }
 
 #[test]
-fn an_ascending_index_is_the_identity_and_a_descending_one_is_sorted() {
+fn a_sorted_index_is_the_identity_and_keeps_its_order() {
     let time = only(world().factors("time", &Options::default(), &[]));
     let lat = only(world().factors("lat", &Options::default(), &[]));
     let reversed = only(world().factors("lat", &Options::default(), &[("isel", "lat=::-1")]));
     let x = only(world().factors("x", &Options::default(), &[]));
 
-    assert!(time.is_identity && x.is_identity && reversed.is_identity && !lat.is_identity);
-    assert_eq!(lat.codes.as_ref(), [2, 1, 0]);
+    assert!(time.is_identity && x.is_identity && lat.is_identity && reversed.is_identity);
+    assert_eq!((lat.codes.as_ref(), reversed.codes.as_ref()), ([0, 1, 2].as_slice(), [2, 1, 0].as_slice()));
+    let floats = |factor: &Factor| match &factor.labels {
+        GroupLabels::Floats { values, .. } => values.clone(),
+        other => panic!("no floats: {other:?}"),
+    };
+    assert_eq!((floats(&lat), floats(&reversed)), (vec![60.0, 0.0, -60.0], vec![-60.0, 0.0, 60.0]));
     assert_eq!(integers(&x), [0, 1]);
     assert_eq!(time.attrs.text("units"), Some("days since 2000-01-15"));
     assert_eq!(time.attrs.text("calendar"), Some("noleap"));
+}
+
+#[test]
+fn an_unsorted_index_is_sorted() {
+    let mut world = World::default();
+    world.data("tas", &[("lat", 3)]);
+    world.coordinate("lat", &[("lat", 3)], I4, &[3.0, 1.0, 2.0], texts(&[]));
+
+    let factor = only(world.factors("lat", &Options::default(), &[]));
+
+    assert_eq!((integers(&factor), factor.codes.as_ref()), ([1, 2, 3].as_slice(), [2, 0, 1].as_slice()));
+    assert!(!factor.is_identity);
 }
 
 #[test]
