@@ -12,6 +12,8 @@ pub struct Derivation {
     pub before: String,
     /// What stands after it; often nothing.
     pub after: String,
+    /// What stands before the name where its units are: nothing as long as the quantity is the same.
+    pub quantity: String,
     /// Part of the name of a file.
     pub file_part: String,
     /// Where its values lie.

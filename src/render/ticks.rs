@@ -200,7 +200,9 @@ impl Axis {
             Quantity::Time(units) => time::whole(*units, self.first),
             Quantity::Longitude => angle::decimal(Compass::EastWest, self.first),
             Quantity::Latitude => angle::decimal(Compass::NorthSouth, self.first),
-            Quantity::Names(_) => String::new(),
+            Quantity::Names(names) => {
+                names.get(self.first as usize).map(|name| text::printable(name)).unwrap_or_default()
+            }
             Quantity::Number | Quantity::Log => rounded(self.first),
         };
         Ticks { major: vec![Tick { share: 0.5, label }], ..Ticks::default() }

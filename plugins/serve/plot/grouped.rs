@@ -190,6 +190,7 @@ fn derivation(plan: &GroupbyPlan) -> Derivation {
         words,
         before,
         after,
+        quantity: title::quantity(request),
         file_part: format!("{}_{}", request.grouper_text(), request.action.word()),
         range: title::range(request),
     }

@@ -17,6 +17,9 @@ use super::{laid_out, style};
 use crate::plan::Dim;
 use crate::{Axes, Failure, Needs, Plan, Plotter, Wanted};
 
+/// Most names along an axis; of longer dimensions it has positions.
+const MAX_NAMES: usize = 2000;
+
 /// Height of a section whose height nobody asked for, as a share of its width.
 const DEFAULT_ASPECT: f64 = 0.6;
 
@@ -79,7 +82,7 @@ fn side_label(dim: &Dim, quantity: &Quantity) -> String {
     }
 }
 
-/// What an axis measures, and its values at some positions as numbers; none of texts and without labels.
+/// What an axis measures, and its values at some positions as numbers: of names their places. None without labels.
 pub(super) fn measured(dim: &Dim, positions: &[u64]) -> (Quantity, Option<Vec<f64>>) {
     let at = |values: &[f64]| -> Option<Vec<f64>> {
         positions.iter().map(|position| values.get(usize::try_from(*position).ok()?).copied()).collect()
@@ -94,6 +97,13 @@ pub(super) fn measured(dim: &Dim, positions: &[u64]) -> (Quantity, Option<Vec<f6
         };
         let values: Vec<f64> = ticks.iter().map(number).collect();
         return (Quantity::Time(units), at(&values));
+    }
+    if let Some(Labels::Texts(_)) = dim.coordinate.as_ref().map(|found| &found.labels)
+        && positions.len() <= MAX_NAMES
+    {
+        let names = positions.iter().map(|position| dim.text(*position)).collect();
+        let places = (0..positions.len()).map(|place| place as f64 + 0.5);
+        return (Quantity::Names(names), Some(places.collect()));
     }
     let quantity = match dim.axis {
         Some(Measure::Longitude) => Quantity::Longitude,

@@ -8,7 +8,7 @@ use thermocline_core::select::{Indices, ResolvedAxis, ResolvedVariable};
 use super::Plan;
 
 /// Counted up whenever the same request gives other bytes.
-const RENDERER_VERSION: u32 = 2;
+const RENDERER_VERSION: u32 = 3;
 
 impl Plan {
     /// Every option with its value in a fixed order, as a query without `?`: requests with the same one give the same

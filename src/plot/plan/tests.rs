@@ -88,6 +88,7 @@ fn derivation(range: DerivedRange) -> Derivation {
         path: "cube".into(),
         words: vec![word("groupby", "time.month"), word("action", "mean")],
         before: "Monthly mean of".into(),
+        quantity: "Mean of".into(),
         after: "over all".into(),
         file_part: "time.month_mean".into(),
         range,
@@ -106,7 +107,7 @@ async fn what_was_derived_says_of_what_and_how() {
     let plan = derived(&world, DerivedRange::Kept, "cmap=magma").await;
     assert!(plan.canonical().starts_with("groupby=time.month&action=mean&"), "{}", plan.canonical());
     assert_eq!(plan.title(), "Monthly mean of Field over all");
-    assert_eq!(plan.label(), "Monthly mean of Field over all [K]");
+    assert_eq!(plan.label(), "Mean of Field [K]");
     assert!(plan.file_name().contains("time.month_mean"), "{}", plan.file_name());
     let plain = super::tests::plan(&world, "cube", "cmap=magma").await.unwrap();
     assert_ne!(plan.etag(), plain.etag());

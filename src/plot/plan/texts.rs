@@ -41,9 +41,14 @@ impl Plan {
 
     /// Name and units, as the colour bar has them.
     pub fn label(&self) -> String {
+        let quantity = self.derivation.as_ref().map_or("", |derivation| &derivation.quantity);
+        let name = match quantity {
+            "" => self.stored_name(),
+            quantity => format!("{quantity} {}", self.stored_name()),
+        };
         match self.units() {
-            units if units.is_empty() => self.long_name(),
-            units => format!("{} [{units}]", self.long_name()),
+            units if units.is_empty() => name,
+            units => format!("{name} [{units}]"),
         }
     }
 

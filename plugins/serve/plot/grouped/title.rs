@@ -12,10 +12,22 @@ pub(super) fn around(request: &Request) -> (String, String) {
     if request.options.anomaly {
         return ("Anomaly of".to_owned(), format!("from its {what}"));
     }
-    let before = format!("{what} of");
-    let mut letters = before.chars();
+    (capitalized(&format!("{what} of")), String::new())
+}
+
+/// What is before the name of the variable beside a scale: nothing where the quantity is that of the variable.
+pub(super) fn quantity(request: &Request) -> String {
+    match range(request) {
+        DerivedRange::Kept => String::new(),
+        DerivedRange::Differences => "Anomaly of".to_owned(),
+        DerivedRange::Other => capitalized(&format!("{} of", action(request))),
+    }
+}
+
+fn capitalized(text: &str) -> String {
+    let mut letters = text.chars();
     let first = letters.next().map(char::to_uppercase).into_iter().flatten();
-    (first.chain(letters).collect(), String::new())
+    first.chain(letters).collect()
 }
 
 /// `monthly mean over lat, lon, weighted by coslat`.
@@ -160,6 +172,16 @@ mod tests {
         ] {
             assert_eq!(title(grouper, action, query), expected);
         }
+    }
+
+    #[test]
+    fn a_scale_names_the_quantity_where_it_is_another_one() {
+        let of = |action: &str, query: &[(String, String)]| {
+            quantity(&Request::parse("tas", "time.month", action, query).unwrap())
+        };
+        assert_eq!(of("mean", &[]), "");
+        assert_eq!(of("std", &[]), "Standard deviation of");
+        assert_eq!(of("mean", &[("anomaly".into(), "1".into())]), "Anomaly of");
     }
 
     #[test]

@@ -81,6 +81,13 @@ async fn one_dimension_is_a_line_and_bars_are_not_bins() {
 }
 
 #[tokio::test]
+async fn seasons_stand_beside_their_axis_by_name() {
+    let server = server().await;
+    let svg = plot(&server, "plot/tas.svg?groupby=time.season&action=mean&over=lat,lon").await;
+    assert!(svg.text().contains(">DJF<"), "{}", svg.text());
+}
+
+#[tokio::test]
 async fn the_canonical_address_leads_back_and_is_known_before_anything_is_computed() {
     let plugin = plugin();
     let plugins: Vec<Arc<dyn ServePlugin>> = vec![Arc::clone(&plugin) as _];
