@@ -47,13 +47,16 @@ fn shown(variable: &Variable, stored: ArrayBytes, n: usize) -> (Source, String) 
     (source, format!("{lane:?}"))
 }
 
+/// A stored type, its attributes, an element, and what it is decoded to.
+type Case = (DataType, Vec<(&'static str, Attribute)>, &'static [u8], Source, &'static str);
+
 #[test]
 fn numbers_have_the_types_that_xarray_gives_them() {
     let int = |size, order| DataType::Int { size, order };
     let uint = |size, order| DataType::UInt { size, order };
     let float = |size, order| DataType::Float { size, order };
     let factor = |dtype| Attribute::number(dtype, Number::Float(0.5));
-    let cases: Vec<(DataType, Vec<(&str, Attribute)>, &[u8], Source, &str)> = vec![
+    let cases: Vec<Case> = vec![
         (float(4, LITTLE), vec![], &[0, 0, 128, 63], Source::Single, "Single([1.0])"),
         (float(4, BIG), vec![], &[63, 128, 0, 0], Source::Single, "Single([1.0])"),
         (float(2, BIG), vec![], &[0x3c, 0], Source::Single, "Single([1.0])"),
