@@ -48,10 +48,17 @@ pub(super) fn of(variable: &Variable, selected: &ResolvedVariable) -> Result<Vec
 ///
 /// # Errors
 /// [`Failure::Mistake`] for a dimension of `over` that the variable does not have or that is selected away, and for groupers
-/// whose labels lie along such a one.
+/// whose labels lie along such a one or along the characters of texts.
 pub(super) fn reduce(axes: &mut [ResultAxis], factors: &[Factor], request: &Request) -> Result<(), Failure> {
     let mut reduced: Vec<usize> = Vec::new();
     for factor in factors {
+        // The last axis of characters is the length of texts, not an axis of the values.
+        if factor.axes.iter().any(|axis| *axis >= axes.len()) {
+            return Err(Failure::mistake(format!(
+                "{:?} lies along the characters of the texts of {:?}, which are not grouped",
+                factor.coordinate, request.variable
+            )));
+        }
         for axis in &factor.axes {
             if let Some(single) = axes.get(*axis).filter(|axis| axis.is_single) {
                 return Err(Failure::mistake(format!(

@@ -253,3 +253,16 @@ async fn a_dimension_twice_in_the_result_is_a_mistake() {
     let failure = plan(&world.manifest(), "v/time.month/mean").await.unwrap_err();
     assert!(mistake(failure).contains("month"));
 }
+
+#[tokio::test]
+async fn the_characters_of_texts_are_no_axis_to_group_by() {
+    let chars = (DataType::Char, texts(&[]));
+    let world = World::default()
+        .data("name", &[("station", 2), ("n", 3)], &[2, 3], chars)
+        .coordinate("station", &[("station", 2)], (F8, texts(&[])), &[1.0, 1.0])
+        .coordinate("n", &[("n", 3)], (F8, texts(&[])), &[0.0, 1.0, 2.0]);
+    let manifest = world.manifest();
+
+    assert_eq!(plan(&manifest, "name/station/first").await.unwrap().shape, [1]);
+    assert!(matches!(plan(&manifest, "name/n/first").await, Err(Failure::Mistake { .. })));
+}
