@@ -9,8 +9,8 @@ use thermocline_core::manifest::{Manifest, ManifestStorage, Revision};
 use thermocline_core::{Error, Result};
 use thermocline_model::{
     ArrayBytes, Attribute, Attributes, ByteOrder, ChunkPart, ChunkRef, ChunkTable, ChunkTableBuilder, Codec,
-    DataType, Dataset, DatasetId, Encoding, Group, Number, NumberType, Place, Storage, Variable,
-    Verification,
+    DataType, Dataset, DatasetId, Encoding, Group, Number, NumberType, Object, ObjectIdentity, Place,
+    Storage, Variable, Verification,
 };
 
 use crate::{Engine, EngineSettings, Failure, Plan, Request};
@@ -116,6 +116,52 @@ impl World {
         self
     }
 
+    /// Adds a variable of which some chunks were written, by their positions in the grid, kept with the manifest.
+    pub(crate) fn chunked(
+        mut self,
+        name: &str,
+        dims: &[(&str, u64)],
+        chunk: &[u64],
+        (dtype, attrs): (DataType, Attributes),
+        chunks: &[(u64, Vec<u8>)],
+        fill: f64,
+    ) -> Self {
+        self.add(name, dims, chunk, dtype, attrs);
+        let start = self.inline.len() as u64;
+        chunks.iter().for_each(|(_, bytes)| self.inline.extend_from_slice(bytes));
+        self.written(Place::Inline, chunks, start, fill);
+        self
+    }
+
+    /// The same with the chunks one after another in an object.
+    pub(crate) fn in_object(
+        mut self,
+        name: &str,
+        dims: &[(&str, u64)],
+        chunk: &[u64],
+        (dtype, attrs): (DataType, Attributes),
+        chunks: &[(u64, Vec<u8>)],
+        fill: f64,
+    ) -> Self {
+        self.add(name, dims, chunk, dtype, attrs);
+        self.written(Place::Object(0), chunks, 0, fill);
+        self
+    }
+
+    fn written(&mut self, place: Place, chunks: &[(u64, Vec<u8>)], start: u64, fill: f64) {
+        let mut table = ChunkTableBuilder::new();
+        let mut offset = start;
+        for (linear, bytes) in chunks {
+            let part = ChunkPart { place, encoding: 0, filter_mask: 0, is_short: false };
+            table.push(*linear, ChunkRef { part, offset, len_bytes: bytes.len() as u32 });
+            offset += bytes.len() as u64;
+        }
+        self.tables.push(Arc::new(table.build()));
+        if let Some(variable) = self.root.variables.last_mut() {
+            variable.fill = Some(ArrayBytes::Fixed(element(&variable.dtype, fill)));
+        }
+    }
+
     /// Adds a coordinate of numbers, kept with the manifest.
     pub(crate) fn coordinate(
         mut self,
@@ -143,7 +189,12 @@ impl World {
 
     /// The dataset.
     pub(crate) fn manifest(self) -> Arc<Manifest> {
-        let dataset = Dataset { root: self.root, ..Dataset::default() };
+        let object = Object {
+            href: "/archive/world.nc".into(),
+            len_bytes: 1 << 40,
+            identity: ObjectIdentity::ETag("1".into()),
+        };
+        let dataset = Dataset { root: self.root, objects: vec![object], ..Dataset::default() };
         let source = SourceSpec::Object("/archive/world.nc".into());
         let spec = DatasetSpec::new(DatasetId::new("world").unwrap(), source, "a test");
         let storage = Arc::new(InMemory(self.tables, self.inline.into()));

@@ -200,7 +200,7 @@ impl Subtraction<'_> {
         Some(cell)
     }
 
-    /// Writes values one after another. A slab of some groups leaves those of others alone.
+    /// Writes values one after another, but for those whose group is not among those of the slab, or that have none.
     fn write(
         &self,
         index: &[u64],
@@ -223,6 +223,9 @@ impl Subtraction<'_> {
         let lane = self.task.decoder.decode(self.values, element, run.len(), lane)?;
         let is_single = is_single(&self.task.plan.dtype);
         bytes.clear();
+        let mut next = to;
+        let step = run.get(1).map_or(0, |second| second.to.wrapping_sub(first.to));
+        let mut begun = to;
         for (i, item) in run.iter().enumerate() {
             if let Some(position) = positions.get_mut(innermost) {
                 *position += usize::from(i > 0);
@@ -230,15 +233,24 @@ impl Subtraction<'_> {
             let of_joints = if layout.joints.is_empty() { Some(0) } else { self.cell_of_joints(&positions) };
             let cell =
                 cell.zip(item.cell).zip(of_joints).map(|((outer, inner), joints)| outer + inner + joints);
-            let of_group = cell.and_then(|cell| self.cells.get(cell)).copied().unwrap_or(f64::NAN);
-            let anomaly = number_at(lane, i) - of_group;
-            match is_single {
-                true => bytes.extend((anomaly as f32).to_le_bytes()),
-                false => bytes.extend(anomaly.to_le_bytes()),
+            match cell.and_then(|cell| self.cells.get(cell)) {
+                Some(of_group) => push(is_single, number_at(lane, i) - of_group, bytes),
+                None => {
+                    self.task.output.write(begun, step, bytes)?;
+                    bytes.clear();
+                    begun = next.wrapping_add(step);
+                }
             }
+            next = next.wrapping_add(step);
         }
-        let step = run.get(1).map_or(0, |second| second.to.wrapping_sub(first.to));
-        self.task.output.write(to, step, bytes)
+        self.task.output.write(begun, step, bytes)
+    }
+}
+
+fn push(is_single: bool, anomaly: f64, bytes: &mut Vec<u8>) {
+    match is_single {
+        true => bytes.extend((anomaly as f32).to_le_bytes()),
+        false => bytes.extend(anomaly.to_le_bytes()),
     }
 }
 
