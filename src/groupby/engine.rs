@@ -264,7 +264,6 @@ impl Engine {
         let _turn = self.results.gate.admit().await?;
         let began = Instant::now();
         let values = compute.await?;
-        metrics::counter!("thermocline_groupby_total").increment(1);
         metrics::histogram!("thermocline_groupby_seconds").record(began.elapsed().as_secs_f64());
         let lens = part.iter().map(|range| range.end.saturating_sub(range.start));
         let found = match &values {

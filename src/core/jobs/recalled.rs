@@ -38,9 +38,14 @@ pub struct Rounds {
 impl Rounds {
     /// What the checkpoint of a step says. What is no checkpoint of these is the beginning.
     pub fn of(step: &Step<'_>) -> Self {
-        let written = step.checkpoint.and_then(|text| text.split_once(' '));
-        let read = written
-            .and_then(|(n, id)| Some(Self { n_rounds: n.parse().ok()?, last: Some(RequestId(id.into())) }));
+        Self::read(step.checkpoint)
+    }
+
+    fn read(checkpoint: Option<&str>) -> Self {
+        let read = checkpoint.and_then(|text| {
+            let (n, id) = text.split_once(' ')?;
+            Some(Self { n_rounds: n.parse().ok()?, last: Some(RequestId(id.into())) })
+        });
         read.unwrap_or(Self { n_rounds: 0, last: None })
     }
 
@@ -152,4 +157,24 @@ pub async fn cold_objects(
         return Err(Error::new(ErrorKind::TooLarge, message));
     }
     Ok(found.into_iter().collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_step_that_is_done_again_knows_its_rounds() {
+        let request = RequestId("r5".into());
+        let read = Rounds::read(Some(&Rounds::checkpoint(2, &request)));
+        assert_eq!(read, Rounds { n_rounds: 2, last: Some(request) });
+        assert!(!read.is_first());
+    }
+
+    #[test]
+    fn what_is_no_checkpoint_is_the_beginning() {
+        for text in [None, Some(""), Some("2"), Some("two r5"), Some("-1 r5"), Some("4294967296 r5")] {
+            assert!(Rounds::read(text).is_first(), "{text:?}");
+        }
+    }
 }
