@@ -16,7 +16,7 @@ use crate::answer::{self, Freshness};
 pub(crate) const TEXT: &str = "text/plain; charset=utf-8";
 
 /// Beginnings of the addresses of data, of each dataset and of a server with only one. Pages are none of them.
-const DATA: [&str; 5] = ["/zarr", "/kerchunk", "/objects", "/plot", "/legend"];
+const DATA: [&str; 6] = ["/zarr", "/kerchunk", "/objects", "/plot", "/legend", "/groupby"];
 
 /// The picture that pages name for search engines.
 const THUMBNAIL: &str = "/plot/thumbnail.png";

@@ -15,12 +15,17 @@
 //! | `GET /datasets/{dataset_id}/groupby/{var}/{grouper}/{action}[/{name}={value}…]` | a result |
 //! | `GET /datasets/{dataset_id}/groupby/{var}/{grouper}/{action}[/{name}={value}…]/zarr[/{key}]` | the same as Zarr v2 and v3 |
 //!
+//! Options may be parameters of the query too. `f=` or `Accept` choose the form: `json`, `html`, `csv`, `nc`, `arrow`, or
+//! `estimate`, which says what it would cost. HEAD, pages, estimates and the documents of the Zarr group compute nothing.
+//!
 //! # Opens with
 //! `xarray.open_dataset(url + "/zarr", engine="zarr")`, `requests`, pandas, browsers.
 //!
 //! # Limits
 //! Results beyond `max_result_bytes` are refused with an estimate, but for their lazy Zarr group. What reads more than
-//! `sync_read_bytes`, or needs objects that are not online, becomes a job: 202 with its address.
+//! `sync_read_bytes`, or needs objects that are not online, becomes a job: 202 with its address; a chunk of the Zarr group
+//! waits as any cold chunk does. Texts of large results are written as they are sent: without length, not compressed, and
+//! no part of them can be asked for.
 
 mod address;
 mod answer;

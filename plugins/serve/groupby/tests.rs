@@ -1,5 +1,7 @@
 //! What tests of this plugin share.
 
+mod serving;
+
 use std::sync::Arc;
 
 use thermocline_groupby::Described;

@@ -1,0 +1,208 @@
+//! What clients get through the whole stack.
+
+use std::path::PathBuf;
+
+use serde_json::{Value, json};
+use thermocline_groupby::EngineSettings;
+use thermocline_http::HttpConfig;
+use thermocline_testkit::{Answer, FakeTape, TestServer, ToyChunk, ToyDataset, toy_variable};
+
+use super::*;
+use crate::{GroupbyPlugin, GroupbyPluginSettings};
+use thermocline_groupby::Engine;
+use thermocline_http::ServePlugin;
+
+const MEAN: &str = "/datasets/toy/groupby/tas/time.month/mean";
+
+const F8: DataType = DataType::Float { size: 8, order: ByteOrder::Little };
+
+fn bytes_of(values: impl IntoIterator<Item = f64>) -> Vec<u8> {
+    values.into_iter().flat_map(f64::to_le_bytes).collect()
+}
+
+/// `tas(time, lat, lon)` of 31 January to 3 February, `100 time + 10 lat + lon`, in chunks that stand over the edge.
+fn toy() -> ToyDataset {
+    let value = |time: u32, lat: u32, lon: u32| f64::from(100 * time + 10 * lat + lon);
+    let chunk = |first_time: u32, first_lat: u32| {
+        let times = first_time..first_time + 2;
+        let cells = times.flat_map(move |time| {
+            let lats = first_lat..first_lat + 2;
+            lats.flat_map(move |lat| (0..2).map(move |lon| value(time, lat, lon)))
+        });
+        ToyChunk::Stored(bytes_of(cells))
+    };
+    let mut tas = toy_variable("tas", &["time", "lat", "lon"], (&[4, 3, 2], &[2, 2, 2]), F8, vec![]);
+    tas.attrs.set("units", Attribute::Text("<K>".into()));
+    let mut time = toy_variable("time", &["time"], (&[4], &[4]), F8, vec![]);
+    time.attrs.set("units", Attribute::Text("days since 2000-01-31".into()));
+    let lat = toy_variable("lat", &["lat"], (&[3], &[3]), F8, vec![]);
+    ToyDataset::default()
+        .with("", tas, &[(0, chunk(0, 0)), (1, chunk(0, 2)), (2, chunk(2, 0)), (3, chunk(2, 2))])
+        .with("", time, &[(0, ToyChunk::Inline(bytes_of([0.0, 1.0, 2.0, 3.0])))])
+        .with("", lat, &[(0, ToyChunk::Inline(bytes_of([-45.0, 0.0, 45.0])))])
+}
+
+fn plugins() -> Vec<Arc<dyn ServePlugin>> {
+    let engine = Arc::new(Engine::new(EngineSettings::default()));
+    vec![Arc::new(GroupbyPlugin::new(GroupbyPluginSettings::default(), engine, None))]
+}
+
+async fn server() -> TestServer {
+    TestServer::start(vec![("toy", toy())], plugins(), HttpConfig::default()).await.unwrap()
+}
+
+fn json_of(answer: &Answer) -> Value {
+    serde_json::from_slice(&answer.body).unwrap()
+}
+
+/// The means: of 31 January, and of the three days of February.
+fn expected() -> Value {
+    json!([[[0.0, 1.0], [10.0, 11.0], [20.0, 21.0]], [[200.0, 201.0], [210.0, 211.0], [220.0, 221.0]]])
+}
+
+#[tokio::test]
+async fn a_result_has_the_form_that_was_asked_for() {
+    let server = server().await;
+    for (query, accept, media_type) in [
+        ("", "*/*", "application/json"),
+        ("", "text/html,application/xhtml+xml,*/*;q=0.8", "text/html; charset=utf-8"),
+        ("", "text/csv", "text/csv; charset=utf-8"),
+        ("?f=arrow", "text/html", "application/vnd.apache.arrow.stream"),
+        ("/f=csv", "text/html", "text/csv; charset=utf-8"),
+        ("?f=estimate", "text/html", "application/json"),
+    ] {
+        let answer = server.send("GET", &format!("{MEAN}{query}"), &[("accept", accept)]).await.unwrap();
+        assert_eq!(
+            (answer.status.as_u16(), answer.header("content-type")),
+            (200, Some(media_type)),
+            "{query}"
+        );
+        let link = answer.header("link").unwrap();
+        assert!(link.contains("/mean>; rel=\"canonical\"") && link.contains("/mean/zarr>"), "{link}");
+    }
+    let json = json_of(&server.get(MEAN).await.unwrap());
+    assert_eq!(json["data_vars"]["tas"]["data"], expected());
+    assert_eq!(json["coords"]["month"]["data"], json!([1, 2]));
+}
+
+#[tokio::test]
+async fn mistakes_are_problems_that_say_what_is_allowed() {
+    let server = server().await;
+    for (method, path, accept, status, detail) in [
+        ("GET", "tas/time.month/shout", "*/*", 400, "Groupby action 'shout' not recognized"),
+        ("GET", "nope/time.month/mean", "*/*", 404, "Variable 'nope' not found in dataset"),
+        ("GET", "tas/nope.month/mean", "*/*", 404, "Groupby coordinate 'nope.month' not found in dataset"),
+        ("GET", "tas/time.month", "*/*", 400, "an action"),
+        ("GET", "tas/time.month/mean/max", "*/*", 400, "no option"),
+        ("GET", "tas/time.month/std/ddof=1?ddof=1", "*/*", 400, "ddof"),
+        ("GET", "tas/time.month/mean?f=csv&f=csv", "*/*", 400, "twice"),
+        ("GET", "tas/time.month/mean?f=xls", "*/*", 400, "xls"),
+        ("GET", "tas/time.month/mean?f=nc", "*/*", 406, "NetCDF"),
+        ("GET", "tas/time.month/mean?lat=%00", "*/*", 400, "control"),
+        ("GET", "tas/time.month/mean", "image/png", 406, "media types"),
+        ("GET", "tas/time.month/mean/zarr/tas/7.0.0", "*/*", 404, "not found"),
+        ("POST", "tas/time.month/mean", "*/*", 405, "POST"),
+        ("PROPFIND", "tas/time.month/mean", "*/*", 405, "PROPFIND"),
+    ] {
+        let answer = server
+            .send(method, &format!("/datasets/toy/groupby/{path}"), &[("accept", accept)])
+            .await
+            .unwrap();
+        assert_eq!(answer.status.as_u16(), status, "{path}: {}", answer.text());
+        assert_eq!(answer.header("content-type"), Some("application/problem+json"), "{path}");
+        assert!(json_of(&answer)["detail"].as_str().unwrap().contains(detail), "{path}: {}", answer.text());
+    }
+}
+
+#[tokio::test]
+async fn a_lazy_group_holds_the_values_of_the_result_in_both_formats() {
+    let server = server().await;
+    let all = bytes_of(expected().as_array().unwrap().iter().flat_map(|month| {
+        let rows = month.as_array().unwrap().iter().flat_map(|row| row.as_array().unwrap());
+        rows.map(|value| value.as_f64().unwrap()).collect::<Vec<_>>()
+    }));
+    let metadata = json_of(&server.get(&format!("{MEAN}/zarr/.zmetadata")).await.unwrap());
+    assert_eq!(metadata["metadata"]["tas/.zarray"]["chunks"], json!([2, 3, 2]));
+    for key in ["tas/0.0.0", "tas/c/0/0/0"] {
+        let chunk = server.get(&format!("{MEAN}/zarr/{key}")).await.unwrap();
+        assert_eq!((chunk.status.as_u16(), &chunk.body[..]), (200, &all[..]), "{key}");
+        let tag = chunk.header("etag").unwrap().to_owned();
+        let again =
+            server.send("GET", &format!("{MEAN}/zarr/{key}"), &[("if-none-match", &tag)]).await.unwrap();
+        assert_eq!(again.status, 304, "{key}");
+        let part =
+            server.send("GET", &format!("{MEAN}/zarr/{key}"), &[("range", "bytes=8-15")]).await.unwrap();
+        assert_eq!((part.status.as_u16(), &part.body[..]), (206, &all[8..16]), "{key}");
+    }
+    let months = server.get(&format!("{MEAN}/zarr/month/0")).await.unwrap();
+    assert_eq!(months.body, [1_i64, 2].map(i64::to_le_bytes).concat());
+}
+
+#[tokio::test]
+async fn texts_of_a_dataset_are_shown_on_pages_and_not_obeyed() {
+    let server = server().await;
+    for path in [format!("{MEAN}?f=html"), "/datasets/toy/groupby?f=html".to_owned()] {
+        let page = server.get(&path).await.unwrap().text();
+        assert!(page.contains("&lt;K&gt;") && !page.contains("<K>"), "{page}");
+    }
+}
+
+struct Archive {
+    server: TestServer,
+    tape: Arc<FakeTape>,
+    file: PathBuf,
+}
+
+impl Archive {
+    async fn cold() -> Self {
+        let tape = FakeTape::new();
+        let server =
+            TestServer::on_tape(vec![("toy", toy())], plugins(), HttpConfig::default(), &tape).await.unwrap();
+        server.catalog().open("toy").await.unwrap();
+        let file = server.file("toy").canonicalize().unwrap();
+        tape.release(&file).unwrap();
+        Self { server, tape, file }
+    }
+}
+
+#[tokio::test]
+async fn what_is_known_without_values_recalls_nothing() {
+    let Archive { server, tape, .. } = Archive::cold().await;
+    let mut tag = String::new();
+    for (method, path) in [
+        ("GET", "?f=html"),
+        ("GET", "?f=estimate"),
+        ("GET", "/zarr"),
+        ("GET", "/zarr/.zmetadata"),
+        ("GET", "/zarr/zarr.json"),
+        ("GET", "/zarr/lat/0"),
+        ("HEAD", "/zarr/tas/0.0.0"),
+        ("HEAD", ""),
+    ] {
+        let answer = server.send(method, &format!("{MEAN}{path}"), &[]).await.unwrap();
+        assert_eq!(answer.status, 200, "{method} {path}: {}", answer.text());
+        tag = answer.header("etag").unwrap_or_default().to_owned();
+    }
+    let unchanged = server.send("GET", MEAN, &[("if-none-match", &tag)]).await.unwrap();
+    assert_eq!(unchanged.status, 304);
+    assert!(tape.joined().is_empty());
+}
+
+#[tokio::test]
+async fn cold_values_are_waited_for_and_never_absent() {
+    for path in ["", "/zarr/tas/0.0.0"] {
+        let Archive { server, tape, file } = Archive::cold().await;
+        let impatient = server.get(&format!("{MEAN}{path}?wait=0")).await.unwrap();
+        assert_eq!(impatient.status, 503, "{path}: {}", impatient.text());
+        assert!(impatient.header("retry-after").is_some(), "{path}");
+
+        let url = format!("{MEAN}{path}");
+        let (answer, ()) = tokio::join!(server.get(&url), async {
+            while tape.n_waiting() == 0 {
+                tokio::task::yield_now().await;
+            }
+            tape.recall(&file).unwrap();
+        });
+        assert_eq!(answer.unwrap().status, 200, "{path}");
+    }
+}
