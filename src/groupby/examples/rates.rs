@@ -112,7 +112,8 @@ fn main() -> Outcome<()> {
                     spare::give(bytes);
                 }
             }
-            black_box(&state);
+            let cells = state.finish().map_err(|overflow| format!("overflow in {}", overflow.cell))?;
+            black_box(cells);
             Ok(())
         })?;
         println!("{word:>12} {each:8.2} {one:8.2} {of_table:8.2} {whole:8.2} {:8.2}", alone / whole);
