@@ -163,3 +163,6 @@ fn error_of(failure: Failure) -> Error {
         Failure::TooLarge { detail, .. } => Error::new(ErrorKind::TooLarge, detail),
     }
 }
+
+#[cfg(test)]
+mod tests;
