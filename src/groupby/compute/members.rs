@@ -36,7 +36,7 @@ impl Members {
         for joint in &layout.joints {
             let Some(groups) = joint.group.and_then(|group| layout.groups.get(group)) else { continue };
             let Some(factor) = plan.factors.get(groups.factor) else { continue };
-            members.add_joint(layout, joint.group.unwrap_or_default(), factor, &mut is_counted);
+            members.add_joint(joint.group.unwrap_or_default(), factor, &mut is_counted);
         }
         let rest = layout.axes.iter().zip(&is_counted).filter(|(_, counted)| !**counted);
         members.common = rest.fold(members.common, |n, (axis, _)| n.saturating_mul(axis.positions.n()));
@@ -44,13 +44,12 @@ impl Members {
     }
 
     /// Counts the members of a grouper over several axes, where none of these has been counted.
-    fn add_joint(&mut self, layout: &Layout, group: usize, factor: &Factor, is_counted: &mut [bool]) {
+    fn add_joint(&mut self, group: usize, factor: &Factor, is_counted: &mut [bool]) {
         let is_free = factor.axes.iter().all(|axis| is_counted.get(*axis) == Some(&false));
         if !is_free {
             self.are_exact = false;
             return;
         }
-        let _ = layout;
         for axis in &factor.axes {
             if let Some(counted) = is_counted.get_mut(*axis) {
                 *counted = true;
