@@ -97,5 +97,11 @@ impl GroupbyConfig {
                     .mistake(&["plugins", "groupby", key], format!("is {n}, must be at most {MOST_AT_ONCE}"));
             }
         }
+        // The result of a job that is not kept would be computed again and again.
+        if self.max_kept.0 < self.max_result_bytes.0 {
+            let message =
+                "must be at least max_result_bytes, so that the result of a job can be kept".to_owned();
+            check.mistake(&["plugins", "groupby", "max_kept"], message);
+        }
     }
 }
