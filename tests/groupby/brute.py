@@ -103,6 +103,8 @@ def group(da: xr.DataArray, by: list[tuple[str, xr.DataArray]], action: str, opt
         index = wide.values.reshape([da.sizes[d] if d in labels.dims else 1 for d in gone])
         codes.append(np.broadcast_to(index, shape).ravel())
     found = [labels_of(labels.values) for _, labels in by]
+    if len(by) == 1 and by[0][1].dims == (by[0][0],) and found[0][::-1] == list(by[0][1].values):
+        found[0].reverse()  # A descending index is its own groups, in its own order.
     cells = [cell_of(x, w, codes, labels, action, options) for labels in itertools.product(*found)]
     return put_together(da, by, found, cells, gone, rest, action, options)
 
