@@ -140,7 +140,7 @@ impl Registry {
                 Arc::new(thermocline_serve_plot::PlotPlugin::with_groupby(settings, engine))
             },
             |config, shared| {
-                let settings = (&config.plugins.groupby).into();
+                let settings = faces::groupby_answers(config);
                 let writer = thermocline_format_netcdf::writer();
                 let engine = Arc::clone(&shared.groupby);
                 Arc::new(thermocline_serve_groupby::GroupbyPlugin::new(settings, engine, writer))

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use thermocline_groupby::EngineSettings;
 use thermocline_serve_chiller::ChillerSettings;
+use thermocline_serve_groupby::GroupbyPluginSettings;
 use thermocline_serve_jobs::JobsApiSettings;
 use thermocline_serve_staging::StagingApiSettings;
 
@@ -55,6 +56,13 @@ pub(super) fn chiller(config: &Config) -> ChillerSettings {
 /// Where large bodies lie while they arrive: not in the system's folder of temporary files, which may be in memory.
 fn bodies_dir(config: &Config) -> PathBuf {
     config.state.dir().join("arriving")
+}
+
+/// How groupby diagnostics are answered; files are not written to the system's folder of temporary files, which may be in
+/// memory.
+pub(super) fn groupby_answers(config: &Config) -> GroupbyPluginSettings {
+    let files_dir = Some(config.state.dir().join("sending"));
+    GroupbyPluginSettings { files_dir, ..(&config.plugins.groupby).into() }
 }
 
 /// Bounds of groupby diagnostics; results of jobs lie in the state directory.
