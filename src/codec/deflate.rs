@@ -2,10 +2,14 @@
 //!
 //! # Source
 //! RFC 1950 and RFC 1952. Like libhdf5, a zlib stream ends where it says; bytes after it have no meaning.
+//!
+//! Streams of known length go through libdeflate, which has the whole of both sides and is 1.4 times as fast as zlib-rs on
+//! shuffled floats. What it refuses is given to zlib-rs, which decides and says what is wrong.
 
 use std::cell::RefCell;
 
 use flate2::{Compression, Decompress, FlushDecompress, Status};
+use libdeflater::Decompressor;
 
 use crate::expected::Expected;
 use crate::{CodecError, limited, spare};
@@ -16,13 +20,34 @@ const SLACK: usize = 512;
 /// First guess of the output of a stream whose length is not known, in multiples of its input.
 const GUESSED_RATIO: usize = 4;
 
+/// No stream gives more bytes for one of its own: memory for more need not be touched.
+const MAX_RATIO: usize = 1032;
+
 thread_local! {
     /// One decoder a thread: it is larger than most chunks of coordinates.
     static INFLATE: RefCell<Decompress> = RefCell::new(Decompress::new(true));
+    /// The same of libdeflate.
+    static INFLATE_WHOLE: RefCell<Decompressor> = RefCell::new(Decompressor::new());
+}
+
+/// Fills `out` with a zlib stream at once; false if it is not exactly that, whatever the reason.
+fn inflates_whole(stored: &[u8], out: &mut [u8]) -> bool {
+    let inflated = INFLATE_WHOLE.with_borrow_mut(|inflate| inflate.zlib_decompress(stored, out));
+    inflated.is_ok_and(|len| len == out.len())
 }
 
 /// Inflates a zlib stream.
 pub(crate) fn decode_zlib(stored: &[u8], expected: Expected) -> Result<Vec<u8>, CodecError> {
+    if let Expected::Exactly(len) = expected
+        && len / MAX_RATIO <= stored.len()
+    {
+        let mut out = spare::take(len.saturating_add(SLACK));
+        out.resize(len, 0);
+        if inflates_whole(stored, &mut out) {
+            return Ok(out);
+        }
+        spare::give(out);
+    }
     INFLATE.with_borrow_mut(|inflate| {
         inflate.reset(true);
         run(inflate, stored, expected)
@@ -31,6 +56,9 @@ pub(crate) fn decode_zlib(stored: &[u8], expected: Expected) -> Result<Vec<u8>, 
 
 /// Inflates a zlib stream into `out`, which must be filled exactly.
 pub(crate) fn decode_zlib_into(stored: &[u8], out: &mut [u8]) -> Result<(), CodecError> {
+    if inflates_whole(stored, out) {
+        return Ok(());
+    }
     INFLATE.with_borrow_mut(|inflate| {
         inflate.reset(true);
         let status = inflate
