@@ -153,6 +153,8 @@ def optioned() -> Iterator[Case]:
         for var in ("tas", "pr", "sst"):
             yield case("daily_all_leap", var, "time.month", action, over="lat,lon")
             yield case("daily_all_leap", var, "time.year", action, over="lon")
+            yield case("daily_all_leap", var, "lon", action, over="time")
+        yield case("types_noleap", "prof", "time.month", action, over="lat")
     for action, var in itertools.product(("mean", "sum", "std", "var"), ("tas", "pr", "sst")):
         yield case("daily_noleap", var, "time.month", action, over="lat,lon", weights="coslat")
         yield case("daily_noleap", var, "time.year", action, weights="days_in_month")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import warnings
 from pathlib import Path
 
@@ -17,6 +18,8 @@ from more_values import ask, options_of, scale_of
 warnings.filterwarnings("ignore")
 FORMATS = ["f_nc4", "f_nc3", "f_offset64", "f_cdf5", "f_zarr2", "f_zarr3", "f_h5", "f_kerchunk"]
 ALLOWED = {200, 202, 400, 404, 413, 422}
+# "seconds since 2020-02-05 10:08:25 0:00": xarray takes this for a zone, which has no sign by CF; the server decodes no such times.
+NO_ZONE = re.compile(r"\d:\d\d(:\d\d(\.\d+)?)? \d+:\d\d$")
 MOST_LABELS, MOST_VALUES, MOST_VARIABLES = 400, 100_000, 8
 
 
@@ -94,6 +97,7 @@ def one_variable(client: Client, report: Report, dataset: str, var: str, ds: xr.
                     want = brute.group(da, [(name, labels)], action, {"q": "0.25"} if action == "quantile" else {})
                 except OverflowError:
                     return f"status {got.status_code}, expected 422 (overflow)"
+                want = want.drop_vars([n for n in want.coords if n in ds and NO_ZONE.search(str(ds[n].encoding.get("units", "")))])
                 return compare_json(client, path, var, want, action, scale_of(da, action))
 
             report.claim("files", path.removeprefix("/datasets/"), test)

@@ -105,22 +105,24 @@ def grouped(da: xr.DataArray, case: Case):
     return da.groupby({n: UniqueGrouper() for n in names}), names
 
 
+def grouped_dims(da: xr.DataArray, case: Case) -> tuple[str, ...]:
+    """Source dimensions that the groupers remove."""
+    return tuple(dict.fromkeys(dim for text in case.grouper.split(",") for dim in da[text.partition(".")[0]].dims))
+
+
 def reduced_dims(da: xr.DataArray, case: Case) -> tuple[str, ...]:
     """Source dimensions that the groupers and `over` remove."""
-    dims: list[str] = []
-    for text in case.grouper.split(","):
-        dims += da[text.partition(".")[0]].dims
-    return tuple(dict.fromkeys([*dims, *(d for d in case.options.get("over", "").split(",") if d)]))
+    return tuple(dict.fromkeys([*grouped_dims(da, case), *(d for d in case.options.get("over", "").split(",") if d)]))
 
 
 def result_dims(da: xr.DataArray, case: Case, names: list[str]) -> list[str]:
-    """The order of the result's dimensions: groups where the first reduced dimension stood."""
-    gone = reduced_dims(da, case)
+    """The order of the result's dimensions: groups where the first grouped dimension stood; those of `over` leave no place."""
+    gone, marks = reduced_dims(da, case), grouped_dims(da, case)
     out: list[str] = []
     for dim in da.dims:
-        if dim in gone:
+        if dim in marks:
             out += [n for n in names if n not in out]
-        else:
+        elif dim not in gone:
             out.append(dim)
     if "," in case.options.get("q", ""):
         out.append("quantile")
@@ -147,7 +149,12 @@ def apply(da: xr.DataArray, case: Case) -> xr.DataArray:
     if action == "quantile":
         q = [float(t) for t in options["q"].split(",")]
         return group.quantile(q if len(q) > 1 else q[0], **kwargs)
-    return getattr(group, action)(**kwargs)
+    out = getattr(group, action)(**kwargs)
+    if action in ("std", "var"):
+        # Of as many values as `ddof` flox makes inf, and xarray without flox NaN: the rules say NaN, for there is no divisor.
+        dim = {"dim": kwargs["dim"]} if "dim" in kwargs else {}
+        out = out.where(group.count(**dim) > int(options.get("ddof", "0")))
+    return out
 
 
 def weighted(da: xr.DataArray, case: Case, ds: xr.Dataset) -> xr.DataArray:

@@ -20,6 +20,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from common import Server
@@ -49,6 +50,10 @@ class Run:
 
     def check(self, title: str, command: list[str], timeout: float = 1800) -> None:
         """Runs a check and counts."""
+        self.count(*self.said(title, command, timeout))
+
+    def said(self, title: str, command: list[str], timeout: float) -> tuple[str, str, int]:
+        """Runs a check: its title with the time that it took, what it said, its exit status."""
         began = time.monotonic()
         process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env={**os.environ, "TMPDIR": str(self.folder)}, start_new_session=True)
         try:
@@ -56,23 +61,22 @@ class Run:
         except subprocess.TimeoutExpired:
             os.killpg(process.pid, signal.SIGKILL)  # With the servers that it started.
             said, _ = process.communicate()
-            self.count(title, f"{said}\nno end after {timeout} s", 1)
+            return title, f"{said}\nno end after {timeout} s", 1
         except BaseException:
             os.killpg(process.pid, signal.SIGKILL)
             raise
-        else:
-            self.count(f"{title} ({time.monotonic() - began:.0f} s)", said, process.returncode)
+        return f"{title} ({time.monotonic() - began:.0f} s)", said, process.returncode
 
     def script(self, title: str, name: str, *more: str) -> None:
         """Runs a script of this folder."""
-        self.check(title, [sys.executable, "-W", "ignore", str(HERE / name), *more])
+        self.check(title, python(name, *more))
 
     def beside_a_server(self, fields: str) -> None:
         """The checks that ask a server that somebody else has started."""
         every = self.args.all
         if self.wants("groupby"):
             with Server(self.args.binary, self.folder / "groupby", [fields]) as server:
-                self.script("as xarray and flox have it", "check_groupby.py", "--server", server.base, fields, "--share", "1" if every else "0.03", "--forms", "1" if every else "0.1")
+                self.script("as xarray and flox have it", "check_groupby.py", "--server", server.base, fields, "--share", "1" if every else "0.02", "--forms", "1" if every else "0.1")
         if self.wants("cdo") and (shutil.which("cdo") or self.args.only):
             with Server(self.args.binary, self.folder / "cdo", [fields]) as server:
                 speed = ["--speed", "--figures", "--pid", str(server.process.pid)] if every else ["--share", "0.2"]
@@ -81,7 +85,17 @@ class Run:
             print("== groupby: NOT CHECKED: there is no CDO here (Debian: cdo), so that nothing was compared with it", flush=True)
 
     def all(self) -> None:
-        """Everything that was asked for."""
+        """Everything that was asked for. Most of the time data on tape are waited for: meanwhile the others run."""
+        with ThreadPoolExecutor(1) as beside:
+            cold = None
+            if self.wants("cold"):
+                cold = beside.submit(self.said, "data on tape", python("check_cold.py", "--binary", self.args.binary, str(self.args.fields / "fields")), 600)
+            self.one_by_one()
+            if cold:
+                self.count(*cold.result())
+
+    def one_by_one(self) -> None:
+        """All that keep the machine busy."""
         fields, more, binary = str(self.args.fields / "fields"), str(self.args.fields / "more"), self.args.binary
         self.beside_a_server(fields)
         every = ["--all"] if self.args.all else []
@@ -90,9 +104,7 @@ class Run:
         if self.wants("http"):
             self.script("answers, limits, jobs, what stays the same", "check_service.py", "--binary", binary, fields, more)
         if self.wants("lazy"):
-            self.script("lazy Zarr, clients, bytes", "check_lazy.py", "--binary", binary, fields, "--envs", str(self.args.envs))
-        if self.wants("cold"):
-            self.script("data on tape", "check_cold.py", "--binary", binary, fields)
+            self.script("lazy Zarr, clients, bytes", "check_lazy.py", "--binary", binary, fields, "--envs", str(self.args.envs), *every)
         if self.wants("huge"):
             self.script("50 GB", "check_huge.py", "--binary", binary, more, *every)
         if self.wants("command"):
@@ -113,6 +125,11 @@ class Run:
             if file.stat().st_size < 1_000_000:
                 shutil.copy2(file, small / file.name)
         self.check("fuzzed requests", [self.args.fuzz, str(small), "1000000" if self.args.all else "20000"], timeout=7200)
+
+
+def python(name: str, *more: str) -> list[str]:
+    """The command of a script of this folder."""
+    return [sys.executable, "-W", "ignore", str(HERE / name), *more]
 
 
 def main() -> int:
