@@ -517,7 +517,7 @@ def compute(served: Served, request: Request, slices: dict[str, slice] | None = 
     with np.errstate(all="ignore"):
         out = out.astype(dtype).reshape(*(len(g.labels) for g in groups), *out.shape[1:])
     names = [g.name for g in groups]
-    first = min(da.dims.index(d) for d in flat_dims)
+    first = min(da.dims.index(d) for g in groups for d in g.dims)
     before = [d for d in rest if da.dims.index(d) < first]
     dims = before + names + [d for d in rest if d not in before]
     if DEFECT == "dim-last":
