@@ -8,7 +8,7 @@
 //!
 //! # Limits
 //! Jobs that wait or run are bounded ([`JobsSettings::max_active`]), so are steps at the same time
-//! ([`JobsSettings::workers`]). A step that is dropped (cancelled, or the process ends) must leave nothing that keeps
+//! ([`JobsSettings::workers`]), and those of one kind ([`JobKind::most_at_once`]). A step that is dropped (cancelled, or the process ends) must leave nothing that keeps
 //! its repetition from working.
 
 mod api;
@@ -20,6 +20,7 @@ mod step;
 mod table;
 #[cfg(test)]
 mod tests;
+mod turns;
 
 use std::cmp::Reverse;
 use std::path::PathBuf;
@@ -29,7 +30,7 @@ use std::time::Duration;
 use tokio::sync::broadcast;
 use tracing::warn;
 
-use crate::clock::Clock;
+use crate::clock::{Clock, nanoseconds};
 use crate::state::Database;
 use crate::{Error, ErrorKind, Result};
 
@@ -37,6 +38,27 @@ pub use api::*;
 pub use step::{JobContext, JobKind, Outcome, Step, Wake};
 
 use engine::Shared;
+
+/// For how long a failure that lasts is the answer to the same work.
+const FAILED_LATELY: Duration = Duration::from_secs(15 * 60);
+
+/// True for failures that doing the same again does not mend.
+fn lasts(kind: ErrorKind) -> bool {
+    match kind {
+        ErrorKind::InvalidInput
+        | ErrorKind::TooLarge
+        | ErrorKind::Refused
+        | ErrorKind::Corrupt
+        | ErrorKind::Unsupported
+        | ErrorKind::Internal => true,
+        ErrorKind::NotFound
+        | ErrorKind::Lost
+        | ErrorKind::RecallFailed
+        | ErrorKind::NotStaged
+        | ErrorKind::Changed { .. }
+        | ErrorKind::Unavailable { .. } => false,
+    }
+}
 
 /// How jobs are worked on and kept.
 #[derive(Debug, Clone)]
@@ -151,6 +173,19 @@ impl Jobs {
         let now_ns = self.shared.clock.now_ns();
         let find = move |connection: &_| table::succeeded(connection, &kind, &parameters, now_ns);
         self.shared.database.read(find).await
+    }
+
+    /// The latest job of that kind with the very same parameters that failed lately for a reason that lasts, whoever asked
+    /// for it: doing it again would come to the same.
+    ///
+    /// # Errors
+    /// A database that cannot be read.
+    pub async fn find_failed(&self, new: &NewJob) -> Result<Option<Job>> {
+        let (kind, parameters) = (Arc::clone(&new.kind), new.parameters.clone());
+        let since_ns = self.shared.clock.now_ns().saturating_sub(nanoseconds(FAILED_LATELY));
+        let find = move |connection: &_| table::failed(connection, &kind, &parameters, since_ns);
+        let found = self.shared.database.read(find).await?;
+        Ok(found.filter(|job| job.failure.as_ref().is_some_and(|failure| lasts(failure.kind))))
     }
 
     /// A job as it stands, of this engine or of another source; `None` if there is none of that name.

@@ -15,6 +15,7 @@ use tracing::{error, info, warn};
 
 use super::step::{JobContext, JobKind, Outcome, Step, Wake};
 use super::table::{self, Task, Turn};
+use super::turns::{self, Turns};
 use super::{
     Job, JobFailure, JobFilter, JobId, JobSource, JobState, JobsParts, JobsSettings, NewJob, Progress, park,
 };
@@ -50,6 +51,8 @@ pub(super) struct Shared {
     /// Jobs whose next step can be done.
     ready: Mutex<VecDeque<JobId>>,
     became_ready: Notify,
+    /// How many steps of each kind are under way.
+    pub(super) turns: Turns,
     /// Held by a step during which the server has ended more than once: such steps run one after the other, so
     /// that the one that ends the server is told from those beside it.
     suspects: Semaphore,
@@ -87,6 +90,7 @@ impl Shared {
             stop: CancellationToken::new(),
             ready: Mutex::default(),
             became_ready: Notify::new(),
+            turns: Turns::default(),
             suspects: Semaphore::new(1),
             active: Mutex::default(),
         })
@@ -287,13 +291,25 @@ pub(super) async fn cancel(shared: &Arc<Shared>, id: &JobId) -> Result<Option<Jo
     Ok(Some(job))
 }
 
-/// Does one step of a job and keeps what came of it.
+/// Does one step of a job and keeps what came of it, if its kind has a turn.
 async fn work(shared: &Arc<Shared>, id: &JobId) {
+    let kept = turns::Turn::kept(shared, id);
     let key = id.clone();
     let task = match shared.database.read(move |connection| table::task(connection, &key)).await {
         Ok(Some(task)) if !task.job.state.is_ended() => task,
         Ok(_) => return shared.forget_activity(id),
         Err(error) => return postpone(shared, id, &error),
+    };
+    // Taken before it is said to run; what is no kind any more fails at once.
+    let _its_turn = match (kept, shared.kinds.get(&*task.job.kind)) {
+        (None, Some(kind)) => {
+            let most = kind.most_at_once(shared.settings.workers);
+            match turns::Turn::take(shared, kind.kind(), id, most) {
+                Some(turn) => Some(turn),
+                None => return,
+            }
+        }
+        (kept, _) => kept,
     };
     let turn = if task.is_cancelled { Ok(shared.cancelled()) } else { stepped(shared, &task).await };
     let turn = match turn {

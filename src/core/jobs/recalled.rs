@@ -7,6 +7,8 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
+use tracing::debug;
+
 use super::{Job, JobContext, JobId, Outcome, Step, Wake};
 use crate::manifest::Manifest;
 use crate::read::Reader;
@@ -16,7 +18,7 @@ use crate::staging::{
 };
 use crate::{Error, ErrorKind, Result};
 
-/// How long objects that a job needs stay online for it.
+/// How long objects that a job needs stay online for it, if it does not end before.
 const LIFETIME: Duration = Duration::from_secs(15 * 60);
 
 /// Recalls for what somebody looks at come before those of lists.
@@ -92,6 +94,15 @@ impl Rounds {
         }
         let request = recall(staging, needed, job, n_rounds).await?;
         Ok(wait_for(n_rounds + 1, &request.id, needed.len() as u64))
+    }
+
+    /// Lets go of what was recalled, once a job has all that it wanted of it: another request may need the room.
+    pub async fn release(&self, staging: &Staging) {
+        let Some(id) = &self.last else { return };
+        // Pins that are left end by themselves.
+        if let Err(error) = staging.release(id, None).await {
+            debug!(request = %id, %error, "what a job recalled stays pinned until its time is over");
+        }
     }
 }
 

@@ -18,6 +18,12 @@ pub trait JobKind: Send + Sync {
     /// Its name: the word in documents and in the database.
     fn kind(&self) -> &'static str;
 
+    /// Most steps of this kind at the same time, of so many workers. Fewer than all of them where steps take hours, so that
+    /// other kinds have their turns; one is always done.
+    fn most_at_once(&self, workers: usize) -> usize {
+        workers
+    }
+
     /// Does one step of a job, from where the one before ended.
     ///
     /// A step may be dropped at any await and is then done again, so that doing it twice must be the same as doing it

@@ -143,6 +143,20 @@ pub(super) fn succeeded(
     Ok(connection.prepare_cached(&sql)?.query_row(params![kind, parameters, now_ns], job).optional()?)
 }
 
+/// The latest job of a kind with these parameters, if it has failed since then.
+pub(super) fn failed(
+    connection: &Connection,
+    kind: &str,
+    parameters: &str,
+    since_ns: i64,
+) -> Result<Option<Job>> {
+    let sql = format!(
+        "SELECT {COLUMNS} FROM jobs WHERE kind = ?1 AND parameters = ?2 ORDER BY created_ns DESC, id DESC LIMIT 1"
+    );
+    let latest = connection.prepare_cached(&sql)?.query_row([kind, parameters], job).optional()?;
+    Ok(latest.filter(|job| job.state == JobState::Failed && job.finished_ns.is_some_and(|at| at > since_ns)))
+}
+
 /// Jobs, newest first.
 pub(super) fn list(connection: &Connection, filter: &JobFilter) -> Result<Vec<Job>> {
     let mut conditions = vec!["1".to_owned()];
@@ -367,7 +381,7 @@ fn job(row: &Row<'_>) -> rusqlite::Result<Job> {
 }
 
 /// Kinds of failures with their words; those that name a time keep the usual one.
-const KINDS: [(&str, ErrorKind); 9] = [
+const KINDS: [(&str, ErrorKind); 11] = [
     ("not-found", ErrorKind::NotFound),
     ("invalid-input", ErrorKind::InvalidInput),
     ("too-large", ErrorKind::TooLarge),
@@ -376,6 +390,8 @@ const KINDS: [(&str, ErrorKind); 9] = [
     ("recall-failed", ErrorKind::RecallFailed),
     ("corrupt", ErrorKind::Corrupt),
     ("unsupported", ErrorKind::Unsupported),
+    ("not-staged", ErrorKind::NotStaged),
+    ("changed", ErrorKind::Changed { retry_after: Duration::from_secs(60) }),
     ("unavailable", ErrorKind::Unavailable { retry_after: Duration::from_secs(60) }),
 ];
 

@@ -66,6 +66,25 @@ impl JobKind for Toy {
     }
 }
 
+/// A kind of work whose steps take until somebody cancels them, and leave a worker to others.
+struct Lengthy;
+
+#[async_trait]
+impl JobKind for Lengthy {
+    fn kind(&self) -> &'static str {
+        "lengthy"
+    }
+
+    fn most_at_once(&self, workers: usize) -> usize {
+        workers - 1
+    }
+
+    async fn step(&self, _: Step<'_>, context: &JobContext) -> Result<Outcome> {
+        context.cancelled().await;
+        Ok(Outcome::Continue { checkpoint: String::new() })
+    }
+}
+
 struct World {
     dir: TempDir,
     clock: ManualClock,
@@ -81,7 +100,7 @@ impl World {
         let settings = DatabaseSettings::new(self.dir.path().join("jobs.sqlite"));
         let jobs = Jobs::open(JobsParts {
             database: Database::open(settings, Jobs::MIGRATIONS).unwrap(),
-            kinds: vec![Arc::clone(&self.toy) as _],
+            kinds: vec![Arc::clone(&self.toy) as _, Arc::new(Lengthy)],
             sources: Vec::new(),
             clock: Arc::new(self.clock.clone()),
             settings: JobsSettings {
@@ -149,6 +168,42 @@ async fn work_that_is_asked_for_again_is_joined_until_it_has_ended_also_after_a_
     assert_eq!(done, Some(first.id.clone()), "what came of it can be used");
     assert_eq!(jobs.find_succeeded(&toy("step")).await.unwrap(), None);
     assert_ne!(jobs.submit_once(toy("wait")).await.unwrap().id, first.id);
+    jobs.shut_down().await;
+}
+
+#[tokio::test]
+async fn what_failed_for_a_reason_that_lasts_is_known_for_a_while() {
+    let world = World::new();
+    let jobs = world.jobs().await;
+    assert_eq!(jobs.find_failed(&toy("fail")).await.unwrap(), None);
+    let failed = jobs.submit_once(toy("fail")).await.unwrap();
+    assert_eq!(ends(&world, &jobs, &failed.id).await.state, JobState::Failed);
+    assert_eq!(jobs.find_failed(&toy("fail")).await.unwrap().map(|job| job.id), Some(failed.id));
+    world.clock.advance(FAILED_LATELY);
+    assert_eq!(jobs.find_failed(&toy("fail")).await.unwrap(), None, "it is tried again later");
+
+    let busy = jobs.submit_once(toy("busy")).await.unwrap();
+    assert_eq!(ends(&world, &jobs, &busy.id).await.state, JobState::Failed);
+    assert_eq!(jobs.find_failed(&toy("busy")).await.unwrap(), None, "a store that was busy is not for ever");
+}
+
+#[tokio::test]
+async fn a_kind_that_takes_long_leaves_a_worker_to_others_and_comes_one_after_the_other() {
+    let world = World::new();
+    let jobs = world.jobs().await;
+    let lengthy = || NewJob { kind: "lengthy".into(), ..toy("") };
+    let first = jobs.submit(lengthy()).await.unwrap();
+    let second = jobs.submit(lengthy()).await.unwrap();
+    let other = jobs.submit(toy("step")).await.unwrap();
+    assert_eq!(ends(&world, &jobs, &other.id).await.state, JobState::Succeeded);
+    reaches(&jobs, &first.id, JobState::Running).await;
+    assert_eq!(jobs.get(&second.id).await.unwrap().unwrap().state, JobState::Queued);
+
+    let third = jobs.submit(lengthy()).await.unwrap();
+    jobs.cancel(&second.id).await.unwrap();
+    jobs.cancel(&first.id).await.unwrap();
+    reaches(&jobs, &third.id, JobState::Running).await;
+    assert_eq!(jobs.get(&first.id).await.unwrap().unwrap().state, JobState::Cancelled);
     jobs.shut_down().await;
 }
 
