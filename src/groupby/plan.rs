@@ -29,7 +29,7 @@ use thermocline_model::cf::TimeUnits;
 use thermocline_model::{DataType, Variable};
 
 use crate::engine::{Engine, EngineSettings};
-use crate::groups::{Factor, factors};
+use crate::groups::{Factor, GroupLabels, factors};
 use crate::{Action, Failure, Request};
 
 pub(crate) use kept::{coordinate, numbers, raw};
@@ -37,7 +37,7 @@ pub(crate) use named::{find, group_of};
 pub use weights::{AxisWeights, WeightValues};
 
 /// Counted up whenever the same request gives other bytes.
-const RESULT_VERSION: u32 = 1;
+const RESULT_VERSION: u32 = 2;
 
 /// The decoded type of the variable, as xarray has it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -179,6 +179,7 @@ fn planned(
     let masks = selected.masks.clone();
     let (dims, shape) = axes::result_dims(&axes, &factors, &request)?;
     check_name(&variable.name, &factors, &request)?;
+    check_quantile(&axes, &dims, &factors, &request)?;
     let fewest = members::fewest(&axes, &factors, &masks)?;
     let has_empty = fewest < source.least_members(&request);
     let dtype = source.result(&request, has_empty);
@@ -237,7 +238,9 @@ fn check_groups(
 /// Refuses a variable of the name that a coordinate of its result has.
 fn check_name(name: &str, factors: &[Factor], request: &Request) -> Result<(), Failure> {
     let is_made = |factor: &Factor| {
-        factor.name == name || name.strip_suffix("_bnds").is_some_and(|bounded| factor.name == bounded)
+        let has_bounds = matches!(factor.labels, GroupLabels::Intervals { .. });
+        factor.name == name
+            || (has_bounds && name.strip_suffix("_bnds").is_some_and(|bounded| factor.name == bounded))
     };
     let is_quantile = !request.options.q.is_empty() && name == axes::QUANTILE;
     if is_quantile || factors.iter().any(is_made) {
@@ -247,6 +250,28 @@ fn check_name(name: &str, factors: &[Factor], request: &Request) -> Result<(), F
         )));
     }
     Ok(())
+}
+
+/// Refuses a dimension of the name that the coordinate of quantiles has.
+fn check_quantile(
+    axes: &[ResultAxis],
+    dims: &[ResultDim],
+    factors: &[Factor],
+    request: &Request,
+) -> Result<(), Failure> {
+    let is_quantile = |dim: &ResultDim| match dim {
+        ResultDim::Axis(axis) => axes.get(*axis).is_some_and(|axis| axis.dim == axes::QUANTILE),
+        ResultDim::Group(factor) => factors.get(*factor).is_some_and(|factor| factor.name == axes::QUANTILE),
+        ResultDim::Quantile => false,
+    };
+    if request.options.q.is_empty() || !dims.iter().any(is_quantile) {
+        return Ok(());
+    }
+    Err(Failure::mistake(format!(
+        "the result of {:?} would have a dimension and a coordinate {:?} that are not the same",
+        request.grouper_text(),
+        axes::QUANTILE
+    )))
 }
 
 fn n_groups(factors: &[Factor]) -> u64 {

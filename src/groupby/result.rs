@@ -56,7 +56,9 @@ impl Described {
         let gone = || Error::internal(format!("variable {:?} of the plan is gone", plan.path));
         let source = plan.variable().ok_or_else(gone)?;
         let mut columns = labels::columns(plan)?;
-        columns.extend(coordinates::columns(plan, source, &columns)?);
+        let staying = coordinates::columns(plan, source, &columns)?;
+        labels::name_ends(plan, &mut columns, &staying);
+        columns.extend(staying);
         let auxiliary = columns.iter().filter(|column| column.is_auxiliary());
         let auxiliary: Vec<&str> = auxiliary.map(|column| column.variable.name.as_str()).collect();
         let mut attrs = attributes::of_variable(plan, source);

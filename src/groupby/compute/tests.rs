@@ -68,7 +68,7 @@ fn cut(plan: &Plan, values: &ArrayBytes, part: &[Range<u64>]) -> ArrayBytes {
 }
 
 /// Requests of every kind, but for the name of the variable.
-const PATHS: [&str; 26] = [
+const PATHS: [&str; 31] = [
     "time.month/mean",
     "time.month/sum",
     "time.month/max",
@@ -82,6 +82,11 @@ const PATHS: [&str; 26] = [
     "time.month/first/over=lat",
     "basin/mean",
     "basin/sum/over=time",
+    "basin/mean/isel=lat=1",
+    "basin/last/isel=lon=3/over=time",
+    "basin,time.month/mean/isel=lat=2",
+    "basin/max/anomaly=1/isel=lat=1",
+    "lon/mean/over=time",
     "basin,time.month/mean",
     "zone/mean/over=time,lon",
     "lat/mean",

@@ -48,7 +48,7 @@ pub(super) fn of(variable: &Variable, selected: &ResolvedVariable) -> Result<Vec
 ///
 /// # Errors
 /// [`Failure::Mistake`] for a dimension of `over` that the variable does not have or that is selected away, and for groupers
-/// whose labels lie along such a one or along the characters of texts.
+/// whose labels lie along the characters of texts.
 pub(super) fn reduce(axes: &mut [ResultAxis], factors: &[Factor], request: &Request) -> Result<(), Failure> {
     let mut reduced: Vec<usize> = Vec::new();
     for factor in factors {
@@ -58,14 +58,6 @@ pub(super) fn reduce(axes: &mut [ResultAxis], factors: &[Factor], request: &Requ
                 "{:?} lies along the characters of the texts of {:?}, which are not grouped",
                 factor.coordinate, request.variable
             )));
-        }
-        for axis in &factor.axes {
-            if let Some(single) = axes.get(*axis).filter(|axis| axis.is_single) {
-                return Err(Failure::mistake(format!(
-                    "one position is selected along {:?}, so {:?} is a single label and nothing to group by; select a range",
-                    single.dim, factor.coordinate
-                )));
-            }
         }
         reduced.extend(&factor.axes);
     }
@@ -88,7 +80,7 @@ pub(super) fn reduce(axes: &mut [ResultAxis], factors: &[Factor], request: &Requ
 }
 
 /// Dimensions of the result with their lengths: those of the groups, in the order of the request, stand where the first
-/// reduced dimension stood; quantiles come last. Anomalies have the dimensions of the source.
+/// grouped dimension stood; quantiles come last. Anomalies have the dimensions of the source.
 ///
 /// # Errors
 /// [`Failure::Mistake`] for two dimensions of one name.
@@ -99,10 +91,12 @@ pub(super) fn result_dims(
 ) -> Result<(Vec<ResultDim>, Vec<u64>), Failure> {
     let mut dims: Vec<(ResultDim, &str, u64)> = Vec::new();
     let mut are_groups_in = request.options.anomaly;
+    // Dimensions that `over` reduces besides leave no place.
+    let is_grouped = |axis: usize| factors.iter().any(|factor| factor.axes.contains(&axis));
     for (number, axis) in axes.iter().enumerate().filter(|(_, axis)| !axis.is_single) {
         if axis.is_kept || request.options.anomaly {
             dims.push((ResultDim::Axis(number), &axis.dim, axis.n_selected()));
-        } else if !are_groups_in {
+        } else if !are_groups_in && is_grouped(number) {
             are_groups_in = true;
             let groups = factors.iter().enumerate();
             dims.extend(groups.map(|(number, factor)| {

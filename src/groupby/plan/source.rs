@@ -94,9 +94,13 @@ impl Source {
 
     /// The type of the result. Cells that have no value are NaN, so what has some is floating point.
     pub(super) fn result(self, request: &Request, has_empty: bool) -> DataType {
-        // Differences and weighted sums of integers are no integers.
-        let is_real = request.options.anomaly || request.options.weights.is_some();
-        let plain = if is_real { self.real_of() } else { self.plain_result(request.action) };
+        let plain = match request.action {
+            // Quantiles are `f8`, and so is what they are subtracted from.
+            Action::Quantile => F8,
+            // Differences and weighted sums of integers are no integers.
+            _ if request.options.anomaly || request.options.weights.is_some() => self.real_of(),
+            action => self.plain_result(action),
+        };
         match plain {
             F4 | DataType::String => plain,
             _ if has_empty => F8,

@@ -18,14 +18,19 @@ fn mistake(failure: Failure) -> String {
 }
 
 #[tokio::test]
-async fn groups_stand_where_the_first_reduced_dimension_stood() {
+async fn groups_stand_where_the_first_grouped_dimension_stood() {
     let manifest = world().manifest();
     for (path, names, shape) in [
         ("tas/time.month/mean", vec!["month", "lat", "lon"], vec![12, 3, 2]),
         ("prof/time.month/mean", vec!["lat", "month", "lon"], vec![3, 12, 2]),
         ("tas/basin/mean", vec!["time", "basin"], vec![24, 3]),
         ("tas/lat/mean", vec!["time", "lat", "lon"], vec![24, 3, 2]),
-        ("tas/lon/mean/over=time", vec!["lon", "lat"], vec![2, 3]),
+        ("tas/lon/mean/over=time", vec!["lat", "lon"], vec![3, 2]),
+        ("prof/time.month/mean/over=lat", vec!["month", "lon"], vec![12, 2]),
+        ("prof/lon/mean/over=lat", vec!["time", "lon"], vec![24, 2]),
+        ("tas/basin/mean/over=time", vec!["basin"], vec![3]),
+        ("tas/basin/mean/isel=lat=1", vec!["time", "basin"], vec![24, 2]),
+        ("tas/basin/mean/isel=lon=0", vec!["time", "basin"], vec![24, 3]),
         ("tas/time.month/mean/over=lat,lon", vec!["month"], vec![12]),
         ("tas/time.year,time.month/mean", vec!["year", "month", "lat", "lon"], vec![2, 12, 3, 2]),
         ("tas/zone,time.year/mean", vec!["zone", "year", "lon"], vec![3, 2, 2]),
@@ -61,6 +66,8 @@ async fn results_have_the_types_of_the_contract() {
         ("letter/time.month/first", DataType::String),
         ("letter/time.month/count", I8),
         ("tas/time.month/mean/anomaly=1", F4),
+        ("tas/time.month/median/anomaly=1", F4),
+        ("tas/time.month/quantile/q=0.5/anomaly=1", F8),
         ("count/time.month/mean/anomaly=1", F8),
     ] {
         let plan = plan(&manifest, path).await.unwrap();
@@ -120,6 +127,7 @@ async fn mistakes_name_the_culprit() {
         ("tas/time.month/mean/weights=zone", "weights"),
         ("letter/time.month/mean/weights=coslat", "letter"),
         ("time/time/min", "time"),
+        ("tas/basin/mean/isel=lat=1/isel=lon=0", "basin"),
     ] {
         let failure = plan(&manifest, path).await.unwrap_err();
         let detail = match failure {
@@ -265,4 +273,25 @@ async fn the_characters_of_texts_are_no_axis_to_group_by() {
 
     assert_eq!(plan(&manifest, "name/station/first").await.unwrap().shape, [1]);
     assert!(matches!(plan(&manifest, "name/n/first").await, Err(Failure::Mistake { .. })));
+}
+
+#[tokio::test]
+async fn names_that_the_result_makes_are_refused_where_it_makes_them() {
+    let dims = [("time", 24), ("quantile", 2)];
+    let manifest = world()
+        .data("levels", &dims, &[24, 2], (F4, texts(&[])))
+        .data("zone_bnds", &[("lat", 3)], &[3], (F4, texts(&[])))
+        .data("lat_bins_bnds", &[("lat", 3)], &[3], (F4, texts(&[])))
+        .manifest();
+    for path in [
+        "levels/time.month/quantile/q=0.5",
+        "levels/time.month/quantile/q=0.1,0.5",
+        "levels/quantile/quantile/q=0.5",
+        "lat_bins_bnds/lat/mean/bins=-90,0,90",
+    ] {
+        assert!(matches!(plan(&manifest, path).await, Err(Failure::Mistake { .. })), "{path}");
+    }
+    for path in ["levels/time.month/mean", "zone_bnds/zone/mean", "levels/time.month/median"] {
+        assert!(plan(&manifest, path).await.is_ok(), "{path}");
+    }
 }

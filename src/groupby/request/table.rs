@@ -66,7 +66,8 @@ const SKIPPING: &[Action] = &[
     Action::Quantile,
 ];
 
-/// The actions that have a value to be taken from the source.
+/// The actions whose value of a group could be a member's, so that the source minus it is an anomaly. Counts, sums, products,
+/// spreads and truths are not of that kind: differences from them mean nothing, and those of large integers are not exact.
 const SUBTRACTED: &[Action] =
     &[Action::Mean, Action::Median, Action::Min, Action::Max, Action::First, Action::Last, Action::Quantile];
 

@@ -6,7 +6,7 @@ use crate::plan::group_of;
 use crate::{Action, Plan};
 
 /// Attributes that say how values of the source are stored, which those of the result are not.
-const ENCODING: [&str; 9] = [
+const ENCODING: [&str; 8] = [
     "_FillValue",
     "missing_value",
     "scale_factor",
@@ -15,9 +15,10 @@ const ENCODING: [&str; 9] = [
     "_Encoding",
     "_ARRAY_DIMENSIONS",
     "coordinates",
-    // How xarray writes booleans and spans of time as integers.
-    "dtype",
 ];
+
+/// Which type xarray makes of stored numbers: `bool`, or `timedelta64[ns]` of what has a unit of time.
+const DTYPE: &str = "dtype";
 
 /// Attributes that say in which range stored values lie, in the type in which they are stored.
 const RANGES: [&str; 4] = ["valid_range", "valid_min", "valid_max", "actual_range"];
@@ -49,7 +50,11 @@ pub(super) fn of_dataset(plan: &Plan) -> Attributes {
 /// Attributes of a variable that stays, decoded: none that say how it was stored.
 pub(super) fn decoded(attrs: &Attributes) -> Attributes {
     let is_packed = ["scale_factor", "add_offset"].iter().any(|name| attrs.get(name).is_some());
-    let is_false = |name: &str| ENCODING.contains(&name) || (is_packed && RANGES.contains(&name));
+    // Booleans are some already, while spans of time stay numbers.
+    let is_boolean = attrs.text(DTYPE) == Some("bool");
+    let is_false = |name: &str| {
+        ENCODING.contains(&name) || (is_packed && RANGES.contains(&name)) || (is_boolean && name == DTYPE)
+    };
     let kept = attrs.iter().filter(|(name, _)| !is_false(name));
     kept.map(|(name, value)| (name.to_owned(), value.clone())).collect()
 }
@@ -75,6 +80,9 @@ pub(super) fn of_variable(plan: &Plan, source: &Variable) -> Attributes {
     }
     if plan.request.options.anomaly {
         return attrs;
+    }
+    if matches!(plan.request.action, Action::Count | Action::Any | Action::All | Action::Var | Action::Prod) {
+        attrs.remove(DTYPE);
     }
     match plan.request.action {
         Action::Count | Action::Any | Action::All => {

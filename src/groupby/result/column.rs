@@ -90,13 +90,8 @@ pub(super) fn encoded(variable: &Variable, coordinate: &Coordinate) -> Result<(D
             if dtype == DataType::Bool {
                 return Ok((dtype, bytes_of(values, |value| [u8::from(i128::from(value) + above != 0)])));
             }
-            let size = dtype.len_bytes().unwrap_or(8).min(8);
-            let mut bytes = Vec::with_capacity(values.len().saturating_mul(size));
-            for value in values {
-                let whole = (i128::from(*value) + above).to_le_bytes();
-                bytes.extend(whole.iter().take(size));
-            }
-            (dtype, ArrayBytes::Fixed(bytes))
+            let bytes = integers(&dtype, values.iter().map(|value| i128::from(*value) + above));
+            (dtype, bytes)
         }
         Labels::Times { .. } => {
             return Err(Error::internal(format!("{:?} was read as times", variable.name)));
@@ -104,8 +99,18 @@ pub(super) fn encoded(variable: &Variable, coordinate: &Coordinate) -> Result<(D
     })
 }
 
+/// Integers of a type as little-endian bytes. All of them fit.
+pub(super) fn integers(dtype: &DataType, values: impl ExactSizeIterator<Item = i128>) -> ArrayBytes {
+    let size = dtype.len_bytes().unwrap_or(8).min(8);
+    let mut bytes = Vec::with_capacity(values.len().saturating_mul(size));
+    for value in values {
+        bytes.extend(value.to_le_bytes().iter().take(size));
+    }
+    ArrayBytes::Fixed(bytes)
+}
+
 /// The type of stored integers with the sign that `_Unsigned` says.
-fn integer_type(variable: &Variable) -> DataType {
+pub(super) fn integer_type(variable: &Variable) -> DataType {
     let order = ByteOrder::Little;
     let is_boolean = variable.attrs.text("dtype") == Some("bool");
     match (&variable.dtype, variable.attrs.text("_Unsigned")) {

@@ -169,8 +169,8 @@ impl<'p> Staying<'p> {
         let attrs = if is_raw { source.attrs.clone() } else { attributes::decoded(&source.attrs) };
         let found = match stored(&self.plan.manifest, path, source, is_raw) {
             Ok(found) => found,
-            Err(error) if error.kind() == ErrorKind::Internal => return Err(error),
-            // It is not kept with the index, or holds what has no labels: the result does without.
+            // Whatever may be otherwise the next time is not left out: the same request gives the same result.
+            Err(error) if !is_for_good(error.kind()) => return Err(error),
             Err(_) => return Ok(None),
         };
         let axis_of = |dim: &String| self.plan.axes.iter().find(|axis| axis.dim == *dim);
@@ -198,4 +198,10 @@ impl<'p> Staying<'p> {
         let variable = variable(&source.name, dims, shape, found.dtype, attrs);
         Ok(Some(Column { variable, is_coordinate: part == Part::Coordinate, values }))
     }
+}
+
+/// True for a coordinate that is not kept with the index, or holds what has no labels: the result does without.
+fn is_for_good(kind: ErrorKind) -> bool {
+    use ErrorKind::{Corrupt, InvalidInput, TooLarge, Unsupported};
+    matches!(kind, InvalidInput | TooLarge | Unsupported | Corrupt)
 }

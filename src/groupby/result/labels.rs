@@ -3,24 +3,30 @@
 use std::sync::Arc;
 
 use thermocline_core::{Error, Result};
-use thermocline_model::cf::TimeUnits;
+use thermocline_model::cf::{Scope, TimeUnits};
 use thermocline_model::{ArrayBytes, Attribute, Attributes, DataType, Number};
 
-use super::column::{Column, F4, F8, I8, U8, bytes_of, variable};
+use super::column::{Column, F4, F8, I8, U8, bytes_of, integer_type, integers, variable};
 use crate::groups::{Factor, GroupLabels};
+use crate::plan::group_of;
+use crate::request::Grouper;
 use crate::{Plan, ResultDim};
 
 /// Name of the coordinate of quantiles.
 const QUANTILE: &str = "quantile";
+
+/// Names of the dimension of the two ends of intervals: the first that nothing else has.
+const ENDS: [&str; 4] = ["bnds", "nv", "bin_edges", "bin_edge_pairs"];
 
 /// Those of a plan, bounds of intervals among them. Anomalies have none but the quantile.
 pub(super) fn columns(plan: &Plan) -> Result<Vec<Column>> {
     let mut columns = Vec::new();
     for dim in &plan.dims {
         if let ResultDim::Group(number) = dim
-            && let Some(factor) = plan.factors.get(*number)
+            && let (Some(factor), Some(grouper)) =
+                (plan.factors.get(*number), plan.request.groupers.get(*number))
         {
-            columns.extend(of_factor(plan, factor)?);
+            columns.extend(of_factor(plan, factor, grouper)?);
         }
     }
     let q = &plan.request.options.q;
@@ -38,11 +44,16 @@ pub(super) fn columns(plan: &Plan) -> Result<Vec<Column>> {
     Ok(columns)
 }
 
-fn of_factor(plan: &Plan, factor: &Factor) -> Result<Vec<Column>> {
+fn of_factor(plan: &Plan, factor: &Factor, grouper: &Grouper) -> Result<Vec<Column>> {
     let mut attrs = factor.attrs.clone();
     let mut bounds = None;
     let (dtype, values) = match &factor.labels {
-        GroupLabels::Integers(values) => (I8, bytes_of(values, i64::to_le_bytes)),
+        GroupLabels::Integers(values) => {
+            let values = || values.iter().map(|value| i128::from(*value));
+            let dtype = stored_type(plan, grouper, values()).unwrap_or(I8);
+            let bytes = integers(&dtype, values());
+            (dtype, bytes)
+        }
         GroupLabels::Unsigned(values) => (U8, bytes_of(values, u64::to_le_bytes)),
         GroupLabels::Floats { values, is_single: true } => {
             (F4, bytes_of(values, |value| (value as f32).to_le_bytes()))
@@ -56,7 +67,7 @@ fn of_factor(plan: &Plan, factor: &Factor) -> Result<Vec<Column>> {
             let side = if *is_right_closed { "right" } else { "left" };
             attrs.set("bounds", Attribute::Text(name.clone()));
             attrs.set("closed", Attribute::Text(side.to_owned()));
-            bounds = Some(bounds_of(plan, factor, &name, edges));
+            bounds = Some(bounds_of(factor, &name, edges));
             let pairs = edges.iter().zip(edges.iter().skip(1));
             let midpoints: Vec<f64> = pairs.map(|(low, high)| midpoint(*low, *high)).collect();
             (F8, bytes_of(&midpoints, f64::to_le_bytes))
@@ -76,15 +87,45 @@ fn midpoint(low: f64, high: f64) -> f64 {
     if sum.is_finite() { sum / 2.0 } else { low / 2.0 + high / 2.0 }
 }
 
-fn bounds_of(plan: &Plan, factor: &Factor, name: &str, edges: &[f64]) -> Column {
-    let is_taken = |dim: &str| {
-        let is_dim = plan.axes.iter().any(|axis| axis.dim == dim && axis.len != 2);
-        is_dim || plan.dims.iter().any(|known| plan.dim_name(known) == dim)
+/// The type in which the labels of a plain coordinate are stored, if it is one of integers that all of them fit; components
+/// of times are `i8`.
+fn stored_type(plan: &Plan, grouper: &Grouper, mut labels: impl Iterator<Item = i128>) -> Option<DataType> {
+    if grouper.component.is_some() {
+        return None;
+    }
+    let scope = Scope::at(&plan.manifest.dataset.root, group_of(&plan.path))?;
+    let dtype = integer_type(scope.variable(&grouper.coordinate)?);
+    let range = match dtype {
+        DataType::Int { size, .. } if (1..=8).contains(&size) => {
+            let half = 1_i128 << (8 * u32::from(size) - 1);
+            -half..half
+        }
+        DataType::UInt { size, .. } if (1..=8).contains(&size) => 0..1_i128 << (8 * u32::from(size)),
+        _ => return None,
     };
-    let ends = ["bnds", "nv", "bin_edges"].into_iter().find(|dim| !is_taken(dim)).unwrap_or("bin_edge_pairs");
+    labels.all(|label| range.contains(&label)).then_some(dtype)
+}
+
+/// Names the dimension of the ends of intervals, the second of `made` that are no coordinates, as no other dimension is
+/// named in the result: some bounds that stay have more than two corners.
+pub(super) fn name_ends(plan: &Plan, made: &mut [Column], staying: &[Column]) {
+    let is_taken = |dim: &str| {
+        let axes = staying.iter().flat_map(|column| column.variable.dims.iter().zip(&column.variable.shape));
+        let has_other_len = axes.into_iter().any(|(name, len)| name == dim && *len != 2);
+        has_other_len || plan.dims.iter().any(|known| plan.dim_name(known) == dim)
+    };
+    let Some(ends) = ENDS.into_iter().find(|dim| !is_taken(dim)) else { return };
+    for bounds in made.iter_mut().filter(|column| !column.is_coordinate) {
+        if let Some(dim) = bounds.variable.dims.get_mut(1) {
+            ends.clone_into(dim);
+        }
+    }
+}
+
+fn bounds_of(factor: &Factor, name: &str, edges: &[f64]) -> Column {
     let pairs: Vec<f64> =
         edges.iter().zip(edges.iter().skip(1)).flat_map(|(low, high)| [*low, *high]).collect();
-    let dims = vec![factor.name.clone(), ends.to_owned()];
+    let dims = vec![factor.name.clone(), ENDS[0].to_owned()];
     let shape = vec![(pairs.len() / 2) as u64, 2];
     Column {
         variable: variable(name, dims, shape, F8, Attributes::new()),

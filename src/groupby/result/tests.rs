@@ -3,7 +3,7 @@
 use thermocline_model::{Attribute, DataType};
 
 use super::*;
-use crate::testing::{F8, I8, plan, texts, world};
+use crate::testing::{F4, F8, I8, plan, texts, world};
 
 async fn described(path: &str) -> (Plan, Described) {
     let plan = plan(&world().manifest(), path).await.unwrap();
@@ -190,4 +190,61 @@ async fn a_mesh_stays_with_what_it_names_while_its_dimension_does() {
     assert!(kept.root.variable("node_lat").is_some());
     let gone = Described::of(&plan_of("v/time.month/mean/over=face").await).unwrap();
     assert!(gone.root.variable("mesh").is_none());
+}
+
+#[tokio::test]
+async fn labels_of_a_plain_coordinate_have_its_type() {
+    for (path, name, dtype) in [
+        ("tas/basin/mean", "basin", crate::testing::I4),
+        ("tas/time.month/mean", "month", I8),
+        ("tas/phase/mean", "phase", F8),
+    ] {
+        let (_, described) = described(path).await;
+        assert_eq!(variable(&described, name).dtype, dtype, "{path}");
+    }
+    let (_, described) = described("tas/basin/mean").await;
+    let bytes: Vec<u8> = [1_i32, 2, 7].into_iter().flat_map(i32::to_le_bytes).collect();
+    assert_eq!(*described.values_of("basin").unwrap().as_ref(), ArrayBytes::Fixed(bytes));
+}
+
+#[tokio::test]
+async fn spans_of_time_stay_some() {
+    let span = || texts(&[("units", "days"), ("dtype", "timedelta64[ns]")]);
+    let mut delay = span();
+    delay.set("coordinates", Attribute::Text("lead sure".into()));
+    let manifest = world()
+        .data("delay", &[("time", 24), ("lat", 3)], &[24, 3], (I8, delay))
+        .coordinate("lead", &[("lat", 3)], (I8, span()), &[1.0, 2.0, 3.0])
+        .coordinate(
+            "sure",
+            &[("lat", 3)],
+            (
+                DataType::Int { size: 1, order: thermocline_model::ByteOrder::Little },
+                texts(&[("dtype", "bool")]),
+            ),
+            &[1.0, 0.0, 1.0],
+        )
+        .manifest();
+    for (action, dtype) in [("mean", Some("timedelta64[ns]")), ("count", None), ("var", None), ("any", None)]
+    {
+        let described =
+            Described::of(&plan(&manifest, &format!("delay/time.month/{action}")).await.unwrap()).unwrap();
+        assert_eq!(described.result().unwrap().attrs.text("dtype"), dtype, "{action}");
+        assert_eq!(variable(&described, "lead").attrs.text("dtype"), Some("timedelta64[ns]"));
+        assert_eq!(variable(&described, "sure").attrs.text("dtype"), None);
+        assert_eq!(variable(&described, "sure").dtype, DataType::Bool);
+    }
+}
+
+#[tokio::test]
+async fn ends_of_intervals_have_a_dimension_of_their_own() {
+    let manifest = world()
+        .data("v", &[("time", 24), ("lat", 3), ("cell", 2)], &[24, 3, 2], (F4, texts(&[])))
+        .coordinate("cell", &[("cell", 2)], (F4, texts(&[("bounds", "corners")])), &[0.0, 180.0])
+        .coordinate("corners", &[("cell", 2), ("bnds", 4)], (F4, texts(&[])), &[0.0; 8])
+        .manifest();
+    let described = Described::of(&plan(&manifest, "v/lat/mean/bins=-90,0,90").await.unwrap()).unwrap();
+
+    assert_eq!(variable(&described, "corners").dims, ["cell", "bnds"]);
+    assert_eq!(variable(&described, "lat_bins_bnds").dims, ["lat_bins", "nv"]);
 }
