@@ -40,10 +40,10 @@ def main() -> int:
         if wanted:
             with Server(args.binary, Path(scratch) / "more", [str(args.more)]) as server:
                 for name in wanted:
-                    SECTIONS[name](Client(server.base), args.more, report, 1.0 if args.all else 0.15)
+                    SECTIONS[name](Client(server.base), args.more, report, 1.0 if args.all else 0.1)
         if args.files and (not args.only or "files" in args.only):
             with Server(args.binary, Path(scratch) / "files", [str(args.files)]) as server:
-                more_files.check_files(Client(server.base), args.files, report, 1.0 if args.all else 0.1)
+                more_files.check_files(Client(server.base), args.files, report, 1.0 if args.all else 0.05)
     return report.finish()
 
 

@@ -79,7 +79,7 @@ def check_values(client: Client, more: Path, report: Report, share: float) -> No
     for var in NUMBERS:
         for action in ACTIONS:
             for grouper in ("time.season", "region"):
-                if part_of(f"{var}{action}{grouper}", max(share, 0.4)):
+                if part_of(f"{var}{action}{grouper}", max(share, 0.2)):
                     ask(client, report, "values", ds, "values", var, grouper, action, options_of(action))
     for var in ("inf", "inf8"):
         for action in sorted(set(ACTIONS) - UNSPECIFIED):
@@ -144,7 +144,7 @@ def check_groupers(client: Client, more: Path, report: Report, share: float) -> 
     for grouper in ("region", "where", "kind", "x", "y", "time", "time.month,region", "kind,time.season", "time.year,time.season,kind", "y,kind,time.quarter", "region,time.month", "where,time.is_leap_year"):
         for action in ("mean", "count", "sum", "var", "first", "quantile", "any"):
             for var in ("two_fills", "ends_i4", "big_f4"):
-                if part_of(f"{grouper}{action}{var}", max(share, 0.35)):
+                if part_of(f"{grouper}{action}{var}", max(share, 0.2)):
                     ask(client, report, "groupers", ds, "values", var, grouper, action, options_of(action))
     for action in ("mean", "max", "count"):
         ask(client, report, "groupers", ds, "values", "plane", "region", action, {})
@@ -165,7 +165,7 @@ def check_weights(client: Client, more: Path, report: Report, share: float) -> N
     for name, weight in weights.items():
         for action in ("mean", "sum", "var", "std"):
             for var, grouper, over in (("two_fills", "time.month", "y,x"), ("big_f4", "time.season", "y,x"), ("packed4", "time.year", "x,y"), ("wrapped", "region", "time")):
-                if not part_of(f"{name}{action}{var}", max(share, 0.5)):
+                if not part_of(f"{name}{action}{var}", max(share, 0.3)):
                     continue
                 path = address("values", var, grouper, action, f"over={over}", f"weights={name}")
 
