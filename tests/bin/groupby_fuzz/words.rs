@@ -81,6 +81,19 @@ const OPTIONS: [&str; 14] = [
     "wait",
 ];
 
+/// Forms that every result has.
+const GOOD_FORMS: [&str; 5] = ["json", "csv", "html", "nc", "estimate"];
+
+/// Spans that every calendar has.
+const GOOD_FREQUENCIES: [&str; 7] = ["YS", "QS-DEC", "MS", "ME", "2MS", "10D", "30D"];
+
+/// Parts of keys of lazy groups that are there, whatever is grouped.
+const GOOD_KEYS: [&str; 4] = [".zmetadata", "zarr.json", "{}/.zarray", "{}/zarr.json"];
+
+/// Components that most times have.
+const GOOD_COMPONENTS: [&str; 9] =
+    ["year", "month", "season", "day", "hour", "dayofyear", "weekday", "decade", "is_leap_year"];
+
 const KEYS: [&str; 16] = [
     ".zmetadata",
     "zarr.json",
@@ -114,6 +127,10 @@ impl Asks for Words {
     fn request(&mut self) -> Asked {
         let known = Arc::clone(&self.known);
         let dataset = &known[self.dice.below(known.len())];
+        // What is computed must be tried as often as what is refused.
+        if !dataset.variables.is_empty() && !self.dice.one_in(4) {
+            return self.good_request(dataset);
+        }
         let id = if self.dice.one_in(60) { self.dice.text() } else { dataset.id.clone() };
         let variable = self.variable(dataset);
         let (group, name) = variable.rsplit_once('/').unwrap_or(("", &variable));
@@ -166,6 +183,65 @@ impl Asks for Words {
 }
 
 impl Words {
+    /// A request without mistakes, but that the variable may lack a dimension, or its type the action.
+    fn good_request(&mut self, dataset: &Known) -> Asked {
+        let variable = dataset.variables[self.dice.below(dataset.variables.len())].clone();
+        let (group, name) = variable.rsplit_once('/').unwrap_or(("", &variable));
+        let (action, _) = Action::ALL[self.dice.below(Action::ALL.len())];
+        let (grouper, mut pairs) = self.good_grouper(dataset);
+        if let Some((option, value)) = self.good_option(action) {
+            pairs.push((option, value.to_owned()));
+        }
+        if !group.is_empty() {
+            pairs.push(("group", group.to_owned()));
+        }
+        let parts = [&dataset.id, "groupby", name, &grouper, action].map(encoded);
+        let mut address = format!("/datasets/{}", parts.join("/"));
+        for (option, value) in &pairs {
+            address.push_str(&format!("/{option}={}", encoded(value)));
+        }
+        match self.dice.below(5) {
+            0 => {
+                address.push_str("/zarr/");
+                address.push_str(&self.dice.of(&GOOD_KEYS).replace("{}", &encoded(name)));
+            }
+            1..=3 => address.push_str(&format!("?f={}", self.dice.of(&GOOD_FORMS))),
+            _ => {}
+        }
+        let method = if self.dice.one_in(15) { "HEAD" } else { "GET" };
+        Asked { method, address, accept: None }
+    }
+
+    /// A grouper and what it needs.
+    fn good_grouper(&mut self, dataset: &Known) -> (String, Vec<(&'static str, String)>) {
+        let (times, others): (Vec<&String>, Vec<&String>) =
+            dataset.dims.iter().partition(|dim| dim.contains("time"));
+        let time = times.first().map_or("time", |dim| dim.as_str());
+        let other = if others.is_empty() { time } else { others[self.dice.below(others.len())].as_str() };
+        match self.dice.below(10) {
+            0..=5 => (format!("{time}.{}", self.dice.of(&GOOD_COMPONENTS)), Vec::new()),
+            6 => (time.to_owned(), vec![("freq", self.dice.of(&GOOD_FREQUENCIES).to_owned())]),
+            7 => (format!("{time}.year,{time}.month"), Vec::new()),
+            8 => (other.to_owned(), Vec::new()),
+            _ => (other.to_owned(), vec![("bins", self.dice.of(&["-90,-30,30,90", "n:4"]).to_owned())]),
+        }
+    }
+
+    /// An option that goes with an action; none at times, if the action needs none.
+    fn good_option(&mut self, action: &str) -> Option<(&'static str, &'static str)> {
+        match action {
+            "quantile" => Some(("q", self.dice.of(&["0.5", "0,0.1,1", "1e-9", "0.25,0.75"]))),
+            _ if self.dice.one_in(2) => None,
+            "std" | "var" => Some(("ddof", self.dice.of(&["0", "1", "2", "60"]))),
+            "sum" | "prod" => Some(("min_count", self.dice.of(&["0", "1", "60"]))),
+            "mean" if self.dice.one_in(2) => Some(("anomaly", "1")),
+            "mean" | "min" | "max" | "median" | "first" | "last" => {
+                Some(("skipna", self.dice.of(&["0", "1"])))
+            }
+            _ => None,
+        }
+    }
+
     fn variable(&mut self, dataset: &Known) -> String {
         match dataset.variables.as_slice() {
             variables if !variables.is_empty() && !self.dice.one_in(25) => {
