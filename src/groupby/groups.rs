@@ -115,12 +115,14 @@ const MAX_LISTED: u64 = 1 << 22;
 /// # Errors
 /// [`thermocline_core::ErrorKind::NotFound`] for coordinates that do not exist, with Cloudify's text; [`Failure::Mistake`] for
 /// scalar ones, for those that share no dimension with the variable, and for components that the calendar does not have;
-/// [`Failure::Impossible`] for times that cannot be decoded; [`Failure::TooLarge`] for more groups than can be listed.
+/// [`Failure::Impossible`] for times that cannot be decoded; [`Failure::TooLarge`] for a grouper of more than `max_groups`, and
+/// for more than can be listed.
 pub(crate) fn factors(
     manifest: &Manifest,
     path: &str,
     request: &Request,
     resolved: &Resolved,
+    max_groups: u64,
 ) -> Result<Vec<Factor>, Failure> {
     let missing = || Error::not_found(format!("Variable '{}' not found in dataset", request.variable));
     let variable = manifest.dataset.root.variable(path).ok_or_else(missing)?;
@@ -137,7 +139,7 @@ pub(crate) fn factors(
         let along = Along::read(manifest, &scope, variable, chosen, &grouper.coordinate)?;
         let rule = Rule::of(grouper, &along, &request.options)?;
         used.count(&rule);
-        let factor = along.factor(rule.apply(&along)?, &rule);
+        let factor = along.factor(rule.apply(&along, max_groups)?, &rule);
         if factors.iter().any(|other| other.name == factor.name) {
             return Err(Failure::mistake(format!("grouper {:?} is given twice", factor.name)));
         }
@@ -215,10 +217,10 @@ impl<'r> Rule<'r> {
         }
     }
 
-    fn apply(&self, along: &Along<'_>) -> Result<Coded, Failure> {
+    fn apply(&self, along: &Along<'_>, max_groups: u64) -> Result<Coded, Failure> {
         match self {
-            Self::Equal => unique::equal(along),
-            Self::Component(word, component) => component::equal(along, word, *component),
+            Self::Equal => unique::equal(along, max_groups),
+            Self::Component(word, component) => component::equal(along, (word, *component), max_groups),
             Self::Seasons(_, chosen) => seasons::in_any_year(along, chosen),
             Self::Bins(bins, closed) => bins::intervals(along, bins, *closed),
             Self::Spans(frequency) => spans::spans(along, *frequency),

@@ -173,15 +173,15 @@ fn planned(
     let source = Source::of(variable)?;
     source.check(&request, &path)?;
     let mut axes = axes::of(variable, selected)?;
-    let factors = factors(&manifest, &path, &request, resolved)?;
+    let factors = factors(&manifest, &path, &request, resolved, settings.max_groups)?;
     axes::reduce(&mut axes, &factors, &request)?;
     check_groups(&axes, &factors, &request, settings)?;
     let masks = selected.masks.clone();
     let (dims, shape) = axes::result_dims(&axes, &factors, &request)?;
     check_name(&variable.name, &factors, &request)?;
     check_quantile(&axes, &dims, &factors, &request)?;
-    let fewest = members::fewest(&axes, &factors, &masks)?;
-    let has_empty = fewest < source.least_members(&request);
+    let least = source.least_members(&request);
+    let has_empty = members::fewest(&axes, &factors, &masks, least)? < least;
     let dtype = source.result(&request, has_empty);
     let weights = weights::of(&manifest, &path, variable, &request)?;
     let time_units = source.time_units(variable).filter(|_| request.action != Action::Count);

@@ -135,14 +135,6 @@ impl Request {
         })
     }
 
-    /// What is said of a name that is neither an option nor one of the names that the variable can be selected by.
-    pub fn unknown_name(name: &str, selectable: impl IntoIterator<Item = impl Into<String>>) -> Failure {
-        let detail =
-            format!("'{}' is no option of groupby, nor a dimension or coordinate", values::shown(name));
-        let options = Options::names().map(str::to_owned);
-        Failure::mistake_among(detail, options.chain(selectable.into_iter().map(Into::into)))
-    }
-
     /// The group that is selected, without slashes at its ends; empty for the root.
     pub fn group(&self) -> &str {
         let group = self.selecting.iter().find(|(name, _)| name == "group");

@@ -139,6 +139,8 @@ mod tests {
     }
 
     proptest! {
+        #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+
         #[test]
         fn each_cell_is_that_of_its_place(
             lens in prop::collection::vec((1_u64..5, 0_u64..5, 1_u64..5), 0..4),

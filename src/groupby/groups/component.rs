@@ -8,7 +8,7 @@ use thermocline_model::Attributes;
 use thermocline_model::cf::{Calendar, DateTime};
 
 use super::coordinate::Along;
-use super::unique::factorize;
+use super::unique::{factorize, too_many_groups};
 use super::{Coded, GroupLabels, NO_GROUP};
 use crate::{Component, Failure};
 
@@ -22,7 +22,11 @@ const BEFORE_MONTH: [i64; 12] = [0, 31, 60, 91, 121, 152, 182, 213, 244, 274, 30
 const SEASONS: [&str; 4] = ["DJF", "JJA", "MAM", "SON"];
 
 /// Groups the times of a coordinate by equal components.
-pub(super) fn equal(along: &Along<'_>, word: &str, component: Component) -> Result<Coded, Failure> {
+pub(super) fn equal(
+    along: &Along<'_>,
+    (word, component): (&str, Component),
+    max_groups: u64,
+) -> Result<Coded, Failure> {
     let times = along.times()?;
     let calendar = times.units.calendar();
     if component == Component::Week && !has_weeks(calendar) {
@@ -35,7 +39,9 @@ pub(super) fn equal(along: &Along<'_>, word: &str, component: Component) -> Resu
             allowed.map(|(word, _)| *word),
         ));
     }
-    let (keys, codes) = factorize(times.dates().map(|date| date.map(|date| value(component, &date))));
+    let keys = times.dates().map(|date| date.map(|date| value(component, &date)));
+    let (keys, codes) = factorize(keys, max_groups)
+        .ok_or_else(|| too_many_groups(&format!("{}.{word}", along.name), max_groups))?;
     if codes.iter().all(|code| *code == NO_GROUP) {
         return Err(along.without_labels());
     }

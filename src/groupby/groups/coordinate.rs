@@ -2,11 +2,11 @@
 
 use std::sync::Arc;
 
+use thermocline_core::ErrorKind;
 use thermocline_core::manifest::Manifest;
 use thermocline_core::select::{Coordinate, Labels, ResolvedVariable};
-use thermocline_core::{Error, ErrorKind};
 use thermocline_model::cf::{DateTime, Scope, TimeUnits};
-use thermocline_model::{Attribute, Attributes, DataType, Variable};
+use thermocline_model::{Attribute, Attributes, DataType, Place, Variable};
 
 use super::chosen::chosen;
 use super::{Coded, Factor, GroupLabels, NO_GROUP, Rule};
@@ -297,11 +297,14 @@ fn read_labels(manifest: &Manifest, variable: &Variable) -> Result<Labels, Failu
             )));
         }
     }
-    let impossible =
-        |error: Error| Failure::Impossible(format!("coordinate '{name}' cannot be grouped by: {error}"));
+    let impossible = |why: &str| Failure::Impossible(format!("'{name}' cannot group: {why}"));
+    let table = manifest.table_blocking(variable)?;
+    if !table.parts().iter().all(|part| part.place == Place::Inline) {
+        return Err(impossible("its values are not kept with the index, as those of coordinates are"));
+    }
     Coordinate::read(manifest, variable).map(|coordinate| coordinate.labels).map_err(|error| {
         match error.kind() {
-            ErrorKind::InvalidInput => impossible(error),
+            ErrorKind::InvalidInput => impossible(&format!("{error}")),
             ErrorKind::TooLarge => too_many(name, variable.n_elements().unwrap_or(u64::MAX)),
             _ => Failure::Core(error),
         }

@@ -170,6 +170,8 @@ mod tests {
     }
 
     proptest! {
+        #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+
         #[test]
         fn an_instant_lies_between_the_labels_of_its_span_and_the_next(
             calendar in prop::sample::select(CALENDARS.to_vec()),

@@ -8,38 +8,39 @@ use thermocline_model::Attributes;
 
 use super::coordinate::Along;
 use super::{Coded, GroupLabels, NO_GROUP};
-use crate::Failure;
+use crate::{Estimate, Failure};
 
 /// Groups the positions of a coordinate by equal labels. Missing labels belong to no group.
-pub(super) fn equal(along: &Along<'_>) -> Result<Coded, Failure> {
+pub(super) fn equal(along: &Along<'_>, max_groups: u64) -> Result<Coded, Failure> {
     let chosen = || along.chosen.iter().copied();
+    let too_many = || too_many_groups(&along.name, max_groups);
     let coded = match &along.labels {
         Labels::Times { .. } => {
             let times = along.times()?;
-            let (ticks, codes) = factorize(times.ticks());
+            let (ticks, codes) = factorize(times.ticks(), max_groups).ok_or_else(too_many)?;
             let (labels, attrs) = times.labels(ticks);
             Coded { codes, labels, attrs }
         }
         Labels::Integers { values, above } if along.is_boolean && *above == 0 => {
             let keys = values.iter().zip(chosen()).map(|(value, is)| is.then_some(*value != 0));
-            let (labels, codes) = factorize(keys);
+            let (labels, codes) = factorize(keys, max_groups).ok_or_else(too_many)?;
             plain(codes, GroupLabels::Booleans(labels))
         }
         Labels::Integers { values, above } => {
-            let (labels, codes) =
-                factorize(values.iter().zip(chosen()).map(|(value, is)| is.then_some(*value)));
+            let keys = values.iter().zip(chosen()).map(|(value, is)| is.then_some(*value));
+            let (labels, codes) = factorize(keys, max_groups).ok_or_else(too_many)?;
             plain(codes, integers(&labels, *above, &along.name)?)
         }
         Labels::Floats { values, is_single } => {
             let keys = values.iter().zip(chosen());
             let keys = keys.map(|(value, is)| (is && !value.is_nan()).then_some(Ascending::of(*value)));
-            let (labels, codes) = factorize(keys);
+            let (labels, codes) = factorize(keys, max_groups).ok_or_else(too_many)?;
             let values = labels.into_iter().map(Ascending::value).collect();
             plain(codes, GroupLabels::Floats { values, is_single: *is_single })
         }
         Labels::Texts(texts) => {
-            let (labels, codes) =
-                factorize(texts.iter().zip(chosen()).map(|(text, is)| is.then_some(text.as_str())));
+            let keys = texts.iter().zip(chosen()).map(|(text, is)| is.then_some(text.as_str()));
+            let (labels, codes) = factorize(keys, max_groups).ok_or_else(too_many)?;
             plain(codes, GroupLabels::Texts(labels.into_iter().map(str::to_owned).collect()))
         }
     };
@@ -65,8 +66,12 @@ fn integers(stored: &[i64], above: i128, name: &str) -> Result<GroupLabels, Fail
     })
 }
 
-/// The distinct keys, ascending, and for each position the number of its key; [`NO_GROUP`] where there is none.
-pub(super) fn factorize<K: Ord + Hash + Copy>(keys: impl Iterator<Item = Option<K>>) -> (Vec<K>, Vec<u32>) {
+/// The distinct keys, ascending, and for each position the number of its key; [`NO_GROUP`] where there is none. `None` as
+/// soon as there are more than `max_groups`: no memory is taken for more.
+pub(super) fn factorize<K: Ord + Hash + Copy>(
+    keys: impl Iterator<Item = Option<K>>,
+    max_groups: u64,
+) -> Option<(Vec<K>, Vec<u32>)> {
     let mut number_of: HashMap<K, u32> = HashMap::new();
     let mut last: Option<(K, u32)> = None;
     let mut codes = Vec::with_capacity(keys.size_hint().0);
@@ -82,6 +87,9 @@ pub(super) fn factorize<K: Ord + Hash + Copy>(keys: impl Iterator<Item = Option<
                 *number_of.entry(key).or_insert(next)
             }
         };
+        if number_of.len() as u64 > max_groups {
+            return None;
+        }
         last = Some((key, number));
         codes.push(number);
     }
@@ -96,7 +104,16 @@ pub(super) fn factorize<K: Ord + Hash + Copy>(keys: impl Iterator<Item = Option<
     for code in &mut codes {
         *code = rank.get(*code as usize).copied().unwrap_or(NO_GROUP);
     }
-    (found.into_iter().map(|(key, _)| key).collect(), codes)
+    Some((found.into_iter().map(|(key, _)| key).collect(), codes))
+}
+
+/// The failure of a grouping by more distinct labels than may be; how many more is not counted.
+pub(super) fn too_many_groups(name: &str, max_groups: u64) -> Failure {
+    let detail = format!(
+        "{name} has more than {max_groups} groups; select less of it, or group by a coarser label, as bins="
+    );
+    let groups = max_groups.saturating_add(1);
+    Failure::TooLarge { detail, estimate: Box::new(Estimate { groups, ..Estimate::default() }) }
 }
 
 /// A float that is not NaN, as an integer of the same order: both zeros are one.
@@ -123,17 +140,23 @@ mod tests {
     use super::*;
 
     proptest! {
+        #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+
         #[test]
         fn every_position_gets_the_number_of_its_key(keys in prop::collection::vec(prop::option::of(-4..4_i64), 0..60)) {
             let mut expected: Vec<i64> = keys.iter().copied().flatten().collect();
             expected.sort_unstable();
             expected.dedup();
 
-            let (labels, codes) = factorize(keys.iter().copied());
+            let n_distinct = expected.len() as u64;
+            let (labels, codes) = factorize(keys.iter().copied(), n_distinct).unwrap();
 
             prop_assert_eq!(&labels, &expected);
             for (key, code) in keys.iter().zip(codes) {
                 prop_assert_eq!(*key, labels.get(code as usize).copied());
+            }
+            if let Some(fewer) = n_distinct.checked_sub(1) {
+                prop_assert_eq!(factorize(keys.iter().copied(), fewer), None);
             }
         }
 

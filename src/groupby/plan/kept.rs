@@ -1,19 +1,22 @@
 //! Coordinates that were read, kept with the dataset: requests of one dataset look the same ones up.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 
-use parking_lot::Mutex;
+use quick_cache::sync::{Cache, DefaultLifecycle};
+use quick_cache::{DefaultHashBuilder, OptionsBuilder, Weighter};
 use thermocline_core::Result;
 use thermocline_core::manifest::Manifest;
-use thermocline_core::select::Coordinate;
+use thermocline_core::select::{Coordinate, Labels};
 use thermocline_model::{Attributes, Variable};
 
-/// Most labels of a coordinate that are kept with the manifest.
-const MAX_LABELS: usize = 1 << 20;
+/// Memory of the coordinates of one dataset that are kept, in bytes: those that were not asked for longest go.
+const MAX_BYTES: u64 = 16 << 20;
 
-/// Most coordinates of a dataset that are kept.
-const MAX_COORDINATES: usize = 64;
+/// What a coordinate takes besides its labels, its attributes among it.
+const COORDINATE_BYTES: u64 = 1024;
+
+/// About how many coordinates there are.
+const USUAL_COORDINATES: usize = 64;
 
 /// How labels are read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -26,8 +29,38 @@ enum Reading {
     Raw,
 }
 
-#[derive(Default)]
-struct Kept(Mutex<HashMap<(String, Reading), Arc<Coordinate>>>);
+type Key = (String, Reading);
+
+#[derive(Clone)]
+struct Weight;
+
+impl Weighter<Key, Arc<Coordinate>> for Weight {
+    fn weight(&self, (path, _): &Key, coordinate: &Arc<Coordinate>) -> u64 {
+        let labels = match &coordinate.labels {
+            Labels::Texts(texts) => texts.iter().map(|text| (size_of::<String>() + text.len()) as u64).sum(),
+            others => others.len() as u64 * 8,
+        };
+        COORDINATE_BYTES + path.len() as u64 + labels
+    }
+}
+
+struct Kept(Cache<Key, Arc<Coordinate>, Weight>);
+
+impl Default for Kept {
+    fn default() -> Self {
+        // One shard: in a part of the bound a long coordinate would have no room.
+        let options = OptionsBuilder::new()
+            .estimated_items_capacity(USUAL_COORDINATES)
+            .weight_capacity(MAX_BYTES)
+            .shards(1)
+            .build();
+        let (hasher, lifecycle) = (DefaultHashBuilder::default(), DefaultLifecycle::default());
+        Self(match options {
+            Ok(options) => Cache::with_options(options, Weight, hasher, lifecycle),
+            Err(_) => Cache::with_weighter(USUAL_COORDINATES, MAX_BYTES, Weight),
+        })
+    }
+}
 
 /// The coordinate at a path from the root. Blocking.
 ///
@@ -56,8 +89,8 @@ pub(crate) fn raw(manifest: &Manifest, path: &str, variable: &Variable) -> Resul
 fn read(manifest: &Manifest, path: &str, variable: &Variable, reading: Reading) -> Result<Arc<Coordinate>> {
     let kept = manifest.derived(|_| Kept::default());
     let key = (path.to_owned(), reading);
-    if let Some(found) = kept.0.lock().get(&key) {
-        return Ok(Arc::clone(found));
+    if let Some(found) = kept.0.get(&key) {
+        return Ok(found);
     }
     let mut attrs = variable.attrs.clone();
     match reading {
@@ -66,9 +99,6 @@ fn read(manifest: &Manifest, path: &str, variable: &Variable, reading: Reading) 
         Reading::Raw => attrs = Attributes::new(),
     }
     let coordinate = Arc::new(Coordinate::read_with(manifest, variable, &attrs)?);
-    let mut kept = kept.0.lock();
-    if coordinate.labels.len() <= MAX_LABELS && kept.len() < MAX_COORDINATES {
-        kept.insert(key, Arc::clone(&coordinate));
-    }
+    kept.0.insert(key, Arc::clone(&coordinate));
     Ok(coordinate)
 }

@@ -9,13 +9,19 @@ use crate::Failure;
 use crate::groups::{Factor, NO_GROUP};
 
 /// Most positions that are looked at to find out whether every cell of a product has a member.
-const MAX_POSITIONS: u64 = 1 << 26;
+const MAX_POSITIONS: u64 = 1 << 24;
 
-/// The fewest positions that any cell of the result has; saturates. 0 where a mask leaves cells of kept axes out.
+/// The fewest positions that any cell of the result has, or some number from `enough` on; saturates. 0 where a mask leaves
+/// cells of kept axes out.
 ///
 /// # Errors
 /// [`Failure::Mistake`] for groupers and masks that together lie over more positions than can be looked at.
-pub(super) fn fewest(axes: &[ResultAxis], factors: &[Factor], masks: &[Arc<Mask>]) -> Result<u64, Failure> {
+pub(super) fn fewest(
+    axes: &[ResultAxis],
+    factors: &[Factor],
+    masks: &[Arc<Mask>],
+    enough: u64,
+) -> Result<u64, Failure> {
     let is_kept = |dim: &String| axes.iter().any(|axis| axis.dim == *dim && axis.is_kept);
     let is_full = |mask: &Mask| {
         mask.shape().iter().try_fold(1_u64, |n, len| n.checked_mul(*len)) == Some(mask.n_cells())
@@ -25,7 +31,7 @@ pub(super) fn fewest(axes: &[ResultAxis], factors: &[Factor], masks: &[Arc<Mask>
     }
     let mut fewest = 1_u64;
     for part in parts(axes, factors, masks) {
-        fewest = fewest.saturating_mul(part.fewest(axes)?);
+        fewest = fewest.saturating_mul(part.fewest(axes, enough)?);
     }
     Ok(fewest)
 }
@@ -73,7 +79,7 @@ fn join<'p>(parts: &mut Vec<Part<'p>>, over: &[usize], add: impl FnOnce(&mut Par
 }
 
 impl Part<'_> {
-    fn fewest(&self, axes: &[ResultAxis]) -> Result<u64, Failure> {
+    fn fewest(&self, axes: &[ResultAxis], enough: u64) -> Result<u64, Failure> {
         let selected = || self.axes.iter().filter_map(|axis| axes.get(*axis)).map(ResultAxis::n_selected);
         let n_positions = selected().fold(1, u64::saturating_mul);
         match (self.factors.as_slice(), self.masks.as_slice()) {
@@ -87,11 +93,11 @@ impl Part<'_> {
                 "the groupers lie over {n_positions} positions together, more than {MAX_POSITIONS}; select fewer"
             )));
         }
-        Ok(self.counted(axes))
+        Ok(self.counted(axes, enough))
     }
 
-    /// Counts the members of every group at every selected position.
-    fn counted(&self, axes: &[ResultAxis]) -> u64 {
+    /// Counts the members of every group at every selected position, until all have `enough`.
+    fn counted(&self, axes: &[ResultAxis], enough: u64) -> u64 {
         let n_cells: usize = self.factors.iter().map(|factor| factor.n_groups()).product();
         let mut counts = vec![0_u64; n_cells];
         let chosen: Vec<Vec<u64>> =
@@ -103,6 +109,7 @@ impl Part<'_> {
         if chosen.iter().any(Vec::is_empty) {
             return 0;
         }
+        let mut n_lacking = n_cells;
         let mut position = vec![0_u64; chosen.len()];
         let mut cell_of_mask = Vec::new();
         loop {
@@ -118,6 +125,10 @@ impl Part<'_> {
                 && let Some(count) = counts.get_mut(count)
             {
                 *count += 1;
+                n_lacking -= usize::from(*count == enough);
+            }
+            if n_lacking == 0 {
+                return enough;
             }
             if !advance(&mut at, &chosen) {
                 return counts.into_iter().min().unwrap_or(0);

@@ -5,29 +5,10 @@ use thermocline_core::manifest::Manifest;
 use thermocline_model::cf::{Scope, along};
 use thermocline_model::{Group, Variable};
 
-use crate::{Failure, Request};
+use crate::{Failure, Options, Request};
 
 /// Most characters of a name in a message.
 const MAX_SHOWN: usize = 200;
-
-/// Words that select and are no dimensions.
-const SELECTING: [&str; 4] = ["sel", "isel", "bbox", "group"];
-
-/// Names of the options of a request, for messages.
-const OPTIONS: [&str; 12] = [
-    "skipna",
-    "min_count",
-    "ddof",
-    "q",
-    "bins",
-    "closed",
-    "freq",
-    "seasons",
-    "drop_incomplete",
-    "over",
-    "weights",
-    "anomaly",
-];
 
 /// The path from the root of a variable that is named in a group.
 ///
@@ -64,15 +45,15 @@ pub(super) fn check_selecting(manifest: &Manifest, request: &Request, path: &str
             dim => dim,
         };
         let is_coordinate = || scope.as_ref().is_some_and(|scope| scope.named(name).is_some());
-        // `time` selects along the dimension of time, whatever its name is; whether there is one is seen there.
         if dims.iter().any(|dim| dim == name) || is_coordinate() {
             continue;
         }
-        let words = SELECTING
-            .into_iter()
-            .filter(|_| word == name)
-            .chain(OPTIONS.into_iter().filter(|_| word == name));
-        let allowed = words.chain(dims.iter().map(String::as_str));
+        let mut allowed: Vec<String> = Vec::new();
+        if word == name {
+            allowed.extend(Options::names().map(str::to_owned));
+            allowed.extend(Request::selecting_words().iter().map(|(word, _)| (*word).to_owned()));
+        }
+        allowed.extend(dims.iter().cloned());
         let detail = format!("{:?} is neither an option nor a dimension of {path:?}", shown(name));
         return Err(Failure::mistake_among(detail, allowed));
     }

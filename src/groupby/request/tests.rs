@@ -278,15 +278,6 @@ fn options_and_selections_are_told_apart_for_others() {
     assert!(Options::all().is_sorted_by_key(|spec| spec.name));
 }
 
-#[test]
-fn an_unknown_name_is_told_with_all_that_are_known() {
-    let Failure::Mistake { detail, allowed } = Request::unknown_name("colour", ["lat", "lon"]) else {
-        panic!("no mistake");
-    };
-    assert!(detail.contains("colour"));
-    assert!(["skipna", "lat"].iter().all(|name| allowed.iter().any(|known| known == name)));
-}
-
 fn grouper() -> impl Strategy<Value = String> {
     let plain = "[a-zà-ö _/%]{1,5}";
     let component = prop::sample::select(&Component::WORDS[..]).prop_map(|(word, _)| format!("time.{word}"));
@@ -329,7 +320,7 @@ fn option() -> impl Strategy<Value = (String, String)> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(2000))]
+    #![proptest_config(ProptestConfig { cases: 2000, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn the_canonical_form_is_the_same_request(

@@ -100,8 +100,8 @@ pub(super) fn joined(values: &[f64]) -> String {
 
 /// Ascending edges, or a number of intervals.
 pub(super) fn bins(name: &str, text: &str) -> Result<Bins, Failure> {
-    if let Some(text) = text.strip_prefix("n:") {
-        let count = digits(text).and_then(|text| text.parse().ok());
+    if let Some(number) = text.strip_prefix("n:") {
+        let count = digits(number).and_then(|text| text.parse().ok());
         let count = count.filter(|count| (1..=MAX_BINS).contains(count));
         let right = format!("n: and a number of bins from 1 to {MAX_BINS}");
         return count.map(Bins::Count).ok_or_else(|| wrong(name, text, &right));

@@ -247,7 +247,7 @@ async fn a_folder_that_cannot_be_is_told() {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(200))]
+    #![proptest_config(ProptestConfig { cases: 200, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn no_change_of_a_file_is_believed(at in 0_usize..2000, change in 1_u8..) {

@@ -148,7 +148,7 @@ impl World {
         let manifest = self.manifest();
         let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
         let resolved = runtime.block_on(resolve(&manifest, &selection, &["tas".to_owned()])).unwrap();
-        factors(&manifest, "tas", &request, &resolved)
+        factors(&manifest, "tas", &request, &resolved, 100)
     }
 
     fn manifest(&self) -> Arc<Manifest> {

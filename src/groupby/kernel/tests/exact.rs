@@ -30,6 +30,8 @@ fn product(values: &[i128], limits: std::ops::RangeInclusive<i128>) -> Option<i1
 }
 
 proptest! {
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+
     #[test]
     fn sums_and_products_of_integers_are_exact_or_refused(values in prop::collection::vec(signed(), 0..7)) {
         let wide: Vec<i128> = values.iter().map(|value| i128::from(*value)).collect();
