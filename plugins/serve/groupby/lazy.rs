@@ -80,7 +80,13 @@ impl ChunkSource for LazyResult {
 
     fn head(&self, array: &ZarrArray, index: &[u64]) -> ChunkHead {
         ChunkHead {
-            etag: format!("{}-{}", self.planned.plan.etag(), chunk_key(View::V2, index)),
+            // How long chunks are is a setting, which the tag of the result says nothing of.
+            etag: format!(
+                "{}-{}-{}",
+                self.planned.plan.etag(),
+                chunk_key(View::V2, index),
+                chunk_key(View::V2, array.grid.chunk_shape())
+            ),
             len_bytes: plain_len(array),
             modified: None,
             is_passing: false,
