@@ -14,7 +14,8 @@
 //! <https://docs.unidata.ucar.edu/netcdf-c/current/>, "NetCDF-4 C API"; names: `nc_def_var`, "Object Names".
 //!
 //! # Limits
-//! Variables with elements of two bytes that are floats, and records, are refused. The same source gives the same bytes with
+//! Variables with elements of two bytes that are floats, and records, are refused. Attributes whose names NetCDF does not have
+//! (with a slash or a control character, with a space at the end, with a sign at the beginning, reserved ones) are left out. The same source gives the same bytes with
 //! the same libraries: `_NCProperties` names their versions.
 
 mod attributes;

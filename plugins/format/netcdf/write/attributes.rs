@@ -5,12 +5,13 @@ use std::ffi::c_int;
 use thermocline_core::{Error, Result};
 use thermocline_model::{Attribute, Attributes, Number, NumberType};
 
-use super::file::{File, NcType};
+use super::file::{File, NcType, check_name};
 use super::values::{Values, c_texts};
 
-/// Writes the attributes of a variable with its type, or those of the file.
+/// Writes the attributes of a variable with its type, or those of the file, without those that NetCDF cannot hold.
 pub(super) fn put_all(file: &mut File, of: Option<(c_int, NcType)>, attrs: &Attributes) -> Result<()> {
-    for (name, attribute) in attrs.iter() {
+    let fitting = attrs.iter().filter(|(name, _)| check_name("attribute", name).is_ok());
+    for (name, attribute) in fitting {
         // A fill has the type of its variable, whatever type of text it came in.
         let texts = of.map(|(_, kind)| kind).filter(|_| name == "_FillValue");
         let values = values(attribute, texts).map_err(|error| {

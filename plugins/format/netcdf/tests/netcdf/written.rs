@@ -279,9 +279,25 @@ fn names_that_netcdf_forbids_are_named() {
         assert_eq!(error.kind(), ErrorKind::InvalidInput, "{name:?}: {error}");
         assert!(error.to_string().contains(&format!("{name:?}")), "{error}");
     }
+}
+
+#[test]
+fn attributes_that_netcdf_forbids_are_left_out() {
     let mut source = climatology();
-    source.root.attrs.set("_NCProperties", text("forged"));
-    assert!(refusal(&source).to_string().contains("_NCProperties"));
+    for name in ["@type", "a/b", "a\0b", "", "a ", "_NCProperties", "title"] {
+        source.root.attrs.set(name, text("here"));
+        source.root.variables[0].attrs.set(name, text("here"));
+    }
+
+    let (_directory, path) = written(&source);
+
+    let (root, _) = read(&path);
+    assert_eq!(root.attrs.text("title"), Some("here"));
+    for variable in &root.variables {
+        assert_eq!(variable.attrs.get("@type"), None);
+    }
+    let names = |attrs: &Attributes| attrs.iter().filter(|(_, it)| **it == text("here")).count();
+    assert_eq!(names(&root.attrs), 1);
 }
 
 #[test]
