@@ -1,8 +1,9 @@
 //! What requests share: bounds, memory, threads, kept results, one computation for all who ask.
 //!
 //! A result is looked for in memory, then in the folder, then computed, once for all who ask at the same time; it is in
-//! memory afterwards, and in the folder where it was asked for by [`Engine::keep`]. Entity tags name results: they change
-//! with the data and with the kernels, so that nothing that is kept is ever out of date.
+//! memory afterwards, and in the folder where memory has no room for it or where it was asked for by [`Engine::keep`].
+//! Entity tags name results: they change with the data and with the kernels, so that nothing that is kept is ever out of
+//! date.
 
 mod cut;
 mod folder;
@@ -251,6 +252,12 @@ impl Engine {
         let about = self.about(plan, &values);
         let grouped = described(plan, values).await?;
         self.results.memory.insert_whole(grouped.clone(), about);
+        // What memory has no room for would be computed for every form and every part of it.
+        if self.results.memory.whole(etag).is_none()
+            && let Err(failure) = self.keep(plan, &grouped).await
+        {
+            warn!(?failure, "a result that has no room in memory is not kept in the folder either");
+        }
         Ok(grouped)
     }
 
@@ -372,9 +379,9 @@ impl Engine {
 async fn described(plan: &Arc<Plan>, values: ArrayBytes) -> Result<Grouped, Failure> {
     let plan = Arc::clone(plan);
     let describe = move || {
-        let described = Described::of(&plan)?;
+        let (described, values) = (Described::of(&plan)?, Arc::new(values));
         let manifest = described.manifest(&plan, Some(&values))?;
-        Ok(Grouped { described: Arc::new(described), values: Arc::new(values), manifest })
+        Ok(Grouped { described: Arc::new(described), values, manifest })
     };
     Ok(blocking(describe).await?)
 }

@@ -107,12 +107,13 @@ impl Described {
     }
 
     /// A manifest in memory over the result: chunks of everything but the variable are inline, those of the variable too if
-    /// `values` are given (little-endian, C order), else they are absent from its chunk table and must be computed. Its
-    /// revision is the entity tag of the plan; its spec is that of the source.
+    /// `values` are given (little-endian, C order), else they are absent from its chunk table and must be computed. Numbers
+    /// are not copied: the chunks of the variable are then whole rows of them. Its revision is the entity tag of the plan;
+    /// its spec is that of the source.
     ///
     /// # Errors
     /// Values that do not fit the variable's shape.
-    pub fn manifest(&self, plan: &Plan, values: Option<&ArrayBytes>) -> Result<Arc<Manifest>> {
+    pub fn manifest(&self, plan: &Plan, values: Option<&Arc<ArrayBytes>>) -> Result<Arc<Manifest>> {
         memory::manifest(self, plan, values)
     }
 }

@@ -107,7 +107,7 @@ impl Folder {
         blocking(move || Ok(inner.read(&etag, expected))).await
     }
 
-    /// Keeps a result: durable when this returns. One that is there already stays as it is, and is as new.
+    /// Keeps a result: durable when this returns. One that is there already stays as it is.
     ///
     /// # Errors
     /// [`ErrorKind::TooLarge`] for more than the folder may hold; [`ErrorKind::Unavailable`] if the disk does not take it.
@@ -122,7 +122,10 @@ impl Folder {
         self.known().await?;
         let inner = Arc::clone(&self.inner);
         blocking(move || {
-            inner.make_room(0);
+            // Who writes makes room anyway, and is not waited for.
+            if let Some(_writing) = inner.writing.try_lock() {
+                inner.make_room(0);
+            }
             Ok(inner.index.lock().values().map(|entry| entry.about.clone()).collect())
         })
         .await
@@ -197,6 +200,10 @@ impl Inner {
         let _writing = self.writing.lock();
         let name = name(&about.etag, EXTENSION);
         let (path, unfinished) = (self.path(&name), self.path(&name).with_extension(UNFINISHED));
+        let is_whole = |entry: &Entry| path.metadata().is_ok_and(|file| file.len() == entry.file_len);
+        if self.fresh(&name).as_ref().is_some_and(is_whole) {
+            return Ok(());
+        }
         if file::stored_bytes(values) > self.settings.max_bytes {
             let message = format!(
                 "the result is larger than the {} bytes that all kept results may take",
@@ -219,23 +226,26 @@ impl Inner {
         Ok(())
     }
 
-    /// Removes what is too old, and the oldest as long as `more` bytes have no room.
+    /// Removes what is too old, and the oldest as long as `more` bytes have no room. Nobody else may write meanwhile; who reads
+    /// is not kept waiting by the disk.
     fn make_room(&self, more: u64) {
-        let mut index = self.index.lock();
-        let mut oldest: Vec<(i64, Arc<str>)> =
-            index.iter().map(|(name, entry)| (entry.about.when_ns, Arc::clone(name))).collect();
-        oldest.sort_unstable();
-        let mut total = index.values().map(|entry| entry.file_len).fold(more, u64::saturating_add);
-        for (_, name) in oldest {
-            let Some(entry) = index.get(&name) else { continue };
-            let is_too_much = total > self.settings.max_bytes || index.len() > MAX_RESULTS;
-            if !is_too_much && self.is_fresh(entry) {
+        let mut oldest: Vec<(Arc<str>, Entry)> =
+            self.index.lock().iter().map(|(name, entry)| (Arc::clone(name), entry.clone())).collect();
+        oldest.sort_unstable_by(|(name, entry), (other_name, other)| {
+            entry.about.when_ns.cmp(&other.about.when_ns).then_with(|| name.cmp(other_name))
+        });
+        let mut total = oldest.iter().map(|(_, entry)| entry.file_len).fold(more, u64::saturating_add);
+        let mut n_left = oldest.len();
+        for (name, entry) in oldest {
+            let is_too_much = total > self.settings.max_bytes || n_left > MAX_RESULTS;
+            if !is_too_much && self.is_fresh(&entry) {
                 break;
             }
             // A file that stays counts, and is tried again the next time.
             if remove(&self.path(&name)) {
                 total = total.saturating_sub(entry.file_len);
-                index.remove(&name);
+                n_left -= 1;
+                self.index.lock().remove(&name);
             }
         }
     }

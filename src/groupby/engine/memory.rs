@@ -91,9 +91,13 @@ impl Memory {
     }
 
     pub(super) fn insert_whole(&self, grouped: Grouped, about: KeptResult) {
-        // The manifest holds the same bytes once more.
-        let described = grouped.described.values.iter().map(|(_, values)| len_bytes(values)).sum::<u64>();
-        let len_bytes = (len_bytes(&grouped.values) + described).saturating_mul(2);
+        // The manifest shares numbers, and holds texts once more.
+        let taken = |values: &ArrayBytes| match values {
+            ArrayBytes::Fixed(_) => len_bytes(values),
+            ArrayBytes::Texts(_) => len_bytes(values).saturating_mul(2),
+        };
+        let described = grouped.described.values.iter().map(|(_, values)| taken(values)).sum::<u64>();
+        let len_bytes = taken(&grouped.values).saturating_add(described);
         let key = Key { etag: Arc::clone(&about.etag), part: None };
         let kept = Kept::Whole(Arc::new(Whole { grouped, about }));
         self.0.insert(key, Entry { kept, len_bytes });

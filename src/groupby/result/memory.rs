@@ -20,6 +20,9 @@ const FORMAT: &str = "groupby";
 /// Largest chunk of a result in memory, in bytes.
 const MAX_CHUNK_BYTES: u64 = 1 << 32;
 
+/// Whole rows of the values become one chunk of the manifest up to this, in bytes.
+const ROWS_BYTES: u64 = 4 << 20;
+
 /// Chunk tables by number, and the bytes of all chunks: pieces one after another.
 struct InMemory {
     tables: Vec<Arc<ChunkTable>>,
@@ -84,19 +87,23 @@ impl ManifestStorage for InMemory {
 pub(super) fn manifest(
     described: &Described,
     plan: &Plan,
-    values: Option<&ArrayBytes>,
+    values: Option<&Arc<ArrayBytes>>,
 ) -> Result<Arc<Manifest>> {
     let (mut tables, mut pieces) = (Vec::new(), Pieces::default());
-    for variable in &described.root.variables {
+    let mut root = described.root.clone();
+    for variable in &mut root.variables {
         let table = match (described.values_of(&variable.name), values) {
             _ if variable.n_elements() == Some(0) => ChunkTable::default(),
             (Some(known), _) => one_chunk(variable, known, &mut pieces)?,
+            (None, Some(values)) if matches!(**values, ArrayBytes::Fixed(_)) => {
+                rows(variable, values, &mut pieces)?
+            }
             (None, Some(values)) => chunks(variable, values, &mut pieces)?,
             (None, None) => ChunkTable::default(),
         };
         tables.push(Arc::new(table));
     }
-    let dataset = Dataset { root: described.root.clone(), ..Dataset::default() };
+    let dataset = Dataset { root, ..Dataset::default() };
     let storage = Arc::new(InMemory { tables, pieces });
     let revision = Revision(plan.etag());
     let spec = plan.manifest.spec.clone();
@@ -128,7 +135,65 @@ fn one_chunk(variable: &Variable, values: &Arc<ArrayBytes>, pieces: &mut Pieces)
     Ok(table.build())
 }
 
-/// Cuts values into the chunks of a variable.
+/// Values in chunks of whole rows, whose memory is that of the values; the variable gets these chunks.
+fn rows(variable: &mut Variable, values: &Arc<ArrayBytes>, pieces: &mut Pieces) -> Result<ChunkTable> {
+    let size = variable.dtype.len_bytes().ok_or_else(|| unfit(variable))? as u64;
+    let bytes = Bytes::from_owner(Shared(Arc::clone(values)));
+    let len_bytes = bytes.len() as u64;
+    if variable.n_elements().and_then(|n| n.checked_mul(size)) != Some(len_bytes) {
+        return Err(unfit(variable));
+    }
+    variable.storage.chunk_shape = shape_of_rows(&variable.shape, size);
+    variable.storage.served_chunk_shape.clone_from(&variable.storage.chunk_shape);
+    let grid = variable.stored_grid().ok_or_else(|| unfit(variable))?;
+    let strides = strides(&variable.shape, size);
+    let chunk_bytes = variable.storage.chunk_shape.iter().fold(size, |bytes, len| bytes.saturating_mul(*len));
+    // Only one axis is cut into more than single rows: at its end, a chunk ends before its time.
+    let cut = variable.storage.chunk_shape.iter().position(|len| *len > 1);
+    let mut table = ChunkTableBuilder::new();
+    let first = pieces.push(bytes);
+    for linear in 0..grid.n_chunks() {
+        let start = grid.start(&grid.index(linear));
+        let offset = start.iter().zip(&strides).map(|(start, stride)| start * stride).sum::<u64>();
+        let left = cut.and_then(|axis| {
+            let rows = variable.shape.get(axis)?.checked_sub(*start.get(axis)?)?;
+            rows.checked_mul(*strides.get(axis)?)
+        });
+        let stored = left.map_or(chunk_bytes, |left| left.min(chunk_bytes));
+        let len_bytes = u32::try_from(stored).map_err(|_| unfit(variable))?;
+        let part = ChunkPart { is_short: stored < chunk_bytes, ..INLINE };
+        table.push(linear, ChunkRef { part, offset: first.saturating_add(offset), len_bytes });
+    }
+    Ok(table.build())
+}
+
+/// The longest chunks that lie side by side in C order and take no more than [`ROWS_BYTES`].
+fn shape_of_rows(shape: &[u64], size: u64) -> Vec<u64> {
+    let mut chunk = vec![1; shape.len()];
+    let mut row_bytes = size.max(1);
+    for (chunk, len) in chunk.iter_mut().zip(shape).rev() {
+        *chunk = (ROWS_BYTES / row_bytes).clamp(1, (*len).max(1));
+        if *chunk < *len {
+            break;
+        }
+        row_bytes = row_bytes.saturating_mul(*len);
+    }
+    chunk
+}
+
+/// Bytes from one position to the next along each axis, in C order.
+fn strides(shape: &[u64], size: u64) -> Vec<u64> {
+    let mut stride = size;
+    let mut strides: Vec<u64> = Vec::with_capacity(shape.len());
+    for len in shape.iter().rev() {
+        strides.push(stride);
+        stride = stride.saturating_mul(*len);
+    }
+    strides.reverse();
+    strides
+}
+
+/// Cuts texts into the chunks of a variable.
 fn chunks(variable: &Variable, values: &ArrayBytes, pieces: &mut Pieces) -> Result<ChunkTable> {
     if variable.n_elements() != Some(values.n_elements(&variable.dtype) as u64) {
         return Err(unfit(variable));
@@ -167,4 +232,47 @@ fn chunk_at(variable: &Variable, values: &ArrayBytes, start: &[u64]) -> Result<A
     let size = variable.dtype.len_bytes().unwrap_or(1);
     copy_box(values, &variable.shape, start, &mut chunk, chunk_shape, &origin, &within, size)?;
     Ok(chunk)
+}
+
+#[cfg(test)]
+mod tests {
+    use thermocline_model::{Attributes, DataType};
+
+    use super::super::column::{self, F8};
+    use super::*;
+
+    fn variable(shape: &[u64], dtype: DataType) -> Variable {
+        let dims = (0..shape.len()).map(|number| format!("d{number}")).collect();
+        column::variable("tas", dims, shape.to_vec(), dtype, Attributes::default())
+    }
+
+    #[test]
+    fn chunks_of_a_result_are_rows_of_its_own_memory() {
+        for (shape, expected) in [
+            (&[5, 700, 300][..], &[2, 700, 300][..]),
+            (&[3, 2, 1_000_000], &[1, 1, 524_288]),
+            (&[12, 6], &[12, 6]),
+            (&[], &[]),
+        ] {
+            let mut variable = variable(shape, F8);
+            let n_bytes = shape.iter().product::<u64>() * 8;
+            let bytes: Vec<u8> = (0..n_bytes).map(|at| (at % 251) as u8).collect();
+            let values = Arc::new(ArrayBytes::Fixed(bytes.clone()));
+            let mut pieces = Pieces::default();
+            let table = rows(&mut variable, &values, &mut pieces).unwrap();
+            assert_eq!(variable.storage.chunk_shape, expected);
+            let chunk_bytes = expected.iter().product::<u64>() * 8;
+            let mut joined = Vec::new();
+            for linear in 0..variable.stored_grid().unwrap().n_chunks() {
+                let chunk = table.get(linear).unwrap();
+                let stored = pieces.get(chunk.offset, chunk.len_bytes as usize).unwrap();
+                assert_eq!(chunk.part.is_short, (stored.len() as u64) < chunk_bytes);
+                joined.extend_from_slice(&stored);
+            }
+            assert!(joined == bytes, "{shape:?}");
+            assert_eq!(pieces.pieces.len(), 1);
+            let ArrayBytes::Fixed(of_values) = &*values else { panic!("numbers") };
+            assert_eq!(pieces.pieces[0].1.as_ptr(), of_values.as_ptr(), "nothing is copied");
+        }
+    }
 }

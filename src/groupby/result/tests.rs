@@ -147,7 +147,8 @@ async fn the_variable_has_the_dimensions_and_chunks_of_the_plan() {
 async fn a_manifest_in_memory_holds_every_value() {
     let (plan, described) = described("tas/time.month/sum").await;
     let values: Vec<u8> = (0_u8..72).flat_map(|value| f32::from(value).to_le_bytes()).collect();
-    let manifest = described.manifest(&plan, Some(&ArrayBytes::Fixed(values.clone()))).unwrap();
+    let values = Arc::new(ArrayBytes::Fixed(values));
+    let manifest = described.manifest(&plan, Some(&values)).unwrap();
 
     assert_eq!((manifest.revision.0.clone(), manifest.id.as_str()), (plan.etag(), "world"));
     for variable in &manifest.dataset.root.variables {
@@ -162,7 +163,7 @@ async fn a_manifest_in_memory_holds_every_value() {
 #[tokio::test]
 async fn values_that_do_not_fit_are_refused() {
     let (plan, described) = described("tas/time.month/sum").await;
-    assert!(described.manifest(&plan, Some(&ArrayBytes::Fixed(vec![0; 8]))).is_err());
+    assert!(described.manifest(&plan, Some(&Arc::new(ArrayBytes::Fixed(vec![0; 8])))).is_err());
 }
 
 #[tokio::test]
