@@ -8,7 +8,7 @@ use std::sync::Arc;
 use axum::response::Response;
 use http::request::Parts;
 use serde::{Deserialize, Serialize};
-use thermocline_core::jobs::{JobState, Jobs, NewJob, recalled};
+use thermocline_core::jobs::{Job, JobState, Jobs, NewJob, recalled};
 use thermocline_core::read::Reader;
 use thermocline_core::select::{Resolved, ResolvedAxis, ResolvedVariable};
 use thermocline_core::{Error, ErrorKind, Result};
@@ -82,7 +82,7 @@ pub(crate) async fn answer_or_accept(
             Err(failure) => return Err(problem(failure)),
         }
     };
-    let request = Requested { engine, app, plan, parts };
+    let request = Requested { engine, app, plan, parts, estimate: &estimate };
     let is_cold = is_cold || !known.is_empty();
     let Some(jobs) = app.jobs.as_ref().filter(|_| !is_cold || app.staging.is_some()) else {
         let cold = request.cold_objects(&known).await?;
@@ -105,11 +105,20 @@ struct Requested<'r> {
     app: &'r App,
     plan: &'r Arc<Plan>,
     parts: &'r Parts,
+    estimate: &'r Estimate,
 }
 
 impl Requested<'_> {
-    async fn cold_objects(&self, known: &[Arc<str>]) -> Result<Vec<Arc<str>>> {
-        cold_objects(&self.app.reader, self.plan, known).await
+    /// What has to be recalled; of too much, what it would cost and what narrows it.
+    async fn cold_objects(&self, known: &[Arc<str>]) -> Result<Vec<Arc<str>>, Problem> {
+        let cold = cold_objects(&self.app.reader, self.plan, known).await;
+        cold.map_err(|error| match error.kind() {
+            ErrorKind::TooLarge => {
+                let detail = format!("{} (sel=), along time above all", error.message());
+                problem(Failure::TooLarge { detail, estimate: Box::new(self.estimate.clone()) })
+            }
+            _ => error.into(),
+        })
     }
 
     async fn job(
@@ -121,19 +130,23 @@ impl Requested<'_> {
         let (app, parts) = (self.app, self.parts);
         let asked = Asked { headers: &parts.headers, uri: &parts.uri, peer: peer(parts) };
         let wait = Wait::of(app, &asked, &self.plan.manifest.id);
+        if is_cold && !wait.may_recall {
+            return Err(wait.refusal());
+        }
+        let new = self.new_job(&wait)?;
+        if let Some(failed) = jobs.find_failed(&new).await? {
+            return Err(problem_of(&failed));
+        }
         if is_cold {
-            if !wait.may_recall {
-                return Err(wait.refusal());
-            }
             self.cold_objects(known).await?;
         }
-        let job = jobs.submit_once(self.new_job(&wait)?).await?;
+        let job = jobs.submit_once(new).await?;
         let job = waited(app, jobs, job, parts).await?;
         if !job.state.is_ended() {
             return Ok(Answered::Accepted(accepted(parts, base, &job)?));
         }
         if job.state != JobState::Succeeded {
-            return Err(Problem::for_metadata(failure(&job, "result")));
+            return Err(problem_of(&job));
         }
         let kept = self.engine.kept(self.plan).await.map_err(problem)?;
         let gone = || Problem::unavailable("the result is not kept any more, ask for it again");
@@ -152,6 +165,15 @@ impl Requested<'_> {
             request: None,
             parameters,
         })
+    }
+}
+
+/// Why a job has no result. What opened for this request and is refused there cannot be computed.
+fn problem_of(job: &Job) -> Problem {
+    let error = failure(job, "result");
+    match error.kind() {
+        ErrorKind::Refused => problem(Failure::Impossible(error.message().to_owned())),
+        _ => problem(error.into()),
     }
 }
 

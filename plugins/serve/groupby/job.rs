@@ -57,6 +57,10 @@ impl JobKind for GroupbyJob {
         KIND
     }
 
+    fn most_at_once(&self, workers: usize) -> usize {
+        workers.saturating_sub(1)
+    }
+
     async fn step(&self, step: Step<'_>, context: &JobContext) -> Result<Outcome> {
         let server = self.api.server().ok_or_else(|| not_ready("the server is starting"))?;
         let rounds = Rounds::of(&step);
@@ -69,7 +73,7 @@ impl JobKind for GroupbyJob {
             .map_err(|cause| Error::internal("the parameters of a job cannot be read").with_source(cause))?;
         let plan = self.plan(server, &parameters).await?;
         if let Some(grouped) = self.api.engine.kept(&plan).await.map_err(error_of)? {
-            return self.keep(&plan, &grouped).await;
+            return self.done(server, (&plan, &grouped), &rounds).await;
         }
         if let Some(staging) = server.staging.as_ref().filter(|_| rounds.is_first()) {
             // All that it needs at once, instead of what reading comes upon first.
@@ -79,7 +83,7 @@ impl JobKind for GroupbyJob {
             }
         }
         match self.computed(server, &plan, context).await {
-            Ok(grouped) => self.keep(&plan, &grouped).await,
+            Ok(grouped) => self.done(server, (&plan, &grouped), &rounds).await,
             Err(Failure::Core(cold)) if cold.kind() == ErrorKind::NotStaged => {
                 let Some(staging) = &server.staging else { return Err(cold) };
                 let needed = cold_objects(&server.reader, &plan, cold.not_staged()).await?;
@@ -120,9 +124,18 @@ impl GroupbyJob {
         }
     }
 
-    /// Keeps the result where it outlives the server, before the job is said to have succeeded.
-    async fn keep(&self, plan: &Arc<Plan>, grouped: &Grouped) -> Result<Outcome> {
+    /// Keeps the result where it outlives the server, before the job is said to have succeeded, and lets go of what was
+    /// recalled for it.
+    async fn done(
+        &self,
+        server: &Server,
+        (plan, grouped): (&Arc<Plan>, &Grouped),
+        rounds: &Rounds,
+    ) -> Result<Outcome> {
         self.api.engine.keep(plan, grouped).await.map_err(error_of)?;
+        if let Some(staging) = &server.staging {
+            rounds.release(staging).await;
+        }
         let result = JobResult::Elsewhere { path: plan.canonical_path().into() };
         Ok(Outcome::Done { result: Some(result), missing: None })
     }

@@ -85,6 +85,9 @@ pub(crate) async fn answer(
     if !wait.may_recall {
         return Err(wait.refusal());
     }
+    if let Some(failed) = jobs.find_failed(&new).await? {
+        return Err(failure(&failed, "plot").into());
+    }
     // Whoever asks for too much is told at once, and not by a job that fails.
     cold_objects(&app.reader, subject, cold.not_staged()).await?;
     let job = jobs.submit_once(new).await?;

@@ -55,7 +55,11 @@ impl JobKind for PlotJob {
             () = context.cancelled() => return Err(not_ready("the job was cancelled")),
         };
         match drawn {
-            Ok(picture) => keep(context, &parameters, &picture).await,
+            Ok(picture) => {
+                let kept = keep(context, &parameters, &picture).await?;
+                rounds.release(staging).await;
+                Ok(kept)
+            }
             Err(Trouble(Failure::Core(cold))) if cold.kind() == ErrorKind::NotStaged => {
                 let needed = cold_objects(&server.reader, &subject, cold.not_staged()).await?;
                 rounds.again(staging, step.job, &needed).await
