@@ -148,11 +148,11 @@ async fn actions_that_values_do_not_have_are_impossible() {
 
 #[tokio::test]
 async fn more_groups_than_may_be_are_too_large() {
-    let settings = EngineSettings { max_groups: 11, ..EngineSettings::default() };
+    let settings = EngineSettings { max_groups: 12, ..EngineSettings::default() };
     let (engine, manifest) = (Engine::new(settings), world().manifest());
-    match engine.plan(&manifest, request("tas/time.month/mean").unwrap()).await.unwrap_err() {
+    match engine.plan(&manifest, request("tas/time.year,time.month/mean").unwrap()).await.unwrap_err() {
         Failure::TooLarge { estimate, .. } => {
-            assert_eq!((estimate.groups, estimate.result_bytes), (12, 12 * 6 * 8))
+            assert_eq!((estimate.groups, estimate.result_bytes), (24, 24 * 6 * 8))
         }
         other => panic!("{other:?}"),
     }
