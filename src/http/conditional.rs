@@ -67,6 +67,26 @@ pub fn respond(
     representation: &Representation,
     body: Bytes,
 ) -> Response {
+    respond_compressed_from(gzip::MIN_LEN_BYTES, method, headers, (representation, body))
+}
+
+/// The same of a body whose HEAD [`respond_head_of_text`] answers before it is made: short text is compressed
+/// too, if that makes it shorter.
+pub fn respond_text(
+    method: &Method,
+    headers: &HeaderMap,
+    representation: &Representation,
+    body: Bytes,
+) -> Response {
+    respond_compressed_from(0, method, headers, (representation, body))
+}
+
+fn respond_compressed_from(
+    min_len_bytes: usize,
+    method: &Method,
+    headers: &HeaderMap,
+    (representation, body): (&Representation, Bytes),
+) -> Response {
     let len_bytes = body.len() as u64;
     match evaluate(method, headers, representation, len_bytes) {
         Wanted::Nothing(response) => response,
@@ -79,7 +99,7 @@ pub fn respond(
             }
         }
         Wanted::Whole => {
-            let compressible = Compressible::of(headers, representation, &body);
+            let compressible = Compressible::of(headers, representation, &body, min_len_bytes);
             let sent = if method == Method::HEAD { Body::empty() } else { Body::from(body) };
             let mut response = respond_whole(representation, len_bytes, sent);
             if let Some(compressible) = compressible {
@@ -106,8 +126,7 @@ pub fn respond_head(
     response
 }
 
-/// The same of a text that will be long enough to be sent compressed, if the request accepts that: its entity tag is that of
-/// the answer to GET.
+/// The same of what [`respond_text`] will send: text compressed, if the request accepts that, and with the entity tag of that.
 pub fn respond_head_of_text(headers: &HeaderMap, representation: &Representation) -> Response {
     let mut response = respond_head(headers, representation, None);
     let is_whole = response.status() == StatusCode::OK && !headers.contains_key(RANGE);
@@ -117,6 +136,13 @@ pub fn respond_head_of_text(headers: &HeaderMap, representation: &Representation
         }
         response.headers_mut().insert(CONTENT_ENCODING, HeaderValue::from_static("gzip"));
     }
+    response
+}
+
+/// The same of what [`respond_stream`] will send.
+pub fn respond_head_of_stream(headers: &HeaderMap, representation: &Representation) -> Response {
+    let mut response = respond_head(headers, representation, None);
+    response.headers_mut().remove(ACCEPT_RANGES);
     response
 }
 

@@ -71,6 +71,9 @@ impl Address {
         let (options, key) = rest.split_at(n_options);
         let key = key.split_first().map(|(_, key)| key.join("/"));
         let mut pairs = options.iter().map(|segment| option(segment)).collect::<Result<Vec<_>, _>>()?;
+        if query.values(WAIT).nth(1).is_some() {
+            return Err(Problem::invalid_input("wait is given twice"));
+        }
         pairs.extend(query.pairs().filter(|(name, _)| name != WAIT));
         if let Some((name, _)) = pairs.iter().find(|(name, value)| is_odd(name) || is_odd(value)) {
             return Err(Problem::invalid_input(format!("{name:?} holds control characters")));
@@ -155,6 +158,10 @@ fn half(variable: &str, rest: &[String]) -> Problem {
 
 fn option(segment: &str) -> Result<(String, String), Problem> {
     let split = segment.split_once('=').filter(|(name, _)| !name.is_empty());
+    if split.is_some_and(|(name, _)| name == WAIT) {
+        let detail = "wait says nothing of the result: write it into the query, ?wait=60";
+        return Err(Problem::invalid_input(detail));
+    }
     let split = split.map(|(name, value)| (name.to_owned(), value.to_owned()));
     split.ok_or_else(|| {
         let shown: String = segment.chars().take(MAX_SHOWN).collect();

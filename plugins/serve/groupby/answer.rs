@@ -15,8 +15,8 @@ use http::{HeaderValue, Method, Request, StatusCode};
 use thermocline_core::Error;
 use thermocline_groupby::{Grouped, Plan};
 use thermocline_http::conditional::{
-    Representation, Wanted, evaluate, precondition, respond, respond_head, respond_head_of_text,
-    respond_part, respond_stream, respond_whole, vary_on_accept,
+    Representation, Wanted, evaluate, precondition, respond_head, respond_head_of_stream,
+    respond_head_of_text, respond_part, respond_stream, respond_text, respond_whole, vary_on_accept,
 };
 use thermocline_http::hold::{self, Wait, headers_copy, uri_copy};
 use thermocline_http::links::{BaseUrl, peer};
@@ -105,10 +105,10 @@ async fn values(
         return Ok(response);
     }
     if let Some(body) = api.documents.get(&representation.etag) {
-        return Ok(respond(&parts.method, &parts.headers, representation, body));
+        return Ok(respond_text(&parts.method, &parts.headers, representation, body));
     }
     if parts.method == Method::HEAD {
-        return Ok(head(&planned.plan, representation, parts));
+        return Ok(head(&planned.plan, form, representation, parts));
     }
     let grouped = match cold::answer_or_accept(api, app, &planned.plan, (base, parts)).await? {
         Answered::Grouped(grouped) => grouped,
@@ -121,7 +121,7 @@ async fn values(
     match made(api, form, grouped).await? {
         Made::Whole(body) => {
             api.keep(&representation.etag, &body, MAX_KEPT_BYTES);
-            Ok(respond(&parts.method, &parts.headers, representation, body))
+            Ok(respond_text(&parts.method, &parts.headers, representation, body))
         }
         Made::Stream(body) => Ok(respond_stream(representation, body)),
         Made::File(file, len_bytes) => {
@@ -135,12 +135,15 @@ async fn values(
 }
 
 /// The answer to HEAD of a body that has not been made.
-fn head(plan: &Plan, representation: &Representation, parts: &Parts) -> Response {
+fn head(plan: &Plan, form: Form, representation: &Representation, parts: &Parts) -> Response {
+    if form == Form::NetCdf {
+        return respond_head(&parts.headers, representation, None);
+    }
     let n_cells = plan.shape.iter().try_fold(1_u64, |n_cells, len| n_cells.checked_mul(*len));
     if n_cells.is_some_and(|n_cells| n_cells <= MAX_WHOLE as u64) {
         return respond_head_of_text(&parts.headers, representation);
     }
-    respond_head(&parts.headers, representation, None)
+    respond_head_of_stream(&parts.headers, representation)
 }
 
 /// A request that begins again when what it needs is online: of a server without jobs.
@@ -239,12 +242,12 @@ impl ResultAnswer {
     }
 
     fn complete(&self, mut response: Response) -> Response {
-        let is_result = response.status() != StatusCode::ACCEPTED && !response.status().is_server_error();
+        let is_result = response.status().is_success() && response.status() != StatusCode::ACCEPTED;
         let headers = response.headers_mut();
         if let Some(link) = &self.link {
             headers.append(LINK, link.clone());
         }
-        // The document of a job is no file.
+        // The document of a job is no file, nor is the answer that a copy is still good.
         if let Some(disposition) = self.disposition.as_ref().filter(|_| is_result) {
             headers.append(CONTENT_DISPOSITION, disposition.clone());
         }

@@ -63,6 +63,8 @@ use thermocline_http::{AppState, Operation, Parameter, Route, ServePlugin, with_
 use api::Api;
 use job::GroupbyJob;
 
+pub use trouble::document as estimate_document;
+
 /// How diagnostics are served.
 #[derive(Debug, Clone)]
 pub struct GroupbyPluginSettings {

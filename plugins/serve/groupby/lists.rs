@@ -15,8 +15,8 @@ use thermocline_http::html::{Escaped, link, page};
 use thermocline_http::links::{BaseUrl, path, segment};
 use thermocline_http::negotiate::Form;
 use thermocline_http::{AppState, OpenDataset, Problem};
-use thermocline_model::cf::{Calendar, TimeUnits};
-use thermocline_model::{Group, Variable};
+use thermocline_model::Variable;
+use thermocline_model::cf::{Calendar, Scope, TimeUnits, along};
 use thermocline_search::{Summary, instant_text};
 
 use crate::api::Api;
@@ -69,7 +69,7 @@ impl Groupable {
         let root = &manifest.dataset.root;
         let variables = summary.data_variables().take(MAX_VARIABLES);
         let found = variables.filter_map(|found| {
-            let group = root.group(found.name.rsplit_once('/').map_or("", |(group, _)| group))?;
+            let scope = Scope::at(root, found.name.rsplit_once('/').map_or("", |(group, _)| group))?;
             let variable = root.variable(&found.name)?;
             let name = found.long_name.as_deref().or(found.standard_name.as_deref()).unwrap_or(&found.name);
             let units = found.unit.as_deref().filter(|units| !matches!(*units, "" | "1"));
@@ -77,24 +77,32 @@ impl Groupable {
                 path: found.name.clone(),
                 title: units.map_or_else(|| name.to_owned(), |units| format!("{name} [{units}]")),
                 dims: variable.dims.iter().cloned().zip(variable.shape.iter().copied()).collect(),
-                coordinates: coordinates(group, variable),
+                coordinates: coordinates(&scope, variable),
             })
         });
         found.collect()
     }
 }
 
-/// The coordinates of a group by which a variable can be grouped: those of its dimensions, and the auxiliary ones that lie
-/// on some of them.
-fn coordinates(group: &Group, variable: &Variable) -> Vec<Coordinate> {
+/// The coordinates by which a variable can be grouped, of its group and of those above it: those of its dimensions, and the
+/// auxiliary ones that lie on some of them.
+fn coordinates(scope: &Scope<'_>, variable: &Variable) -> Vec<Coordinate> {
     let named = variable.attrs.text("coordinates").unwrap_or_default();
     let is_named = |name: &str| named.split_whitespace().any(|word| word == name);
-    let groups = |other: &&Variable| {
-        let lies_on_it = !other.dims.is_empty() && other.dims.iter().all(|dim| variable.dims.contains(dim));
-        let is_index = other.dims.as_slice() == std::slice::from_ref(&other.name);
-        lies_on_it && other.name != variable.name && (is_index || is_named(&other.name))
+    let len_of = |variable: &Variable, dim: &String| {
+        variable.dims.iter().zip(&variable.shape).find(|(name, _)| *name == dim).map(|(_, len)| *len)
     };
-    let found = group.variables.iter().filter(groups).map(|other| Coordinate {
+    let groups = |other: &&Variable| {
+        let dims = along(other);
+        // A dimension of the same name in a group above may be another one.
+        let is_shared =
+            |dim: &String| len_of(variable, dim).is_some_and(|len| Some(len) == len_of(other, dim));
+        let lies_on_it = !dims.is_empty() && dims.iter().all(is_shared);
+        let is_seen = scope.variable(&other.name).is_some_and(|seen| std::ptr::eq(seen, *other));
+        let is_index = dims == std::slice::from_ref(&other.name);
+        lies_on_it && is_seen && other.name != variable.name && (is_index || is_named(&other.name))
+    };
+    let found = scope.variables().filter(groups).map(|other| Coordinate {
         name: other.name.clone(),
         calendar: TimeUnits::of(&other.attrs).and_then(std::result::Result::ok).map(|units| units.calendar()),
     });
@@ -259,13 +267,27 @@ fn results(listed: &Listed, base: &BaseUrl) -> String {
 
 #[cfg(test)]
 mod tests {
+    use thermocline_model::Group;
+
     use super::*;
+
+    #[test]
+    fn coordinates_of_groups_above_group_too() {
+        let (described, _) = crate::tests::result();
+        let (tas, above): (Vec<Variable>, Vec<Variable>) =
+            described.root.variables.into_iter().partition(|variable| variable.name == "tas");
+        let model = Group { name: "model".to_owned(), variables: tas, ..Group::default() };
+        let root = Group { variables: above, groups: vec![model], ..Group::default() };
+        let found = coordinates(&Scope::at(&root, "model").unwrap(), root.variable("model/tas").unwrap());
+        let names: Vec<&str> = found.iter().map(|coordinate| coordinate.name.as_str()).collect();
+        assert_eq!(names, ["month", "time"]);
+    }
 
     #[test]
     fn a_variable_is_grouped_by_what_lies_on_its_dimensions() {
         let (described, _) = crate::tests::result();
         let tas = described.result().unwrap();
-        let found = coordinates(&described.root, tas);
+        let found = coordinates(&Scope::at(&described.root, "").unwrap(), tas);
         let names: Vec<&str> = found.iter().map(|coordinate| coordinate.name.as_str()).collect();
         assert_eq!(names, ["month", "time"]);
         assert!(found[0].components().is_empty());

@@ -5,10 +5,9 @@ use std::sync::Arc;
 
 use axum::response::Response;
 use http::request::Parts;
-use percent_encoding::percent_decode_str;
 use thermocline_core::Result;
 use thermocline_core::manifest::{Manifest, blocking};
-use thermocline_groupby::{Described, Plan};
+use thermocline_groupby::{Described, Options, Plan};
 use thermocline_http::conditional::{Representation, content_tag, respond};
 use thermocline_http::html::{Escaped, link, page};
 use thermocline_http::links::{BaseUrl, segment};
@@ -78,12 +77,14 @@ fn picture(app: &App, base: &BaseUrl, plan: &Plan, result: &Manifest) -> Option<
         segment(plan.manifest.id.as_str()),
         segment(&request.variable),
     );
-    // Options and selections are the segments behind variable, grouper and action.
-    for words in request.canonical().split('/').skip(3) {
-        let words = percent_decode_str(words).decode_utf8_lossy();
-        if let Some((name, value)) = words.split_once('=') {
-            let _ = write!(address, "&{}={}", segment(name), segment(value));
-        }
+    for (name, value) in request.pairs() {
+        // What selects a plot takes of the result, if that has such a dimension, unless it is told otherwise.
+        let of_source = if Options::spec(&name).is_some() || name == "group" {
+            format!("&{}={}", segment(&name), segment(&value))
+        } else {
+            format!("&source={}", segment(&format!("{name}={value}")))
+        };
+        address.push_str(&of_source);
     }
     Some(address)
 }

@@ -21,7 +21,7 @@ pub(crate) fn problem(failure: Failure) -> Problem {
 }
 
 /// An estimate as clients read it.
-pub(crate) fn document(estimate: &Estimate) -> Value {
+pub fn document(estimate: &Estimate) -> Value {
     json!({
         "read_bytes_online": estimate.read_bytes_online,
         "read_bytes_nearline": estimate.read_bytes_nearline,

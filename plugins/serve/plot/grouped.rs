@@ -8,7 +8,8 @@
 //! `bins` is an option of both: a whole number is the bars of a histogram, edges and `n:10` are the intervals of groupby.
 //! A selection names a dimension or coordinate of the result, if it has one of that name, and takes a part of the result:
 //! `month=7`, `lat=-30:30`. Everything else selects of the source, before it is grouped: `time=2000:2009`. A box selects of
-//! the result as long as that has the latitudes and longitudes.
+//! the result as long as that has the latitudes and longitudes. `source=time=2000:2009` and `source=isel=time=0:10` select of
+//! the source even if the result has that dimension, as after resampling and for anomalies; canonical addresses say it so.
 
 mod split;
 mod title;
@@ -183,7 +184,7 @@ fn derivation(plan: &GroupbyPlan) -> Derivation {
     let named = |name: &str, value: &str| (name.to_owned(), value.to_owned());
     let mut words =
         vec![named(split::GROUPBY, &request.grouper_text()), named(split::ACTION, request.action.word())];
-    words.extend(request.pairs());
+    words.extend(split::words_of(request));
     let (before, after) = title::around(request);
     Derivation {
         path: plan.path.clone(),

@@ -159,7 +159,7 @@ impl ServePlugin for PlotPlugin {
     }
 }
 
-const PLOT: [Parameter; 11] = [
+const PLOT: [Parameter; 12] = [
     Parameter { name: "f", description: "png, webp, svg, gif, json or html; wins over the extension" },
     Parameter { name: "kind", description: "What is drawn; /plot/kinds lists them" },
     Parameter { name: "cmap", description: "The colour map; /plot/colormaps lists them" },
@@ -174,6 +174,7 @@ const PLOT: [Parameter; 11] = [
         name: "action",
         description: "What is computed of each group; /plot/kinds lists all options",
     },
+    Parameter { name: "source", description: "Selects before groups are made, as time=2000:2009" },
 ];
 
 #[cfg(test)]

@@ -59,6 +59,7 @@ fn groupby() -> Value {
         "groupby": "a coordinate, a time with a component as time.month, or two or three of these with commas",
         "components": Component::WORDS.map(|(word, _)| word),
         "action": Action::ALL.map(|(word, _)| word),
+        "source": "name=value, selects before groups are made, whatever dimensions the result has; several times",
         "options": options.collect::<Vec<_>>(),
     })
 }

@@ -10,7 +10,7 @@ use super::Representation;
 pub(crate) const GZIP_SUFFIX: &str = "-gz";
 
 /// Shorter bodies stay as they are: a packet holds them anyway.
-const MIN_LEN_BYTES: usize = 512;
+pub(super) const MIN_LEN_BYTES: usize = 512;
 
 /// Marks an answer that the router may send compressed.
 #[derive(Debug, Clone)]
@@ -22,9 +22,14 @@ pub(crate) struct Compressible {
 }
 
 impl Compressible {
-    /// The mark, if the request accepts gzip and the body is text of some length.
-    pub(super) fn of(headers: &HeaderMap, representation: &Representation, body: &Bytes) -> Option<Self> {
-        let is_worth_it = body.len() >= MIN_LEN_BYTES && is_text(representation.media_type);
+    /// The mark, if the request accepts gzip and the body is text of at least some length.
+    pub(super) fn of(
+        headers: &HeaderMap,
+        representation: &Representation,
+        body: &Bytes,
+        min_len_bytes: usize,
+    ) -> Option<Self> {
+        let is_worth_it = body.len() >= min_len_bytes && is_text(representation.media_type);
         if !is_worth_it || headers.contains_key(RANGE) || !accepts_gzip(headers) {
             return None;
         }

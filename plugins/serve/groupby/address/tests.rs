@@ -26,7 +26,7 @@ fn segments_are_decoded_once_and_keep_their_slashes() {
 fn options_of_a_path_are_names_and_values() {
     assert_eq!(option("sel=time=2001").unwrap(), ("sel".to_owned(), "time=2001".to_owned()));
     assert_eq!(option("q=").unwrap(), ("q".to_owned(), String::new()));
-    for wrong in ["mean", "=3", ""] {
+    for wrong in ["mean", "=3", "", "wait=5"] {
         assert_eq!(option(wrong).unwrap_err().status, 400, "{wrong}");
     }
 }

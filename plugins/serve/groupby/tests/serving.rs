@@ -97,6 +97,8 @@ async fn mistakes_are_problems_that_say_what_is_allowed() {
         ("GET", "tas/time.month/std/ddof=1?ddof=1", "*/*", 400, "ddof"),
         ("GET", "tas/time.month/mean?f=csv&f=csv", "*/*", 400, "twice"),
         ("GET", "tas/time.month/mean?f=xls", "*/*", 400, "xls"),
+        ("GET", "tas/time.month/mean?wait=1&wait=2", "*/*", 400, "twice"),
+        ("GET", "tas/time.month/mean/wait=1", "*/*", 400, "into the query"),
         ("GET", "tas/time.month/mean?f=nc", "*/*", 406, "NetCDF"),
         ("GET", "tas/time.month/mean?lat=%00", "*/*", 400, "control"),
         ("GET", "tas/time.month/mean", "image/png", 406, "media types"),
@@ -111,6 +113,38 @@ async fn mistakes_are_problems_that_say_what_is_allowed() {
         assert_eq!(answer.status.as_u16(), status, "{path}: {}", answer.text());
         assert_eq!(answer.header("content-type"), Some("application/problem+json"), "{path}");
         assert!(json_of(&answer)["detail"].as_str().unwrap().contains(detail), "{path}: {}", answer.text());
+    }
+}
+
+#[tokio::test]
+async fn head_says_what_get_says() {
+    let server = server().await;
+    let short = format!("{MEAN}/lat=0/over=lon?f=csv");
+    for (path, coding) in [(short.as_str(), "identity"), (MEAN, "gzip"), (MEAN, "identity")] {
+        let asked = [("accept-encoding", coding)];
+        let head = server.send("HEAD", path, &asked).await.unwrap();
+        let get = server.send("GET", path, &asked).await.unwrap();
+        assert_eq!((head.status.as_u16(), get.status.as_u16()), (200, 200), "{path}");
+        for name in
+            ["etag", "content-encoding", "content-type", "accept-ranges", "content-disposition", "vary"]
+        {
+            assert_eq!(head.header(name), get.header(name), "{name} of {path} as {coding}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn only_a_result_is_a_file() {
+    let server = server().await;
+    let path = format!("{MEAN}?f=csv");
+    let whole = server.get(&path).await.unwrap();
+    assert!(whole.header("content-disposition").is_some());
+    let etag = whole.header("etag").unwrap();
+    for (name, value, status) in
+        [("if-none-match", etag, 304), ("if-match", "\"other\"", 412), ("range", "bytes=99999-", 416)]
+    {
+        let answer = server.send("GET", &path, &[(name, value)]).await.unwrap();
+        assert_eq!((answer.status.as_u16(), answer.header("content-disposition")), (status, None));
     }
 }
 

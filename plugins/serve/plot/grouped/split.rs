@@ -2,10 +2,10 @@
 
 use std::collections::HashSet;
 
-use thermocline_groupby::{Options, Plan};
+use thermocline_groupby::{Options, Plan, Request};
 use thermocline_model::Variable;
 use thermocline_model::cf::{Horizontal, Scope, along};
-use thermocline_plot::{Failure, Request};
+use thermocline_plot::{Failure, Request as PlotRequest};
 
 use super::actions;
 
@@ -15,6 +15,12 @@ pub(crate) const GROUPBY: &str = "groupby";
 /// The option that names the action.
 pub(crate) const ACTION: &str = "action";
 
+/// The option that selects of the source whatever dimensions the result has: `source=time=2000:2009`.
+pub(crate) const SOURCE: &str = "source";
+
+/// The option that names the group of the variable.
+const GROUP: &str = "group";
+
 /// The option that both have.
 const BINS: &str = "bins";
 
@@ -23,11 +29,11 @@ const BINS: &str = "bins";
 pub(super) struct Split {
     pub(super) grouper: String,
     pub(super) action: String,
-    /// Options of groupby, and the group.
+    /// Options of groupby, the group, and what selects of the source in any case.
     pub(super) options: Vec<(String, String)>,
     /// Options of the plot.
     pub(super) plot: Vec<(String, String)>,
-    /// What selects, of the source or of the result.
+    /// What else selects, of the source or of the result.
     pub(super) selecting: Vec<(String, String)>,
 }
 
@@ -35,7 +41,8 @@ impl Split {
     /// The words of a plot of a result; `None` for plots of a variable.
     ///
     /// # Errors
-    /// [`Failure::Mistake`] without an action, and for groupers or actions that come twice.
+    /// [`Failure::Mistake`] without an action, for groupers or actions that come twice, and for what does not select of the
+    /// source.
     pub(super) fn of(pairs: &[(String, String)]) -> Result<Option<Self>, Failure> {
         let Some(grouper) = only(pairs, GROUPBY)? else { return Ok(None) };
         let action = only(pairs, ACTION)?.ok_or_else(|| Failure::Mistake {
@@ -46,10 +53,14 @@ impl Split {
         for (name, value) in pairs {
             let part = match name.as_str() {
                 GROUPBY | ACTION => continue,
+                SOURCE => {
+                    options.push(of_source(value)?);
+                    continue;
+                }
                 BINS if is_whole(value) => &mut plot,
-                "group" => &mut options,
+                GROUP => &mut options,
                 name if Options::spec(name).is_some() => &mut options,
-                name if Request::is_option(name) => &mut plot,
+                name if PlotRequest::is_option(name) => &mut plot,
                 _ => &mut selecting,
             };
             part.push((name.clone(), value.clone()));
@@ -65,6 +76,27 @@ fn only(pairs: &[(String, String)], name: &str) -> Result<Option<String>, Failur
         (Some(_), Some(_)) => Err(Failure::mistake(format!("{name} is given twice"))),
         (value, _) => Ok(value.cloned()),
     }
+}
+
+/// Name and value of what selects of the source.
+fn of_source(words: &str) -> Result<(String, String), Failure> {
+    let split = words.split_once('=').filter(|(name, _)| Options::spec(name).is_none());
+    split.map(|(name, value)| (name.to_owned(), value.to_owned())).ok_or_else(|| {
+        Failure::mistake(
+            "source selects before groups are made, as source=time=2000:2009 or source=isel=time=0:10",
+        )
+    })
+}
+
+/// The words of a request as those of a plot of its result.
+pub(super) fn words_of(request: &Request) -> Pairs {
+    let words = request.pairs().into_iter().map(|(name, value)| {
+        if Options::spec(&name).is_some() || name == GROUP {
+            return (name, value);
+        }
+        (SOURCE.to_owned(), format!("{name}={value}"))
+    });
+    words.collect()
 }
 
 /// True for a number of bars: groupby has at least two edges, or a number after `n:`.
@@ -137,6 +169,28 @@ mod tests {
         assert_eq!(split.options, pairs("bins=n:4&group=/a&over=lon"));
         assert_eq!(split.plot, pairs("cmap=magma&bins=20&by=x"));
         assert_eq!(split.selecting, pairs("isel=lon=1&time=2000"));
+    }
+
+    #[test]
+    fn the_words_of_a_request_select_of_its_source() {
+        let words = pairs(
+            "group=a&source=bbox=0,0,9,9&source=isel=lat=1&source=sel=q=3&source=time=2000:2009&over=lon",
+        );
+        let query = [pairs("groupby=time&action=mean&freq=MS"), words].concat();
+        let split = Split::of(&query).unwrap().unwrap();
+        assert!(split.selecting.is_empty() && split.plot.is_empty());
+        let request = Request::parse("tas", &split.grouper, &split.action, &split.options).unwrap();
+        let again = [pairs("groupby=time&action=mean"), words_of(&request)].concat();
+        let again = Split::of(&again).unwrap().unwrap();
+        assert_eq!(Request::parse("tas", "time", "mean", &again.options).unwrap(), request);
+    }
+
+    #[test]
+    fn what_does_not_select_is_not_of_the_source() {
+        for query in ["source=time", "source=over=lon", "source="] {
+            let query = format!("groupby=time.month&action=mean&{query}");
+            assert!(matches!(Split::of(&pairs(&query)), Err(Failure::Mistake { .. })), "{query}");
+        }
     }
 
     #[test]

@@ -66,6 +66,9 @@ async fn what_the_result_has_not_is_selected_before() {
     assert_eq!(range(&positions), (50.0, 81.0));
     let box_of_result = facts(&server, "groupby=time.month&action=mean&bbox=-10,-80,100,0").await;
     assert_eq!(range(&box_of_result), (100.0, 110.0));
+    let chosen =
+        facts(&server, "groupby=time.month&action=mean&anomaly=1&source=time=2000-01-01:2000-01-02").await;
+    assert_eq!(range(&chosen).0.abs(), 50.0, "half of what is between the two days that are selected");
     let box_of_source = facts(&server, "groupby=time.day&action=min&over=lon&bbox=40,0,100,80").await;
     assert_eq!(range(&box_of_source), (17.0, 225.0));
 }
@@ -89,10 +92,19 @@ async fn seasons_stand_beside_their_axis_by_name() {
 
 #[tokio::test]
 async fn the_canonical_address_leads_back_and_is_known_before_anything_is_computed() {
+    let queries = [
+        "groupby=time.month&action=std&ddof=1&isel=time=0:2&over=lon&cmap=magma&width=300",
+        "groupby=time&action=max&freq=D&source=time=2000-01-02:2000-01-03&time=2000-01-03&width=300",
+    ];
+    for query in queries {
+        leads_back(query).await;
+    }
+}
+
+async fn leads_back(query: &str) {
     let plugin = plugin();
     let plugins: Vec<Arc<dyn ServePlugin>> = vec![Arc::clone(&plugin) as _];
     let server = TestServer::start(vec![("toy", toy())], plugins, HttpConfig::default()).await.unwrap();
-    let query = "groupby=time.month&action=std&ddof=1&isel=time=0:2&over=lon&cmap=magma&width=300";
     let path = format!("/datasets/toy/plot/tas.png?{query}");
     let head = server.send("HEAD", &path, &[]).await.unwrap();
     let etag = head.header("etag").unwrap().to_owned();
