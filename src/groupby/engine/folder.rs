@@ -87,7 +87,7 @@ impl Folder {
     async fn known(&self) -> Result<()> {
         let inner = Arc::clone(&self.inner);
         let look = || blocking(move || inner.look().map_err(|cause| unusable(cause, "read")));
-        self.is_known.get_or_try_init(look).await.map(|()| ())
+        self.is_known.get_or_try_init(look).await.copied()
     }
 
     /// True if a result may be there: its file is not looked at.
