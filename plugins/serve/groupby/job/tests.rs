@@ -35,11 +35,15 @@ fn toy() -> ToyDataset {
 
 /// A server on which everything takes long.
 async fn slow() -> TestServer {
+    slow_with(toy()).await
+}
+
+async fn slow_with(toy: ToyDataset) -> TestServer {
     let settings = GroupbyPluginSettings { sync_read_bytes: 0, ..GroupbyPluginSettings::default() };
     let engine = Arc::new(Engine::new(EngineSettings::default()));
     let plugin = Arc::new(GroupbyPlugin::new(settings, engine, None));
     let parts = ColdParts { kinds: plugin.job_kinds(), ..ColdParts::default() };
-    TestServer::with_staging(vec![("toy", toy())], vec![plugin], parts).await.unwrap()
+    TestServer::with_staging(vec![("toy", toy)], vec![plugin], parts).await.unwrap()
 }
 
 /// The job that an answer names, once it has ended.
@@ -68,6 +72,26 @@ async fn what_takes_long_becomes_a_job_whose_result_the_first_address_then_answe
         document["data_vars"]["tas"]["data"],
         serde_json::json!([[60., 61.], [116., 117.], [118., 119.]])
     );
+}
+
+#[tokio::test]
+async fn what_cannot_be_computed_is_told_and_not_begun_anew_by_whoever_looks_again() {
+    let i8 = DataType::Int { size: 8, order: ByteOrder::Little };
+    let large = toy_variable("large", &["time"], (&[60], &[60]), i8, vec![]);
+    let values = vec![i64::MAX; 60].into_iter().flat_map(i64::to_le_bytes).collect();
+    let toy = toy().with("", large, &[(0, ToyChunk::Stored(values))]);
+    let server = slow_with(toy).await;
+    let sum = "/datasets/toy/groupby/large/time.month/sum";
+    let accepted = server.get(sum).await.unwrap();
+    assert_eq!(accepted.status, 202, "{}", accepted.text());
+    assert_eq!(ended(&server, &accepted).await.state, JobState::Failed);
+    for wait in ["wait=0", "wait=60"] {
+        let answer = server.send("GET", sum, &[("prefer", wait)]).await.unwrap();
+        assert_eq!(answer.status, 422, "{}", answer.text());
+        assert!(answer.text().contains("uncomputable"), "{}", answer.text());
+    }
+    let any = JobFilter { limit: 10, ..JobFilter::default() };
+    assert_eq!(server.cold().unwrap().jobs.list(&any).await.unwrap().len(), 1);
 }
 
 #[tokio::test]
