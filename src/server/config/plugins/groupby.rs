@@ -63,7 +63,6 @@ impl Default for GroupbyConfig {
 
 impl From<&GroupbyConfig> for EngineSettings {
     fn from(config: &GroupbyConfig) -> Self {
-        let defaults = Self::default();
         Self {
             max_result_bytes: config.max_result_bytes.0,
             max_groups: config.max_groups,
@@ -75,7 +74,7 @@ impl From<&GroupbyConfig> for EngineSettings {
             results_bytes: config.max_kept.0,
             keep: config.keep.0,
             max_concurrent: match config.max_concurrent {
-                0 => defaults.max_concurrent,
+                0 => 2 * std::thread::available_parallelism().map_or(1, usize::from),
                 n => n,
             },
             max_waiting: config.max_waiting,
