@@ -29,7 +29,7 @@ use thermocline_model::ArrayBytes;
 use tokio::time::Instant;
 use tracing::warn;
 
-use crate::{Described, Failure, Plan, Progress};
+use crate::{Described, Estimate, Failure, Plan, Progress};
 
 use folder::{Folder, FolderSettings};
 use memory::{Key, Memory};
@@ -246,9 +246,11 @@ impl Engine {
         if let Some(whole) = self.results.memory.whole(etag) {
             return Ok(whole.grouped.clone());
         }
-        self.check(plan, &self.estimate(reader, plan).await?)?;
+        // Held until the result is described, since that takes memory, too.
+        let _turn = self.results.gate.admit().await?;
         let whole: Vec<Range<u64>> = plan.shape.iter().map(|len| 0..*len).collect();
-        let values = self.admitted(plan, &whole, self.compute(reader, plan, &whole, progress)).await?;
+        let check = |estimate| self.check(plan, &estimate);
+        let values = self.computed(reader, plan, (&whole, check), progress).await?;
         let about = self.about(plan, &values);
         let grouped = described(plan, values).await?;
         self.results.memory.insert_whole(grouped.clone(), about);
@@ -261,16 +263,18 @@ impl Engine {
         Ok(grouped)
     }
 
-    /// Computes when it is the turn of this one, and looks whether all values are there.
-    async fn admitted(
+    /// Computes a box of the result if its cost passes a check, and looks whether all values are there.
+    async fn computed(
         &self,
-        plan: &Plan,
-        part: &[Range<u64>],
-        compute: impl Future<Output = Result<ArrayBytes, Failure>>,
+        reader: &Arc<Reader>,
+        plan: &Arc<Plan>,
+        (part, check): (&[Range<u64>], impl FnOnce(Estimate) -> Result<(), Failure> + Send),
+        progress: &Arc<Progress>,
     ) -> Result<ArrayBytes, Failure> {
-        let _turn = self.results.gate.admit().await?;
         let began = Instant::now();
-        let values = compute.await?;
+        let prepared = self.prepare(reader, plan, part).await?;
+        check(self.cost(reader, plan, &prepared).await?)?;
+        let values = self.compute(reader, plan, prepared, progress).await?;
         metrics::histogram!("thermocline_groupby_seconds").record(began.elapsed().as_secs_f64());
         let lens = part.iter().map(|range| range.end.saturating_sub(range.start));
         let found = match &values {
@@ -327,10 +331,9 @@ impl Engine {
         if let Some(values) = self.results.memory.part(&key) {
             return Ok(values);
         }
-        self.check_part(plan, part, self.estimate_part(reader, plan, part).await?)?;
-        let progress = Arc::default();
-        let values = self.admitted(plan, part, self.compute(reader, plan, part, &progress)).await?;
-        let values = Arc::new(values);
+        let _turn = self.results.gate.admit().await?;
+        let check = |estimate| self.check_part(plan, part, estimate);
+        let values = Arc::new(self.computed(reader, plan, (part, check), &Arc::default()).await?);
         self.results.memory.insert_part(key, Arc::clone(&values));
         Ok(values)
     }

@@ -256,11 +256,14 @@ impl Accumulating {
         }
     }
 
-    /// Finishes the slabs that no chunk belongs to.
+    /// Finishes the slabs that no chunk belongs to; whose results are kept for chunks are wanted by none.
     ///
     /// # Errors
     /// Those of results.
     pub(super) fn finish_empty(&self) -> Result<()> {
+        if matches!(self.then, Then::Keep(_)) {
+            return Ok(());
+        }
         for (at, slab) in self.slabs.iter().enumerate() {
             if !self.n_chunks.contains_key(&(slab.column as u32)) {
                 self.task.check()?;

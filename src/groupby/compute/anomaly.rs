@@ -7,9 +7,10 @@ use thermocline_core::Result;
 use thermocline_core::read::OwnedChunk;
 use thermocline_model::ArrayBytes;
 
-use super::accumulate::{Accumulating, Task, Then, is_single};
-use super::layout::{Axis, Becomes, Layout};
+use super::accumulate::{Accumulating, Task, is_single};
+use super::layout::{Axis, Layout};
 use super::slab::{Numbering, Slab};
+use super::walk::cell_of_code;
 use crate::kernel::{Lane, LaneBuffer};
 use crate::{NO_GROUP, Plan, ResultDim};
 
@@ -69,7 +70,7 @@ pub(super) fn subtract(of: &Accumulating, kept: &HashMap<usize, Vec<f64>>, chunk
     task.count(chunk);
     let decoded = chunk.decoded();
     for (number, slab) in of.slabs_of(decoded.linear) {
-        let (Some(cells), Then::Keep(_)) = (kept.get(&number), &of.then) else { continue };
+        let Some(cells) = kept.get(&number) else { continue };
         let numbering = slab.numbering(&task.layout);
         let subtraction = Subtraction { task, slab, numbering: &numbering, cells, values: decoded.values };
         subtraction.run(decoded.index)?;
@@ -157,24 +158,11 @@ impl Subtraction<'_> {
         let ordinals = asked.start.max(within.start)..asked.end.min(within.end);
         axis.positions.each(&ordinals, |position, ordinal| {
             let at = (position - span.start) as usize;
-            let cell = codes.get(at).and_then(|code| self.cell_of_code(axis, *code));
+            let cell =
+                codes.get(at).and_then(|code| cell_of_code(layout, self.slab, self.numbering, axis, *code));
             items.push(Item { at, cell, to: to(ordinal) });
         });
         items
-    }
-
-    fn cell_of_code(&self, axis: &Axis, code: u32) -> Option<usize> {
-        let Becomes::Reduced(factors) = &axis.becomes else { return Some(0) };
-        if code == NO_GROUP {
-            return None;
-        }
-        let (mut rest, mut cell) = (u64::from(code), 0);
-        for group in factors.iter().rev() {
-            let n = self.task.layout.groups.get(*group)?.n.max(1);
-            cell += self.cell_of_group(*group, rest % n)?;
-            rest /= n;
-        }
-        Some(cell)
     }
 
     fn cell_of_group(&self, group: usize, of: u64) -> Option<usize> {

@@ -3,11 +3,9 @@
 use std::collections::HashSet;
 use std::ops::Range;
 
-use thermocline_core::{Error, ErrorKind};
-
 use super::layout::{Axis, Becomes, Joint, Layout};
 use super::slab::Slab;
-use crate::{Failure, NO_GROUP};
+use crate::{Estimate, Failure, NO_GROUP, Plan};
 
 /// Most chunks of a computation.
 const MAX_CHUNKS: u64 = 1 << 22;
@@ -27,18 +25,24 @@ pub(super) struct Chunks {
 
 impl Chunks {
     /// # Errors
-    /// [`ErrorKind::TooLarge`] for more than a computation may have.
-    pub(super) fn of(layout: &Layout) -> Result<Self, Failure> {
+    /// [`Failure::TooLarge`] for more than a computation may have.
+    pub(super) fn of(plan: &Plan, layout: &Layout) -> Result<Self, Failure> {
         let along: Vec<_> = layout.axes.iter().map(|axis| chunks_along(layout, axis)).collect();
         let kept = layout.kept();
         let columns = kept.iter().filter_map(|axis| along.get(*axis));
         let n_columns = columns.fold(1_u64, |n, chunks| n.saturating_mul(chunks.len() as u64));
         let n_chunks = along.iter().fold(1_u64, |n, chunks| n.saturating_mul(chunks.len() as u64));
-        if n_columns > MAX_COLUMNS || n_chunks > MAX_CHUNKS {
-            return Err(Failure::Core(Error::new(
-                ErrorKind::TooLarge,
-                format!("{n_chunks} stored chunks are needed, more than {MAX_CHUNKS}; select less"),
-            )));
+        if n_chunks > MAX_CHUNKS {
+            let detail =
+                format!("{n_chunks} stored chunks are needed, the most is {MAX_CHUNKS}: select less (sel=)");
+            return Err(too_large(plan, detail));
+        }
+        if n_columns > MAX_COLUMNS {
+            let detail = format!(
+                "the stored chunks go to {n_columns} parts of the result, the most is {MAX_COLUMNS}: select less (sel=), or \
+                 reduce more dimensions (over=)"
+            );
+            return Err(too_large(plan, detail));
         }
         let mut chunks = Self { along, kept, linear: Vec::new() };
         chunks.linear = chunks.list(layout);
@@ -98,6 +102,12 @@ impl Chunks {
         kept.reverse();
         Slab { column, kept, groups: layout.groups.iter().map(|groups| groups.range.clone()).collect() }
     }
+}
+
+/// A computation that is refused before it is known what would be read.
+pub(super) fn too_large(plan: &Plan, detail: String) -> Failure {
+    let (result_bytes, groups) = (plan.result_bytes(), plan.n_groups());
+    Failure::TooLarge { detail, estimate: Box::new(Estimate { result_bytes, groups, ..Estimate::default() }) }
 }
 
 /// Chunks along an axis that hold a member of a group that is asked for.

@@ -4,48 +4,97 @@ use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
 use thermocline_core::Result;
+use thermocline_core::manifest::ChunkObjects;
 use thermocline_core::read::Reader;
 use thermocline_model::{ChunkRef, Place, Variable};
 
 use super::passes::{Pass, Stored};
 use crate::{Estimate, Plan};
 
-/// The cost of passes.
+/// What is read.
+#[derive(Default)]
+pub(super) struct Reads {
+    /// Stored bytes by the number of their object, as often as they are read.
+    bytes: HashMap<Option<u32>, u64>,
+    /// Bytes of the largest chunk of the variable, stored and decoded.
+    chunk_bytes: u64,
+    n_chunks: usize,
+}
+
+impl Reads {
+    /// What passes read of a variable, each chunk so many times.
+    pub(super) fn of(
+        variable: &Variable,
+        (stored, passes): (&[Stored], &[Pass]),
+        n_times: u64,
+        objects: &mut ChunkObjects,
+    ) -> Self {
+        let decoded_bytes = chunk_bytes(variable);
+        let times = times_read(passes, n_times);
+        let mut reads = Self { n_chunks: stored.len(), ..Self::default() };
+        let mut largest = 0;
+        for (linear, chunk) in stored {
+            let Some(chunk) = chunk else { continue };
+            let len_bytes = reads.add(chunk, decoded_bytes, times.get(linear).copied().unwrap_or(1));
+            largest = largest.max(len_bytes);
+            objects.add(chunk);
+        }
+        reads.chunk_bytes = decoded_bytes.saturating_add(largest);
+        reads
+    }
+
+    /// Adds a chunk that is read so many times. Gives the bytes that it takes once.
+    fn add(&mut self, chunk: &ChunkRef, decoded_bytes: u64, n_times: u64) -> u64 {
+        let len_bytes = read_bytes(chunk, decoded_bytes);
+        let sum = self.bytes.entry(chunk.part.place.object()).or_default();
+        *sum = sum.saturating_add(len_bytes.saturating_mul(n_times));
+        len_bytes
+    }
+
+    /// Adds all chunks of another variable, read once. Gives the bytes that they take.
+    pub(super) fn add_all(
+        &mut self,
+        variable: &Variable,
+        stored: &[Stored],
+        objects: &mut ChunkObjects,
+    ) -> u64 {
+        let decoded_bytes = chunk_bytes(variable);
+        let chunks = stored.iter().filter_map(|(_, chunk)| chunk.as_ref());
+        chunks.fold(0, |sum: u64, chunk| {
+            objects.add(chunk);
+            sum.saturating_add(self.add(chunk, decoded_bytes, 1))
+        })
+    }
+
+    /// Memory of so many chunks.
+    pub(super) fn in_flight_bytes(&self, n_in_flight: usize) -> u64 {
+        self.chunk_bytes.saturating_mul(n_in_flight.min(self.n_chunks) as u64)
+    }
+}
+
+/// The cost of what is read of objects; the memory that it takes is not known here.
 ///
 /// # Errors
-/// Those of the chunk table.
-pub(super) async fn of_passes(
+/// Those of looking where objects are.
+pub(super) async fn of_reads(
     reader: &Reader,
-    (plan, variable): (&Plan, &Variable),
-    (stored, passes): (&[Stored], &[Pass]),
-    n_in_flight: usize,
+    plan: &Plan,
+    (reads, objects): (&Reads, &[u32]),
 ) -> Result<Estimate> {
-    let away = objects_away(reader, plan, stored).await?;
-    let decoded_bytes = chunk_bytes(variable);
-    let times = times_read(passes, if plan.request.options.anomaly { 2 } else { 1 });
+    let away = objects_away(reader, plan, objects).await?;
     let mut estimate = Estimate {
         n_recalls: away.len() as u64,
         result_bytes: plan.result_bytes(),
         groups: plan.n_groups(),
         ..Estimate::default()
     };
-    let mut largest = 0;
-    for (linear, chunk) in stored {
-        let Some(chunk) = chunk else { continue };
-        let len_bytes = read_bytes(chunk, decoded_bytes);
-        largest = largest.max(len_bytes);
-        let len_bytes = len_bytes.saturating_mul(times.get(linear).copied().unwrap_or(1));
-        let is_away = chunk.part.place.object().is_some_and(|number| away.contains(&number));
-        let sum = match is_away {
+    for (object, len_bytes) in &reads.bytes {
+        let sum = match object.is_some_and(|number| away.contains(&number)) {
             true => &mut estimate.read_bytes_nearline,
             false => &mut estimate.read_bytes_online,
         };
-        *sum = sum.saturating_add(len_bytes);
+        *sum = sum.saturating_add(*len_bytes);
     }
-    let states = passes.iter().map(|pass| pass.len_bytes).max().unwrap_or(0);
-    let in_flight =
-        decoded_bytes.saturating_add(largest).saturating_mul((n_in_flight.min(stored.len())) as u64);
-    estimate.memory_bytes = states.saturating_add(in_flight).saturating_add(estimate.result_bytes);
     Ok(estimate)
 }
 
@@ -61,14 +110,13 @@ fn times_read(passes: &[Pass], times: u64) -> HashMap<u64, u64> {
 }
 
 /// Numbers of the objects that are not online.
-async fn objects_away(reader: &Reader, plan: &Plan, stored: &[Stored]) -> Result<BTreeSet<u32>> {
+async fn objects_away(reader: &Reader, plan: &Plan, numbers: &[u32]) -> Result<BTreeSet<u32>> {
     let Some(recalls) = reader.recalls() else { return Ok(BTreeSet::new()) };
     let residency = recalls.residency();
-    let numbers = reader.objects_of_chunks(&plan.manifest, stored).await?;
     let objects = &plan.manifest.dataset.objects;
     let bound: Vec<(u32, Arc<str>)> = numbers
-        .into_iter()
-        .filter_map(|number| Some((number, Arc::from(objects.get(number as usize)?.href.as_str()))))
+        .iter()
+        .filter_map(|number| Some((*number, Arc::from(objects.get(*number as usize)?.href.as_str()))))
         .filter(|(_, href): &(u32, Arc<str>)| residency.is_bound(href))
         .collect();
     let hrefs: Vec<Arc<str>> = bound.iter().map(|(_, href)| Arc::clone(href)).collect();

@@ -86,6 +86,7 @@ pub(super) struct Layout {
     pub(super) axes: Vec<Axis>,
     pub(super) groups: Vec<Groups>,
     pub(super) joints: Vec<Joint>,
+    /// Set when they have been read.
     pub(super) weights: Vec<WeightTable>,
     pub(super) spec: Spec,
     /// True if the result is the source minus the value of its group.
@@ -97,12 +98,7 @@ impl Layout {
     ///
     /// # Errors
     /// [`ErrorKind::Internal`] for a plan that does not fit its variable; [`ErrorKind::TooLarge`].
-    pub(super) fn new(
-        plan: &Plan,
-        variable: &Variable,
-        part: &[Range<u64>],
-        weights: Vec<WeightTable>,
-    ) -> Result<Self, Failure> {
+    pub(super) fn new(plan: &Plan, variable: &Variable, part: &[Range<u64>]) -> Result<Self, Failure> {
         let broken = |what: &str| Error::internal(format!("the plan of {:?} {what}", plan.path));
         let is_anomaly = plan.request.options.anomaly;
         let spec = spec_of(plan);
@@ -142,7 +138,8 @@ impl Layout {
                 rank_stride: 0,
             });
         }
-        let mut layout = Self { axes, groups: Vec::new(), joints: Vec::new(), weights, spec, is_anomaly };
+        let mut layout =
+            Self { axes, groups: Vec::new(), joints: Vec::new(), weights: Vec::new(), spec, is_anomaly };
         for (number, factor) in plan.factors.iter().enumerate() {
             if identities.get(number).is_some_and(Option::is_none) {
                 let all = 0..factor.n_groups() as u64;
@@ -185,6 +182,12 @@ impl Layout {
         }
         self.joints.push(Joint { strides, codes, group: Some(group) });
         Some(())
+    }
+
+    /// Memory of the masks, in bytes: everything else is the plan's.
+    pub(super) fn mask_bytes(&self) -> u64 {
+        let masks = self.joints.iter().filter(|joint| joint.group.is_none());
+        masks.map(|mask| size_of_val(&*mask.codes) as u64).sum()
     }
 
     /// Numbers the members of cells in C order of the axes that are reduced.
@@ -277,7 +280,7 @@ pub(super) fn strides_over(axes: &[Axis], over: &[usize]) -> Option<Vec<usize>> 
 
 /// 0 where a mask is set.
 fn codes_of(mask: &thermocline_core::select::Mask) -> Result<Arc<[u32]>, Error> {
-    const MAX_CELLS: u64 = 1 << 28;
+    const MAX_CELLS: u64 = 1 << 26;
     let n = mask.shape().iter().try_fold(1_u64, |n, len| n.checked_mul(*len)).filter(|n| *n <= MAX_CELLS);
     let n = n.ok_or_else(|| Error::new(ErrorKind::TooLarge, "the selected cells lie on too large a grid"))?;
     let mut codes = vec![NO_GROUP; n as usize];

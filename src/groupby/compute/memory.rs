@@ -1,4 +1,4 @@
-//! Memory of the states of all computations together.
+//! Memory of all computations together.
 
 use std::sync::Arc;
 

@@ -22,6 +22,16 @@ pub(super) struct Output {
     n_quantiles: usize,
 }
 
+/// Bytes of a text, about.
+const TEXT_BYTES: u64 = 64;
+
+/// Memory of a box of the result; saturates.
+pub(super) fn box_bytes(plan: &Plan, part: &[Range<u64>]) -> u64 {
+    let size = plan.dtype.len_bytes().map_or(TEXT_BYTES, |size| size as u64);
+    let lens = part.iter().map(|range| range.end.saturating_sub(range.start));
+    lens.fold(size, |bytes, len| bytes.saturating_mul(len))
+}
+
 impl Output {
     /// Room for a box, every value of it 0 or empty.
     ///

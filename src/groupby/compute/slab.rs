@@ -3,8 +3,6 @@
 use std::ops::Range;
 
 use super::layout::Layout;
-use super::members::Members;
-use crate::kernel::State;
 
 /// A box of cells within the kept positions of one column of chunks.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -79,31 +77,6 @@ impl Slab {
             .collect()
     }
 
-    /// Memory of its state in bytes, with the results that it becomes at the end; saturates.
-    pub(super) fn len_bytes(&self, layout: &Layout, members: &Members) -> u64 {
-        let n_results = layout.spec.q.len().max(1) as u64;
-        let of_cell = State::cell_bytes(&layout.spec).saturating_add(12 * n_results);
-        let cells = self.n_cells().saturating_mul(of_cell);
-        let of_value = State::value_bytes(&layout.spec);
-        if of_value == 0 {
-            return cells;
-        }
-        let values = self.n_members(layout, members).saturating_mul(of_value);
-        cells.saturating_add(values)
-    }
-
-    /// Members of all its cells together; saturates.
-    fn n_members(&self, layout: &Layout, members: &Members) -> u64 {
-        let mut groups: Vec<u64> = self.groups.iter().map(|range| range.start).collect();
-        let mut n = 0_u64;
-        loop {
-            n = n.saturating_add(members.of_cell(layout, &groups));
-            if !advance(&mut groups, &self.groups) {
-                return n.saturating_mul(self.n_kept());
-            }
-        }
-    }
-
     /// Cut in two along a kept axis or a grouper, whatever is there: the outermost kept axis first. `None` for one cell.
     pub(super) fn halves(&self) -> Option<(Self, Self)> {
         let cut = |ranges: &[Range<u64>]| ranges.iter().position(|range| range.end - range.start > 1);
@@ -111,7 +84,12 @@ impl Slab {
             return self.cut(|slab| slab.kept.get_mut(axis));
         }
         let longest = self.groups.iter().enumerate().max_by_key(|(_, range)| range.end - range.start);
-        let (group, _) = longest.filter(|(_, range)| range.end - range.start > 1)?;
+        self.halves_of_group(longest?.0)
+    }
+
+    /// Cut in two along a grouper; `None` for one group.
+    pub(super) fn halves_of_group(&self, group: usize) -> Option<(Self, Self)> {
+        self.groups.get(group).filter(|range| range.end - range.start > 1)?;
         self.cut(|slab| slab.groups.get_mut(group))
     }
 

@@ -2,6 +2,7 @@
 //! box that is asked for.
 
 mod plain;
+mod windows;
 mod world;
 
 use std::ops::Range;
@@ -35,7 +36,17 @@ fn whole(plan: &Plan) -> Vec<Range<u64>> {
 }
 
 async fn computed(engine: &Engine, plan: &Arc<Plan>, part: &[Range<u64>]) -> Result<ArrayBytes, Failure> {
-    engine.compute(&reader(), plan, part, &Arc::default()).await
+    compute(engine, &reader(), (plan, part), &Arc::default()).await
+}
+
+async fn compute(
+    engine: &Engine,
+    reader: &Arc<Reader>,
+    (plan, part): (&Arc<Plan>, &[Range<u64>]),
+    progress: &Arc<Progress>,
+) -> Result<ArrayBytes, Failure> {
+    let prepared = engine.prepare(reader, plan, part).await?;
+    engine.compute(reader, plan, prepared, progress).await
 }
 
 fn floats(plan: &Plan, values: &ArrayBytes) -> Vec<f64> {
@@ -171,11 +182,27 @@ async fn estimates_are_what_is_then_read() {
         let plan = Arc::new(engine.plan(&cube.stored(), request(path).unwrap()).await.unwrap());
         let estimate = engine.estimate(&cube.reader(), &plan).await.unwrap();
         let progress: Arc<Progress> = Arc::default();
-        engine.compute(&cube.reader(), &plan, &whole(&plan), &progress).await.unwrap();
+        compute(&engine, &cube.reader(), (&plan, &whole(&plan)), &progress).await.unwrap();
         assert_eq!(estimate.read_bytes_online, progress.bytes_read.load(Ordering::Relaxed), "{path}");
         assert_eq!(progress.done.load(Ordering::Relaxed), progress.total.load(Ordering::Relaxed), "{path}");
         assert!(estimate.read_bytes_online > 0 && estimate.memory_bytes > 0);
     }
+}
+
+#[tokio::test]
+async fn estimates_count_weights_that_are_read_and_the_memory_of_the_result() {
+    let cube = Cube { order: [0, 1, 2], chunk: [25, 5, 7], seed: 7, is_whole: true };
+    let engine = engine(2, 1 << 30);
+    let estimate = async |path: &str| {
+        let plan = Arc::new(engine.plan(&cube.weighted(), request(path).unwrap()).await.unwrap());
+        engine.estimate(&cube.reader(), &plan).await.unwrap()
+    };
+    let plain = estimate("v/time.month/mean/over=lat,lon").await;
+    let weighted = estimate("v/time.month/mean/over=lat,lon/weights=w").await;
+    assert_eq!(weighted.read_bytes_online, plain.read_bytes_online + 1);
+    assert!(weighted.memory_bytes >= plain.memory_bytes + 5 * 7 * 8, "{weighted:?} {plain:?}");
+    let of_each = estimate("v/time.month/mean").await;
+    assert!(of_each.memory_bytes >= plain.memory_bytes + of_each.result_bytes, "{of_each:?} {plain:?}");
 }
 
 #[tokio::test]
@@ -184,7 +211,7 @@ async fn a_box_reads_only_the_chunks_it_needs() {
     let engine = engine(2, 1 << 30);
     let plan = Arc::new(engine.plan(&cube.stored(), request("v/time.month/mean").unwrap()).await.unwrap());
     let progress: Arc<Progress> = Arc::default();
-    engine.compute(&cube.reader(), &plan, &[0..12, 1..2, 3..5], &progress).await.unwrap();
+    compute(&engine, &cube.reader(), (&plan, &[0..12, 1..2, 3..5]), &progress).await.unwrap();
     assert_eq!(progress.total.load(Ordering::Relaxed), 2);
     assert_eq!(progress.bytes_read.load(Ordering::Relaxed), 2 * 25 * 8);
 }
@@ -209,7 +236,7 @@ async fn memory_is_given_back_when_nobody_waits_any_more() {
     let reader = reader();
     {
         let part = whole(&plan);
-        let mut computing = std::pin::pin!(engine.compute(&reader, &plan, &part, &progress));
+        let mut computing = std::pin::pin!(compute(&engine, &reader, (&plan, &part), &progress));
         while progress.done.load(Ordering::Relaxed) < 3 {
             assert!(futures::poll!(computing.as_mut()).is_pending(), "it has more chunks");
             tokio::task::yield_now().await;

@@ -277,7 +277,7 @@ fn items_of(
 }
 
 /// What a code along an axis adds to the number of a cell; `None` where its group is not among those of the slab.
-fn cell_of_code(
+pub(super) fn cell_of_code(
     layout: &Layout,
     slab: &Slab,
     numbering: &Numbering,

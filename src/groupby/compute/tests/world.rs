@@ -135,6 +135,15 @@ impl Cube {
             .manifest()
     }
 
+    /// The same with weights `w` over latitudes and longitudes: a chunk of one byte, which nobody is meant to read.
+    pub(super) fn weighted(&self) -> Arc<Manifest> {
+        let chunks = self.chunks();
+        self.world()
+            .in_object("v", &self.dims(), &self.chunk_shape(), (F8, self.attrs()), &chunks, FILL)
+            .data("w", &[DIMS[1], DIMS[2]], &[5, 7], (F8, Attributes::new()))
+            .manifest()
+    }
+
     /// The reader of that object.
     pub(super) fn reader(&self) -> Arc<Reader> {
         reader_of(self.chunks().into_iter().flat_map(|(_, bytes)| bytes).collect())
