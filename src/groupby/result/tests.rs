@@ -236,16 +236,3 @@ async fn spans_of_time_stay_some() {
         assert_eq!(variable(&described, "sure").dtype, DataType::Bool);
     }
 }
-
-#[tokio::test]
-async fn ends_of_intervals_have_a_dimension_of_their_own() {
-    let manifest = world()
-        .data("v", &[("time", 24), ("lat", 3), ("cell", 2)], &[24, 3, 2], (F4, texts(&[])))
-        .coordinate("cell", &[("cell", 2)], (F4, texts(&[("bounds", "corners")])), &[0.0, 180.0])
-        .coordinate("corners", &[("cell", 2), ("bnds", 4)], (F4, texts(&[])), &[0.0; 8])
-        .manifest();
-    let described = Described::of(&plan(&manifest, "v/lat/mean/bins=-90,0,90").await.unwrap()).unwrap();
-
-    assert_eq!(variable(&described, "corners").dims, ["cell", "bnds"]);
-    assert_eq!(variable(&described, "lat_bins_bnds").dims, ["lat_bins", "nv"]);
-}
