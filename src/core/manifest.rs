@@ -14,7 +14,8 @@ use thermocline_model::{ChunkTable, Dataset, DatasetId, Variable};
 use crate::catalog::DatasetSpec;
 use crate::{Error, Result};
 
-pub(crate) use objects::{ChunkObjects, List, list_of, listed};
+pub use objects::ChunkObjects;
+pub(crate) use objects::{List, list_of, listed};
 
 /// A hash over everything that determines a dataset's bytes: source identities, catalog entry,
 /// format of the manifest. It changes whenever the data change, and never by locality.

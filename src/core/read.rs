@@ -483,17 +483,20 @@ impl Reader {
         self.cache.weighted_size() + self.kept.weight()
     }
 
-    /// Waits until `len_bytes` of data may be in work, at most the whole budget at once.
+    /// Takes `len_bytes` of the work budget for an answer, which does not wait for ever.
     async fn reserve(&self, len_bytes: u64) -> Result<Work> {
+        tokio::time::timeout(WORK_WAIT, self.reserve_in_turn(len_bytes)).await.map_err(|_| {
+            let kind = ErrorKind::Unavailable { retry_after: WORK_RETRY };
+            Error::new(kind, "too much data is in work or waits for slow clients")
+        })?
+    }
+
+    /// Waits until `len_bytes` of data may be in work, at most the whole budget at once.
+    async fn reserve_in_turn(&self, len_bytes: u64) -> Result<Work> {
         let whole = (self.settings.work_bytes / PERMIT_BYTES).clamp(1, u64::from(u32::MAX >> 3));
         let n_permits = len_bytes.div_ceil(PERMIT_BYTES).clamp(1, whole);
         let n_permits = u32::try_from(n_permits).unwrap_or(u32::MAX >> 3);
-        let work = Arc::clone(&self.work);
-        let permit =
-            tokio::time::timeout(WORK_WAIT, work.acquire_many_owned(n_permits)).await.map_err(|_| {
-                let kind = ErrorKind::Unavailable { retry_after: WORK_RETRY };
-                Error::new(kind, "too much data is in work or waits for slow clients")
-            })?;
+        let permit = Arc::clone(&self.work).acquire_many_owned(n_permits).await;
         let permit =
             permit.map_err(|cause| Error::internal("the work budget is closed").with_source(cause))?;
         Ok(Work { _permit: Arc::new(permit) })

@@ -12,7 +12,9 @@ use thermocline_core::jobs::{Job, JobState, Jobs, NewJob, recalled};
 use thermocline_core::read::Reader;
 use thermocline_core::select::{Resolved, ResolvedAxis, ResolvedVariable};
 use thermocline_core::{Error, ErrorKind, Result};
-use thermocline_groupby::{Engine, Estimate, Failure, Grouped, Plan, Progress, ResultAxis};
+use thermocline_groupby::{
+    AxisWeights, Engine, Estimate, Failure, Grouped, Plan, Progress, ResultAxis, WeightValues,
+};
 use thermocline_http::hold::{Asked, Wait};
 use thermocline_http::jobs::{accepted, failure, waited};
 use thermocline_http::links::{BaseUrl, peer};
@@ -177,8 +179,17 @@ fn problem_of(job: &Job) -> Problem {
     }
 }
 
-/// The objects of a result that are not online: those of `known`, which reading came upon, and all others of its selection,
-/// so that one recall is enough.
+/// A variable of weights that is read, whole.
+fn stored_weights(plan: &Plan, weights: &AxisWeights) -> Option<ResolvedVariable> {
+    let WeightValues::Stored(path) = &weights.values else { return None };
+    let axes = weights.axes.iter().filter_map(|axis| plan.axes.get(*axis));
+    let axis =
+        |of: &ResultAxis| ResolvedAxis { dim: of.dim.clone(), len: of.len, indices: None, is_single: false };
+    Some(ResolvedVariable { path: path.clone(), axes: axes.map(axis).collect(), masks: Vec::new() })
+}
+
+/// The objects of a result that are not online: those of `known`, which reading came upon, and all others of its selection
+/// and of its weights, so that one recall is enough.
 ///
 /// # Errors
 /// [`ErrorKind::TooLarge`] for more than a job recalls by itself.
@@ -189,11 +200,12 @@ pub(crate) async fn cold_objects(reader: &Reader, plan: &Plan, known: &[Arc<str>
         indices: axis.indices.clone(),
         is_single: axis.is_single,
     };
-    let variable = ResolvedVariable {
+    let mut variables = vec![ResolvedVariable {
         path: plan.path.clone(),
         axes: plan.axes.iter().map(axis).collect(),
         masks: plan.masks.clone(),
-    };
-    let selected = Arc::new(Resolved { variables: vec![variable] });
+    }];
+    variables.extend(plan.weights.iter().filter_map(|weights| stored_weights(plan, weights)));
+    let selected = Arc::new(Resolved { variables });
     recalled::cold_objects(reader, &plan.manifest, &selected, known).await
 }

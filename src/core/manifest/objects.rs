@@ -13,7 +13,7 @@ const NUMBER_BYTES: usize = 4;
 
 /// The objects that some chunks are read from.
 #[derive(Debug, Default)]
-pub(crate) struct ChunkObjects {
+pub struct ChunkObjects {
     numbers: BTreeSet<u32>,
     lists: BTreeSet<List>,
 }
@@ -40,7 +40,8 @@ pub(crate) fn listed(bytes: &[u8], n_objects: usize) -> Result<Vec<u32>> {
 }
 
 impl ChunkObjects {
-    pub(crate) fn add(&mut self, chunk: &ChunkRef) {
+    /// Adds those of a chunk.
+    pub fn add(&mut self, chunk: &ChunkRef) {
         self.numbers.extend(chunk.part.place.object());
         self.lists.extend(list_of(chunk));
     }
@@ -49,7 +50,7 @@ impl ChunkObjects {
     ///
     /// # Errors
     /// Those of reading what is kept with the manifest.
-    pub(crate) async fn numbers(self, manifest: &Arc<Manifest>) -> Result<Vec<u32>> {
+    pub async fn numbers(self, manifest: &Arc<Manifest>) -> Result<Vec<u32>> {
         let Self { mut numbers, lists } = self;
         if !lists.is_empty() {
             let manifest = Arc::clone(manifest);

@@ -6,7 +6,8 @@
 //!
 //! # Memory
 //! Each chunk in flight takes its stored and its decoded bytes from the reader's work budget, so that visits share it
-//! with the chunks that are served; no more than [`Visit::max_in_flight`] are in flight.
+//! with the chunks that are served; no more than [`Visit::max_in_flight`] are in flight. A visit waits for its part of the
+//! budget as long as it takes: what it has computed for hours is not lost to a busy minute.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -169,30 +170,12 @@ impl Reader {
         blocking(move || Ok(in_file_order(&table, chunks).0)).await
     }
 
-    /// Keeps everything that chunks of a variable are read from online, if it is.
+    /// Keeps objects of a dataset online by their numbers ([`ChunkObjects`]), if they are.
     ///
     /// # Errors
-    /// [`crate::ErrorKind::NotStaged`] with all objects that are not.
-    pub async fn keep_chunks_online(
-        &self,
-        manifest: &Arc<Manifest>,
-        chunks: &[(u64, Option<ChunkRef>)],
-    ) -> Result<Online> {
-        self.keep(&manifest.dataset, &self.objects_of_chunks(manifest, chunks).await?).await
-    }
-
-    /// Numbers of the objects that chunks are read from, ascending.
-    ///
-    /// # Errors
-    /// Those of reading what is kept with the manifest.
-    pub async fn objects_of_chunks(
-        &self,
-        manifest: &Arc<Manifest>,
-        chunks: &[(u64, Option<ChunkRef>)],
-    ) -> Result<Vec<u32>> {
-        let mut objects = ChunkObjects::default();
-        chunks.iter().filter_map(|(_, chunk)| chunk.as_ref()).for_each(|chunk| objects.add(chunk));
-        objects.numbers(manifest).await
+    /// [`crate::ErrorKind::NotStaged`] with all that are not.
+    pub async fn keep_objects_online(&self, manifest: &Manifest, numbers: &[u32]) -> Result<Online> {
+        self.keep(&manifest.dataset, numbers).await
     }
 
     /// Takes the parts of a chunk of what is bounded.
@@ -206,7 +189,7 @@ impl Reader {
         let stored_len = chunk.map_or(0, |chunk| u64::from(chunk.len_bytes));
         let closed = |cause| Error::internal("a visit is closed").with_source(cause);
         let in_flight = Arc::clone(in_flight).acquire_owned().await.map_err(closed)?;
-        let work = self.reserve(decoded_len.saturating_add(stored_len)).await?;
+        let work = self.reserve_in_turn(decoded_len.saturating_add(stored_len)).await?;
         Ok(Taken { work, _in_flight: in_flight })
     }
 

@@ -14,10 +14,11 @@ use indicatif::{ProgressBar, ProgressStyle};
 use thermocline_core::manifest::blocking;
 use thermocline_core::write::ArrayWriter;
 use thermocline_groupby::{
-    Engine, EngineSettings, Estimate, Failure as GroupbyFailure, Grouped, Plan, Progress, Request,
+    Engine, EngineSettings, Failure as GroupbyFailure, Grouped, Plan, Progress, Request,
 };
+use thermocline_serve_groupby::estimate_document;
 
-use super::one_file::{OneFile, STDOUT, with_file, write};
+use super::one_file::{OneFile, STDOUT, made, with_file, write};
 use super::{Failure, Given};
 use crate::plugins::Registry;
 
@@ -68,21 +69,23 @@ const SHOW_EVERY: Duration = Duration::from_millis(100);
 /// Largest result, in bytes: it is in memory before it is written.
 const MAX_RESULT_BYTES: u64 = 8 << 30;
 
+/// Most groups, whose labels are in memory too: more than hours since 1850.
+const MAX_GROUPS: u64 = 1 << 24;
+
 pub(crate) fn run(registry: &Registry, given: &Given, args: &GroupbyArgs) -> Result<ExitCode, Failure> {
     let (variable, grouper, action) = (&args.variable, &args.grouper, &args.action);
     let request = Request::parse(variable, grouper, action, args.options.pairs()).map_err(told)?;
-    let body = with_file(registry, given, &args.file, async |file| {
+    with_file(registry, given, &args.file, async |file| {
         let engine = Engine::new(settings(file));
         let plan = Arc::new(engine.plan(&file.manifest, request).await.map_err(told)?);
         if args.estimate {
             let estimate = engine.estimate(&file.parts.reader, &plan).await.map_err(told)?;
-            return Ok(told_estimate(&estimate).into_bytes());
+            return write(STDOUT, format!("{:#}\n", estimate_document(&estimate)).as_bytes());
         }
         let writer = writer(args)?;
         let grouped = computed(&engine, file, &plan, args).await?;
-        written(writer, grouped).await
+        written(writer, grouped, args.output.clone().unwrap_or_else(|| STDOUT.to_owned())).await
     })?;
-    write(args.output.as_deref().unwrap_or(STDOUT), &body)?;
     Ok(ExitCode::SUCCESS)
 }
 
@@ -90,24 +93,10 @@ pub(crate) fn run(registry: &Registry, given: &Given, args: &GroupbyArgs) -> Res
 fn settings(file: &OneFile) -> EngineSettings {
     EngineSettings {
         max_result_bytes: MAX_RESULT_BYTES,
+        max_groups: MAX_GROUPS,
         max_read_bytes: u64::MAX,
         ..(&file.config.plugins.groupby).into()
     }
-}
-
-/// An estimate as the server tells it.
-fn told_estimate(estimate: &Estimate) -> String {
-    let Estimate { read_bytes_online, read_bytes_nearline, n_recalls, result_bytes, groups, memory_bytes } =
-        estimate;
-    let document = serde_json::json!({
-        "read_bytes_online": read_bytes_online,
-        "read_bytes_nearline": read_bytes_nearline,
-        "n_recalls": n_recalls,
-        "result_bytes": result_bytes,
-        "groups": groups,
-        "memory_bytes": memory_bytes,
-    });
-    format!("{document:#}\n")
 }
 
 /// What writes the file that is asked for.
@@ -160,18 +149,9 @@ fn show(bar: &ProgressBar, progress: &Progress) {
     bar.set_message(format!("{} MB read", progress.bytes_read.load(Ordering::Relaxed) / 1_000_000));
 }
 
-/// The file as bytes.
-async fn written(writer: Arc<dyn ArrayWriter>, grouped: Grouped) -> Result<Vec<u8>, Failure> {
-    let made = blocking(move || {
-        let unwritable = |cause: std::io::Error| {
-            thermocline_core::Error::internal("no temporary file can be written").with_source(cause)
-        };
-        let folder = tempfile::tempdir().map_err(unwritable)?;
-        let path = folder.path().join("result");
-        writer.write(&grouped, &path)?;
-        std::fs::read(&path).map_err(unwritable)
-    });
-    Ok(made.await?)
+/// Writes the file. An output that exists is replaced when all of it is there.
+async fn written(writer: Arc<dyn ArrayWriter>, grouped: Grouped, output: String) -> Result<(), Failure> {
+    blocking(move || Ok(made(&output, |path| Ok(writer.write(&grouped, path)?)))).await?
 }
 
 /// What a failed diagnostic says on a terminal.

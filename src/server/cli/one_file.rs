@@ -1,6 +1,8 @@
 //! One file that a command looks at: indexed as by `inspect`, and nothing of it is kept.
 
-use std::io::Write;
+use std::fs::{self, File};
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use thermocline_core::manifest::Manifest;
@@ -68,12 +70,115 @@ async fn only(parts: &Parts, file: &str) -> Result<Arc<Manifest>, Failure> {
 /// # Errors
 /// An output that cannot be written.
 pub(super) fn write(output: &str, body: &[u8]) -> Result<(), Failure> {
-    let written = match output {
-        STDOUT => {
-            let mut out = std::io::stdout().lock();
-            out.write_all(body).and_then(|()| out.flush())
-        }
-        file => std::fs::write(file, body),
+    if output == STDOUT {
+        let mut out = io::stdout().lock();
+        return out.write_all(body).and_then(|()| out.flush()).map_err(|cause| unwritable(output, cause));
+    }
+    made(output, |path| fs::write(path, body).map_err(|cause| unwritable(output, cause)))
+}
+
+/// Puts the file that `make` makes where the output is. One that exists is replaced when all of the new one is there.
+///
+/// # Errors
+/// Those of `make`; an output that cannot be written.
+pub(super) fn made(output: &str, make: impl FnOnce(&Path) -> Result<(), Failure>) -> Result<(), Failure> {
+    let failed = |cause| unwritable(output, cause);
+    let place = Place::of(output);
+    let folder = match &place {
+        Place::File(path) => tempfile::Builder::new().prefix(".thermocline-").tempdir_in(folder_of(path)),
+        Place::Stdout | Place::Stream(_) => tempfile::tempdir(),
     };
-    written.map_err(|cause| Failure::because(format_args!("cannot write {output}"), cause))
+    let folder = folder.map_err(failed)?;
+    let path = folder.path().join("made");
+    make(&path)?;
+    place.take(&path).map_err(failed)
+}
+
+/// What an output is.
+enum Place {
+    Stdout,
+    /// A file, or what can become one.
+    File(PathBuf),
+    /// A pipe or a device.
+    Stream(PathBuf),
+}
+
+impl Place {
+    fn of(output: &str) -> Self {
+        if output == STDOUT {
+            return Self::Stdout;
+        }
+        // A link stays, and what it leads to is replaced.
+        let path = fs::canonicalize(output).unwrap_or_else(|_| PathBuf::from(output));
+        let is_stream = fs::metadata(&path).is_ok_and(|known| !known.is_file() && !known.is_dir());
+        if is_stream { Self::Stream(path) } else { Self::File(path) }
+    }
+
+    /// Takes a file that was made for it.
+    fn take(&self, made: &Path) -> io::Result<()> {
+        match self {
+            Self::Stdout => {
+                let mut out = io::stdout().lock();
+                io::copy(&mut File::open(made)?, &mut out)?;
+                out.flush()
+            }
+            Self::Stream(path) => {
+                let mut out = File::options().write(true).open(path)?;
+                io::copy(&mut File::open(made)?, &mut out)?;
+                out.flush()
+            }
+            Self::File(path) => {
+                if let Ok(known) = fs::metadata(path) {
+                    fs::set_permissions(made, known.permissions())?;
+                }
+                fs::rename(made, path)
+            }
+        }
+    }
+}
+
+/// The folder that a file is in.
+fn folder_of(path: &Path) -> &Path {
+    path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or_else(|| Path::new("."))
+}
+
+fn unwritable(output: &str, cause: io::Error) -> Failure {
+    Failure::because(format_args!("cannot write {output}"), cause)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_output_is_replaced_whole_or_stays() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("out.nc");
+        let output = path.to_str().unwrap();
+        write(output, b"first").unwrap();
+        let failed = made(output, |path| {
+            fs::write(path, b"half").unwrap();
+            Err(Failure::Failed("broken".into()))
+        });
+        assert!(failed.is_err());
+        assert_eq!(fs::read(&path).unwrap(), b"first");
+        write(output, b"second").unwrap();
+        assert_eq!(fs::read(&path).unwrap(), b"second");
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1, "nothing else is left");
+        let nowhere = folder.path().join("no/out.nc");
+        assert!(write(nowhere.to_str().unwrap(), b"x").is_err());
+        assert!(write(folder.path().to_str().unwrap(), b"x").is_err());
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_link_stays_and_its_file_is_replaced() {
+        let folder = tempfile::tempdir().unwrap();
+        let (path, link) = (folder.path().join("a.nc"), folder.path().join("b.nc"));
+        fs::write(&path, b"first").unwrap();
+        std::os::unix::fs::symlink(&path, &link).unwrap();
+        write(link.to_str().unwrap(), b"second").unwrap();
+        assert!(fs::symlink_metadata(&link).unwrap().is_symlink());
+        assert_eq!(fs::read(&path).unwrap(), b"second");
+    }
 }

@@ -125,6 +125,7 @@ impl Words {
                 0 => self.dice.text(),
                 1 => self.dice.numbers(),
                 2 => self
+                    .dice
                     .of(&["viridis", "RdBu_r", "cmo.thermal", "red", "#12345678", "transparent", "default"])
                     .to_owned(),
                 _ => self.dice.number(),
