@@ -118,19 +118,24 @@ mod tests {
     fn a_box_is_cut_in_its_own_order() {
         let values = bytes(0..24);
         assert_eq!(cut(&values, &BYTE, &[2, 3, 4], &[1..2, 0..2, 1..3]), Some(bytes([13, 14, 17, 18])));
-        assert_eq!(cut(&values, &BYTE, &[24], &[22..24]), Some(bytes([22, 23])));
+        assert_eq!(cut(&values, &BYTE, &[24], std::slice::from_ref(&(22..24))), Some(bytes([22, 23])));
         assert_eq!(cut(&values, &BYTE, &[2, 3, 4], &[0..2, 0..3, 0..4]), Some(values));
         assert_eq!(cut(&bytes([7]), &BYTE, &[], &[]), Some(bytes([7])), "a scalar");
         let texts = ArrayBytes::Texts(vec!["a".into(), "b".into(), "c".into()]);
-        let cut_texts = cut(&texts, &DataType::String, &[3], &[1..3]);
+        let cut_texts = cut(&texts, &DataType::String, &[3], std::slice::from_ref(&(1..3)));
         assert_eq!(cut_texts, Some(ArrayBytes::Texts(vec!["b".into(), "c".into()])));
     }
 
     #[test]
     fn what_does_not_lie_in_the_array_is_nothing() {
         let values = bytes(0..6);
-        let boxes: [&[Range<u64>]; 5] =
-            [&[0..2, 0..4], &[0..2], &[1..1, 0..1], &[0..2, 0..3, 0..1], &[0..u64::MAX, 0..1]];
+        let boxes: [&[Range<u64>]; 5] = [
+            &[0..2, 0..4],
+            std::slice::from_ref(&(0..2)),
+            &[1..1, 0..1],
+            &[0..2, 0..3, 0..1],
+            &[0..u64::MAX, 0..1],
+        ];
         for part in boxes {
             assert_eq!(cut(&values, &BYTE, &[2, 3], part), None, "{part:?}");
         }

@@ -131,7 +131,7 @@ mod tests {
     use super::*;
 
     fn key(number: u64) -> Key {
-        Key { etag: "a".into(), part: Some([number..number + 1].into()) }
+        Key { etag: "a".into(), part: Some(std::iter::once(number..number + 1).collect()) }
     }
 
     fn values(len: usize) -> Arc<ArrayBytes> {

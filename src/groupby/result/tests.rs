@@ -3,7 +3,7 @@
 use thermocline_model::{Attribute, DataType};
 
 use super::*;
-use crate::testing::{F4, F8, I8, plan, texts, world};
+use crate::testing::{F8, I8, plan, texts, world};
 
 async fn described(path: &str) -> (Plan, Described) {
     let plan = plan(&world().manifest(), path).await.unwrap();
