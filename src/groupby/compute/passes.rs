@@ -326,6 +326,11 @@ impl Planning<'_> {
                     return Ok(Err(slabs.iter().map(|slab| self.sizes.alone(slab)).max().unwrap_or(0)));
                 }
             };
+            // A window that does not fit beside the others is not torn apart: its chunks would be read twice.
+            let together = current.load.and(self.sizes.of_all(&slabs)).len_bytes(self.bounds.n_threads);
+            if together > most_bytes && !current.slabs.is_empty() {
+                bundles.push(std::mem::take(&mut current));
+            }
             for slab in slabs {
                 let load = self.sizes.of(&slab);
                 let is_full = current.load.and(load).len_bytes(self.bounds.n_threads) > most_bytes;
