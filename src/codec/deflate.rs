@@ -41,8 +41,7 @@ pub(crate) fn decode_zlib(stored: &[u8], expected: Expected) -> Result<Vec<u8>, 
     if let Expected::Exactly(len) = expected
         && len / MAX_RATIO <= stored.len()
     {
-        let mut out = spare::take(len.saturating_add(SLACK));
-        out.resize(len, 0);
+        let mut out = spare::take_filled(len, SLACK);
         if inflates_whole(stored, &mut out) {
             return Ok(out);
         }

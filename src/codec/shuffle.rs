@@ -3,6 +3,8 @@
 //! # Source
 //! HDF5 library, `H5Zshuffle.c`: bytes after the last whole element stay where they are.
 
+use multiversion::multiversion;
+
 use crate::spare;
 
 /// Elements that are moved at a time, so that both sides stay in the cache.
@@ -16,7 +18,7 @@ const TILE: usize = 512;
 /// assert_eq!(thermocline_codec::shuffle(&[1, 2, 3, 4, 9], 2), [1, 3, 2, 4, 9]);
 /// ```
 pub fn shuffle(bytes: &[u8], element_size: usize) -> Vec<u8> {
-    let mut out = zeros(bytes.len());
+    let mut out = spare::take_filled(bytes.len(), 0);
     shuffle_into(bytes, &mut out, element_size);
     out
 }
@@ -27,14 +29,8 @@ pub fn shuffle(bytes: &[u8], element_size: usize) -> Vec<u8> {
 /// assert_eq!(thermocline_codec::unshuffle(&[1, 3, 2, 4, 9], 2), [1, 2, 3, 4, 9]);
 /// ```
 pub fn unshuffle(bytes: &[u8], element_size: usize) -> Vec<u8> {
-    let mut out = zeros(bytes.len());
+    let mut out = spare::take_filled(bytes.len(), 0);
     unshuffle_into(bytes, &mut out, element_size);
-    out
-}
-
-fn zeros(len: usize) -> Vec<u8> {
-    let mut out = spare::take(len);
-    out.resize(len, 0);
     out
 }
 
@@ -90,6 +86,7 @@ fn split_planes<const N: usize>(elements: &[u8], planes: &mut [u8], n_elements: 
 }
 
 /// `N` planes into elements of `N` bytes.
+#[multiversion(targets("x86_64+avx2"))]
 fn join_planes<const N: usize>(planes: &[u8], elements: &mut [u8], n_elements: usize) {
     let planes: [&[u8]; N] = std::array::from_fn(|byte| &planes[byte * n_elements..][..n_elements]);
     let (elements, _) = elements.as_chunks_mut::<N>();

@@ -26,15 +26,30 @@ struct Pool {
 
 /// An empty buffer with room for `capacity` bytes.
 pub fn take(capacity: usize) -> Vec<u8> {
-    let kept = if capacity < MIN_KEPT_BYTES { None } else { with_pool(|pool| pool.take(capacity)) };
-    kept.unwrap_or_else(|| Vec::with_capacity(capacity))
+    let mut buffer = kept(capacity).unwrap_or_else(|| Vec::with_capacity(capacity));
+    buffer.clear();
+    buffer
+}
+
+/// A buffer of `len` bytes for what is written over whole: those that were in use have what they had, others zeros.
+pub fn take_filled(len: usize, slack: usize) -> Vec<u8> {
+    let capacity = len.saturating_add(slack);
+    let mut buffer = kept(capacity).unwrap_or_else(|| Vec::with_capacity(capacity));
+    buffer.resize(len, 0);
+    buffer
+}
+
+fn kept(capacity: usize) -> Option<Vec<u8>> {
+    if capacity < MIN_KEPT_BYTES { None } else { with_pool(|pool| pool.take(capacity)) }
 }
 
 /// The same for a read, which fills all the room that there is: hardly more than `capacity`.
 pub fn take_close(capacity: usize) -> Vec<u8> {
     let most = capacity.saturating_add(capacity / 8);
     let kept = with_pool(|pool| pool.take_within(capacity, most));
-    kept.unwrap_or_else(|| Vec::with_capacity(capacity))
+    let mut buffer = kept.unwrap_or_else(|| Vec::with_capacity(capacity));
+    buffer.clear();
+    buffer
 }
 
 /// Keeps a buffer that is not needed any more.
@@ -79,9 +94,8 @@ impl Pool {
     fn take_within(&mut self, capacity: usize, most: usize) -> Option<Vec<u8>> {
         let fits = capacity..=most;
         let place = self.buffers.iter().rposition(|buffer| fits.contains(&buffer.capacity()))?;
-        let mut buffer = self.buffers.remove(place);
+        let buffer = self.buffers.remove(place);
         self.n_bytes -= buffer.capacity();
-        buffer.clear();
         Some(buffer)
     }
 
@@ -104,12 +118,11 @@ mod tests {
     }
 
     #[test]
-    fn a_buffer_comes_back_empty() {
+    fn a_buffer_comes_back() {
         let mut pool = empty();
         pool.give(vec![1; MIN_KEPT_BYTES]);
         assert!(pool.take(2 * MIN_KEPT_BYTES).is_none());
-        let buffer = pool.take(MIN_KEPT_BYTES - 1).unwrap();
-        assert!(buffer.is_empty());
+        assert!(pool.take(MIN_KEPT_BYTES - 1).is_some());
         assert_eq!((pool.buffers.len(), pool.n_bytes), (0, 0));
     }
 
@@ -137,7 +150,11 @@ mod tests {
         for capacity in [0, 1, MIN_KEPT_BYTES, MAX_KEPT_BYTES + 1] {
             let buffer = take(capacity);
             assert!(buffer.is_empty() && buffer.capacity() >= capacity);
-            give(buffer);
+            give(vec![1; capacity]);
+            let filled = take_filled(capacity / 2, 1);
+            assert!(filled.len() == capacity / 2 && filled.capacity() > capacity / 2);
+            give(filled);
+            assert!(take(capacity).is_empty() && take_close(capacity).is_empty());
         }
     }
 }

@@ -131,6 +131,12 @@ impl LaneDecoder {
         let stored = stored.ok_or_else(|| too_short(first, n))?;
         Ok(match &self.way {
             Way::PlainSingle => {
+                // Chunks begin where allocators let floats begin, with rare exceptions.
+                if let Ok(values) = bytemuck::try_cast_slice(stored)
+                    && cfg!(target_endian = "little")
+                {
+                    return Ok(Lane::Single(values));
+                }
                 let (elements, _) = stored.as_chunks::<4>();
                 buffer.singles.clear();
                 buffer.singles.extend(elements.iter().map(|bytes| f32::from_le_bytes(*bytes)));

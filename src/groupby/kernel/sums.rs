@@ -2,6 +2,8 @@
 
 use std::marker::PhantomData;
 
+use multiversion::multiversion;
+
 use super::number::Numeric;
 use super::run::{Run, Take, WIDTH, part};
 use super::{Cells, RunWeights};
@@ -84,32 +86,14 @@ impl<K: Numeric> Take<K> for Sums<K> {
         let is_mean = self.is_mean;
         let sums = part(&mut self.sums, first, run.values.len());
         let others = part(&mut self.others, first, run.values.len());
-        let pairs = sums.iter_mut().zip(run.values);
         // One loop for each case: none of them branches within, so that several cells are taken at once.
         match run.weights {
-            RunWeights::One(weight) if others.is_empty() => {
-                pairs.for_each(|(sum, value)| *sum += term::<K>(*value, weight, 0.0).0);
-            }
+            RunWeights::One(weight) if others.is_empty() => add::<K>(sums, run.values, weight),
             RunWeights::One(weight) => {
-                let one = if is_mean { weight } else { 1.0 };
-                for ((sum, value), other) in pairs.zip(others) {
-                    let (addend, count) = term::<K>(*value, weight, one);
-                    *sum += addend;
-                    *other += count;
-                }
+                count::<K>((sums, others), run.values, weight, if is_mean { weight } else { 1.0 });
             }
-            RunWeights::Each(weights) if others.is_empty() => {
-                for ((sum, value), weight) in pairs.zip(weights) {
-                    *sum += term::<K>(*value, *weight, 0.0).0;
-                }
-            }
-            RunWeights::Each(weights) => {
-                for (((sum, value), other), weight) in pairs.zip(others).zip(weights) {
-                    let (addend, count) = term::<K>(*value, *weight, if is_mean { *weight } else { 1.0 });
-                    *sum += addend;
-                    *other += count;
-                }
-            }
+            RunWeights::Each(weights) if others.is_empty() => add_weighted::<K>(sums, run.values, weights),
+            RunWeights::Each(weights) => count_weighted::<K>((sums, others), run.values, weights, is_mean),
         }
     }
 
@@ -133,7 +117,49 @@ impl<K: Numeric> Take<K> for Sums<K> {
     }
 }
 
+/// Adds each value to its sum.
+#[multiversion(targets("x86_64+avx2"))]
+fn add<K: Numeric>(sums: &mut [f64], values: &[K::Value], weight: f64) {
+    for (sum, value) in sums.iter_mut().zip(values) {
+        *sum += term::<K>(*value, weight, 0.0).0;
+    }
+}
+
+/// Adds each value to its sum, and what it counts for to the count beside it.
+#[multiversion(targets("x86_64+avx2"))]
+fn count<K: Numeric>((sums, counts): (&mut [f64], &mut [f64]), values: &[K::Value], weight: f64, one: f64) {
+    for ((sum, count), value) in sums.iter_mut().zip(counts).zip(values) {
+        let (addend, counted) = term::<K>(*value, weight, one);
+        *sum += addend;
+        *count += counted;
+    }
+}
+
+/// [`add`] with a weight for each value.
+#[multiversion(targets("x86_64+avx2"))]
+fn add_weighted<K: Numeric>(sums: &mut [f64], values: &[K::Value], weights: &[f64]) {
+    for ((sum, value), weight) in sums.iter_mut().zip(values).zip(weights) {
+        *sum += term::<K>(*value, *weight, 0.0).0;
+    }
+}
+
+/// [`count`] with a weight for each value.
+#[multiversion(targets("x86_64+avx2"))]
+fn count_weighted<K: Numeric>(
+    (sums, counts): (&mut [f64], &mut [f64]),
+    values: &[K::Value],
+    weights: &[f64],
+    is_mean: bool,
+) {
+    for (((sum, count), value), weight) in sums.iter_mut().zip(counts).zip(values).zip(weights) {
+        let (addend, counted) = term::<K>(*value, *weight, if is_mean { *weight } else { 1.0 });
+        *sum += addend;
+        *count += counted;
+    }
+}
+
 /// The sum of pairs of terms, several side by side; the order depends on the number of values alone.
+#[multiversion(targets("x86_64+avx2"))]
 pub(super) fn total<V: Copy>(values: &[V], term: impl Fn(usize, V) -> (f64, f64)) -> (f64, f64) {
     let (mut left, mut right) = ([0.0; WIDTH], [0.0; WIDTH]);
     let (blocks, rest) = values.as_chunks::<WIDTH>();
