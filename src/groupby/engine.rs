@@ -97,6 +97,8 @@ pub struct KeptResult {
     pub etag: Arc<str>,
     /// Id of the dataset.
     pub dataset: Arc<str>,
+    /// Revision of the dataset that it was computed from: it is out of date where the dataset has another one now.
+    pub revision: Arc<str>,
     /// Its canonical path below the root of the server.
     pub path: Arc<str>,
     /// Size of its values.
@@ -349,7 +351,15 @@ impl Engine {
         Ok(folder.write(about, Arc::clone(&grouped.values)).await?)
     }
 
-    /// The results that are kept, the newest first; of one dataset if it is named.
+    /// The results of a dataset that are kept, the newest first: those of the state that it is in. What was computed from
+    /// another revision of it is left out.
+    pub async fn current_results(&self, manifest: &Manifest) -> Vec<KeptResult> {
+        let mut found = self.results(Some(manifest.id.as_str())).await;
+        found.retain(|kept| *kept.revision == *manifest.revision.0);
+        found
+    }
+
+    /// The results that are kept, the newest first; of one dataset if it is named, whatever state of it they were computed from.
     pub async fn results(&self, dataset: Option<&str>) -> Vec<KeptResult> {
         let mut found: HashMap<Arc<str>, KeptResult> =
             self.results.memory.list().into_iter().map(|kept| (Arc::clone(&kept.etag), kept)).collect();
@@ -371,6 +381,7 @@ impl Engine {
         KeptResult {
             etag: plan.etag().into(),
             dataset: plan.manifest.id.as_str().into(),
+            revision: plan.manifest.revision.0.as_str().into(),
             path: plan.canonical_path().into(),
             len_bytes: memory::len_bytes(values),
             when_ns: self.results.clock.now_ns(),

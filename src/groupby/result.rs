@@ -8,6 +8,7 @@
 //! | [`column`] | a variable with its values, and cutting them |
 //! | [`stored`] | values of the source's coordinates, shared by results |
 //! | [`memory`] | the result as a manifest in memory |
+//! | [`weight`] | what a description takes in memory |
 //!
 //! # Limits
 //! Coordinates that are not kept with the index are left out, as are bounds and meshes beyond 64 MiB of them together.
@@ -20,6 +21,7 @@ mod memory;
 mod stored;
 #[cfg(test)]
 mod tests;
+mod weight;
 
 use std::sync::Arc;
 
@@ -30,6 +32,7 @@ use thermocline_model::{ArrayBytes, Attribute, Dimension, Group, Variable};
 use crate::Plan;
 
 use column::Column;
+pub(crate) use weight::values_bytes;
 
 /// A result as a dataset of its own, with or without the values of the variable.
 #[derive(Debug, Clone)]
@@ -115,6 +118,12 @@ impl Described {
     /// Values that do not fit the variable's shape.
     pub fn manifest(&self, plan: &Plan, values: Option<&Arc<ArrayBytes>>) -> Result<Arc<Manifest>> {
         memory::manifest(self, plan, values)
+    }
+
+    /// Memory that it takes together with [`Described::manifest`] without values, roughly, in bytes: coordinates, bounds and
+    /// meshes, attributes, names. Values that several results share count for each of them.
+    pub fn len_bytes(&self) -> u64 {
+        weight::len_bytes(self)
     }
 }
 

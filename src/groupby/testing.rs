@@ -27,6 +27,7 @@ pub(crate) struct World {
     root: Group,
     tables: Vec<Arc<ChunkTable>>,
     inline: Vec<u8>,
+    revision: Option<String>,
 }
 
 struct InMemory(Vec<Arc<ChunkTable>>, Bytes);
@@ -61,6 +62,7 @@ fn element(dtype: &DataType, value: f64) -> Vec<u8> {
         DataType::Int { size: 2, .. } => (value as i16).to_be_bytes().to_vec(),
         DataType::Int { size: 4, .. } => (value as i32).to_le_bytes().to_vec(),
         DataType::Int { size: 8, .. } => (value as i64).to_le_bytes().to_vec(),
+        DataType::UInt { size: 8, .. } => (value as u64).to_le_bytes().to_vec(),
         _ => vec![value as u8],
     }
 }
@@ -69,6 +71,12 @@ impl World {
     /// Adds an attribute of the dataset.
     pub(crate) fn attr(mut self, name: &str, text: &str) -> Self {
         self.root.attrs.set(name, Attribute::Text(text.into()));
+        self
+    }
+
+    /// The dataset in another state than its first.
+    pub(crate) fn revision(mut self, revision: &str) -> Self {
+        self.revision = Some(revision.into());
         self
     }
 
@@ -122,33 +130,39 @@ impl World {
         name: &str,
         dims: &[(&str, u64)],
         chunk: &[u64],
-        (dtype, attrs): (DataType, Attributes),
+        of: (DataType, Attributes),
         chunks: &[(u64, Vec<u8>)],
         fill: f64,
     ) -> Self {
-        self.add(name, dims, chunk, dtype, attrs);
         let start = self.inline.len() as u64;
         chunks.iter().for_each(|(_, bytes)| self.inline.extend_from_slice(bytes));
-        self.written(Place::Inline, chunks, start, fill);
-        self
+        self.written(name, dims, chunk, of, (Place::Inline, start), (chunks, fill))
     }
 
     /// The same with the chunks one after another in an object.
     pub(crate) fn in_object(
+        self,
+        name: &str,
+        dims: &[(&str, u64)],
+        chunk: &[u64],
+        of: (DataType, Attributes),
+        chunks: &[(u64, Vec<u8>)],
+        fill: f64,
+    ) -> Self {
+        self.written(name, dims, chunk, of, (Place::Object(0), 0), (chunks, fill))
+    }
+
+    /// Adds a variable whose chunks lie one after another from a position of a place on.
+    fn written(
         mut self,
         name: &str,
         dims: &[(&str, u64)],
         chunk: &[u64],
         (dtype, attrs): (DataType, Attributes),
-        chunks: &[(u64, Vec<u8>)],
-        fill: f64,
+        (place, start): (Place, u64),
+        (chunks, fill): (&[(u64, Vec<u8>)], f64),
     ) -> Self {
         self.add(name, dims, chunk, dtype, attrs);
-        self.written(Place::Object(0), chunks, 0, fill);
-        self
-    }
-
-    fn written(&mut self, place: Place, chunks: &[(u64, Vec<u8>)], start: u64, fill: f64) {
         let mut table = ChunkTableBuilder::new();
         let mut offset = start;
         for (linear, bytes) in chunks {
@@ -160,6 +174,7 @@ impl World {
         if let Some(variable) = self.root.variables.last_mut() {
             variable.fill = Some(ArrayBytes::Fixed(element(&variable.dtype, fill)));
         }
+        self
     }
 
     /// Adds a coordinate of numbers, kept with the manifest.
@@ -198,7 +213,8 @@ impl World {
         let source = SourceSpec::Object("/archive/world.nc".into());
         let spec = DatasetSpec::new(DatasetId::new("world").unwrap(), source, "a test");
         let storage = Arc::new(InMemory(self.tables, self.inline.into()));
-        Arc::new(Manifest::new(spec, dataset, Revision("r1".into()), "test".into(), storage))
+        let revision = Revision(self.revision.unwrap_or_else(|| "r1".into()));
+        Arc::new(Manifest::new(spec, dataset, revision, "test".into(), storage))
     }
 }
 

@@ -13,8 +13,8 @@ use axum::body::Body;
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use http::header::{
-    ACCEPT_RANGES, CACHE_CONTROL, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE, ETAG,
-    IF_MATCH, IF_MODIFIED_SINCE, IF_NONE_MATCH, IF_RANGE, IF_UNMODIFIED_SINCE, LAST_MODIFIED, RANGE, VARY,
+    ACCEPT_RANGES, CACHE_CONTROL, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE, ETAG, IF_MATCH,
+    IF_MODIFIED_SINCE, IF_NONE_MATCH, IF_RANGE, IF_UNMODIFIED_SINCE, LAST_MODIFIED, RANGE, VARY,
 };
 use http::{HeaderMap, HeaderValue, Method, StatusCode};
 use sha2::{Digest, Sha256};
@@ -126,15 +126,17 @@ pub fn respond_head(
     response
 }
 
-/// The same of what [`respond_text`] will send: text compressed, if the request accepts that, and with the entity tag of that.
+/// The same of what [`respond_text`] will send.
+///
+/// Whether text becomes shorter by compression shows when it is made. If the request accepts that, its length, its
+/// coding and its entity tag, which follows the coding, are left out.
+///
+/// # Source
+/// RFC 9110, section 9.3.2: HEAD may omit header fields whose values are determined only while the content is made.
 pub fn respond_head_of_text(headers: &HeaderMap, representation: &Representation) -> Response {
     let mut response = respond_head(headers, representation, None);
-    let is_whole = response.status() == StatusCode::OK && !headers.contains_key(RANGE);
-    if is_whole && gzip::is_text(representation.media_type) && gzip::accepts_gzip(headers) {
-        if let Some(etag) = values::etag(&representation.etag, GZIP_SUFFIX) {
-            response.headers_mut().insert(ETAG, etag);
-        }
-        response.headers_mut().insert(CONTENT_ENCODING, HeaderValue::from_static("gzip"));
+    if response.status() == StatusCode::OK && gzip::may_compress(headers, representation) {
+        response.headers_mut().remove(ETAG);
     }
     response
 }

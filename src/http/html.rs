@@ -2,6 +2,12 @@
 
 use std::fmt;
 
+use serde_json::Value;
+use thermocline_model::{Attribute, Attributes};
+
+/// Longest text of an attribute on a page, in characters.
+const MAX_SHOWN: usize = 2_000;
+
 const STYLE: &str = "\
 body{font:16px/1.5 system-ui,sans-serif;margin:0 auto;max-width:72rem;padding:1rem 1.5rem 4rem;color:#1b1f23;background:#fff}\
 a{color:#0b62a4}code,pre{font-family:ui-monospace,monospace;font-size:.9em}\
@@ -56,8 +62,31 @@ pub fn link(href: &str, text: &str) -> String {
     format!("<a href=\"{}\">{}</a>", Escaped(href), Escaped(text))
 }
 
+/// Attributes as a table: texts as they are, what `json` makes of others as JSON, each only so far as
+/// [`shortened`] shows it.
+pub fn attributes(attrs: &Attributes, json: impl Fn(&Attribute) -> Value) -> String {
+    let rows = attrs.iter().map(|(name, value)| {
+        let shown = match value {
+            Attribute::Text(text) => shortened(text),
+            other => shortened(&json(other).to_string()),
+        };
+        format!("<tr><td>{}</td><td>{}</td></tr>", Escaped(name), Escaped(&shown))
+    });
+    format!("<table class=\"attrs\">{}</table>", rows.collect::<String>())
+}
+
+/// A text that may be of any length: all of it up to 2000 characters, else the first 2000 and an ellipsis.
+pub fn shortened(text: &str) -> String {
+    match text.char_indices().nth(MAX_SHOWN) {
+        Some((end, _)) => format!("{} …", text.get(..end).unwrap_or_default()),
+        None => text.to_owned(),
+    }
+}
+
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
 
     #[test]
@@ -71,5 +100,33 @@ mod tests {
     #[test]
     fn markup_in_links_is_shown_not_obeyed() {
         assert_eq!(link("/a?b=\"c", "<x>"), "<a href=\"/a?b=&quot;c\">&lt;x&gt;</a>");
+    }
+
+    #[test]
+    fn attributes_are_a_table_of_texts_and_json() {
+        let mut attrs = Attributes::new();
+        attrs.set("<u>", Attribute::Text("\"K\"".into()));
+        attrs.set("flags", Attribute::Texts(vec!["a".into(), "b".into()]));
+
+        let table = attributes(&attrs, |_| json!(["a", "b"]));
+
+        assert_eq!(
+            table,
+            "<table class=\"attrs\"><tr><td>&lt;u&gt;</td><td>&quot;K&quot;</td></tr>\
+             <tr><td>flags</td><td>[&quot;a&quot;,&quot;b&quot;]</td></tr></table>"
+        );
+    }
+
+    #[test]
+    fn long_attributes_show_their_beginning() {
+        let long = "°".repeat(2_001);
+        let shown = format!("<td>{} …</td>", "°".repeat(2_000));
+        let mut attrs = Attributes::new();
+        attrs.set("text", Attribute::Text(long.clone()));
+        assert!(attributes(&attrs, |_| Value::Null).contains(&shown));
+        assert_eq!(shortened(&"°".repeat(2_000)), "°".repeat(2_000));
+
+        attrs.set("text", Attribute::Texts(Vec::new()));
+        assert!(attributes(&attrs, |_| json!(long)).contains("° …</td>"));
     }
 }

@@ -3,16 +3,13 @@
 use std::fmt::Write;
 
 use thermocline_http::AccessMethod;
-use thermocline_http::html::{Escaped, link};
+use thermocline_http::html::{Escaped, attributes, link, shortened};
 use thermocline_http::links::{BaseUrl, path, segment};
-use thermocline_model::{Attribute, Attributes, Dataset, Group};
+use thermocline_model::{Dataset, Group};
 use thermocline_zarr::attribute_json;
 
 use crate::decoded::{DecodedGroup, DecodedVariable};
 use crate::structured;
-
-/// Longest text of an attribute on a page, in characters.
-const MAX_SHOWN: usize = 2000;
 
 /// Three lines of Python for each way in which the dataset can be opened.
 pub(crate) fn opening(base: &BaseUrl, id: &str, methods: &[AccessMethod]) -> String {
@@ -55,7 +52,7 @@ pub(crate) fn group(decoded: &DecodedGroup) -> String {
             html,
             "<details open><summary><b>Attributes</b> ({})</summary>{}</details>",
             decoded.attrs.len(),
-            attrs(&decoded.attrs)
+            attributes(&decoded.attrs, attribute_json)
         );
     }
     html
@@ -117,24 +114,6 @@ fn variable(variable: &DecodedVariable) -> String {
         Escaped(name),
         Escaped(dtype),
         Escaped(&shortened(long_name)),
-        attrs(of_variable)
+        attributes(of_variable, attribute_json)
     )
-}
-
-fn attrs(attrs: &Attributes) -> String {
-    let rows = attrs.iter().map(|(name, value)| {
-        let shown = match value {
-            Attribute::Text(text) => shortened(text),
-            other => shortened(&attribute_json(other).to_string()),
-        };
-        format!("<tr><td>{}</td><td>{}</td></tr>", Escaped(name), Escaped(&shown))
-    });
-    format!("<table class=\"attrs\">{}</table>", rows.collect::<String>())
-}
-
-fn shortened(text: &str) -> String {
-    match text.char_indices().nth(MAX_SHOWN) {
-        Some((position, _)) => format!("{} …", text.get(..position).unwrap_or_default()),
-        None => text.to_owned(),
-    }
 }

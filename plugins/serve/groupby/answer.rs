@@ -203,12 +203,11 @@ impl Again {
 
 /// The body of a result in a form.
 async fn made(api: &Api, form: Form, grouped: Grouped) -> Result<Made, Problem> {
-    let Grouped { described, values, .. } = grouped;
     let made = match (form, &api.files) {
-        (Form::NetCdf, Some(files)) => files.write(described, values).await,
-        (Form::Arrow, _) => body::write(move || Arrow::of(&described, &values)).await,
-        (Form::Csv, _) => body::write(move || Csv::of(&described, &values)).await,
-        _ => body::write(move || Json::of(&described, &values)).await,
+        (Form::NetCdf, Some(files)) => files.write(grouped).await,
+        (Form::Arrow, _) => body::write(move || Arrow::of(&grouped.described, &grouped.values)).await,
+        (Form::Csv, _) => body::write(move || Csv::of(&grouped.described, &grouped.values)).await,
+        _ => body::write(move || Json::of(&grouped.described, &grouped.values)).await,
     };
     Ok(made?)
 }

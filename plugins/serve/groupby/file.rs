@@ -13,8 +13,6 @@ use tempfile::TempDir;
 use thermocline_core::manifest::blocking;
 use thermocline_core::write::{ArraySource, ArrayWriter};
 use thermocline_core::{Error, ErrorKind, Result};
-use thermocline_groupby::Described;
-use thermocline_model::{ArrayBytes, Group};
 use tokio::sync::Semaphore;
 
 use crate::body::Made;
@@ -43,11 +41,11 @@ impl Files {
         Self { writer, dir, turns: Arc::new(Semaphore::new(max_at_once.clamp(1, Semaphore::MAX_PERMITS))) }
     }
 
-    /// The file of a result. It has no name any more when this returns.
+    /// The file of a result, as writers of files see it. It has no name any more when this returns.
     ///
     /// # Errors
     /// Those of the writer; [`ErrorKind::Unavailable`] where there is no room for a file.
-    pub(crate) async fn write(&self, described: Arc<Described>, values: Arc<ArrayBytes>) -> Result<Made> {
+    pub(crate) async fn write(&self, result: impl ArraySource + 'static) -> Result<Made> {
         let turn = Arc::clone(&self.turns).acquire_owned().await;
         let turn = turn.map_err(|cause| Error::internal("no file is written any more").with_source(cause))?;
         let (writer, dir) = (Arc::clone(&self.writer), self.dir.clone());
@@ -56,7 +54,7 @@ impl Files {
             let _turn = turn;
             let folder = folder(dir)?;
             let path = folder.path().join("result");
-            writer.write(&ResultSource { described, values }, &path)?;
+            writer.write(&result, &path)?;
             let mut file = File::open(&path).map_err(no_room)?;
             let len_bytes = file.metadata().map_err(no_room)?.len();
             if len_bytes > MAX_WHOLE {
@@ -81,26 +79,6 @@ fn folder(dir: Option<PathBuf>) -> Result<TempDir> {
 fn no_room(cause: std::io::Error) -> Error {
     let kind = ErrorKind::Unavailable { retry_after: RETRY_AFTER };
     Error::new(kind, "the file of a result cannot be written").with_source(cause)
-}
-
-/// A result as writers of files see it.
-struct ResultSource {
-    described: Arc<Described>,
-    values: Arc<ArrayBytes>,
-}
-
-impl ArraySource for ResultSource {
-    fn root(&self) -> &Group {
-        &self.described.root
-    }
-
-    fn values(&self, variable: &str) -> Result<Arc<ArrayBytes>> {
-        if variable == self.described.variable {
-            return Ok(Arc::clone(&self.values));
-        }
-        let values = self.described.values_of(variable).cloned();
-        values.ok_or_else(|| Error::internal(format!("{variable:?} has no values")))
-    }
 }
 
 /// Some bytes of a file, read as they are sent.
@@ -136,8 +114,23 @@ mod tests {
     use std::path::Path;
 
     use axum::body::to_bytes;
+    use thermocline_model::{ArrayBytes, Group};
 
     use super::*;
+
+    /// The one variable of a group whose values a file is made of.
+    struct Tas(Group, Arc<ArrayBytes>);
+
+    impl ArraySource for Tas {
+        fn root(&self) -> &Group {
+            &self.0
+        }
+
+        fn values(&self, variable: &str) -> Result<Arc<ArrayBytes>> {
+            assert_eq!(variable, "tas");
+            Ok(Arc::clone(&self.1))
+        }
+    }
 
     /// Writes the values of the variable over and over.
     struct Plain(usize);
@@ -164,7 +157,7 @@ mod tests {
         let ArrayBytes::Fixed(bytes) = &*values else { unreachable!() };
         let expected = bytes.repeat(n);
         let files = Files::new(Arc::new(Plain(n)), None, 1);
-        (files.write(Arc::new(described), values).await.unwrap(), expected)
+        (files.write(Tas(described.root, values)).await.unwrap(), expected)
     }
 
     #[tokio::test]

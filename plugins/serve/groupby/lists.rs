@@ -127,7 +127,7 @@ pub(crate) async fn list(
 ) -> Result<Response, Problem> {
     let form = Form::of_api(&parts)?;
     let summary = app.search.describe(&manifest).await?;
-    let mut results = api.engine.results(Some(manifest.id.as_str())).await;
+    let mut results = api.engine.current_results(&manifest).await;
     results.truncate(MAX_RESULTS);
     let body = blocking(move || {
         let listed = Listed {

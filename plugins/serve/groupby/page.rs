@@ -9,10 +9,10 @@ use thermocline_core::Result;
 use thermocline_core::manifest::{Manifest, blocking};
 use thermocline_groupby::{Described, Options, Plan};
 use thermocline_http::conditional::{Representation, content_tag, respond};
-use thermocline_http::html::{Escaped, link, page};
+use thermocline_http::html::{Escaped, attributes, link, page, shortened};
 use thermocline_http::links::{BaseUrl, segment};
 use thermocline_http::{App, Problem};
-use thermocline_model::{ArrayBytes, Attribute, Attributes, Variable};
+use thermocline_model::{ArrayBytes, Variable};
 use thermocline_zarr::attribute_json;
 
 use crate::column::{Column, Kind};
@@ -20,9 +20,6 @@ use crate::form::{Form, HTML};
 use crate::plans::Planned;
 use crate::sheet::decoded_attrs;
 use crate::text;
-
-/// Longest text of an attribute on a page, in characters.
-const MAX_SHOWN: usize = 2_000;
 
 /// Most labels of a coordinate on a page, from its beginning and its end together.
 const MAX_LABELS: usize = 24;
@@ -152,7 +149,7 @@ fn repr(described: &Described) -> String {
         html,
         "<details open><summary><b>Attributes</b> ({})</summary>{}</details>",
         root.attrs.len(),
-        attrs(&root.attrs)
+        attributes(&root.attrs, attribute_json)
     );
     html
 }
@@ -181,7 +178,7 @@ fn row(variable: &Variable, described: &Described) -> String {
         axes.collect::<Vec<_>>().join(", "),
         kind.map_or("", Kind::name),
         Escaped(&column.as_ref().map(labels).unwrap_or_default()),
-        attrs(&of_variable)
+        attributes(&of_variable, attribute_json)
     )
 }
 
@@ -204,25 +201,6 @@ fn labels(column: &Column) -> String {
         text::csv(column.cell(position), &mut out);
     }
     shortened(&String::from_utf8_lossy(&out))
-}
-
-fn attrs(attrs: &Attributes) -> String {
-    let rows = attrs.iter().map(|(name, value)| {
-        let shown = match value {
-            Attribute::Text(text) => shortened(text),
-            other => shortened(&attribute_json(other).to_string()),
-        };
-        format!("<tr><td>{}</td><td>{}</td></tr>", Escaped(name), Escaped(&shown))
-    });
-    format!("<table class=\"attrs\">{}</table>", rows.collect::<String>())
-}
-
-/// The beginning of a text that may be of any length.
-pub(crate) fn shortened(text: &str) -> String {
-    match text.char_indices().nth(MAX_SHOWN) {
-        Some((end, _)) => format!("{} …", text.get(..end).unwrap_or_default()),
-        None => text.to_owned(),
-    }
 }
 
 #[cfg(test)]

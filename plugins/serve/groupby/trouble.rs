@@ -14,10 +14,20 @@ pub(crate) fn problem(failure: Failure) -> Problem {
         }
         Failure::Impossible(detail) => Problem::new(&UNCOMPUTABLE, detail),
         Failure::TooLarge { detail, estimate } => {
-            Problem::new(&TOO_LARGE, detail).with_field("estimate", document(&estimate))
+            Problem::new(&TOO_LARGE, detail).with_field("estimate", refused(&estimate))
         }
         Failure::Core(error) => Problem::for_metadata(error),
     }
+}
+
+/// The estimate of a request that was refused. Its result has a size above 0, and `null` where that was not known yet: too
+/// many labels of one grouper are refused before the others are looked at.
+fn refused(estimate: &Estimate) -> Value {
+    let mut document = document(estimate);
+    if let Some(result_bytes) = document.get_mut("result_bytes").filter(|_| estimate.result_bytes == 0) {
+        *result_bytes = Value::Null;
+    }
+    document
 }
 
 /// An estimate as clients read it.

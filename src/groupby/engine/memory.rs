@@ -8,6 +8,7 @@ use quick_cache::{DefaultHashBuilder, OptionsBuilder, Weighter};
 use thermocline_model::ArrayBytes;
 
 use super::{Grouped, KeptResult};
+use crate::result::values_bytes;
 
 /// What an entry takes besides its values, its metadata among it.
 const ENTRY_BYTES: u64 = 4096;
@@ -91,13 +92,8 @@ impl Memory {
     }
 
     pub(super) fn insert_whole(&self, grouped: Grouped, about: KeptResult) {
-        // The manifest shares numbers, and holds texts once more.
-        let taken = |values: &ArrayBytes| match values {
-            ArrayBytes::Fixed(_) => len_bytes(values),
-            ArrayBytes::Texts(_) => len_bytes(values).saturating_mul(2),
-        };
-        let described = grouped.described.values.iter().map(|(_, values)| taken(values)).sum::<u64>();
-        let len_bytes = taken(&grouped.values).saturating_add(described);
+        let described = grouped.described.values.iter().map(|(_, values)| values_bytes(values)).sum::<u64>();
+        let len_bytes = values_bytes(&grouped.values).saturating_add(described);
         let key = Key { etag: Arc::clone(&about.etag), part: None };
         let kept = Kept::Whole(Arc::new(Whole { grouped, about }));
         self.0.insert(key, Entry { kept, len_bytes });

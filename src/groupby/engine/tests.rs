@@ -17,9 +17,15 @@ fn reader() -> Arc<Reader> {
 
 /// A dataset whose variable `t(time, lat, lon)` can be read.
 fn manifest() -> Arc<Manifest> {
+    revised("r1")
+}
+
+/// The same dataset in another state.
+fn revised(revision: &str) -> Arc<Manifest> {
     let values: Vec<f64> = (0..24 * 6).map(f64::from).collect();
     let dims = [("time", 24), ("lat", 3), ("lon", 2)];
-    world().coordinate("t", &dims, (F8, texts(&[("units", "K")])), &values).manifest()
+    let world = world().coordinate("t", &dims, (F8, texts(&[("units", "K")])), &values);
+    world.revision(revision).manifest()
 }
 
 async fn planned(engine: &Engine, path: &str) -> Arc<Plan> {
@@ -115,6 +121,33 @@ async fn kept_results_survive_the_server_and_are_the_same() {
 
     clock.advance(hour);
     assert!(open(hour).kept(&plan).await.unwrap().is_none(), "until it expires");
+}
+
+#[tokio::test]
+async fn results_of_a_dataset_that_has_changed_are_not_listed_as_its_own() {
+    let dir = TempDir::new().unwrap();
+    let open = || {
+        let results_dir = Some(dir.path().to_owned());
+        Engine::new(EngineSettings { results_dir, ..EngineSettings::default() })
+    };
+    let (engine, reader) = (open(), reader());
+    let (before, after) = (revised("r1"), revised("r2"));
+    let old = Arc::new(engine.plan(&before, request(PATH).unwrap()).await.unwrap());
+    let grouped = engine.grouped(&reader, &old, &Arc::default()).await.unwrap();
+    engine.keep(&old, &grouped).await.unwrap();
+    assert_eq!(engine.current_results(&before).await.len(), 1);
+    assert!(engine.current_results(&after).await.is_empty(), "from memory");
+    assert!(open().current_results(&after).await.is_empty(), "from the folder");
+
+    let new = Arc::new(engine.plan(&after, request("t/time.year/max").unwrap()).await.unwrap());
+    let grouped = engine.grouped(&reader, &new, &Arc::default()).await.unwrap();
+    engine.keep(&new, &grouped).await.unwrap();
+    for engine in [engine, open()] {
+        let listed = engine.current_results(&after).await;
+        assert_eq!(listed.iter().map(|kept| &*kept.path).collect::<Vec<_>>(), [new.canonical_path()]);
+        let listed = engine.current_results(&before).await;
+        assert_eq!(listed.iter().map(|kept| &*kept.path).collect::<Vec<_>>(), [old.canonical_path()]);
+    }
 }
 
 #[tokio::test]

@@ -8,34 +8,29 @@ use thermocline_core::ErrorKind;
 use thermocline_model::{ByteOrder, DataType};
 
 use super::*;
+use crate::testing::{F8, I4, World, texts};
 use crate::{Bins, Closed};
-use world::{F8, I4, World, texts};
+use world::{plain, tas};
 
 const NAN: f64 = f64::NAN;
 
 /// A variable of three axes with coordinates of every kind.
 fn world() -> World {
-    let mut world = World::default();
-    world.data("tas", &[("time", 6), ("lat", 3), ("x", 2)]);
     let noleap = texts(&[("units", "days since 2000-01-15"), ("calendar", "noleap")]);
-    world.coordinate("time", &[("time", 6)], I4, &[0.0, 31.0, 60.0, 90.0, 340.0, 365.0], noleap);
-    world.coordinate("lat", &[("lat", 3)], F8, &[60.0, 0.0, -60.0], texts(&[]));
-    world.coordinate("height", &[], F8, &[2.0], texts(&[]));
-    world.coordinate("phase", &[("time", 6)], F8, &[1.5, NAN, 0.5, 1.5, NAN, 0.5], texts(&[]));
-    world.coordinate("basin", &[("x", 2), ("lat", 3)], I4, &[2.0, 1.0, 1.0, 2.0, 7.0, 2.0], texts(&[]));
-    world.coordinate("elsewhere", &[("n", 4)], F8, &[0.0, 1.0, 2.0, 3.0], texts(&[]));
-    world.coordinate("years", &[("time", 6)], I4, &[0.0; 6], texts(&[("units", "years since 2000-01-01")]));
-    world.coordinate("is_land", &[("lat", 3)], DataType::Bool, &[1.0, 0.0, 1.0], texts(&[]));
+    let years = texts(&[("units", "years since 2000-01-01")]);
     let (size, order) = (8, ByteOrder::Little);
-    world.coordinate(
-        "number",
-        &[("lat", 3)],
-        DataType::UInt { size, order },
-        &[3.0, 1.8e19, 3.0],
-        texts(&[]),
-    );
-    world.words("zone", "lat", &["north", "équateur", "south"]);
-    world
+    let (time, lat) = ([("time", 6)], [("lat", 3)]);
+    tas(&[("time", 6), ("lat", 3), ("x", 2)])
+        .coordinate("time", &time, (I4, noleap), &[0.0, 31.0, 60.0, 90.0, 340.0, 365.0])
+        .coordinate("lat", &lat, plain(F8), &[60.0, 0.0, -60.0])
+        .coordinate("height", &[], plain(F8), &[2.0])
+        .coordinate("phase", &time, plain(F8), &[1.5, NAN, 0.5, 1.5, NAN, 0.5])
+        .coordinate("basin", &[("x", 2), ("lat", 3)], plain(I4), &[2.0, 1.0, 1.0, 2.0, 7.0, 2.0])
+        .coordinate("elsewhere", &[("n", 4)], plain(F8), &[0.0, 1.0, 2.0, 3.0])
+        .coordinate("years", &time, (I4, years), &[0.0; 6])
+        .coordinate("is_land", &lat, plain(DataType::Bool), &[1.0, 0.0, 1.0])
+        .coordinate("number", &lat, plain(DataType::UInt { size, order }), &[3.0, 1.8e19, 3.0])
+        .words("zone", "lat", &["north", "équateur", "south"])
 }
 
 fn mistake(result: Result<Vec<Factor>, Failure>) -> String {
@@ -152,9 +147,8 @@ fn a_sorted_index_is_the_identity_and_keeps_its_order() {
 
 #[test]
 fn an_unsorted_index_is_sorted() {
-    let mut world = World::default();
-    world.data("tas", &[("lat", 3)]);
-    world.coordinate("lat", &[("lat", 3)], I4, &[3.0, 1.0, 2.0], texts(&[]));
+    let lat = [("lat", 3)];
+    let world = tas(&lat).coordinate("lat", &lat, plain(I4), &[3.0, 1.0, 2.0]);
 
     let factor = only(world.factors("lat", &Options::default(), &[]));
 
@@ -188,10 +182,9 @@ fn counted_bins_hold_every_label() {
 
 #[test]
 fn midnights_that_the_units_cannot_tell_are_in_microseconds() {
-    let mut world = World::default();
-    world.data("tas", &[("time", 2)]);
     let units = [("units", "days since 0001-01-01 00:00:00.000123"), ("calendar", "proleptic_gregorian")];
-    world.coordinate("time", &[("time", 2)], I4, &[730_119.0, 730_119.0], texts(&units));
+    let time = [("time", 2)];
+    let world = tas(&time).coordinate("time", &time, (I4, texts(&units)), &[730_119.0, 730_119.0]);
 
     let factor = only(world.factors("time.date", &Options::default(), &[]));
 
@@ -250,10 +243,9 @@ fn options_that_no_grouper_takes_are_mistakes() {
 
 #[test]
 fn more_spans_than_can_be_listed_are_refused_before_they_are() {
-    let mut world = World::default();
-    world.data("tas", &[("time", 2)]);
     let units = texts(&[("units", "days since 0001-01-01")]);
-    world.coordinate("time", &[("time", 2)], I4, &[0.0, 700_000.0], units);
+    let time = [("time", 2)];
+    let world = tas(&time).coordinate("time", &time, (I4, units), &[0.0, 700_000.0]);
     let options = Options { freq: Some(resample::frequency("s")), ..Options::default() };
 
     let Err(Failure::TooLarge { estimate, .. }) = world.factors("time", &options, &[]) else {
@@ -266,11 +258,11 @@ fn more_spans_than_can_be_listed_are_refused_before_they_are() {
 
 #[test]
 fn masks_take_positions_and_labels_away() {
-    let mut world = World::default();
-    world.data("tas", &[("y", 3), ("x", 2)]);
-    world.coordinate("lon", &[("y", 3), ("x", 2)], F8, &[0.0, 1.0, 10.0, 11.0, 20.0, 21.0], texts(&[]));
-    world.coordinate("belt", &[("y", 3)], I4, &[5.0, 6.0, 7.0], texts(&[]));
-    world.coordinate("cell", &[("x", 2), ("y", 3)], I4, &[1.0, 2.0, 3.0, 4.0, 5.0, 6.0], texts(&[]));
+    let dims = [("y", 3), ("x", 2)];
+    let world = tas(&dims)
+        .coordinate("lon", &dims, plain(F8), &[0.0, 1.0, 10.0, 11.0, 20.0, 21.0])
+        .coordinate("belt", &[("y", 3)], plain(I4), &[5.0, 6.0, 7.0])
+        .coordinate("cell", &[("x", 2), ("y", 3)], plain(I4), &[1.0, 2.0, 3.0, 4.0, 5.0, 6.0]);
 
     let belt = only(world.factors("belt", &Options::default(), &[("lon", "1:10")]));
     let cell = only(world.factors("cell", &Options::default(), &[("lon", "1:10")]));

@@ -1,9 +1,9 @@
 //! Results as datasets. Expected coordinates are those of xarray 2026.9 for the same dataset.
 
-use thermocline_model::{Attribute, DataType};
+use thermocline_model::{Attribute, Attributes, DataType};
 
 use super::*;
-use crate::testing::{F8, I8, plan, texts, world};
+use crate::testing::{F8, I8, World, plan, texts, world};
 
 async fn described(path: &str) -> (Plan, Described) {
     let plan = plan(&world().manifest(), path).await.unwrap();
@@ -235,4 +235,40 @@ async fn spans_of_time_stay_some() {
         assert_eq!(variable(&described, "sure").attrs.text("dtype"), None);
         assert_eq!(variable(&described, "sure").dtype, DataType::Bool);
     }
+}
+
+#[tokio::test]
+async fn a_description_weighs_its_coordinates_attributes_and_names() {
+    let noleap = || texts(&[("units", "days since 2000-01-01"), ("calendar", "noleap")]);
+    let days: Vec<f64> = (0..24).map(f64::from).collect();
+    let dims = [("time", 24), ("cell", 1000)];
+    let names: Vec<String> = (0..1000).map(|cell| format!("cell {cell:05}")).collect();
+    let names: Vec<&str> = names.iter().map(String::as_str).collect();
+    let weight = async |world: World| {
+        let plan = plan(&world.manifest(), "v/time.month/mean").await.unwrap();
+        Described::of(&plan).unwrap().len_bytes()
+    };
+    let plain = |attrs| {
+        let world = World::default().data("v", &dims, &[24, 1000], (F8, attrs));
+        world.coordinate("time", &dims[..1], (F8, noleap()), &days)
+    };
+    let bare = weight(plain(Attributes::new())).await;
+    assert!(bare < 8192, "{bare}");
+
+    let numbers = plain(Attributes::new()).coordinate(
+        "cell",
+        &dims[1..],
+        (F8, Attributes::new()),
+        &(0..1000).map(f64::from).collect::<Vec<_>>(),
+    );
+    let numbers = weight(numbers).await - bare;
+    assert!((8000..10_000).contains(&numbers), "8 bytes each: {numbers}");
+
+    let texts_twice = 2 * 1000 * (10 + size_of::<String>() as u64);
+    let words = weight(plain(Attributes::new()).words("cell", "cell", &names)).await - bare;
+    assert!((texts_twice..texts_twice + 2000).contains(&words), "once more in the manifest: {words}");
+
+    let comment = "c".repeat(100_000);
+    let commented = weight(plain(texts(&[("comment", &comment)]))).await - bare;
+    assert!((200_000..201_000).contains(&commented), "the manifest has attributes of its own: {commented}");
 }

@@ -29,12 +29,14 @@ impl Compressible {
         body: &Bytes,
         min_len_bytes: usize,
     ) -> Option<Self> {
-        let is_worth_it = body.len() >= min_len_bytes && is_text(representation.media_type);
-        if !is_worth_it || headers.contains_key(RANGE) || !accepts_gzip(headers) {
-            return None;
-        }
-        Some(Self { etag: representation.etag.clone(), body: body.clone() })
+        let is_marked = body.len() >= min_len_bytes && may_compress(headers, representation);
+        is_marked.then(|| Self { etag: representation.etag.clone(), body: body.clone() })
     }
+}
+
+/// True if the whole of a representation may be sent compressed: text, to a request that accepts gzip and names no range.
+pub(super) fn may_compress(headers: &HeaderMap, representation: &Representation) -> bool {
+    is_text(representation.media_type) && !headers.contains_key(RANGE) && accepts_gzip(headers)
 }
 
 /// True for media types that compression makes shorter and that no client reads by ranges of bytes alone.

@@ -127,6 +127,32 @@ fn a_length_that_is_not_known_is_not_told() {
 }
 
 #[test]
+fn head_of_text_that_is_not_made_promises_no_coding() {
+    let asked = |headers: &[(&'static str, &'static str)], media_type| {
+        let headers = headers
+            .iter()
+            .map(|(name, value)| (http::HeaderName::from_static(name), HeaderValue::from_static(value)));
+        respond_head_of_text(&headers.collect(), &Representation { media_type, ..representation() })
+    };
+    let (gzip, csv) = (("accept-encoding", "gzip"), "text/csv; charset=utf-8");
+    for (headers, media_type, status, etag) in [
+        (vec![gzip], csv, 200, None),
+        (vec![], csv, 200, Some("\"abc\"")),
+        (vec![("accept-encoding", "gzip;q=0")], csv, 200, Some("\"abc\"")),
+        (vec![gzip, ("range", "bytes=0-1")], csv, 200, Some("\"abc\"")),
+        (vec![gzip], "application/octet-stream", 200, Some("\"abc\"")),
+        (vec![gzip, ("if-none-match", "\"abc-gz\"")], csv, 304, Some("\"abc-gz\"")),
+    ] {
+        let response = asked(&headers, media_type);
+        assert_eq!((response.status().as_u16(), header(&response, "etag")), (status, etag), "{headers:?}");
+        for name in ["content-encoding", "content-length"] {
+            assert_eq!(header(&response, name), None, "{name} of {headers:?}");
+        }
+    }
+    assert_eq!(header(&asked(&[gzip], csv), "vary"), Some("Accept-Encoding"));
+}
+
+#[test]
 fn times_that_http_cannot_say_are_left_out() {
     let before_1970 = SystemTime::UNIX_EPOCH - Duration::from_secs(1);
     let representation = Representation { modified: Some(before_1970), ..representation() };

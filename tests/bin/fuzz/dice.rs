@@ -109,6 +109,51 @@ impl Dice {
         Self { state: seed }
     }
 
+    /// A variable of a dataset; a text at times, or where it has none.
+    pub(crate) fn variable(&mut self, dataset: &Known) -> String {
+        match dataset.variables.as_slice() {
+            variables if !variables.is_empty() && !self.one_in(25) => {
+                variables[self.below(variables.len())].clone()
+            }
+            _ => self.text(),
+        }
+    }
+
+    /// A dimension of a dataset; another word at times, or where it has none.
+    pub(crate) fn dim(&mut self, dataset: &Known) -> String {
+        match dataset.dims.as_slice() {
+            dims if !dims.is_empty() && !self.one_in(12) => dims[self.below(dims.len())].clone(),
+            _ => self.of(&["time", "lat", "lon", "lev", "nope", "", "a/b", "=", "\u{0}"]).to_owned(),
+        }
+    }
+
+    /// What selects a part of a dataset, as name and value.
+    pub(crate) fn selection(&mut self, dataset: &Known) -> (String, String) {
+        let dim = self.dim(dataset);
+        match self.below(6) {
+            0 => ("isel".to_owned(), format!("{dim}={}", self.range(':'))),
+            1 => ("sel".to_owned(), format!("{dim}={}", self.label())),
+            2 => ("bbox".to_owned(), self.numbers()),
+            3 => (
+                "group".to_owned(),
+                self.of(&["/", "/ocean/top", "ocean", "/../..", "//", "/nope"]).to_owned(),
+            ),
+            _ => (dim, self.label()),
+        }
+    }
+
+    /// Adds a name with its value; hardly ever where the name is there already.
+    pub(crate) fn add(&mut self, pairs: &mut Vec<(String, String)>, pair: (String, String)) {
+        if self.one_in(20) || pairs.iter().all(|(name, _)| *name != pair.0) {
+            pairs.push(pair);
+        }
+    }
+
+    /// `HEAD` once in 15 times.
+    pub(crate) fn method(&mut self) -> &'static str {
+        if self.one_in(15) { "HEAD" } else { "GET" }
+    }
+
     /// A place on an axis: a number, a time, a range, a method with a number.
     pub(crate) fn label(&mut self) -> String {
         match self.below(5) {
@@ -191,6 +236,13 @@ impl Dice {
         mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
         ((mixed ^ (mixed >> 31)) % n.max(1) as u64) as usize
     }
+}
+
+/// The query of names and values, with its question mark; nothing without any.
+pub(crate) fn query(pairs: &[(String, String)]) -> String {
+    let pairs: Vec<String> =
+        pairs.iter().map(|(name, value)| format!("{}={}", encoded(name), encoded(value))).collect();
+    if pairs.is_empty() { String::new() } else { format!("?{}", pairs.join("&")) }
 }
 
 /// A word in a path or a query.

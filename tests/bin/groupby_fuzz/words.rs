@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use thermocline_groupby::{Action, Component};
 
-use crate::dice::{Asked, Dice, Known, encoded};
+use crate::dice::{Asked, Dice, Known, encoded, query};
 use crate::run::Asks;
 
 const ACCEPTS: [&str; 9] = [
@@ -132,7 +132,7 @@ impl Asks for Words {
             return self.good_request(dataset);
         }
         let id = if self.dice.one_in(60) { self.dice.text() } else { dataset.id.clone() };
-        let variable = self.variable(dataset);
+        let variable = self.dice.variable(dataset);
         let (group, name) = variable.rsplit_once('/').unwrap_or(("", &variable));
         let (grouper, action) = (self.grouper(dataset), self.action());
         let mut pairs = self.pairs(dataset, &action);
@@ -149,10 +149,7 @@ impl Asks for Words {
             address.push_str("/zarr/");
             address.push_str(&self.dice.of(&KEYS).replace("{}", &encoded(name)));
         }
-        for (n, (name, value)) in pairs[in_path..].iter().enumerate() {
-            let separator = if n == 0 { '?' } else { '&' };
-            address.push_str(&format!("{separator}{}={}", encoded(name), encoded(value)));
-        }
+        address.push_str(&query(&pairs[in_path..]));
         if self.dice.one_in(30) {
             let raw = [
                 "%zz",
@@ -176,7 +173,7 @@ impl Asks for Words {
             ];
             address.push_str(self.dice.of(&raw));
         }
-        let method = if self.dice.one_in(15) { "HEAD" } else { "GET" };
+        let method = self.dice.method();
         let accept = self.dice.one_in(6).then(|| self.dice.of(&ACCEPTS).to_owned());
         Asked { method, address, accept }
     }
@@ -208,7 +205,7 @@ impl Words {
             1..=3 => address.push_str(&format!("?f={}", self.dice.of(&GOOD_FORMS))),
             _ => {}
         }
-        let method = if self.dice.one_in(15) { "HEAD" } else { "GET" };
+        let method = self.dice.method();
         Asked { method, address, accept: None }
     }
 
@@ -242,15 +239,6 @@ impl Words {
         }
     }
 
-    fn variable(&mut self, dataset: &Known) -> String {
-        match dataset.variables.as_slice() {
-            variables if !variables.is_empty() && !self.dice.one_in(25) => {
-                variables[self.dice.below(variables.len())].clone()
-            }
-            _ => self.dice.text(),
-        }
-    }
-
     /// One grouper or several, of times or of other coordinates.
     fn grouper(&mut self, dataset: &Known) -> String {
         let n_groupers = if self.dice.one_in(6) { 1 + self.dice.below(4) } else { 1 };
@@ -267,9 +255,9 @@ impl Words {
                     dataset.dims.iter().find(|dim| dim.contains("time")).map_or("time", String::as_str);
                 format!("{time}.{word}")
             }
-            7..=8 => self.dim(dataset),
-            9 => self.variable(dataset),
-            10 => format!("{}.{}", self.dim(dataset), self.dice.text()),
+            7..=8 => self.dice.dim(dataset),
+            9 => self.dice.variable(dataset),
+            10 => format!("{}.{}", self.dice.dim(dataset), self.dice.text()),
             _ => self.dice.text(),
         }
     }
@@ -286,13 +274,10 @@ impl Words {
         }
         for _ in 0..self.dice.below(4) {
             let pair = match self.dice.below(4) {
-                0 => self.selection(dataset),
+                0 => self.dice.selection(dataset),
                 _ => self.option(dataset),
             };
-            if !self.dice.one_in(20) && pairs.iter().any(|(name, _)| *name == pair.0) {
-                continue;
-            }
-            pairs.push(pair);
+            self.dice.add(&mut pairs, pair);
         }
         pairs
     }
@@ -314,34 +299,13 @@ impl Words {
             "closed" => self.dice.of(&["left", "right", "both"]).to_owned(),
             "freq" => self.dice.of(&FREQUENCIES).to_owned(),
             "seasons" => self.dice.of(&SEASONS).to_owned(),
-            "over" => format!("{},{}", self.dim(dataset), self.dim(dataset)),
-            "weights" if self.dice.one_in(3) => self.variable(dataset),
+            "over" => format!("{},{}", self.dice.dim(dataset), self.dice.dim(dataset)),
+            "weights" if self.dice.one_in(3) => self.dice.variable(dataset),
             "weights" => self.dice.of(&["none", "coslat", "cellarea", "days_in_month", "nope"]).to_owned(),
             "f" => self.dice.of(&FORMS).to_owned(),
             _ => self.dice.number(),
         };
         let value = if self.dice.one_in(15) { self.dice.mutated(&value) } else { value };
         (name.to_owned(), value)
-    }
-
-    fn selection(&mut self, dataset: &Known) -> (String, String) {
-        let dim = self.dim(dataset);
-        match self.dice.below(6) {
-            0 => ("isel".to_owned(), format!("{dim}={}", self.dice.range(':'))),
-            1 => ("sel".to_owned(), format!("{dim}={}", self.dice.label())),
-            2 => ("bbox".to_owned(), self.dice.numbers()),
-            3 => (
-                "group".to_owned(),
-                self.dice.of(&["/", "/ocean/top", "ocean", "/../..", "//", "/nope"]).to_owned(),
-            ),
-            _ => (dim, self.dice.label()),
-        }
-    }
-
-    fn dim(&mut self, dataset: &Known) -> String {
-        match dataset.dims.as_slice() {
-            dims if !dims.is_empty() && !self.dice.one_in(12) => dims[self.dice.below(dims.len())].clone(),
-            _ => self.dice.of(&["time", "lat", "lon", "lev", "nope", "", "a/b", "=", "\u{0}"]).to_owned(),
-        }
     }
 }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use thermocline_plot::{Format, Options};
 
-use crate::dice::{Asked, Dice, Known, encoded};
+use crate::dice::{Asked, Dice, Known, encoded, query};
 use crate::run::Asks;
 
 const ACCEPTS: [&str; 7] =
@@ -25,12 +25,7 @@ impl Asks for Words {
         let known = Arc::clone(&self.known);
         let dataset = &known[self.dice.below(known.len())];
         let id = if self.dice.one_in(60) { self.dice.text() } else { dataset.id.clone() };
-        let variable = match dataset.variables.as_slice() {
-            variables if !variables.is_empty() && !self.dice.one_in(25) => {
-                variables[self.dice.below(variables.len())].clone()
-            }
-            _ => self.dice.text(),
-        };
+        let variable = self.dice.variable(dataset);
         let (group, name) = variable.rsplit_once('/').unwrap_or(("", &variable));
         let mut address = format!("/datasets/{}/{}/{}", encoded(&id), self.page(), encoded(name));
         address.push_str(&self.ending(dataset));
@@ -38,15 +33,12 @@ impl Asks for Words {
         if !group.is_empty() && !self.dice.one_in(10) {
             pairs.push(("group".to_owned(), group.to_owned()));
         }
-        for (n, (name, value)) in pairs.iter().enumerate() {
-            let separator = if n == 0 { '?' } else { '&' };
-            address.push_str(&format!("{separator}{}={}", encoded(name), encoded(value)));
-        }
+        address.push_str(&query(&pairs));
         if self.dice.one_in(40) {
             let raw = ["%zz", "%", "%00", "%ff%fe", "&&=&", "?", "+", ";a=b", "&=", "%2e%2e%2f"];
             address.push_str(self.dice.of(&raw));
         }
-        let method = if self.dice.one_in(15) { "HEAD" } else { "GET" };
+        let method = self.dice.method();
         let accept = self.dice.one_in(6).then(|| self.dice.of(&ACCEPTS).to_owned());
         Asked { method, address, accept }
     }
@@ -64,7 +56,7 @@ impl Words {
                 let (kind, colormap) = (self.value("kind"), self.value("cmap"));
                 let mut path = format!("/{}/{}", encoded(&kind), encoded(&colormap));
                 for _ in 0..self.dice.below(3) {
-                    let (dim, range) = (self.dim(dataset), self.dice.range('_'));
+                    let (dim, range) = (self.dice.dim(dataset), self.dice.range('_'));
                     path.push_str(&format!("/{}/{}", encoded(&dim), encoded(&range)));
                 }
                 path
@@ -88,13 +80,10 @@ impl Words {
         }
         for _ in 0..self.dice.below(4) {
             let pair = match self.dice.below(5) {
-                0 => self.selection(dataset),
+                0 => self.dice.selection(dataset),
                 _ => self.option(dataset),
             };
-            if !self.dice.one_in(20) && pairs.iter().any(|(name, _)| *name == pair.0) {
-                continue;
-            }
-            pairs.push(pair);
+            self.dice.add(&mut pairs, pair);
         }
         pairs
     }
@@ -106,7 +95,7 @@ impl Words {
         let all = Options::all();
         let name = all[self.dice.below(all.len())].name;
         let value = match name {
-            "x" | "y" | "hue" | "dim" | "series" if !self.dice.one_in(10) => self.dim(dataset),
+            "x" | "y" | "hue" | "dim" | "series" if !self.dice.one_in(10) => self.dice.dim(dataset),
             "u" | "v" if !self.dice.one_in(10) && !dataset.variables.is_empty() => {
                 dataset.variables[self.dice.below(dataset.variables.len())].clone()
             }
@@ -132,26 +121,5 @@ impl Words {
             }
         };
         if self.dice.one_in(12) { self.dice.mutated(&good) } else { good }
-    }
-
-    fn selection(&mut self, dataset: &Known) -> (String, String) {
-        let dim = self.dim(dataset);
-        match self.dice.below(6) {
-            0 => ("isel".to_owned(), format!("{dim}={}", self.dice.range(':'))),
-            1 => ("sel".to_owned(), format!("{dim}={}", self.dice.label())),
-            2 => ("bbox".to_owned(), self.dice.numbers()),
-            3 => (
-                "group".to_owned(),
-                self.dice.of(&["/", "/ocean/top", "ocean", "/../..", "//", "/nope"]).to_owned(),
-            ),
-            _ => (dim, self.dice.label()),
-        }
-    }
-
-    fn dim(&mut self, dataset: &Known) -> String {
-        match dataset.dims.as_slice() {
-            dims if !dims.is_empty() && !self.dice.one_in(12) => dims[self.dice.below(dims.len())].clone(),
-            _ => self.dice.of(&["time", "lat", "lon", "lev", "nope", "", "a/b", "=", "\u{0}"]).to_owned(),
-        }
     }
 }

@@ -43,7 +43,11 @@ fn toy() -> ToyDataset {
 }
 
 fn plugins() -> Vec<Arc<dyn ServePlugin>> {
-    let engine = Arc::new(Engine::new(EngineSettings::default()));
+    plugins_of(EngineSettings::default())
+}
+
+fn plugins_of(settings: EngineSettings) -> Vec<Arc<dyn ServePlugin>> {
+    let engine = Arc::new(Engine::new(settings));
     vec![Arc::new(GroupbyPlugin::new(GroupbyPluginSettings::default(), engine, None))]
 }
 
@@ -117,18 +121,54 @@ async fn mistakes_are_problems_that_say_what_is_allowed() {
 }
 
 #[tokio::test]
+async fn a_result_that_is_too_large_has_its_size_or_none() {
+    let settings = EngineSettings { max_groups: 3, max_result_bytes: 100, ..EngineSettings::default() };
+    let server =
+        TestServer::start(vec![("toy", toy())], plugins_of(settings), HttpConfig::default()).await.unwrap();
+    for (request, groups, result_bytes) in [
+        // Two months by three latitudes, on the two longitudes that stay, in 8 bytes each.
+        ("tas/time.month,lat/mean", 6, json!(6 * 2 * 8)),
+        // Three latitudes, at four times on two longitudes.
+        ("tas/lat/mean", 3, json!(3 * 4 * 2 * 8)),
+        // Nothing is counted beyond the first label that is too many.
+        ("tas/time/mean", 4, Value::Null),
+    ] {
+        let answer = server.get(&format!("/datasets/toy/groupby/{request}")).await.unwrap();
+        assert_eq!(answer.status, 413, "{request}: {}", answer.text());
+        let estimate = &json_of(&answer)["estimate"];
+        assert_eq!(estimate["groups"], json!(groups), "{request}");
+        assert_eq!(estimate.get("result_bytes"), Some(&result_bytes), "{request}");
+    }
+}
+
+#[tokio::test]
 async fn head_says_what_get_says() {
-    let server = server().await;
     let short = format!("{MEAN}/lat=0/over=lon?f=csv");
-    for (path, coding) in [(short.as_str(), "identity"), (MEAN, "gzip"), (MEAN, "identity")] {
-        let asked = [("accept-encoding", coding)];
-        let head = server.send("HEAD", path, &asked).await.unwrap();
+    for (path, accepted, coding) in [
+        (short.as_str(), "identity", None),
+        (short.as_str(), "gzip", None),
+        (MEAN, "identity", None),
+        (MEAN, "gzip", Some("gzip")),
+    ] {
+        let server = server().await;
+        let asked = [("accept-encoding", accepted)];
+        let before = server.send("HEAD", path, &asked).await.unwrap();
         let get = server.send("GET", path, &asked).await.unwrap();
-        assert_eq!((head.status.as_u16(), get.status.as_u16()), (200, 200), "{path}");
-        for name in
-            ["etag", "content-encoding", "content-type", "accept-ranges", "content-disposition", "vary"]
-        {
-            assert_eq!(head.header(name), get.header(name), "{name} of {path} as {coding}");
+        let after = server.send("HEAD", path, &asked).await.unwrap();
+        let statuses = [&before, &get, &after].map(|answer| answer.status.as_u16());
+        assert_eq!(statuses, [200; 3], "{path}");
+        assert_eq!(get.header("content-encoding"), coding, "{path} as {accepted}");
+        for name in ["content-type", "accept-ranges", "content-disposition", "vary", "cache-control"] {
+            assert_eq!(before.header(name), get.header(name), "{name} of {path} as {accepted}");
+            assert_eq!(after.header(name), get.header(name), "{name} of {path} as {accepted}");
+        }
+        // Nobody knows before the body is made whether compression makes it shorter.
+        let known_before = if accepted == "gzip" { None } else { get.header("etag") };
+        assert_eq!(before.header("etag"), known_before, "{path} as {accepted}");
+        assert_eq!(before.header("content-encoding"), None, "{path} as {accepted}");
+        assert_eq!(before.header("content-length"), None, "{path} as {accepted}");
+        for name in ["etag", "content-encoding", "content-length"] {
+            assert_eq!(after.header(name), get.header(name), "{name} of {path} as {accepted}");
         }
     }
 }
@@ -170,6 +210,74 @@ async fn a_lazy_group_holds_the_values_of_the_result_in_both_formats() {
     }
     let months = server.get(&format!("{MEAN}/zarr/month/0")).await.unwrap();
     assert_eq!(months.body, [1_i64, 2].map(i64::to_le_bytes).concat());
+}
+
+#[tokio::test]
+async fn bounds_have_the_name_that_their_coordinate_says() {
+    let server = server().await;
+    let bins = "/datasets/toy/groupby/tas/lat/mean/bins=-90,0,90";
+    let document = json_of(&server.get(bins).await.unwrap());
+    let midpoints = &document["coords"]["lat_bins"];
+    assert_eq!(midpoints["attrs"], json!({"bounds": "lat_bins_bnds", "closed": "right"}));
+    assert_eq!(midpoints["data"], json!([-45.0, 45.0]));
+    let bounds = &document["data_vars"]["lat_bins_bnds"];
+    assert_eq!(bounds["dims"], json!(["lat_bins", "bnds"]));
+    assert_eq!(bounds["data"], json!([[-90.0, 0.0], [0.0, 90.0]]));
+
+    let metadata = json_of(&server.get(&format!("{bins}/zarr/.zmetadata")).await.unwrap());
+    assert_eq!(metadata["metadata"]["lat_bins/.zattrs"]["bounds"], "lat_bins_bnds");
+    assert_eq!(metadata["metadata"]["lat_bins_bnds/.zarray"]["shape"], json!([2, 2]));
+    let stored = server.get(&format!("{bins}/zarr/lat_bins_bnds/0.0")).await.unwrap();
+    assert_eq!(stored.body, bytes_of([-90.0, 0.0, 0.0, 90.0]));
+}
+
+#[tokio::test]
+async fn resampled_times_name_no_bounds_that_are_not_there() {
+    let mut toy = toy();
+    let time = toy.root_mut().variables.iter_mut().find(|variable| variable.name == "time").unwrap();
+    time.attrs.set("bounds", Attribute::Text("time_bnds".into()));
+    let bounds = toy_variable("time_bnds", &["time", "bnds"], (&[4, 2], &[4, 2]), F8, vec![]);
+    let ends = (0..4).flat_map(|day| [f64::from(day), f64::from(day + 1)]);
+    let toy = toy.with("", bounds, &[(0, ToyChunk::Inline(bytes_of(ends)))]);
+    let server = TestServer::start(vec![("toy", toy)], plugins(), HttpConfig::default()).await.unwrap();
+
+    for (grouper, dim) in [("time/mean/freq=MS", "time"), ("time.month/mean", "month")] {
+        let document = json_of(&server.get(&format!("/datasets/toy/groupby/tas/{grouper}")).await.unwrap());
+        let groups = &document["coords"][dim];
+        assert_eq!(groups["dims"], json!([dim]), "{document}");
+        assert_eq!(groups["attrs"].get("bounds"), None, "{document}");
+        for name in ["time_bnds", "month_bnds"] {
+            let is_there = ["coords", "data_vars"].iter().any(|part| document[part].get(name).is_some());
+            assert!(!is_there, "{name} of {grouper}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn results_of_another_state_of_a_dataset_are_not_listed() {
+    let engine = Arc::new(Engine::new(EngineSettings::default()));
+    let plugins = || -> Vec<Arc<dyn ServePlugin>> {
+        vec![Arc::new(GroupbyPlugin::new(GroupbyPluginSettings::default(), Arc::clone(&engine), None))]
+    };
+    let mut changed = toy();
+    changed.root_mut().attrs.set("title", Attribute::Text("corrected".into()));
+    let changed = changed.with(
+        "",
+        toy_variable("lon", &["lon"], (&[2], &[2]), F8, vec![]),
+        &[(0, ToyChunk::Stored(bytes_of([0.0, 180.0])))],
+    );
+    let before = TestServer::start(vec![("toy", toy())], plugins(), HttpConfig::default()).await.unwrap();
+    let after = TestServer::start(vec![("toy", changed)], plugins(), HttpConfig::default()).await.unwrap();
+    let listed = async |server: &TestServer| {
+        let list = json_of(&server.get("/datasets/toy/groupby?f=json").await.unwrap());
+        list["results"].as_array().unwrap().len()
+    };
+
+    assert_eq!(before.get(MEAN).await.unwrap().status, 200);
+    assert_eq!((listed(&before).await, listed(&after).await), (1, 0));
+
+    assert_eq!(after.get(MEAN).await.unwrap().status, 200);
+    assert_eq!((listed(&before).await, listed(&after).await), (1, 1));
 }
 
 #[tokio::test]

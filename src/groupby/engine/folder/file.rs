@@ -26,7 +26,7 @@ use crate::engine::KeptResult;
 const MAGIC: &[u8; 8] = b"TCGRPBY\n";
 
 /// Changes with the format. Files of other versions are not read.
-const VERSION: u32 = 1;
+const VERSION: u32 = 2;
 
 /// Longest header, in bytes.
 const MAX_HEADER_BYTES: u32 = 1 << 18;
@@ -46,6 +46,7 @@ const TEXT_LEN_BYTES: usize = 4;
 struct Header {
     etag: String,
     dataset: String,
+    revision: String,
     path: String,
     when_ns: i64,
     len_bytes: u64,
@@ -84,6 +85,7 @@ pub(super) fn write(to: &Path, about: &KeptResult, values: &ArrayBytes) -> io::R
     let header = Header {
         etag: about.etag.to_string(),
         dataset: about.dataset.to_string(),
+        revision: about.revision.to_string(),
         path: about.path.to_string(),
         when_ns: about.when_ns,
         len_bytes: stored_bytes(values),
@@ -179,6 +181,7 @@ fn about(header: Header) -> KeptResult {
     KeptResult {
         etag: header.etag.into(),
         dataset: header.dataset.into(),
+        revision: header.revision.into(),
         path: header.path.into(),
         len_bytes: header.len_bytes,
         when_ns: header.when_ns,

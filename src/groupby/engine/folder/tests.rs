@@ -32,6 +32,7 @@ impl Kept {
         KeptResult {
             etag: etag.into(),
             dataset: "era5".into(),
+            revision: "r1".into(),
             path: "/datasets/era5/groupby/tas/time.month/mean".into(),
             len_bytes: 3,
             when_ns: self.clock.now_ns(),

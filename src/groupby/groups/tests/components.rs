@@ -4,7 +4,7 @@
 use serde::Deserialize;
 use thermocline_model::cf::DateTime;
 
-use super::world::{F8, World, texts};
+use super::world::tas_at;
 use crate::Options;
 use crate::groups::GroupLabels;
 
@@ -20,12 +20,7 @@ struct Case {
 }
 
 fn found(case: &Case) -> (Vec<String>, Vec<u64>) {
-    let mut world = World::default();
-    let n = case.values.len() as u64;
-    world.data("tas", &[("time", n)]);
-    let values: Vec<f64> = case.values.iter().copied().map(f64::from).collect();
-    let attrs = texts(&[("units", &case.units), ("calendar", &case.calendar)]);
-    world.coordinate("time", &[("time", n)], F8, &values, attrs);
+    let world = tas_at(&case.units, &case.calendar, &case.values);
     let grouper = format!("time.{}", case.component);
     let factor = world.factors(&grouper, &Options::default(), &[]).unwrap().remove(0);
     let labels = match &factor.labels {

@@ -4,7 +4,7 @@
 use serde::Deserialize;
 use thermocline_model::cf::DateTime;
 
-use super::world::{F8, World, texts};
+use super::world::tas_at;
 use crate::groups::GroupLabels;
 use crate::request::FrequencyUnit;
 use crate::{Frequency, Options};
@@ -42,12 +42,7 @@ pub(super) fn frequency(text: &str) -> Frequency {
 }
 
 fn found(case: &Case) -> (Vec<String>, Vec<u64>) {
-    let mut world = World::default();
-    let n = case.values.len() as u64;
-    world.data("tas", &[("time", n)]);
-    let values: Vec<f64> = case.values.iter().copied().map(f64::from).collect();
-    let attrs = texts(&[("units", &case.units), ("calendar", &case.calendar)]);
-    world.coordinate("time", &[("time", n)], F8, &values, attrs);
+    let world = tas_at(&case.units, &case.calendar, &case.values);
     let freq = Some(frequency(&case.freq));
     let options = Options { freq, drop_incomplete: case.drop, ..Options::default() };
     let Ok(mut factors) = world.factors("time", &options, &[]) else { return (Vec::new(), Vec::new()) };
