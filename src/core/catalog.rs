@@ -103,6 +103,8 @@ pub struct DatasetSpec {
     pub attributes: Arc<[AttributeOverride]>,
     /// Served but not listed.
     pub is_hidden: bool,
+    /// Name of the access rule that decides who may read and stage it; `None` for the usual one.
+    pub access: Option<Arc<str>>,
     /// How often the source is checked besides change notices.
     pub invalidate_after: Duration,
     /// What the entry says besides what its data say.
@@ -125,6 +127,7 @@ impl DatasetSpec {
             exclude_variables: Vec::new(),
             attributes: Arc::default(),
             is_hidden: false,
+            access: None,
             invalidate_after: Duration::ZERO,
             about: Arc::default(),
             origin: origin.into(),

@@ -98,6 +98,8 @@ pub struct ObjectStatus {
     pub checksum: Option<Checksum>,
     /// The object that it is, if it is a link to another one below the same root: that one is recalled.
     pub links_to: Option<ObjectId>,
+    /// When a copy that is online ends by itself, in nanoseconds since 1970; `None` if it does not, or nobody knows.
+    pub online_until_ns: Option<i64>,
 }
 
 /// How objects become readable.
@@ -205,6 +207,26 @@ impl FailureCause {
     }
 }
 
+/// A recall whose price is asked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Priced {
+    /// Size of the object.
+    pub len_bytes: u64,
+    /// Whether somebody waits for it at this moment: that may be a dearer way.
+    pub is_interactive: bool,
+}
+
+/// What recalls cost.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Cost {
+    /// In millionths of the currency: sums of money are not rounded.
+    pub micros: u64,
+    /// The currency, as the configuration has it: `USD`.
+    pub currency: Arc<str>,
+    /// By which way the objects come, in the store's word: `Standard`.
+    pub tier: Arc<str>,
+}
+
 /// A place where objects lie that have to be brought online before they can be read.
 ///
 /// No method may hold a thread of the runtime while it waits for a device or a command, and each one
@@ -257,6 +279,30 @@ pub trait ColdStore: Send + Sync {
     fn media(&self) -> Option<Media> {
         None
     }
+
+    /// True if the store itself refuses to read what is not online, so that reading needs no question before and after: an
+    /// object store does, a file system recalls or gives zeros. Never changes.
+    fn refuses_cold_reads(&self) -> bool {
+        false
+    }
+
+    /// Keeps objects that are online so for at least `lifetime` from now; never makes the time shorter.
+    ///
+    /// # Errors
+    /// Whatever keeps the store from answering. For stores whose objects stay online until they are released there is
+    /// nothing to do.
+    async fn prolong(&self, _objects: &[ColdObject], _lifetime: Duration) -> Result<()> {
+        Ok(())
+    }
+
+    /// What recalls would cost; `None` if the store charges nothing. Never waits.
+    fn cost(&self, _recalls: &[Priced]) -> Option<Cost> {
+        None
+    }
+
+    /// Somebody says that the state of these objects may have changed: they are looked at soon. Whoever says so is not
+    /// believed more than that. Never waits.
+    fn hint(&self, _objects: &[ObjectId]) {}
 
     /// What is wrong with the store at present, for `/health`; `None` if nothing is known to be. Never waits.
     fn trouble(&self) -> Option<String> {

@@ -3,6 +3,7 @@
 //! Formats, cold stores and providers are traits here and crates of their own below `plugins/`.
 //! Nothing in this crate knows HTTP.
 
+pub mod access;
 pub mod admission;
 pub mod bytes;
 pub mod catalog;

@@ -11,6 +11,7 @@ mod client;
 mod rules;
 
 use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
 
 use axum::extract::FromRequestParts;
 use base64::Engine;
@@ -18,6 +19,7 @@ use base64::engine::general_purpose::STANDARD;
 use http::header::{AUTHORIZATION, WWW_AUTHENTICATE};
 use http::request::Parts;
 use http::{HeaderMap, HeaderValue};
+use thermocline_core::access::View;
 use thermocline_core::staging::Owner;
 
 use crate::links::peer;
@@ -40,6 +42,12 @@ const CHALLENGES: [HeaderValue; 2] = [
 pub struct Identity {
     /// What shares and requests are counted by: `token:NAME`, `network:CIDR`, `anonymous`.
     pub owner: Owner,
+    /// Name of its token, if that is valid.
+    pub token: Option<Arc<str>>,
+    /// Groups that it is of.
+    pub groups: Arc<[Arc<str>]>,
+    /// Which datasets it may see and read.
+    pub view: View,
     /// Whether objects may be staged.
     pub may_stage: bool,
     /// Whether objects may be evicted, stores paused, everybody's requests changed.

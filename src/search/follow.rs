@@ -375,6 +375,7 @@ impl Shared {
             exclude_variables,
             attributes,
             is_hidden: _,
+            access: _,
             invalidate_after: _,
             about,
             origin: _,

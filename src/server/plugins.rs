@@ -7,7 +7,9 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use thermocline_cold_command::CommandStore;
 use thermocline_cold_posix::PosixStore;
+use thermocline_cold_s3_glacier::GlacierStore;
 use thermocline_cold_simulated::SimulatedStore;
+use thermocline_cold_wlcg_tape::WlcgTapeStore;
 use thermocline_core::cold::{ColdStore, StoreContext};
 use thermocline_core::format::Format;
 use thermocline_core::{Error, Result};
@@ -149,12 +151,15 @@ impl Registry {
             |config, _| Arc::new(thermocline_serve_staging::StagingPlugin::new(faces::staging(config))),
             |config, _| Arc::new(thermocline_serve_jobs::JobsPlugin::new(faces::jobs(config))),
             |config, _| Arc::new(thermocline_serve_chiller::ChillerPlugin::new(faces::chiller(config))),
+            |config, _| Arc::new(thermocline_serve_wlcg::WlcgPlugin::new(faces::wlcg(config))),
             |_, _| Arc::new(thermocline_serve_metrics::MetricsPlugin::default()),
         ];
         let cold = vec![
             ColdKind::new("simulated", SimulatedStore::new).with_paths(&["table", "recall_log"]),
             ColdKind::new("posix", PosixStore::new),
             ColdKind::new("command", CommandStore::new).with_paths(&["spool"]),
+            ColdKind::new("s3-glacier", GlacierStore::new),
+            ColdKind::new("wlcg-tape", WlcgTapeStore::new),
         ];
         Self { n_builtin_formats: formats.len(), formats, cold, builtin, private: Vec::new() }
     }

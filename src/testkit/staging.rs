@@ -76,6 +76,7 @@ impl ColdStore for ToyArchive {
                 place: None,
                 checksum: None,
                 links_to: None,
+                online_until_ns: None,
             })
         };
         objects.iter().map(status).collect()

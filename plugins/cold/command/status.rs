@@ -144,7 +144,15 @@ impl Shared {
         };
         let place = said.place.filter(|_| self.config.knows_tapes);
         Ok(Found {
-            status: ObjectStatus { locality, len_bytes, version, place, checksum: said.checksum, links_to },
+            status: ObjectStatus {
+                locality,
+                len_bytes,
+                version,
+                place,
+                checksum: said.checksum,
+                links_to,
+                online_until_ns: None,
+            },
             is_at_hand,
         })
     }

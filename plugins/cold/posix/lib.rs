@@ -249,6 +249,7 @@ impl Shared {
             place: None,
             checksum: None,
             links_to: seen.links_to,
+            online_until_ns: None,
         }
     }
 

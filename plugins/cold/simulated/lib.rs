@@ -293,7 +293,15 @@ impl Shared {
         };
         let checksum = self.config.checksums.then(|| self.checksum(object, file)).transpose()?;
         let (len_bytes, version) = (file.len_bytes(), file.version());
-        Ok(ObjectStatus { locality, len_bytes, version, place: Some(place), checksum, links_to })
+        Ok(ObjectStatus {
+            locality,
+            len_bytes,
+            version,
+            place: Some(place),
+            checksum,
+            links_to,
+            online_until_ns: None,
+        })
     }
 
     /// The checksum that a library would have in its catalog since the file was written.

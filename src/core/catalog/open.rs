@@ -450,6 +450,7 @@ fn revision(spec: &DatasetSpec, stored: &Stored) -> Revision {
     let served = DatasetSpec {
         origin: String::new(),
         invalidate_after: Duration::ZERO,
+        access: None,
         about: Arc::default(),
         ..spec.clone()
     };

@@ -79,6 +79,15 @@ pub struct IdempotencyKey {
     pub body_hash: [u8; 32],
 }
 
+/// An address that is told of the end of a request.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Notify {
+    /// The address that is called.
+    pub url: String,
+    /// What the message says it comes from: the address by which this server was asked.
+    pub source: String,
+}
+
 /// A request as it is asked for.
 #[derive(Debug, Clone)]
 pub struct NewRequest {
@@ -96,8 +105,8 @@ pub struct NewRequest {
     pub dataset: Option<DatasetId>,
     /// Makes repeating harmless.
     pub idempotency: Option<IdempotencyKey>,
-    /// Address that is told of the end.
-    pub notify: Option<String>,
+    /// Who is told of the end.
+    pub notify: Option<Notify>,
 }
 
 /// State of an object within a request.

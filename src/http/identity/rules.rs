@@ -7,6 +7,7 @@ use std::sync::Arc;
 use arc_swap::ArcSwap;
 use ipnet::IpNet;
 use sha2::{Digest, Sha256};
+use thermocline_core::access::{Caller, Rules};
 use thermocline_core::clock::{Clock, SystemClock};
 use thermocline_core::staging::Owner;
 
@@ -19,6 +20,10 @@ pub struct Token {
     pub name: String,
     /// SHA-256 of it. Tokens are random, so that a salt would add nothing.
     pub digest: [u8; 32],
+    /// Groups of whoever holds it.
+    pub groups: Arc<[Arc<str>]>,
+    /// Whether it allows to read what is not open to anyone.
+    pub may_read: bool,
     /// Whose it is; several tokens of one owner share its requests and its share. Its name without one.
     pub owner: Option<String>,
     /// Whether it allows to stage.
@@ -58,6 +63,8 @@ pub struct AccessRules {
     pub anonymous_stages: bool,
     /// Whether anyone may administer: for demonstrations.
     pub anonymous_administers: bool,
+    /// Who may read and stage which datasets.
+    pub datasets: Rules,
 }
 
 /// The rules at present; they can be exchanged while the server runs.
@@ -84,6 +91,9 @@ impl Access {
         let mut identity = Identity {
             owner: network
                 .map_or_else(Owner::anonymous, |network| Owner(format!("network:{network}").into())),
+            token: None,
+            groups: Arc::default(),
+            view: rules.datasets.view(&Caller { from, ..Caller::default() }),
             may_stage: rules.anonymous_stages || network.is_some(),
             may_administer: rules.anonymous_administers,
             from,
@@ -100,6 +110,17 @@ impl Access {
         }
         identity.credentials = Credentials::Valid;
         identity.owner = token.owner();
+        identity.token = Some(token.name.as_str().into());
+        identity.groups = Arc::clone(&token.groups);
+        if token.may_read || token.may_administer {
+            let caller = Caller {
+                token: Some(&token.name),
+                owner: token.owner.as_deref(),
+                groups: &token.groups,
+                from,
+            };
+            identity.view = rules.datasets.view(&caller);
+        }
         identity.may_stage |= token.may(Right::Stage);
         identity.may_administer |= token.may(Right::Administer);
         identity
@@ -152,6 +173,8 @@ mod tests {
         let token = |name: &str, text: &str, may_stage, may_administer| Token {
             name: name.to_owned(),
             digest: Sha256::digest(text).into(),
+            groups: Arc::default(),
+            may_read: true,
             owner: None,
             may_stage,
             may_administer,

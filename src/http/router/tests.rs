@@ -391,6 +391,8 @@ async fn pages_of_others_change_nothing_in_the_name_of_their_reader() {
     let token = Token {
         name: "portal".into(),
         digest: sha2::Sha256::digest("secret").into(),
+        groups: std::sync::Arc::default(),
+        may_read: true,
         owner: None,
         may_stage: true,
         may_administer: false,

@@ -1,7 +1,9 @@
 //! Who may do what beyond reading, from the configuration.
 
+use std::sync::Arc;
 use std::time::UNIX_EPOCH;
 
+use thermocline_core::access::Rules;
 use thermocline_http::identity::{AccessRules, Token};
 
 use crate::config::{Config, Scope, TokenConfig};
@@ -13,6 +15,7 @@ pub(super) fn rules(config: &Config) -> AccessRules {
         networks: config.staging.networks.iter().map(|network| network.0).collect(),
         anonymous_stages: config.staging.anonymous,
         anonymous_administers: config.staging.anonymous_administers,
+        datasets: Rules::default(),
     }
 }
 
@@ -22,6 +25,8 @@ fn named(name: &str, token: &TokenConfig) -> Option<Token> {
     Some(Token {
         name: name.to_owned(),
         digest: token.digest()?,
+        groups: Arc::default(),
+        may_read: token.scopes.contains(&Scope::Read),
         owner: token.owner.clone(),
         may_stage: token.scopes.contains(&Scope::Stage),
         may_administer: token.scopes.contains(&Scope::Admin),

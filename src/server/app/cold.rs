@@ -1,9 +1,10 @@
 //! Cold stores, the names of their objects, and the engine that brings them online.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use thermocline_core::bytes::ObjectOpener;
+use thermocline_core::bytes::{ObjectOpener, StoreOptions};
 use thermocline_core::clock::{Clock, SystemClock};
 use thermocline_core::cold::{Namespace, NamespaceRoot, PathRule, StoreContext};
 use thermocline_core::staging::schedule::{MountPolicy, Policy};
@@ -14,6 +15,7 @@ use thermocline_core::{Error, Result};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use super::roots::options_of;
 use crate::config::{ColdConfig, Config, RootConfig};
 use crate::plugins::Registry;
 
@@ -39,6 +41,15 @@ pub(super) fn namespace(config: &Config, paths: &[String]) -> Namespace {
 pub(super) fn store_of<'a>(config: &'a Config, root: &str) -> Option<&'a str> {
     let lies_on = |store: &&ColdConfig| store.roots.iter().any(|bound| bound == root);
     config.cold.iter().find(|(_, store)| lies_on(store)).map(|(name, _)| name.as_str())
+}
+
+/// How the roots of a store are reached that are no folders.
+fn places(config: &Config, cold: &ColdConfig) -> Result<BTreeMap<Arc<str>, StoreOptions>> {
+    let of = |name: &String| {
+        let root = config.roots.get(name).filter(|root| root.url.is_some())?;
+        Some(options_of(config, root).map(|options| (name.as_str().into(), options)))
+    };
+    cold.roots.iter().filter_map(of).collect()
 }
 
 fn named(config: &Config, name: &str, root: &RootConfig) -> NamespaceRoot {
@@ -129,6 +140,7 @@ pub(super) fn stores(
         let bound = |root: &&NamespaceRoot| root.store.as_deref() == Some(name);
         let roots: Vec<NamespaceRoot> = namespace.roots().iter().filter(bound).cloned().collect();
         let context = StoreContext {
+            places: places(config, cold)?,
             state: keeps(name),
             tasks: beside.tasks.clone(),
             shutdown: beside.shutdown.clone(),

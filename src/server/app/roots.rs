@@ -37,18 +37,25 @@ fn configured(config: &Config, root: &RootConfig) -> Result<Root> {
     if let Some(path) = &root.path {
         return Root::directory(path);
     }
+    Root::store(root.url.as_deref().unwrap_or_default(), &options_of(config, root)?)
+}
+
+/// How a root in an object store or on a web server is reached.
+///
+/// # Errors
+/// Secrets that cannot be read.
+pub(super) fn options_of(config: &Config, root: &RootConfig) -> Result<StoreOptions> {
     let credentials = match root.credentials.as_ref().and_then(|name| config.credentials.get(name)) {
         Some(credentials) => read_credentials(credentials)?,
         None => Credentials::None,
     };
-    let options = StoreOptions {
+    Ok(StoreOptions {
         endpoint: root.endpoint.clone(),
         region: root.region.clone(),
         is_virtual_hosted: root.virtual_host,
         credentials,
         request_timeout: Some(config.read.store_timeout.0),
-    };
-    Root::store(root.url.as_deref().unwrap_or_default(), &options)
+    })
 }
 
 /// A folder is a root itself; around a file it is its folder, since files refer to their neighbours.

@@ -17,7 +17,7 @@ use super::roots::RootConfig;
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
 pub struct ColdConfig {
-    /// Which kind of store: "simulated", "posix" or "command".
+    /// Which kind of store: "simulated", "posix", "command", "s3-glacier" or "wlcg-tape".
     #[schemars(example = &"posix")]
     pub kind: String,
     /// Names of the `[roots.NAME]` that lie on it.

@@ -55,6 +55,8 @@ pub struct PluginsConfig {
     pub jobs: OtherPluginConfig,
     /// Recalls by lists of files, as EODC's Chiller does. Settings are in `[staging]`.
     pub chiller: OtherPluginConfig,
+    /// The WLCG Tape REST API, for gfal2, FTS and Rucio.
+    pub wlcg: OtherPluginConfig,
     /// Measurements for Prometheus.
     pub metrics: OtherPluginConfig,
     /// HDF5 and NetCDF-4 files.
@@ -253,6 +255,7 @@ impl PluginsConfig {
             "staging" => self.staging.enabled,
             "jobs" => self.jobs.enabled,
             "chiller" => self.chiller.enabled,
+            "wlcg" => self.wlcg.enabled,
             "stac" => self.stac.enabled,
             "intake" => self.intake.enabled,
             "plot" => self.plot.enabled,

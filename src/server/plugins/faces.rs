@@ -7,6 +7,7 @@ use thermocline_serve_chiller::ChillerSettings;
 use thermocline_serve_groupby::GroupbyPluginSettings;
 use thermocline_serve_jobs::JobsApiSettings;
 use thermocline_serve_staging::StagingApiSettings;
+use thermocline_serve_wlcg::WlcgSettings;
 
 use crate::config::Config;
 
@@ -51,6 +52,10 @@ pub(super) fn chiller(config: &Config) -> ChillerSettings {
         bodies_dir: Some(bodies_dir(config)),
         keep_lists: staging.keep_requests.0.saturating_add(staging.max_lifetime.0),
     }
+}
+
+pub(super) fn wlcg(_config: &Config) -> WlcgSettings {
+    WlcgSettings { sitename: "thermocline".to_owned() }
 }
 
 /// Where large bodies lie while they arrive: not in the system's folder of temporary files, which may be in memory.

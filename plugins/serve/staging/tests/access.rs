@@ -9,6 +9,8 @@ fn rules() -> AccessRules {
     let token = |name: &str, may_stage, may_administer| Token {
         name: name.to_owned(),
         digest: Sha256::digest(format!("secret of {name}")).into(),
+        groups: std::sync::Arc::default(),
+        may_read: true,
         owner: None,
         may_stage,
         may_administer,

@@ -179,6 +179,7 @@ impl Shared {
                     place: None,
                     checksum: None,
                     links_to: None,
+                    online_until_ns: None,
                 }),
                 None => Err(Error::not_found(format!("{} does not exist", object.id))),
             };

@@ -52,7 +52,6 @@ impl Engine {
             priority: PRIORITY,
             lifetime,
             dataset: dataset.cloned(),
-            notify: None,
             object: (Arc::clone(spelling), id.clone()),
         })));
         let name = head.id.clone();

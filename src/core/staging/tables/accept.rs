@@ -9,7 +9,7 @@ use super::write::bump;
 use super::{as_i64, face_number, pack_names, pack_spellings, pack_tallies, request_state_number};
 use crate::cold::ObjectId;
 use crate::staging::book::RequestHead;
-use crate::staging::{IdempotencyKey, ObjectState, RequestState, Tally};
+use crate::staging::{IdempotencyKey, Notify, ObjectState, RequestState, Tally};
 use crate::{Error, ErrorKind, Result};
 
 /// How long a key makes repeating a request harmless.
@@ -21,7 +21,7 @@ pub(in crate::staging) struct Acceptance {
     pub(in crate::staging) head: RequestHead,
     pub(in crate::staging) rows: Vec<AcceptedRow>,
     pub(in crate::staging) idempotency: Option<IdempotencyKey>,
-    pub(in crate::staging) notify: Option<String>,
+    pub(in crate::staging) notify: Option<Notify>,
     pub(in crate::staging) now_ns: i64,
 }
 
@@ -82,9 +82,9 @@ pub(in crate::staging) fn accept(tables: &Connection, new: Acceptance) -> Result
     let state = if has_failed { RequestState::Failed } else { RequestState::Queued };
     let mut insert = tables.prepare_cached(
         "INSERT INTO staging_requests
-         (number, face, owner, priority, lifetime_ns, dataset, notify, is_live, state, tallies, reason,
-          finished_ns, change)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)",
+         (number, face, owner, priority, lifetime_ns, dataset, notify, notify_source, is_live, state, tallies,
+          reason, finished_ns, change)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14)",
     )?;
     insert.execute(params![
         number,
@@ -93,7 +93,8 @@ pub(in crate::staging) fn accept(tables: &Connection, new: Acceptance) -> Result
         new.head.priority,
         crate::clock::nanoseconds(new.head.lifetime),
         new.head.dataset.as_ref().map(|dataset| dataset.as_str()),
-        new.notify,
+        new.notify.as_ref().map(|notify| &notify.url),
+        new.notify.as_ref().map(|notify| &notify.source),
         !has_failed,
         request_state_number(state),
         pack_tallies(&new.tallies()),

@@ -68,8 +68,8 @@ fn insert_request(tables: &Connection, request: &NewRequestRow, change: u64) -> 
     }
     let mut insert = tables.prepare_cached(
         "INSERT OR REPLACE INTO staging_requests
-         (number, face, owner, priority, lifetime_ns, dataset, notify, is_live, state, tallies, change)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, 1, 0, ?8, ?9)",
+         (number, face, owner, priority, lifetime_ns, dataset, is_live, state, tallies, change)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, 1, 0, ?7, ?8)",
     )?;
     insert.execute(params![
         request.number,
@@ -78,7 +78,6 @@ fn insert_request(tables: &Connection, request: &NewRequestRow, change: u64) -> 
         request.priority,
         crate::clock::nanoseconds(request.lifetime),
         request.dataset.as_ref().map(|dataset| dataset.as_str()),
-        request.notify,
         pack_tallies(&tallies),
         as_i64(change),
     ])?;

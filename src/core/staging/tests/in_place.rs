@@ -62,6 +62,7 @@ impl ColdStore for InPlace {
                 place: None,
                 checksum: None,
                 links_to: None,
+                online_until_ns: None,
             })
         };
         self.files.look(objects, status).await

@@ -248,6 +248,7 @@ impl ColdStore for FakeStore {
                 place: stored.place.clone(),
                 checksum: stored.checksum.clone(),
                 links_to,
+                online_until_ns: None,
             })
         };
         objects.iter().map(status).collect()

@@ -89,6 +89,7 @@ impl ColdStore for Archive {
                 place: None,
                 checksum: None,
                 links_to: None,
+                online_until_ns: None,
             })
         };
         objects.iter().map(status).collect()

@@ -192,6 +192,7 @@ impl ColdStore for Fake {
                 place: None,
                 checksum: None,
                 links_to: None,
+                online_until_ns: None,
             })
         };
         objects.iter().take(limit).map(status).collect()

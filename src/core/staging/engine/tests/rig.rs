@@ -477,6 +477,7 @@ impl Rig {
             place: None,
             checksum: None,
             links_to: None,
+            online_until_ns: None,
         })
     }
 

@@ -43,6 +43,7 @@ impl FakeStore {
             place: None,
             checksum: None,
             links_to: None,
+            online_until_ns: None,
         };
         Self {
             bytes,

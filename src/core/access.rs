@@ -1,0 +1,281 @@
+//! Who may read and stage which dataset: rules by name, and what a client sees under them.
+//!
+//! A dataset names one rule, or none and then the rule `default` counts. What a client may read is a [`View`]: one bit for
+//! each rule. Whatever is kept for many clients (lists, documents) is kept for each view; clients with equal views get equal
+//! documents.
+
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use ipnet::IpNet;
+
+use crate::{Error, Result};
+
+/// Name of the rule of datasets that name none.
+pub const DEFAULT_RULE: &str = "default";
+
+/// Most rules of a server.
+pub const MAX_RULES: usize = 1024;
+
+/// Whom a right is given to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Who {
+    /// Everybody.
+    Anyone,
+    /// Whoever holds this token, by its name, or a token of this owner.
+    Token(Arc<str>),
+    /// Whoever is of this group.
+    Group(Arc<str>),
+    /// Whoever comes from this network.
+    Network(IpNet),
+}
+
+impl Who {
+    /// What `anyone`, `token:NAME`, `group:NAME`, `network:CIDR` mean.
+    ///
+    /// # Errors
+    /// [`crate::ErrorKind::InvalidInput`] for anything else.
+    pub fn parse(text: &str) -> Result<Self> {
+        let unknown = || {
+            let message = format!("\"{text}\" is none of anyone, token:NAME, group:NAME, network:CIDR");
+            Error::invalid_input(message)
+        };
+        if text == "anyone" {
+            return Ok(Self::Anyone);
+        }
+        let (kind, name) = text.split_once(':').filter(|(_, name)| !name.is_empty()).ok_or_else(unknown)?;
+        match kind {
+            "token" => Ok(Self::Token(name.into())),
+            "group" => Ok(Self::Group(name.into())),
+            "network" => name.parse().map(Self::Network).map_err(|_| unknown()),
+            _ => Err(unknown()),
+        }
+    }
+
+    fn is(&self, caller: &Caller<'_>) -> bool {
+        match self {
+            Self::Anyone => true,
+            Self::Token(name) => caller.token == Some(&**name) || caller.owner == Some(&**name),
+            Self::Group(group) => caller.groups.contains(group),
+            Self::Network(network) => caller.from.is_some_and(|from| network.contains(&from)),
+        }
+    }
+}
+
+/// A client, as far as rules look at it.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Caller<'a> {
+    /// Name of its token; `None` without one that is valid.
+    pub token: Option<&'a str>,
+    /// Owner of its token, if that has one.
+    pub owner: Option<&'a str>,
+    /// Groups that it is of.
+    pub groups: &'a [Arc<str>],
+    /// Where it comes from, behind proxies that are trusted.
+    pub from: Option<IpAddr>,
+}
+
+/// What can be allowed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Right {
+    /// To see and to read a dataset.
+    Read,
+    /// To have its objects brought online.
+    Stage,
+    /// To evict them, and to change what others asked for.
+    Administer,
+}
+
+/// Who has which right on the datasets of a rule. Who administers may stage, and who stages may read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Rule {
+    /// Who may read.
+    pub read: Vec<Who>,
+    /// Who may stage.
+    pub stage: Vec<Who>,
+    /// Who may administer.
+    pub administer: Vec<Who>,
+}
+
+impl Rule {
+    /// Everybody reads.
+    fn open() -> Self {
+        Self { read: vec![Who::Anyone], stage: Vec::new(), administer: Vec::new() }
+    }
+
+    /// True if somebody has a right under this rule.
+    pub fn allows(&self, right: Right, caller: &Caller<'_>) -> bool {
+        let lists = [&self.administer, &self.stage, &self.read];
+        let n_lists = match right {
+            Right::Administer => 1,
+            Right::Stage => 2,
+            Right::Read => 3,
+        };
+        lists.into_iter().take(n_lists).flatten().any(|who| who.is(caller))
+    }
+}
+
+/// All rules of a server.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Rules {
+    by_name: BTreeMap<Arc<str>, usize>,
+    rules: Vec<Rule>,
+    default: usize,
+    restricts: bool,
+}
+
+impl Default for Rules {
+    /// Everybody reads everything.
+    fn default() -> Self {
+        Self {
+            by_name: [(DEFAULT_RULE.into(), 0)].into(),
+            rules: vec![Rule::open()],
+            default: 0,
+            restricts: false,
+        }
+    }
+}
+
+impl Rules {
+    /// These rules by their names. Without one that is called [`DEFAULT_RULE`], datasets that name none are read by anyone.
+    ///
+    /// # Errors
+    /// [`crate::ErrorKind::InvalidInput`] for more than [`MAX_RULES`].
+    pub fn new(named: impl IntoIterator<Item = (Arc<str>, Rule)>) -> Result<Self> {
+        let (mut by_name, mut rules) = (BTreeMap::new(), Vec::new());
+        for (name, rule) in named {
+            by_name.insert(name, rules.len());
+            rules.push(rule);
+        }
+        let default = *by_name.entry(DEFAULT_RULE.into()).or_insert(rules.len());
+        if default == rules.len() {
+            rules.push(Rule::open());
+        }
+        if rules.len() > MAX_RULES {
+            return Err(Error::invalid_input(format!("more than {MAX_RULES} access rules")));
+        }
+        let restricts = rules.iter().any(|rule| !rule.read.contains(&Who::Anyone));
+        Ok(Self { by_name, rules, default, restricts })
+    }
+
+    /// True if there is a dataset that somebody may not read, or could be one. Names of rules that do not exist are not
+    /// counted: see [`Rules::number`].
+    pub fn restrict(&self) -> bool {
+        self.restricts
+    }
+
+    /// The number of the rule that a dataset names; `None` if there is no such rule: nobody may read it then.
+    pub fn number(&self, name: Option<&str>) -> Option<usize> {
+        match name {
+            None => Some(self.default),
+            Some(name) => self.by_name.get(name).copied(),
+        }
+    }
+
+    /// The rule that a dataset names.
+    pub fn rule(&self, name: Option<&str>) -> Option<&Rule> {
+        self.rules.get(self.number(name)?)
+    }
+
+    /// Names of the rules, in order.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.by_name.keys().map(|name| &**name)
+    }
+
+    /// What a client sees.
+    pub fn view(&self, caller: &Caller<'_>) -> View {
+        self.view_of(|rule| rule.allows(Right::Read, caller))
+    }
+
+    /// What whoever administers the server sees: all that some rule covers.
+    pub fn whole_view(&self) -> View {
+        self.view_of(|_| true)
+    }
+
+    fn view_of(&self, sees: impl Fn(&Rule) -> bool) -> View {
+        let mut bits = vec![0_u64; self.rules.len().div_ceil(64)];
+        for (number, _) in self.rules.iter().enumerate().filter(|(_, rule)| sees(rule)) {
+            if let Some(word) = bits.get_mut(number / 64) {
+                *word |= 1 << (number % 64);
+            }
+        }
+        View { bits: bits.into() }
+    }
+}
+
+/// Which rules' datasets a client may read. The number of a bit is that of [`Rules::number`] of the same rules.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct View {
+    bits: Arc<[u64]>,
+}
+
+impl View {
+    /// True if the datasets of a rule are seen; those of no known rule are not.
+    pub fn sees(&self, rule: Option<usize>) -> bool {
+        let word = rule.and_then(|rule| self.bits.get(rule / 64).map(|word| (word, rule % 64)));
+        word.is_some_and(|(word, bit)| word >> bit & 1 == 1)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn rules() -> Rules {
+        let who = |texts: &[&str]| texts.iter().map(|text| Who::parse(text).unwrap()).collect::<Vec<_>>();
+        let rule = |read, stage, administer| Rule {
+            read: who(read),
+            stage: who(stage),
+            administer: who(administer),
+        };
+        Rules::new([
+            ("inside".into(), rule(&["network:10.0.0.0/8"], &["group:climate"], &["token:root"])),
+            ("open".into(), rule(&["anyone"], &["token:a"], &[])),
+        ])
+        .unwrap()
+    }
+
+    #[test]
+    fn rights_follow_from_token_group_and_network_and_the_larger_hold_the_smaller() {
+        let rules = rules();
+        let inside = rules.rule(Some("inside")).unwrap();
+        let groups: [Arc<str>; 1] = ["climate".into()];
+        for (caller, rights) in [
+            (Caller::default(), [false, false, false]),
+            (Caller { from: "10.1.2.3".parse().ok(), ..Caller::default() }, [true, false, false]),
+            (Caller { groups: &groups, ..Caller::default() }, [true, true, false]),
+            (Caller { token: Some("root"), ..Caller::default() }, [true, true, true]),
+            (Caller { token: Some("x"), owner: Some("root"), ..Caller::default() }, [true, true, true]),
+            (Caller { token: Some("climate"), ..Caller::default() }, [false, false, false]),
+        ] {
+            let found =
+                [Right::Read, Right::Stage, Right::Administer].map(|right| inside.allows(right, &caller));
+            assert_eq!(found, rights, "{caller:?}");
+        }
+    }
+
+    #[test]
+    fn a_rule_that_does_not_exist_hides_its_datasets_from_everybody() {
+        let rules = rules();
+        assert_eq!(rules.number(Some("typo")), None);
+        assert!(!rules.whole_view().sees(rules.number(Some("typo"))));
+        assert!(rules.view(&Caller::default()).sees(rules.number(None)), "open without a rule of its own");
+    }
+
+    #[test]
+    fn clients_who_may_read_the_same_have_equal_views() {
+        let rules = rules();
+        let view = |from: &str| rules.view(&Caller { from: from.parse().ok(), ..Caller::default() });
+        assert_eq!(view("10.0.0.1"), view("10.9.9.9"));
+        assert_ne!(view("10.0.0.1"), view("192.0.2.1"));
+        assert!(rules.restrict() && !Rules::default().restrict());
+    }
+
+    #[test]
+    fn what_is_no_rule_is_refused() {
+        for text in ["", "any", "token:", "network:10.0.0.0/99", "group", "user:a"] {
+            assert!(Who::parse(text).is_err(), "{text}");
+        }
+    }
+}
