@@ -20,5 +20,7 @@ mod flaky;
 mod random;
 #[path = "staging_faults/reference.rs"]
 mod reference;
+#[path = "staging_faults/week.rs"]
+mod week;
 #[path = "staging_faults/world.rs"]
 mod world;

@@ -173,19 +173,22 @@ def optioned() -> Iterator[Case]:
 
 
 def parse_time(text: str) -> tuple[int, ...]:
-    """The numbers of an ISO 8601 time without its fraction."""
-    match = re.fullmatch(r"(-?\d+)-(\d\d)-(\d\d)(?:[T ](\d\d):(\d\d)(?::(\d\d)(?:\.0*)?)?)?", text)
+    """The numbers of an ISO 8601 time, microseconds last."""
+    match = re.fullmatch(r"(-?\d+)-(\d\d)-(\d\d)(?:[T ](\d\d):(\d\d)(?::(\d\d)(?:\.(\d{0,6})\d*)?)?)?", text)
     if not match:
         raise ValueError(f"not an ISO 8601 time without zone: {text!r}")
-    return tuple(int(p or 0) for p in match.groups())
+    *whole, fraction = match.groups()
+    return (*(int(p or 0) for p in whole), int((fraction or "").ljust(6, "0")))
 
 
 def plain_labels(values: np.ndarray) -> list:
-    """Labels as Python values; times as tuples."""
+    """Labels as Python values; times as tuples, of the nearest microsecond."""
     if values.dtype.kind == "M":
-        return [parse_time(str(v)) for v in values.astype("M8[s]")]
+        if values.dtype == "M8[ns]":
+            values = values + np.timedelta64(500, "ns")
+        return [parse_time(str(v)) for v in values.astype("M8[us]")]
     if values.dtype == object and len(values) and hasattr(values[0], "calendar"):
-        return [(d.year, d.month, d.day, d.hour, d.minute, d.second) for d in values]
+        return [(d.year, d.month, d.day, d.hour, d.minute, d.second, d.microsecond) for d in values]
     return [v.mid if hasattr(v, "mid") else v for v in values.tolist()]
 
 
