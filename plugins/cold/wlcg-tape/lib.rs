@@ -1,39 +1,108 @@
-//! Tape sites that speak the WLCG Tape REST API: dCache, CTA with EOS, StoRM.
+//! Tape sites that speak the WLCG Tape REST API: dCache, EOS with CTA, StoRM; or another Thermocline.
 //!
 //! # Serves
 //! Every file below its roots, in place: the site brings it to its own disks, and it is read there over HTTPS.
 //!
 //! # Specification
-//! WLCG Tape REST API, version 1.
+//! WLCG Tape REST API, version 1 (<https://doi.org/10.5281/zenodo.8411675>). A batch is a request of the site, whose
+//! name is kept with its recalls and survives restarts. Both kinds of polls are understood (`state` and `onDisk`), and both
+//! spellings of `CANCELLED`. Where files are is told by `archiveinfo`, their size by `HEAD`, which recalls nothing.
+//! Errors of files have no codes: that one does not exist, is denied or lost is read from the words of the site.
+//!
+//! ```toml
+//! [roots.tape]
+//! url = "https://tape.example:2880/pnfs/example.org/data"
+//! credentials = "tape"
+//! [cold.tape]
+//! kind = "wlcg-tape"
+//! roots = ["tape"]
+//! endpoint = "https://tape.example:3880"
+//! ```
+//!
+//! # Limits
+//! The site decides when its copies end: `diskLifetime` is the longest lifetime of those who want the batch, and nothing is
+//! released earlier. A request that the site refuses as a whole fails each of its files, with the site's words. Whether a
+//! request was accepted whose answer got lost cannot be known: where its files are is looked at before they are asked
+//! for again, and the site shares their recalls anyway. The interface knows no tapes, no positions, and no progress.
 
+mod batch;
+mod client;
+mod config;
+mod documents;
+mod look;
+mod places;
+
+#[cfg(test)]
+mod tests;
+
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::ops::Range;
+use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
+use parking_lot::Mutex;
+use thermocline_core::bytes::Credentials;
+use thermocline_core::clock::Clock;
+use thermocline_core::cold::batches::{BatchLimits, Batches};
 use thermocline_core::cold::{
     Capabilities, ColdObject, ColdStore, Landing, ObjectId, ObjectStatus, StageRequest, StageState,
     StageTicket, StoreContext,
 };
 use thermocline_core::{Error, Result};
 
-/// The own keys of the store.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(default, deny_unknown_fields)]
-pub struct WlcgTapeConfig {}
+use client::{Client, FileHead};
+pub use config::Config as WlcgTapeConfig;
+use places::Paths;
 
-/// The store.
-pub struct WlcgTapeStore {}
+/// A tape site.
+pub struct WlcgTapeStore {
+    config: WlcgTapeConfig,
+    client: Client,
+    paths: Paths,
+    batches: Batches,
+    /// How files of each root are asked for.
+    credentials: BTreeMap<Arc<str>, Credentials>,
+    clock: Arc<dyn Clock>,
+    /// Sizes and versions that were told, and when.
+    heads: Mutex<HashMap<ObjectId, (FileHead, i64)>>,
+    /// Files of which nobody knows whether the site has accepted them.
+    doubtful: Mutex<HashSet<ObjectId>>,
+}
 
 impl WlcgTapeStore {
-    /// The store over the roots of `context`.
+    /// The site over the roots of `context`, which have to be addresses of the web.
     ///
     /// # Errors
-    /// [`thermocline_core::ErrorKind::InvalidInput`] for keys that make no sense.
-    pub fn new(_config: WlcgTapeConfig, _context: &StoreContext) -> Result<Self> {
-        Ok(Self {})
+    /// [`thermocline_core::ErrorKind::InvalidInput`] for keys that make no sense, and for other roots.
+    pub fn new(config: WlcgTapeConfig, context: &StoreContext) -> Result<Self> {
+        let place = config.checked()?;
+        for root in &context.roots {
+            if !root.base.starts_with("https://") && !root.base.starts_with("http://") {
+                let message =
+                    format!("root {} is {}, a tape site serves https:// or http://", root.name, root.base);
+                return Err(Error::invalid_input(message));
+            }
+        }
+        let places = context.places.iter();
+        let clock = Arc::clone(&context.clock);
+        let limits = BatchLimits { max_objects: config.max_objects, ..BatchLimits::default() };
+        Ok(Self {
+            client: Client::new(place, config.request_timeout, Arc::clone(&clock)),
+            paths: Paths::new(&config.paths),
+            batches: Batches::new(limits, Arc::clone(&clock)),
+            credentials: places.map(|(name, place)| (Arc::clone(name), place.credentials.clone())).collect(),
+            clock,
+            heads: Mutex::default(),
+            doubtful: Mutex::default(),
+            config,
+        })
+    }
+
+    /// How files of a root are asked for.
+    fn credentials_of(&self, root: &str) -> &Credentials {
+        self.credentials.get(root).unwrap_or(&Credentials::None)
     }
 }
 
@@ -47,39 +116,50 @@ impl ColdStore for WlcgTapeStore {
         Capabilities {
             landing: Landing::InPlace,
             knows_tapes: false,
-            can_cancel: false,
+            can_cancel: true,
             can_release: false,
-            n_at_once: 8,
-            batch_objects: 1000,
-            poll_every: Duration::from_secs(60),
+            n_at_once: self.config.batches_at_once,
+            batch_objects: self.config.batch_objects,
+            poll_every: self.config.poll_every,
         }
     }
 
     async fn status(&self, objects: &[ColdObject]) -> Vec<Result<ObjectStatus>> {
-        objects.iter().map(|_| Err(unfinished())).collect()
+        self.look(objects).await
     }
 
-    async fn stage(&self, _request: &StageRequest) -> Result<StageTicket> {
-        Err(unfinished())
+    async fn stage(&self, request: &StageRequest) -> Result<StageTicket> {
+        self.begin(request).await
     }
 
-    async fn progress(&self, _ticket: &StageTicket) -> Result<Vec<(ObjectId, StageState)>> {
-        Err(unfinished())
+    async fn progress(&self, ticket: &StageTicket) -> Result<Vec<(ObjectId, StageState)>> {
+        self.progress_of(ticket).await
     }
 
-    async fn cancel(&self, _ticket: &StageTicket, _objects: &[ObjectId]) -> Result<()> {
-        Err(unfinished())
+    async fn cancel(&self, ticket: &StageTicket, objects: &[ObjectId]) -> Result<()> {
+        self.cancel_some(ticket, objects).await
     }
 
     async fn release(&self, _objects: &[ColdObject]) -> Result<()> {
-        Err(unfinished())
+        Err(Error::unsupported("the tape site decides when its copies end"))
     }
 
-    async fn read(&self, _object: &ColdObject, _version: &str, _range: Range<u64>) -> Result<Bytes> {
-        Err(unfinished())
+    async fn read(&self, object: &ColdObject, _version: &str, _range: Range<u64>) -> Result<Bytes> {
+        Err(Error::unsupported(format!("{} is read in place", object.id)))
     }
-}
 
-fn unfinished() -> Error {
-    Error::internal("this store is not built yet")
+    async fn prolong(&self, objects: &[ColdObject], lifetime: Duration) -> Result<()> {
+        self.keep(objects, lifetime).await
+    }
+
+    fn hint(&self, objects: &[ObjectId]) {
+        let mut heads = self.heads.lock();
+        for object in objects {
+            heads.remove(object);
+        }
+    }
+
+    fn trouble(&self) -> Option<String> {
+        self.client.trouble()
+    }
 }

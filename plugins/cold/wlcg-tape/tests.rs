@@ -1,0 +1,293 @@
+//! The store over a site that is made up, and counts its recalls.
+
+mod conforming;
+mod site;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use thermocline_core::ErrorKind;
+use thermocline_core::bytes::{Credentials, StoreOptions};
+use thermocline_core::cold::{
+    ColdObject, ColdStore, FailureCause, Locality, NamespaceRoot, ObjectId, StageFailure, StageRequest,
+    StageState, StageTicket, StoreContext,
+};
+
+use crate::{WlcgTapeConfig, WlcgTapeStore};
+use site::{Fault, Site};
+
+fn store_with(site: &Site, config: WlcgTapeConfig) -> WlcgTapeStore {
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let base = format!("{}/webdav", site.address());
+    let root = NamespaceRoot { name: "tape".into(), base, map: Vec::new(), store: Some("tape".into()) };
+    let place =
+        StoreOptions { credentials: Credentials::Bearer("secret".to_owned()), ..StoreOptions::default() };
+    let context = StoreContext { places: [("tape".into(), place)].into(), ..StoreContext::new(vec![root]) };
+    WlcgTapeStore::new(config, &context).unwrap()
+}
+
+fn config(site: &Site) -> WlcgTapeConfig {
+    WlcgTapeConfig {
+        endpoint: Some(site.address()),
+        paths: [("/webdav".to_owned(), "/pnfs".to_owned())].into(),
+        request_timeout: Duration::from_secs(5),
+        remember: Duration::ZERO,
+        ..WlcgTapeConfig::default()
+    }
+}
+
+fn store(site: &Site) -> WlcgTapeStore {
+    store_with(site, config(site))
+}
+
+fn object(site: &Site, name: &str) -> ColdObject {
+    let id = ObjectId::new("tape", &name.replace("%20", " ")).unwrap();
+    ColdObject { id, href: format!("{}/webdav/{name}", site.address()).into() }
+}
+
+fn request(key: &str, objects: &[ColdObject]) -> StageRequest {
+    StageRequest {
+        key: key.to_owned(),
+        objects: objects.to_vec(),
+        lifetime: Duration::from_secs(3600),
+        is_interactive: false,
+    }
+}
+
+async fn states(store: &WlcgTapeStore, ticket: &StageTicket) -> BTreeMap<String, StageState> {
+    let progress = store.progress(ticket).await.unwrap();
+    progress.into_iter().map(|(id, state)| (id.path().to_owned(), state)).collect()
+}
+
+async fn locality(store: &WlcgTapeStore, object: &ColdObject) -> Result<Locality, ErrorKind> {
+    let mut found = store.status(std::slice::from_ref(object)).await;
+    found.remove(0).map(|status| status.locality).map_err(|error| error.kind())
+}
+
+fn unavailable<T: std::fmt::Debug>(found: thermocline_core::Result<T>) -> Duration {
+    match found.map_err(|error| error.kind()) {
+        Err(ErrorKind::Unavailable { retry_after }) => retry_after,
+        other => panic!("{other:?}"),
+    }
+}
+
+#[tokio::test]
+async fn looking_tells_where_files_are_and_what_they_are_and_recalls_nothing() {
+    let site = Site::start().await;
+    let store = store(&site);
+    let objects: Vec<ColdObject> =
+        ["a.nc", "sp%20ace.nc", "missing.nc", "b.nc"].map(|name| object(&site, name)).into();
+    site.bring_online("/pnfs/b.nc");
+
+    let found = store.status(&objects).await;
+
+    let localities: Vec<_> =
+        found.iter().map(|found| found.as_ref().map(|status| status.locality).ok()).collect();
+    let (cold, hot) = (Some(Locality::Nearline), Some(Locality::OnlineAndNearline));
+    assert_eq!(localities, [cold, cold, None, hot]);
+    assert_eq!(found[2].as_ref().unwrap_err().kind(), ErrorKind::NotFound);
+    let first = found[0].as_ref().unwrap();
+    assert_eq!((first.len_bytes, &*first.version), (site::LEN_BYTES as u64, "\"tag of /webdav/a.nc\""));
+    assert_eq!(site.n_recalls(), 0);
+    assert!(site.authorized_only(), "a call came without the token");
+}
+
+#[tokio::test]
+async fn a_batch_is_one_request_of_the_site_and_ends_file_by_file() {
+    let site = Site::start().await;
+    let store = store(&site);
+    let objects = ["a.nc", "sp%20ace.nc", "missing.nc"].map(|name| object(&site, name));
+    let ticket = store.stage(&request("k", &objects)).await.unwrap();
+    assert_eq!(ticket.store_id.as_deref(), Some("request-1"));
+    assert_eq!(site.lifetimes(), ["PT3600S"; 3]);
+    assert_eq!(site.staged_paths(), ["/pnfs/a.nc", "/pnfs/sp ace.nc", "/pnfs/missing.nc"]);
+
+    let early = states(&store, &ticket).await;
+    assert_eq!((&early["a.nc"], &early["sp ace.nc"]), (&StageState::Queued, &StageState::Queued));
+    assert!(
+        matches!(
+            &early["missing.nc"],
+            StageState::Failed(StageFailure { cause: FailureCause::NotFound, .. })
+        ),
+        "{early:?}"
+    );
+    site.bring_online("/pnfs/a.nc");
+    let later = states(&store, &ticket).await;
+    assert_eq!((&later["a.nc"], &later["sp ace.nc"]), (&StageState::Staged, &StageState::Queued));
+    site.bring_online("/pnfs/sp ace.nc");
+    let last = states(&store, &ticket).await;
+    assert_eq!((&last["a.nc"], &last["sp ace.nc"]), (&StageState::Staged, &StageState::Staged));
+    assert_eq!(locality(&store, &objects[0]).await, Ok(Locality::OnlineAndNearline));
+
+    // The same key is the same request, and what has ended is not asked about again.
+    let (n_calls, again) = (site.n_calls(), store.stage(&request("k", &objects)).await.unwrap());
+    assert_eq!(again.store_id, ticket.store_id);
+    assert_eq!(states(&store, &ticket).await, last);
+    assert_eq!(site.n_calls(), n_calls);
+}
+
+#[tokio::test]
+async fn after_a_restart_the_request_is_found_by_its_name() {
+    let site = Site::start().await;
+    let objects = [object(&site, "a.nc"), object(&site, "b.nc")];
+    let ticket = store(&site).stage(&request("k", &objects)).await.unwrap();
+    site.bring_online("/pnfs/a.nc");
+
+    let restarted = store(&site);
+    let found = states(&restarted, &ticket).await;
+    assert_eq!((&found["a.nc"], &found["b.nc"]), (&StageState::Staged, &StageState::Queued));
+    restarted.cancel(&ticket, &[objects[1].id.clone()]).await.unwrap();
+    assert_eq!(states(&restarted, &ticket).await["b.nc"], StageState::Unknown);
+    assert_eq!(site.n_requests(), 1, "nothing was asked for again");
+
+    let nameless = StageTicket { store_id: None, ..ticket };
+    assert!(states(&store(&site), &nameless).await.values().all(|state| *state == StageState::Unknown));
+}
+
+#[tokio::test]
+async fn of_a_request_that_the_site_forgot_only_what_is_cold_is_asked_for_again() {
+    let site = Site::start().await;
+    let store = store(&site);
+    let objects = ["a.nc", "b.nc"].map(|name| object(&site, name));
+    let ticket = store.stage(&request("k", &objects)).await.unwrap();
+    site.bring_online("/pnfs/a.nc");
+    site.forget_requests();
+    let found = states(&store, &ticket).await;
+    assert_eq!((&found["a.nc"], &found["b.nc"]), (&StageState::Staged, &StageState::Unknown));
+}
+
+#[tokio::test]
+async fn whether_a_request_was_accepted_whose_answer_got_lost_is_looked_at_before_it_is_made_again() {
+    for fault in [Fault::BreakOff, Fault::Status(500), Fault::Status(504), Fault::Garbage] {
+        let site = Site::start().await;
+        let store = store(&site);
+        let objects = ["a.nc", "b.nc"].map(|name| object(&site, name));
+        // The site acts on it, and only its answer is lost.
+        site.fail_next_stage(fault);
+        unavailable(store.stage(&request("k", &objects)).await);
+        site.bring_online("/pnfs/a.nc");
+
+        let ticket = store.stage(&request("again", &objects)).await.unwrap();
+        assert_eq!(site.staged_paths()[2..], ["/pnfs/b.nc"], "{fault:?}");
+        assert_eq!(states(&store, &ticket).await["a.nc"], StageState::Staged, "{fault:?}");
+        site.bring_online("/pnfs/b.nc");
+        assert_eq!(states(&store, &ticket).await["b.nc"], StageState::Staged, "{fault:?}");
+        assert_eq!(site.n_recalls(), 2, "{fault:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_site_that_is_busy_or_does_not_know_us_says_when_to_come_back_and_nothing_has_begun() {
+    for (status, after) in [(503, 7), (429, 7), (401, 7), (403, 7)] {
+        let site = Site::start().await;
+        let store = store(&site);
+        site.fail_next_stage(Fault::Status(status));
+        let objects = [object(&site, "a.nc")];
+        let retry_after = unavailable(store.stage(&request("k", &objects)).await);
+        assert_eq!(retry_after, Duration::from_secs(after), "{status}");
+        assert!(store.trouble().is_some_and(|trouble| trouble.contains(&status.to_string())), "{status}");
+        store.stage(&request("k", &objects)).await.unwrap();
+        assert_eq!(store.trouble(), None);
+    }
+}
+
+#[tokio::test]
+async fn a_request_that_is_refused_as_a_whole_fails_its_files_in_the_words_of_the_site() {
+    let site = Site::start().await;
+    let store = store(&site);
+    site.fail_next_stage(Fault::Status(400));
+    let ticket = store.stage(&request("k", &[object(&site, "a.nc"), object(&site, "b.nc")])).await.unwrap();
+    for state in states(&store, &ticket).await.values() {
+        let StageState::Failed(StageFailure { cause, reason }) = state else { panic!("{state:?}") };
+        assert_eq!(*cause, FailureCause::Retryable { after: None });
+        assert!(reason.contains("400") && reason.contains("made to fail"), "{reason}");
+    }
+}
+
+#[tokio::test]
+async fn cancelling_drops_the_interest_of_one_batch_only() {
+    let site = Site::start().await;
+    let store = store(&site);
+    let objects = ["a.nc", "b.nc"].map(|name| object(&site, name));
+    let one = store.stage(&request("one", &objects)).await.unwrap();
+    let two = store.stage(&request("two", &objects)).await.unwrap();
+    for _ in 0..2 {
+        store.cancel(&one, &[objects[0].id.clone()]).await.unwrap();
+    }
+    assert_eq!(states(&store, &one).await["a.nc"], StageState::Unknown);
+    site.bring_online("/pnfs/a.nc");
+    site.bring_online("/pnfs/b.nc");
+    assert_eq!(states(&store, &one).await["b.nc"], StageState::Staged);
+    assert_eq!(states(&store, &two).await["a.nc"], StageState::Staged);
+    assert_eq!(site.n_recalls(), 2);
+}
+
+#[tokio::test]
+async fn nothing_is_concluded_from_a_site_that_does_not_answer() {
+    let site = Site::start().await;
+    let store = store(&site);
+    let objects = [object(&site, "a.nc")];
+    let ticket = store.stage(&request("k", &objects)).await.unwrap();
+    for fault in [Fault::BreakOff, Fault::Status(502), Fault::Garbage, Fault::Status(401)] {
+        site.fail_everything(Some(fault));
+        unavailable(store.progress(&ticket).await);
+        assert!(
+            matches!(locality(&store, &objects[0]).await, Err(ErrorKind::Unavailable { .. })),
+            "{fault:?}"
+        );
+    }
+    // That the interface is not there says nothing of a file.
+    site.fail_everything(Some(Fault::Status(404)));
+    assert!(matches!(locality(&store, &objects[0]).await, Err(ErrorKind::Unavailable { .. })));
+    site.fail_everything(None);
+    assert_eq!(states(&store, &ticket).await["a.nc"], StageState::Queued);
+}
+
+#[tokio::test]
+async fn credentials_are_not_taken_to_another_host() {
+    let site = Site::start().await;
+    let elsewhere = Site::start().await;
+    site.say_interface_is_at("http://localhost.example:1/api/v1");
+    let found = store(&site).status(&[object(&site, "a.nc")]).await.remove(0).unwrap_err();
+    assert!(found.message().contains("another host"), "{found}");
+    // Another port of the same host is usual.
+    site.say_interface_is_at(&format!("{}/api/v1", elsewhere.address()));
+    assert_eq!(locality(&store(&site), &object(&site, "a.nc")).await, Ok(Locality::Nearline));
+    // Or the operator says where it is.
+    let known = WlcgTapeConfig {
+        endpoint: None,
+        api: Some(format!("{}/api/v1", elsewhere.address())),
+        ..config(&site)
+    };
+    assert_eq!(locality(&store_with(&site, known), &object(&site, "a.nc")).await, Ok(Locality::Nearline));
+}
+
+#[tokio::test]
+async fn what_is_kept_longer_is_asked_for_again() {
+    let site = Site::start().await;
+    let store = store(&site);
+    store.prolong(&[object(&site, "a.nc")], Duration::from_secs(7200)).await.unwrap();
+    assert_eq!(site.lifetimes(), ["PT7200S"]);
+    site.fail_next_stage(Fault::Status(400));
+    assert!(store.prolong(&[object(&site, "a.nc")], Duration::from_secs(7200)).await.is_err());
+}
+
+#[test]
+fn roots_that_no_tape_site_serves_are_refused() {
+    let root = |base: &str| NamespaceRoot {
+        name: "r".into(),
+        base: base.to_owned(),
+        map: Vec::new(),
+        store: Some("tape".into()),
+    };
+    let config =
+        || WlcgTapeConfig { endpoint: Some("https://tape.example".to_owned()), ..WlcgTapeConfig::default() };
+    for (base, is_good) in [("https://tape.example/x", true), ("/archive", false), ("s3://bucket", false)] {
+        let made = WlcgTapeStore::new(config(), &StoreContext::new(vec![root(base)]));
+        assert_eq!(made.is_ok(), is_good, "{base}");
+    }
+    let shared: Arc<dyn ColdStore> =
+        Arc::new(WlcgTapeStore::new(config(), &StoreContext::new(vec![])).unwrap());
+    assert_eq!(shared.kind(), "wlcg-tape");
+}
