@@ -1,6 +1,7 @@
 //! Bytes of source objects: local files and object stores, below declared roots only.
 
 mod cold;
+mod credentials;
 mod directory;
 mod gate;
 mod keys;
@@ -10,6 +11,7 @@ mod others;
 mod remote;
 mod residency;
 mod roots;
+mod signed;
 pub(crate) mod watch;
 mod web;
 
@@ -29,10 +31,11 @@ use gate::Gate;
 use open_files::{OpenFile, OpenFiles};
 
 pub use cold::is_same_object;
+pub use credentials::{CredentialSource, Refusal, Secret};
 pub use directory::Directory;
 pub(crate) use keys::plain;
 pub use residency::{Residency, Staged};
-pub use roots::{Credentials, Root, StoreOptions};
+pub use roots::{Credentials, Root, StoreOptions, s3_client};
 
 /// Ranged reads from source objects.
 #[async_trait]
@@ -259,6 +262,10 @@ impl Objects {
         let Some(cold) = self.cold.as_ref().filter(|cold| cold.is_bound(&object.href)) else {
             return self.remote.read(store, &path, object, range).await;
         };
+        if cold.refuses_cold_reads(&object.href) {
+            let read = self.remote.read(store, &path, object, range).await;
+            return read.map_err(|error| cold.refused(&object.href, error));
+        }
         cold.check_online(&object.href).await?;
         let bytes = self.remote.read(store, &path, object, range).await?;
         cold.check_was_online(&object.href).await?;

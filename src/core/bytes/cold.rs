@@ -4,6 +4,8 @@
 //! asks first where the bytes are. What came online in place may be released at any time: it is asked after each
 //! read again, and what was read is dropped if the file is not online any more or was exchanged meanwhile.
 //!
+//! Object stores refuse to read what is cold: there nobody is asked, and a refusal is what makes an object cold.
+//!
 //! The inode is no part of the identity of such a file: a recall may put a new file in place of the stub.
 
 mod read;
@@ -23,6 +25,7 @@ use thermocline_model::{Object, ObjectIdentity};
 use super::directory::{is_absent, resolve, unreadable};
 use super::local::{changed, mtime_ns, object, open_file, read_exact, settled};
 use super::open_files::lost;
+use super::remote::is_cold_refusal;
 use super::residency::Residency;
 use super::roots::Root;
 use read::{Here, Tie};
@@ -102,6 +105,21 @@ impl ColdFiles {
         let real = declared.iter().map(PathBuf::as_path).chain([path]).filter_map(Path::to_str);
         let named = real.chain([href]).find(|name| self.is_bound(name));
         named.map(Arc::from)
+    }
+
+    /// True if the store of an object itself refuses to read what is cold: it is read without asking.
+    pub(super) fn refuses_cold_reads(&self, href: &str) -> bool {
+        self.residency.refuses_cold_reads(href)
+    }
+
+    /// The error of a read that failed. If the store refused because the object is cold, it has to be recalled, and
+    /// that it was seen online counts no more.
+    pub(super) fn refused(&self, href: &str, error: Error) -> Error {
+        if !is_cold_refusal(&error) {
+            return error;
+        }
+        self.residency.doubt(href);
+        Error::needs_staging(vec![href.into()])
     }
 
     /// Refuses an object of a store that has to be recalled.
@@ -300,7 +318,8 @@ fn check_online(href: &str, presence: Result<Presence>) -> Result<()> {
     }
 }
 
-/// Reads of an object in a store, each with a look at whether it is online before and after.
+/// Reads of an object in a store, each with a look at whether it is online before and after, unless the store itself
+/// refuses to read what is cold.
 pub(super) struct GatedRemote<T> {
     inner: T,
     cold: Arc<ColdFiles>,
@@ -319,6 +338,10 @@ impl<T: ReadAt> ReadAt for GatedRemote<T> {
 
     fn read_at(&self, offset: u64, len_bytes: usize) -> Result<Bytes> {
         let href = &self.inner.object().href;
+        if self.cold.refuses_cold_reads(href) {
+            let read = self.inner.read_at(offset, len_bytes);
+            return read.map_err(|error| self.cold.refused(href, error));
+        }
         wait(self.cold.check_online(href))?;
         let bytes = self.inner.read_at(offset, len_bytes)?;
         wait(self.cold.check_was_online(href))?;

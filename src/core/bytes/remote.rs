@@ -15,6 +15,7 @@ use tokio::sync::Semaphore;
 
 use super::keys::{is_bucket, join};
 use super::local::CHANGED;
+use super::signed::code_of;
 use super::web::NotOffered;
 use crate::format::ReadAt;
 use crate::{Error, ErrorKind, Result};
@@ -252,9 +253,37 @@ fn unsettled_for(identity: &ObjectIdentity) -> Option<Duration> {
     (Duration::from_millis(now_ms.abs_diff(modified_ms)) < SETTLED_AFTER).then_some(SETTLED_AFTER)
 }
 
+/// A store refuses to read an object because it is cold.
+#[derive(Debug, thiserror::Error)]
+#[error("it has to be restored first, and its root lies on no [cold.NAME] of the configuration")]
+struct ColdRefusal;
+
+/// True for the error of a read that a store refused because the object is cold.
+pub(super) fn is_cold_refusal(error: &Error) -> bool {
+    std::error::Error::source(error).is_some_and(|cause| cause.is::<ColdRefusal>())
+}
+
+/// True for the refusal of S3 to read an object of a class of storage that has to be restored first.
+///
+/// Source: Amazon S3 API reference, GetObject, error `InvalidObjectState` with status 403.
+fn is_invalid_state(cause: &object_store::Error) -> bool {
+    let object_store::Error::PermissionDenied { source, .. } = cause else { return false };
+    let mut next: Option<&dyn std::error::Error> = Some(source.as_ref());
+    while let Some(cause) = next {
+        if code_of(&cause.to_string()).as_deref() == Some("InvalidObjectState") {
+            return true;
+        }
+        next = cause.source();
+    }
+    false
+}
+
 /// What a store's error means, named once: the library's own texts repeat each cause.
 fn failure(href: &str, cause: &object_store::Error) -> Error {
     let unavailable = ErrorKind::Unavailable { retry_after: Duration::from_secs(10) };
+    if is_invalid_state(cause) {
+        return Error::new(unavailable, format!("cannot read {href}")).with_source(ColdRefusal);
+    }
     let (kind, reason) = match cause {
         object_store::Error::NotFound { .. } => (ErrorKind::Lost, "it is not there".to_owned()),
         object_store::Error::Precondition { .. } => (CHANGED, "it changed after it was indexed".to_owned()),
@@ -352,6 +381,23 @@ mod tests {
         let listed = object("https://host.example/a", &stored(None, 1)).unwrap();
         assert!(is_same(&listed.identity, &stored(Some("\"a\""), 1)));
         assert!(!is_same(&listed.identity, &stored(Some("\"a\""), 2)));
+    }
+
+    #[test]
+    fn a_refusal_of_what_is_cold_is_told_from_every_other_one() {
+        let denied = |code: &str| object_store::Error::PermissionDenied {
+            path: "a".to_owned(),
+            source: format!("403 Forbidden: <Error><Code>{code}</Code></Error>").into(),
+        };
+        let cold = failure("s3://bucket/a", &denied("InvalidObjectState"));
+        assert!(is_cold_refusal(&cold), "{cold}");
+        assert!(cold.to_string().contains("restored first"), "{cold}");
+        assert!(!is_cold_refusal(&failure("s3://bucket/a", &denied("AccessDenied"))));
+        let elsewhere = object_store::Error::Generic {
+            store: "S3",
+            source: "500: <Code>InvalidObjectState</Code>".into(),
+        };
+        assert!(!is_cold_refusal(&failure("s3://bucket/a", &elsewhere)));
     }
 
     #[test]

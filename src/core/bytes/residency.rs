@@ -45,8 +45,16 @@ pub trait Residency: Send + Sync {
     }
 
     /// Tells that the copy at [`Presence::Online`] is of another state than the object in the archive, damaged, or
-    /// gone: it is not read until it has been looked at, and the object counts as cold.
+    /// gone: it is not read until it has been looked at, and the object counts as cold. Or that the store of an object
+    /// refused to read it.
     fn doubt(&self, href: &str);
+
+    /// True for an object whose store itself refuses to read it while it is cold: nobody need be asked before and after
+    /// a read. Whoever was refused says so with [`Residency::doubt`]. Never waits.
+    fn refuses_cold_reads(&self, href: &str) -> bool {
+        let _ = href;
+        false
+    }
 
     /// Where an object is as far as it is known without asking anybody.
     fn known_locality(&self, href: &str) -> Locality;
@@ -118,6 +126,10 @@ impl Residency for Staged {
 
     fn doubt(&self, href: &str) {
         self.staging.doubt(href);
+    }
+
+    fn refuses_cold_reads(&self, href: &str) -> bool {
+        self.staging.refuses_cold_reads(href)
     }
 
     fn known_locality(&self, href: &str) -> Locality {

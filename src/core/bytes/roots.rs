@@ -4,12 +4,14 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use object_store::aws::AmazonS3Builder;
+use object_store::aws::{AmazonS3, AmazonS3Builder};
 use object_store::http::HttpBuilder;
 use object_store::{BackoffConfig, ClientOptions, ObjectStore, RetryConfig};
 use url::Url;
 
+use super::credentials::{AwsKeys, CredentialSource};
 use super::directory::Directory;
+use super::signed::S3Connector;
 use super::web::WebConnector;
 use crate::{Error, Result};
 
@@ -61,6 +63,17 @@ pub enum Credentials {
     },
     /// By a bearer token in every request.
     Bearer(String),
+    /// By what a source gives, asked anew for each request.
+    Source(Arc<dyn CredentialSource>),
+}
+
+impl Credentials {
+    fn source(&self) -> Option<&Arc<dyn CredentialSource>> {
+        match self {
+            Self::Source(source) => Some(source),
+            Self::None | Self::Environment | Self::Key { .. } | Self::Bearer(_) => None,
+        }
+    }
 }
 
 impl Root {
@@ -88,7 +101,7 @@ impl Root {
         let invalid = |why: String| Error::invalid_input(format!("root {url}: {why}"));
         let parsed = Url::parse(url).map_err(|cause| invalid(cause.to_string()))?;
         let store: Arc<dyn ObjectStore> = match parsed.scheme() {
-            "s3" => Arc::new(s3(&parsed, options).map_err(|cause| invalid(cause.to_string()))?),
+            "s3" => Arc::new(s3_client(&parsed, options)?),
             "http" | "https" => Arc::new(web(&parsed, options).map_err(|cause| invalid(cause.to_string()))?),
             other => return Err(invalid(format!("scheme {other:?}; allowed are s3, https and http"))),
         };
@@ -96,7 +109,15 @@ impl Root {
     }
 }
 
-fn s3(url: &Url, options: &StoreOptions) -> Result<impl ObjectStore, object_store::Error> {
+/// The client of the bucket that a URL names, `s3://bucket/prefix`: its credentials are those of each request.
+///
+/// # Errors
+/// [`crate::ErrorKind::InvalidInput`] for options that make no client.
+pub fn s3_client(url: &Url, options: &StoreOptions) -> Result<AmazonS3> {
+    s3(url, options).map_err(|cause| Error::invalid_input(format!("root {url}: {cause}")))
+}
+
+fn s3(url: &Url, options: &StoreOptions) -> Result<AmazonS3, object_store::Error> {
     let mut builder = match options.credentials {
         Credentials::Environment => AmazonS3Builder::from_env(),
         _ => AmazonS3Builder::new(),
@@ -120,6 +141,11 @@ fn s3(url: &Url, options: &StoreOptions) -> Result<impl ObjectStore, object_stor
                 builder = builder.with_token(token);
             }
         }
+        Credentials::Source(source) => {
+            builder = builder
+                .with_credentials(Arc::new(AwsKeys(Arc::clone(source))))
+                .with_http_connector(S3Connector(Arc::clone(source)));
+        }
         Credentials::Environment | Credentials::Bearer(_) => {}
     }
     builder.build()
@@ -131,7 +157,7 @@ fn web(url: &Url, options: &StoreOptions) -> Result<impl ObjectStore, object_sto
     origin.set_query(None);
     HttpBuilder::new()
         .with_url(origin.as_str())
-        .with_http_connector(WebConnector)
+        .with_http_connector(WebConnector { source: options.credentials.source().cloned() })
         .with_retry(retries())
         .with_client_options(client(options).with_allow_http(true))
         .build()

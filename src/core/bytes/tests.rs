@@ -217,3 +217,4 @@ async fn a_folder_that_hangs_does_not_stop_another() {
 }
 
 mod cold;
+mod refusing;

@@ -1,12 +1,17 @@
 //! What plain web servers do differently from object stores: most of them cannot list.
 
+use std::sync::Arc;
+
 use async_trait::async_trait;
+use http::header::AUTHORIZATION;
 use http::{Method, StatusCode};
 use object_store::ClientOptions;
 use object_store::client::{
     HttpClient, HttpConnector, HttpError, HttpErrorKind, HttpRequest, HttpResponse, HttpService,
     ReqwestConnector,
 };
+
+use super::credentials::{CredentialSource, Refusal};
 
 /// What a web server answers to a request that it does not offer.
 #[derive(Debug, thiserror::Error)]
@@ -30,28 +35,64 @@ impl NotOffered {
     }
 }
 
-/// Connects to web servers that know no more than GET and HEAD.
+/// Connects to web servers that know no more than GET and HEAD, with the credentials of each moment.
 ///
 /// Their answers to `PROPFIND` are many: 405, 501, 403, 404, or 200 with a page. Each of them is the error
 /// [`NotOffered`], at once: a server error would be asked for again and again.
 #[derive(Debug, Default)]
-pub(super) struct WebConnector;
+pub(super) struct WebConnector {
+    /// Gives the header `Authorization` of each request.
+    pub(super) source: Option<Arc<dyn CredentialSource>>,
+}
 
 impl HttpConnector for WebConnector {
     fn connect(&self, options: &ClientOptions) -> object_store::Result<HttpClient> {
         let client = ReqwestConnector::default().connect(options)?;
-        Ok(HttpClient::new(WebService(client)))
+        Ok(HttpClient::new(WebService { client, source: self.source.clone() }))
     }
 }
 
 #[derive(Debug)]
-struct WebService(HttpClient);
+struct WebService {
+    client: HttpClient,
+    source: Option<Arc<dyn CredentialSource>>,
+}
+
+impl WebService {
+    /// Sends a request with the secret of this moment, and tells its source what the server thinks of it.
+    async fn signed(
+        &self,
+        source: &Arc<dyn CredentialSource>,
+        mut request: HttpRequest,
+    ) -> Result<HttpResponse, HttpError> {
+        // Not the kind of a request that was not sent: that one is sent again at once.
+        let secret = source.secret().await.map_err(|error| HttpError::new(HttpErrorKind::Unknown, error))?;
+        let Some(authorization) = secret.authorization() else {
+            source.refused(&secret, Refusal::Wrong("a key of S3 is no secret for a web server"));
+            return self.client.execute(request).await;
+        };
+        request.headers_mut().insert(AUTHORIZATION, authorization);
+        let response = self.client.execute(request).await?;
+        match response.status() {
+            status @ StatusCode::UNAUTHORIZED => {
+                source.refused(&secret, Refusal::Wrong(&status.to_string()));
+            }
+            status @ StatusCode::FORBIDDEN => source.refused(&secret, Refusal::Denied(&status.to_string())),
+            status if status.is_success() => source.taken(&secret),
+            _ => {}
+        }
+        Ok(response)
+    }
+}
 
 #[async_trait]
 impl HttpService for WebService {
     async fn call(&self, request: HttpRequest) -> Result<HttpResponse, HttpError> {
         let method = request.method().clone();
-        let response = self.0.execute(request).await?;
+        let response = match &self.source {
+            Some(source) => self.signed(source, request).await?,
+            None => self.client.execute(request).await?,
+        };
         if is_offered(&method, response.status()) {
             return Ok(response);
         }

@@ -4,18 +4,26 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use thermocline_core::bytes::{Credentials, Root, StoreOptions};
-use thermocline_core::{Error, ErrorKind, Result};
+use thermocline_core::{Error, Result};
+use url::Url;
 
-use crate::config::{Config, CredentialsConfig, CredentialsKind, RootConfig};
+use super::credentials::Keyring;
+use crate::config::{Config, RootConfig};
 
-/// Roots of the configuration, then those that the paths need, then the folders of catalog files.
+/// Roots of the configuration, reached with the keys of `keys`, then those that the paths need, then the folders of
+/// catalog files.
 ///
 /// # Errors
 /// A path that is not there, secrets that cannot be read, an address of no known kind.
-pub(super) fn declared(config: &Config, paths: &[String], catalogs: &[PathBuf]) -> Result<Vec<Root>> {
+pub(super) fn declared(
+    config: &Config,
+    keys: &Keyring,
+    paths: &[String],
+    catalogs: &[PathBuf],
+) -> Result<Vec<Root>> {
     let mut roots = Vec::new();
     for (name, root) in &config.roots {
-        let place = configured(config, root);
+        let place = configured(config, keys, name, root);
         roots.push(
             place.map_err(|cause| Error::new(cause.kind(), format!("[roots.{name}]")).with_source(cause))?,
         );
@@ -33,29 +41,37 @@ pub(super) fn declared(config: &Config, paths: &[String], catalogs: &[PathBuf]) 
     Ok(roots)
 }
 
-fn configured(config: &Config, root: &RootConfig) -> Result<Root> {
+fn configured(config: &Config, keys: &Keyring, name: &str, root: &RootConfig) -> Result<Root> {
     if let Some(path) = &root.path {
         return Root::directory(path);
     }
-    Root::store(root.url.as_deref().unwrap_or_default(), &options_of(config, root)?)
+    Root::store(root.url.as_deref().unwrap_or_default(), &options_of(config, keys, name)?)
 }
 
-/// How a root in an object store or on a web server is reached.
+/// How a root of the configuration in an object store or on a web server is reached.
 ///
 /// # Errors
 /// Secrets that cannot be read.
-pub(super) fn options_of(config: &Config, root: &RootConfig) -> Result<StoreOptions> {
-    let credentials = match root.credentials.as_ref().and_then(|name| config.credentials.get(name)) {
-        Some(credentials) => read_credentials(credentials)?,
-        None => Credentials::None,
-    };
+pub(super) fn options_of(config: &Config, keys: &Keyring, name: &str) -> Result<StoreOptions> {
+    let missing = || Error::internal(format!("there is no [roots.{name}]"));
+    let root = config.roots.get(name).ok_or_else(missing)?;
     Ok(StoreOptions {
         endpoint: root.endpoint.clone(),
         region: root.region.clone(),
         is_virtual_hosted: root.virtual_host,
-        credentials,
+        credentials: keys.credentials(config, name, &machine_of(root))?,
         request_timeout: Some(config.read.store_timeout.0),
     })
+}
+
+/// The host to which requests to a root go, as `.netrc` names it.
+fn machine_of(root: &RootConfig) -> String {
+    let host = |url: &String| Url::parse(url).ok()?.host_str().map(str::to_owned);
+    let is_amazon = root.endpoint.is_none() && root.url.as_ref().is_some_and(|url| url.starts_with("s3:"));
+    if is_amazon {
+        return "s3.amazonaws.com".to_owned();
+    }
+    root.endpoint.as_ref().or(root.url.as_ref()).and_then(host).unwrap_or_default()
 }
 
 /// A folder is a root itself; around a file it is its folder, since files refer to their neighbours.
@@ -108,77 +124,6 @@ pub(super) fn prefix_of(url: &str) -> &str {
     }
 }
 
-fn read_credentials(config: &CredentialsConfig) -> Result<Credentials> {
-    let read = |file: &Option<PathBuf>| read_secret(file.as_deref().unwrap_or(Path::new("")));
-    Ok(match config.kind {
-        CredentialsKind::Env => Credentials::Environment,
-        CredentialsKind::Static => Credentials::Key {
-            key_id: read(&config.key_file)?,
-            secret: read(&config.secret_file)?,
-            token: None,
-        },
-        CredentialsKind::Bearer => Credentials::Bearer(read(&config.token_file)?),
-        CredentialsKind::Aws => profile(config.profile.as_deref())?,
-    })
-}
-
-/// Files that secrets of the configuration are read from.
-pub(super) fn secret_files(config: &Config) -> Vec<PathBuf> {
-    let of = |credentials: &CredentialsConfig| match credentials.kind {
-        CredentialsKind::Env => Vec::new(),
-        CredentialsKind::Static => vec![credentials.key_file.clone(), credentials.secret_file.clone()],
-        CredentialsKind::Bearer => vec![credentials.token_file.clone()],
-        CredentialsKind::Aws => vec![profiles_file()],
-    };
-    config.credentials.values().flat_map(of).flatten().collect()
-}
-
-/// The AWS tools' credentials file.
-fn profiles_file() -> Option<PathBuf> {
-    let home = std::env::var_os("HOME").map(|home| Path::new(&home).join(".aws/credentials"));
-    std::env::var_os("AWS_SHARED_CREDENTIALS_FILE").map(PathBuf::from).or(home)
-}
-
-fn read_secret(path: &Path) -> Result<String> {
-    let text = std::fs::read_to_string(path).map_err(|cause| unreadable(path).with_source(cause))?;
-    Ok(text.trim().to_owned())
-}
-
-fn unreadable(path: &Path) -> Error {
-    Error::new(ErrorKind::InvalidInput, format!("cannot read {}", path.display()))
-}
-
-/// A profile of the AWS tools' credentials file; without one named, the role of the machine may do.
-fn profile(name: Option<&str>) -> Result<Credentials> {
-    let file = profiles_file();
-    let text = file.as_deref().and_then(|file| std::fs::read_to_string(file).ok()).unwrap_or_default();
-    match (find_profile(&text, name.unwrap_or("default")), name) {
-        (Some(credentials), _) => Ok(credentials),
-        (None, None) => Ok(Credentials::Environment),
-        (None, Some(name)) => {
-            let file = file.unwrap_or_default();
-            Err(Error::invalid_input(format!("no profile \"{name}\" with a key in {}", file.display())))
-        }
-    }
-}
-
-fn find_profile(text: &str, name: &str) -> Option<Credentials> {
-    let section = text
-        .lines()
-        .map(str::trim)
-        .skip_while(|line| *line != format!("[{name}]"))
-        .skip(1)
-        .take_while(|line| !line.starts_with('['));
-    let keys: Vec<(&str, &str)> =
-        section.filter_map(|line| line.split_once('=')).map(|(k, v)| (k.trim(), v.trim())).collect();
-    let value = |key: &str| keys.iter().find(|(name, _)| *name == key).map(|(_, value)| (*value).to_owned());
-    Some(Credentials::Key {
-        key_id: value("aws_access_key_id")?,
-        secret: value("aws_secret_access_key")?,
-        token: value("aws_session_token"),
-    })
-}
-
 #[cfg(test)]
 mod tests {
     use thermocline_core::bytes::{ObjectOpener, ObjectSettings, Objects};
@@ -215,16 +160,5 @@ mod tests {
         ] {
             assert_eq!(prefix_of(url), prefix);
         }
-    }
-
-    #[test]
-    fn a_profile_is_found_by_its_name() {
-        let text =
-            "[default]\naws_access_key_id = A\n[other]\naws_access_key_id=B\naws_secret_access_key = S\n";
-        let Some(Credentials::Key { key_id, secret, token }) = find_profile(text, "other") else {
-            panic!("not found")
-        };
-        assert_eq!((key_id.as_str(), secret.as_str(), token), ("B", "S", None));
-        assert!(find_profile(text, "default").is_none());
     }
 }

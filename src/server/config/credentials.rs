@@ -1,18 +1,21 @@
 //! Section `[credentials.NAME]`.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::load::Check;
+use super::units::Span;
 
 /// Access to an object store. Secrets stay in files or in the environment, never in this file.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct CredentialsConfig {
     /// Where the secrets are: "env" (`AWS_ACCESS_KEY_ID`, `AWS_SECRET_ACCESS_KEY`, `AWS_SESSION_TOKEN`), "aws"
-    /// (`~/.aws/credentials`, or the role of the machine), "static" (two files) or "bearer" (a file with a token).
+    /// (`~/.aws/credentials`, or the role of the machine), "static" (two files), "bearer" (a file with a token), "netrc"
+    /// (`~/.netrc`) or "command" (a program that prints them). Files are read again when they change, programs are
+    /// run again before what they printed expires.
     pub kind: CredentialsKind,
     /// Of "aws": the profile; the default one without.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -30,6 +33,33 @@ pub struct CredentialsConfig {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(example = "/run/secrets/token")]
     pub token_file: Option<PathBuf>,
+    /// Of "netrc": the file; `$NETRC` or `~/.netrc` without. Its machine is the host of the root's endpoint or address.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(example = "/run/secrets/netrc")]
+    pub netrc_file: Option<PathBuf>,
+    /// Of "command": the program with its arguments; no shell is between. It prints a JSON object with `AccessKeyId`,
+    /// `SecretAccessKey`, `SessionToken` and `Expiration` as programs for the AWS tools do, or with `token` and
+    /// `expires` (RFC 3339) or `expires_in` (seconds). Without an expiry it is run again after an hour.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schemars(example = &["/usr/local/bin/archive-key", "--role", "reader"])]
+    pub command: Vec<String>,
+    /// Of "command": how long it may run.
+    pub command_timeout: Span,
+}
+
+impl Default for CredentialsConfig {
+    fn default() -> Self {
+        Self {
+            kind: CredentialsKind::default(),
+            profile: None,
+            key_file: None,
+            secret_file: None,
+            token_file: None,
+            netrc_file: None,
+            command: Vec::new(),
+            command_timeout: Span::seconds(30),
+        }
+    }
 }
 
 /// Where secrets are.
@@ -45,12 +75,17 @@ pub enum CredentialsKind {
     Static,
     /// A file with a token.
     Bearer,
+    /// A file with names and passwords for machines.
+    Netrc,
+    /// A program that prints them.
+    Command,
 }
 
 impl CredentialsConfig {
     pub(super) fn complete(&mut self, name: &str, check: &mut Check<'_>) {
         if !check.is_set(&["credentials", name, "kind"]) {
-            let message = "names no `kind`: one of \"env\", \"aws\", \"static\", \"bearer\"";
+            let message =
+                "names no `kind`: one of \"env\", \"aws\", \"static\", \"bearer\", \"netrc\", \"command\"";
             check.mistake(&["credentials", name], message);
         }
         let files = [
@@ -67,8 +102,37 @@ impl CredentialsConfig {
                 (None, false) => {}
             }
         }
+        self.complete_netrc(name, check);
+        self.complete_command(name, check);
         if self.profile.is_some() && self.kind != CredentialsKind::Aws {
             check.mistake(&["credentials", name, "profile"], "belongs to kind aws");
+        }
+    }
+}
+
+impl CredentialsConfig {
+    fn complete_netrc(&mut self, name: &str, check: &mut Check<'_>) {
+        let key = ["credentials", name, "netrc_file"];
+        let Some(path) = self.netrc_file.take() else { return };
+        if self.kind != CredentialsKind::Netrc {
+            check.mistake(&key, "belongs to kind netrc");
+        }
+        self.netrc_file = Some(readable(&key, path, check));
+    }
+
+    fn complete_command(&self, name: &str, check: &mut Check<'_>) {
+        let key = ["credentials", name, "command"];
+        match (self.kind == CredentialsKind::Command, self.command.first()) {
+            (true, None) => check.mistake(&key, "kind command needs it"),
+            (true, Some(program)) if !Path::new(program).is_absolute() => {
+                check.mistake(&key, format!("{program:?} is no absolute path: a program has no folder here"));
+            }
+            (false, Some(_)) => check.mistake(&key, "belongs to kind command"),
+            (true, Some(_)) | (false, None) => {}
+        }
+        let has_no_time = self.command_timeout.0.is_zero();
+        if has_no_time {
+            check.mistake(&["credentials", name, "command_timeout"], "has to be more than 0s");
         }
     }
 }

@@ -67,6 +67,11 @@ pub trait ColdSite: Send + Sync {
     /// Recalls that the archive itself has counted.
     async fn n_recalls(&self) -> anyhow::Result<u64>;
 
+    /// What readers get of a file that is online in place: the file itself, if it lies in a file system.
+    async fn bytes_in_place(&self, file: &ColdFile) -> anyhow::Result<Vec<u8>> {
+        std::fs::read(&*file.object.href).with_context(|| format!("cannot read {}", file.object.href))
+    }
+
     /// Lets a little time pass in the archive.
     async fn pass(&self);
 }
@@ -155,8 +160,7 @@ impl Checks<'_> {
         if self.store.capabilities().landing == Landing::InPlace {
             let kind = read(&status.version, 0..1).await.err().map(|error| error.kind());
             ensure!(kind == Some(ErrorKind::Unsupported), "reading what lies in place gives {kind:?}");
-            let content =
-                std::fs::read(&*object.href).with_context(|| format!("cannot read {}", object.href))?;
+            let content = self.site.bytes_in_place(file).await?;
             ensure!(content == file.content, "{} has other bytes", object.id);
             return Ok(());
         }

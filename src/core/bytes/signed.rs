@@ -1,0 +1,115 @@
+//! What a store of the S3 kind thinks of the secret that requests are signed with.
+//!
+//! The client signs requests by itself; here its answers are looked at, so that a secret that is wrong shows where
+//! operators look, and one that has expired is renewed.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use http::StatusCode;
+use object_store::ClientOptions;
+use object_store::client::{
+    HttpClient, HttpConnector, HttpError, HttpRequest, HttpResponse, HttpService, ReqwestConnector,
+};
+
+use super::credentials::{CredentialSource, Refusal};
+
+/// Codes of errors that are about the secret, and not about what it is used for.
+///
+/// Source: Amazon S3 API reference, "Error responses".
+const ABOUT_THE_SECRET: [&str; 8] = [
+    "AuthorizationHeaderMalformed",
+    "ExpiredToken",
+    "InvalidAccessKeyId",
+    "InvalidSecurity",
+    "InvalidToken",
+    "RequestTimeTooSkewed",
+    "SignatureDoesNotMatch",
+    "TokenRefreshRequired",
+];
+
+/// Connects to stores of the S3 kind and tells a source what they think of its secrets.
+#[derive(Debug)]
+pub(super) struct S3Connector(pub(super) Arc<dyn CredentialSource>);
+
+impl HttpConnector for S3Connector {
+    fn connect(&self, options: &ClientOptions) -> object_store::Result<HttpClient> {
+        let client = ReqwestConnector::default().connect(options)?;
+        Ok(HttpClient::new(S3Service { client, source: Arc::clone(&self.0) }))
+    }
+}
+
+#[derive(Debug)]
+struct S3Service {
+    client: HttpClient,
+    source: Arc<dyn CredentialSource>,
+}
+
+#[async_trait]
+impl HttpService for S3Service {
+    async fn call(&self, request: HttpRequest) -> Result<HttpResponse, HttpError> {
+        // The one that the request is signed with, or its successor: a source keeps it until it changes.
+        let Ok(secret) = self.source.secret().await else { return self.client.execute(request).await };
+        let response = self.client.execute(request).await?;
+        let status = response.status();
+        if status.is_success() {
+            self.source.taken(&secret);
+        }
+        if !matches!(status, StatusCode::BAD_REQUEST | StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN) {
+            return Ok(response);
+        }
+        let (head, body) = response.into_parts();
+        let body = body.bytes().await?;
+        let code = code_of(&String::from_utf8_lossy(&body));
+        if let Some(refusal) = refusal(status, code.as_deref()) {
+            self.source.refused(&secret, refusal);
+        }
+        Ok(HttpResponse::from_parts(head, body.into()))
+    }
+}
+
+/// What an answer says against the secret; `None` if it is about something else.
+fn refusal(status: StatusCode, code: Option<&str>) -> Option<Refusal<'_>> {
+    match code {
+        Some(code) => ABOUT_THE_SECRET.contains(&code).then_some(Refusal::Wrong(code)),
+        None if status == StatusCode::UNAUTHORIZED => Some(Refusal::Wrong("401 Unauthorized")),
+        // Answers to HEAD have no body.
+        None if status == StatusCode::FORBIDDEN => Some(Refusal::Denied("403 Forbidden")),
+        None => None,
+    }
+}
+
+/// The code in the document of an error of S3.
+pub(super) fn code_of(document: &str) -> Option<String> {
+    let (_, rest) = document.split_once("<Code>")?;
+    let (code, _) = rest.split_once("</Code>")?;
+    Some(code.trim().to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_is_about_the_secret_is_held_against_it() {
+        for (status, code, expected) in [
+            (403, Some("SignatureDoesNotMatch"), Some(Refusal::Wrong("SignatureDoesNotMatch"))),
+            (400, Some("ExpiredToken"), Some(Refusal::Wrong("ExpiredToken"))),
+            (403, Some("InvalidObjectState"), None),
+            (403, Some("AccessDenied"), None),
+            (401, None, Some(Refusal::Wrong("401 Unauthorized"))),
+            (403, None, Some(Refusal::Denied("403 Forbidden"))),
+            (400, None, None),
+        ] {
+            let status = StatusCode::from_u16(status).unwrap();
+            assert_eq!(refusal(status, code), expected, "{status} {code:?}");
+        }
+    }
+
+    #[test]
+    fn the_code_of_an_error_is_found_in_its_document() {
+        let document = "<?xml version=\"1.0\"?><Error><Code>InvalidObjectState</Code><Message/></Error>";
+        assert_eq!(code_of(document).as_deref(), Some("InvalidObjectState"));
+        assert_eq!(code_of("<Error><Code>"), None);
+    }
+}
