@@ -114,7 +114,13 @@ impl Namespace {
         let decoded = percent_decode_str(spelling).decode_utf8().ok().filter(|text| text != spelling);
         let decoded = decoded.and_then(|text| self.resolve(&text).ok());
         match (plain, decoded) {
-            (Ok(plain), decoded) => Ok(std::iter::once(plain).chain(decoded).collect()),
+            (Ok(plain), decoded) => {
+                // Mostly one: there may be millions of such lists.
+                let mut names = Vec::with_capacity(1);
+                names.push(plain);
+                names.extend(decoded);
+                Ok(names)
+            }
             (Err(_), Some(decoded)) => Ok(vec![decoded]),
             (Err(error), None) => Err(error),
         }

@@ -10,7 +10,7 @@ use thermocline_model::DatasetId;
 
 use super::cache::{CacheKey, ReadGuard, Stamp};
 use crate::ErrorKind;
-use crate::cold::{Locality, ObjectId};
+use crate::cold::{Cost, Locality, ObjectId};
 
 /// Who wants objects: what shares, caps and rights are counted by.
 ///
@@ -354,6 +354,8 @@ pub struct DryRun {
     pub n_tapes: Option<u64>,
     /// How long it would take from now.
     pub estimate: Option<Estimate>,
+    /// What its recalls would cost, for each currency; nothing where no store charges.
+    pub costs: Vec<Cost>,
     /// The first objects, with where they are.
     pub objects: Vec<ObjectInfo>,
 }

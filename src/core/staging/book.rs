@@ -4,10 +4,13 @@
 //! A request that has ended and holds no pin is in the database only.
 
 use std::collections::HashMap;
+use std::hash::{BuildHasher, RandomState};
 use std::sync::Arc;
 use std::time::Duration;
 
+use hashbrown::HashTable;
 use slab::Slab;
+use smallvec::SmallVec;
 use thermocline_model::DatasetId;
 
 use super::cache::CacheKey;
@@ -27,10 +30,55 @@ const NONE: ObjectSlot = ObjectSlot::MAX;
 #[derive(Debug, Default)]
 pub(super) struct Book {
     objects: Slab<Object>,
-    by_id: HashMap<ObjectId, ObjectSlot>,
+    by_id: ByName,
     requests: Slab<LiveRequest>,
     by_number: HashMap<i64, RequestSlot>,
     n_flights: u64,
+    /// Copies of pinned objects that end by themselves.
+    pub(super) endings: HashMap<ObjectSlot, Ending>,
+    /// When pins end that wait for their object to be recalled again, by request and position.
+    again: HashMap<(RequestSlot, u32), i64>,
+}
+
+/// When the copy of an object ends by itself.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Ending {
+    /// In nanoseconds since 1970; `None` until its store has been asked.
+    pub(super) online_until_ns: Option<i64>,
+    /// When its store told so.
+    pub(super) seen_ns: i64,
+    /// The check that is due next; older ones count no more.
+    pub(super) check: u64,
+    /// How often in a row it could not be made to last.
+    pub(super) n_failed: u32,
+}
+
+/// Positions of objects by their names, which are not kept twice: there may be millions.
+#[derive(Debug, Default)]
+struct ByName {
+    slots: HashTable<ObjectSlot>,
+    hasher: RandomState,
+}
+
+impl ByName {
+    fn get(&self, id: &ObjectId, objects: &Slab<Object>) -> Option<ObjectSlot> {
+        let is_it = |slot: &ObjectSlot| objects.get(*slot as usize).is_some_and(|object| object.id == *id);
+        self.slots.find(self.hasher.hash_one(id), is_it).copied()
+    }
+
+    fn insert(&mut self, slot: ObjectSlot, objects: &Slab<Object>) {
+        let hash = |slot: &ObjectSlot| {
+            objects.get(*slot as usize).map_or(0, |object| self.hasher.hash_one(&object.id))
+        };
+        let hashed = hash(&slot);
+        self.slots.insert_unique(hashed, slot, hash);
+    }
+
+    fn remove(&mut self, id: &ObjectId, slot: ObjectSlot) {
+        if let Ok(entry) = self.slots.find_entry(self.hasher.hash_one(id), |known| *known == slot) {
+            entry.remove();
+        }
+    }
 }
 
 /// On which store an object lies.
@@ -55,7 +103,7 @@ pub(super) struct Object {
     /// That it was brought online by a recall.
     pub(super) online: Option<Box<Online>>,
     pub(super) flight: Option<Box<Flight>>,
-    pub(super) interests: Vec<Interest>,
+    pub(super) interests: SmallVec<[Interest; 1]>,
 }
 
 /// An object that is online because of a recall.
@@ -127,7 +175,7 @@ pub(super) struct Flight {
     pub(super) done_bytes: Option<u64>,
     pub(super) at_store: AtStore,
     /// Under which key parts of the object may lie in the cache.
-    pub(super) parts: Option<CacheKey>,
+    pub(super) parts: Option<Box<CacheKey>>,
     /// The copy that its store has staged is damaged: it is staged anew before it is read again.
     pub(super) is_spoilt: bool,
     /// Whether the database knows of it.
@@ -135,7 +183,34 @@ pub(super) struct Flight {
     /// Why the last attempt failed.
     pub(super) why: Option<Arc<str>>,
     /// The requests of the readers that wait for it: one for each owner.
-    pub(super) readers: Vec<RequestSlot>,
+    pub(super) readers: ThinVec,
+}
+
+/// Requests, mostly none: one word then.
+#[derive(Debug, Default)]
+pub(super) struct ThinVec(
+    #[expect(clippy::box_collection, reason = "one word instead of three, in each of millions of recalls")]
+    Option<Box<Vec<RequestSlot>>>,
+);
+
+impl ThinVec {
+    pub(super) fn push(&mut self, request: RequestSlot) {
+        self.0.get_or_insert_default().push(request);
+    }
+
+    pub(super) fn remove(&mut self, request: RequestSlot) {
+        if let Some(requests) = &mut self.0 {
+            requests.retain(|known| *known != request);
+        }
+    }
+}
+
+impl std::ops::Deref for ThinVec {
+    type Target = [RequestSlot];
+
+    fn deref(&self) -> &[RequestSlot] {
+        self.0.as_deref().map_or(&[], Vec::as_slice)
+    }
 }
 
 impl Flight {
@@ -342,11 +417,7 @@ impl Object {
         self.interests.iter().filter(|interest| interest.hold != Hold::Waiting).count() as u32
     }
 
-    /// Adds an interest. Mostly there is one: a vector that grows by itself would make room for four.
     pub(super) fn add_interest(&mut self, interest: Interest) {
-        if self.interests.is_empty() {
-            self.interests.reserve_exact(1);
-        }
         self.interests.push(interest);
     }
 
@@ -359,8 +430,8 @@ impl Object {
 impl Book {
     /// The position of an object, which is added if it is new.
     pub(super) fn intern(&mut self, id: &ObjectId, place: Place) -> ObjectSlot {
-        if let Some(slot) = self.by_id.get(id) {
-            return *slot;
+        if let Some(slot) = self.slot(id) {
+            return slot;
         }
         let slot = self.objects.insert(Object {
             id: id.clone(),
@@ -369,14 +440,14 @@ impl Book {
             version: None,
             online: None,
             flight: None,
-            interests: Vec::new(),
+            interests: SmallVec::new(),
         }) as ObjectSlot;
-        self.by_id.insert(id.clone(), slot);
+        self.by_id.insert(slot, &self.objects);
         slot
     }
 
     pub(super) fn slot(&self, id: &ObjectId) -> Option<ObjectSlot> {
-        self.by_id.get(id).copied()
+        self.by_id.get(id, &self.objects)
     }
 
     pub(super) fn find(&self, id: &ObjectId) -> Option<&Object> {
@@ -406,7 +477,8 @@ impl Book {
         let is_copied = object.online.as_ref().is_some_and(|online| online.is_copied);
         if object.flight.is_none() && object.interests.is_empty() && !is_copied {
             let object = self.objects.remove(slot as usize);
-            self.by_id.remove(&object.id);
+            self.by_id.remove(&object.id, slot);
+            self.endings.remove(&slot);
         }
     }
 
@@ -439,6 +511,27 @@ impl Book {
         self.requests.iter().map(|(slot, request)| (slot as RequestSlot, request))
     }
 
+    /// True if the copy of an object has ended, as far as its store has told.
+    pub(super) fn has_ended(&self, slot: ObjectSlot, wall_ns: i64) -> bool {
+        let until_ns = self.endings.get(&slot).and_then(|ending| ending.online_until_ns);
+        until_ns.is_some_and(|until_ns| until_ns <= wall_ns)
+    }
+
+    /// Keeps in mind when a pin ends whose object has to be recalled again.
+    pub(super) fn keep_pin_end(&mut self, request: RequestSlot, position: u32, until_ns: i64) {
+        self.again.insert((request, position), until_ns);
+    }
+
+    /// When a pin ends whose object is being recalled again.
+    pub(super) fn kept_pin_end(&self, request: RequestSlot, position: u32) -> Option<i64> {
+        if self.again.is_empty() { None } else { self.again.get(&(request, position)).copied() }
+    }
+
+    /// The same; it is kept in mind no more.
+    pub(super) fn take_pin_end(&mut self, request: RequestSlot, position: u32) -> Option<i64> {
+        if self.again.is_empty() { None } else { self.again.remove(&(request, position)) }
+    }
+
     /// A number that no recall has had.
     pub(super) fn next_flight(&mut self) -> u64 {
         self.n_flights += 1;
@@ -452,6 +545,7 @@ impl Book {
         request: RequestSlot,
         position: u32,
     ) -> Option<Interest> {
+        self.take_pin_end(request, position);
         if let Some(request) = self.requests.get_mut(request as usize) {
             request.set_object(position, None);
         }

@@ -156,6 +156,9 @@ impl Driver {
         };
         self.shared.tell(notes);
         self.shared.publish(&ops, events, &written);
+        if written.has_deliveries {
+            self.shared.deliveries.notify_one();
+        }
         self.shared.watchers.wake(&ops);
         self.shared.tell_onlooker(&ops);
         for action in actions {

@@ -18,6 +18,7 @@ mod links;
 mod look;
 mod pins;
 mod reasons;
+mod renew;
 mod restore;
 mod retry;
 mod settle;
@@ -29,6 +30,7 @@ mod tests;
 
 use std::collections::{BTreeSet, HashMap, HashSet, VecDeque};
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::book::{Book, ObjectSlot, Place, RequestSlot};
 use super::cache::{CacheKey, Eviction, Reservation, Space, Stamp};
@@ -43,6 +45,7 @@ use crate::{Error, Result};
 
 pub(super) use admit::AdmittedRow;
 pub(super) use reasons::basis;
+pub(super) use renew::Renewed;
 pub(super) use timers::Timers;
 
 /// What time it is.
@@ -91,6 +94,8 @@ pub(super) struct Engine {
     /// Whether anybody listens to events.
     pub(super) has_listeners: bool,
     numbers: super::numbers::Numbers,
+    /// Checks of copies that end by themselves so far.
+    n_checks: u64,
 }
 
 /// One cold store and what is to be done there.
@@ -101,6 +106,7 @@ pub(super) struct StoreLane {
     pub(super) scheduler: Scheduler,
     pub(super) activity: Activity,
     looks: Looks,
+    renewals: renew::Renewals,
     /// Objects that are online at the store and wait to be copied.
     landings: VecDeque<(ObjectSlot, u64)>,
     /// Those of them that have no space yet: they must not keep the others from ending, or space never comes.
@@ -229,6 +235,8 @@ pub(super) enum Action {
     },
     /// Copy an object no more.
     StopLanding { flight: u64 },
+    /// Let a store keep copies for so long from now, if that is said; then ask how they are.
+    Renew { lane: usize, lifetime: Option<Duration>, objects: Vec<(ObjectSlot, u64, ColdObject)> },
     /// Let a store forget the copy of an object that it has staged.
     Release { lane: usize, object: ObjectId },
     /// Remove what landings left behind.
@@ -246,6 +254,8 @@ pub(super) enum Happening {
     Damaged { slot: ObjectSlot, flight: u64, key: CacheKey },
     /// The status of objects is known.
     Looked { place: Place, answers: Vec<(ObjectSlot, u64, Result<ObjectStatus>)> },
+    /// A store was asked to keep copies.
+    Renewed { lane: usize, refused: Option<Error>, answers: Vec<Renewed> },
     /// A store has accepted a batch, or not.
     Staged { batch: u64, outcome: Result<StageTicket> },
     /// How far a batch is.
@@ -299,6 +309,7 @@ impl Engine {
             needed_bytes: 0,
             has_listeners: false,
             numbers,
+            n_checks: 0,
         }
     }
 
@@ -307,6 +318,7 @@ impl Engine {
         match happening {
             Happening::Damaged { slot, flight, key } => self.damaged(slot, flight, key),
             Happening::Looked { place, answers } => self.looked(place, answers, now),
+            Happening::Renewed { lane, refused, answers } => self.renewed(lane, refused, answers, now),
             Happening::Staged { batch, outcome } => self.staged(batch, outcome, now),
             Happening::Progress { batch, answer } => self.progressed(batch, answer, now),
             Happening::LandedSoFar { slot, flight, done_bytes } => {
@@ -334,6 +346,7 @@ impl Engine {
             self.begin_landings(lane, now);
             self.hand_out(lane, now);
             self.make_way(lane, now);
+            self.begin_renewals(lane, now);
         }
         self.make_room(now);
         self.settle_touched(now);
@@ -395,10 +408,13 @@ impl StoreLane {
         policy.owner_cap = policy.owner_cap.or(Some(cap));
         policy.media = store.store.media().unwrap_or(policy.media);
         let mut scheduler = Scheduler::new(policy, limits);
-        for (owner, share) in &settings.shares {
-            let owner = scheduler.owner(&owner.0);
+        let shares = settings.shares.iter().map(|(owner, _)| owner);
+        for name in shares.chain(settings.owner_limits.iter().map(|(owner, _)| owner)) {
+            let share = settings.shares.iter().find(|(owner, _)| owner == name).map_or(1.0, |(_, share)| *share);
+            let cap = settings.limits_of(name).max_active.and_then(|cap| u32::try_from(cap).ok());
+            let owner = scheduler.owner(&name.0);
             // A share of 1 is a weight of 100.
-            scheduler.set_share(owner, (share * 100.0).round().clamp(1.0, 1e6) as u32, None);
+            scheduler.set_share(owner, (share * 100.0).round().clamp(1.0, 1e6) as u32, cap);
         }
         Self {
             name: Arc::clone(&store.name),
@@ -407,6 +423,7 @@ impl StoreLane {
             scheduler,
             activity: Activity::Running,
             looks: Looks::default(),
+            renewals: renew::Renewals::default(),
             landings: VecDeque::new(),
             landings_without_space: VecDeque::new(),
             n_landing: 0,

@@ -14,7 +14,7 @@ use super::{
     Activity, CacheUse, DryRun, Estimate, ObjectInfo, Recall, Shared, Staging, StoreState, Wanted, tables,
 };
 use crate::clock::nanoseconds;
-use crate::cold::{ColdObject, Locality, ObjectId, ObjectStatus, TapePlace};
+use crate::cold::{ColdObject, Cost, Locality, ObjectId, ObjectStatus, Priced, TapePlace};
 use crate::{Error, Result};
 
 /// Objects that a store is asked about at once.
@@ -30,10 +30,10 @@ const TIDY_EVERY: Duration = Duration::from_secs(60);
 const LOOK_AT_DISK_EVERY: Duration = Duration::from_secs(10);
 
 /// What is known of one thing that was asked for.
-struct Answer {
-    object: Option<ObjectId>,
+pub(super) struct Answer {
+    pub(super) object: Option<ObjectId>,
     place: Place,
-    status: Result<ObjectStatus, String>,
+    pub(super) status: Result<ObjectStatus, String>,
 }
 
 /// Objects in place that their store is making cold. When it is dropped, that is over, one way or the other.
@@ -65,8 +65,10 @@ impl Staging {
             nearline_bytes: 0,
             n_tapes: None,
             estimate: None,
+            costs: Vec::new(),
             objects: Vec::new(),
         };
+        let mut priced: BTreeMap<usize, Vec<Priced>> = BTreeMap::new();
         let mut nearline: BTreeMap<usize, Vec<(Option<TapePlace>, u64)>> = BTreeMap::new();
         let mut seen = HashSet::new();
         for (wanted, answer) in objects.iter().zip(&answers) {
@@ -82,11 +84,18 @@ impl Staging {
                     nearline.entry(usize::from(lane)).or_default().push((status.place.clone(), len_bytes));
                 }
             }
+            let begins = |id| self.shared.is_paid_for(&engine, id, info.locality);
+            if let Some(lane) = answer.object.as_ref().filter(|_| is_new).and_then(begins) {
+                priced.entry(lane).or_default().push(Priced { len_bytes, is_interactive: false });
+            }
             if dry_run.objects.len() < SHOWN {
                 dry_run.objects.push(info);
             }
         }
         engine.foresee(&nearline, &mut dry_run, now);
+        drop(engine);
+        let cost = |(lane, recalls): (usize, Vec<Priced>)| self.shared.store(lane)?.cost(&recalls);
+        dry_run.costs = sums(priced.into_iter().filter_map(cost));
         Ok(dry_run)
     }
 
@@ -281,7 +290,7 @@ impl Engine {
 impl Shared {
     /// Asks the stores of objects where they are. Of several names that something may have the first counts that
     /// exists.
-    async fn look_up(&self, wanted: &[Wanted]) -> Vec<Answer> {
+    pub(super) async fn look_up(&self, wanted: &[Wanted]) -> Vec<Answer> {
         let mut answers: Vec<Answer> = wanted
             .iter()
             .map(|wanted| Answer { object: None, place: Place::Undeclared, status: first_error(wanted) })
@@ -340,6 +349,7 @@ impl Shared {
         let mut since_tidied = Duration::ZERO;
         loop {
             self.look_at_disk().await;
+            self.tell_of_ends();
             tokio::select! {
                 () = self.stop.cancelled() => return,
                 () = self.clock.sleep(LOOK_AT_DISK_EVERY) => since_tidied += LOOK_AT_DISK_EVERY,
@@ -370,6 +380,7 @@ impl Shared {
         let before_ns = now_ns.saturating_sub(nanoseconds(self.parts.settings.keep_requests));
         let keys_before_ns = now_ns.saturating_sub(nanoseconds(tables::KEY_LIFETIME));
         self.database.write(move |tables| tables::forget_keys(tables, keys_before_ns)).await?;
+        self.database.write(move |tables| tables::forget_spending(tables, now_ns)).await?;
         while !self.database.write(move |tables| tables::forget_requests(tables, before_ns)).await? {
             if self.stop.is_cancelled() {
                 break;
@@ -377,6 +388,22 @@ impl Shared {
         }
         Ok(())
     }
+}
+
+/// What recalls at several stores cost together, for each currency.
+fn sums(costs: impl Iterator<Item = Cost>) -> Vec<Cost> {
+    let mut sums: Vec<Cost> = Vec::new();
+    for cost in costs {
+        let Some(sum) = sums.iter_mut().find(|sum| sum.currency == cost.currency) else {
+            sums.push(cost);
+            continue;
+        };
+        sum.micros = sum.micros.saturating_add(cost.micros);
+        if !sum.tier.split(", ").any(|tier| tier == &*cost.tier) {
+            sum.tier = format!("{}, {}", sum.tier, cost.tier).into();
+        }
+    }
+    sums
 }
 
 /// Why something cannot be meant, or that nothing is known of it yet.

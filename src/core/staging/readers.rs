@@ -45,14 +45,18 @@ impl Staging {
     /// # Errors
     /// Those of [`Staging::presence`].
     pub async fn presence_now(&self, href: &str) -> Result<Presence> {
-        match self.known(href)? {
-            Known::So(presence) => Ok(presence),
-            Known::AsksStore(id, lane) => self.presence_of(&id, &*self.shared.seen_now(&id, lane).await),
+        match self.shared.bound(href)? {
+            Some((id, lane)) if self.shared.landing_of(lane) == Landing::InPlace => {
+                self.presence_of(&id, &*self.shared.seen_now(&id, lane).await)
+            }
+            Some((id, _)) => Ok(self.shared.copy_of(&id).unwrap_or(Presence::Cold)),
+            None => Ok(Presence::Unbound),
         }
     }
 
     /// Where an object's bytes can be read at this moment, if that can be told without asking anybody: `None` for
-    /// objects that lie in place on a cold store, and for what lies below its roots and names no object.
+    /// objects that lie in place on a cold store, unless that refuses to read what is cold and they were seen online,
+    /// and for what lies below its roots and names no object.
     pub fn presence_in_memory(&self, href: &str) -> Option<Presence> {
         let (id, lane) = match self.shared.bound(href) {
             Ok(Some(bound)) => bound,
@@ -61,7 +65,9 @@ impl Staging {
             Err(_) => return None,
         };
         if self.shared.landing_of(lane) == Landing::InPlace {
-            return None;
+            self.shared.seen.get(&id, self.shared.now()).filter(|_| self.shared.refuses_cold_reads(lane))?;
+            let path = PathBuf::from(self.namespace().href(&id)?);
+            return Some(Presence::Online { path, guard: None });
         }
         Some(self.shared.copy_of(&id).unwrap_or(Presence::Cold))
     }
@@ -108,12 +114,14 @@ impl Staging {
     ///
     /// # Errors
     /// [`crate::ErrorKind::InvalidInput`] for what lies on no cold store; [`crate::ErrorKind::Unavailable`] if
-    /// the store is draining or the request cannot be kept.
+    /// the store is draining or the request cannot be kept; [`crate::ErrorKind::OverQuota`] if the recall costs more
+    /// than the owner may spend.
     pub async fn join(&self, href: &str, owner: &Owner, dataset: Option<&DatasetId>) -> Result<Joined> {
-        let (id, _) = self
+        let (id, lane) = self
             .shared
             .bound(href)?
             .ok_or_else(|| Error::invalid_input(format!("{href} lies on no cold store")))?;
+        let _turn = self.shared.pay_to_read((&id, lane), owner).await?;
         let spelling: Arc<str> = href.into();
         let (owner, dataset) = (owner.clone(), dataset.cloned());
         let (sender, receiver) = oneshot::channel();
@@ -162,13 +170,22 @@ impl Staging {
     }
 
     /// Says that the copy of an object in the cache is not in the state that a reader expects: it is not read any
-    /// more, until [`Staging::join`] has compared it with what its store has.
+    /// more, until [`Staging::join`] has compared it with what its store has. Or that its store has refused to read
+    /// it: it does not count as online any more, until its store was asked.
     pub fn doubt(&self, href: &str) {
-        if let Ok(Some((id, _))) = self.shared.bound(href)
-            && let Some(key) = self.shared.shelf.get(&id)
-        {
+        let Ok(Some((id, _))) = self.shared.bound(href) else { return };
+        self.shared.looks.forget([&id]);
+        self.shared.seen.forget([&id]);
+        if let Some(key) = self.shared.shelf.get(&id) {
             self.shared.shelf.take(&id, &key);
         }
+    }
+
+    /// True for objects whose store itself refuses to read them while they are cold: it need not be asked before and
+    /// after each read. Who was refused says so with [`Staging::doubt`].
+    pub fn refuses_cold_reads(&self, href: &str) -> bool {
+        let bound = self.shared.bound(href).ok().flatten();
+        bound.is_some_and(|(_, lane)| self.shared.refuses_cold_reads(lane))
     }
 
     /// True for what lies below a root that is bound to a cold store.
@@ -210,9 +227,17 @@ impl Staging {
         if self.shared.shelf.get(&id).is_some() {
             return Locality::OnlineAndNearline;
         }
+        let now = self.shared.now();
+        if let Some(locality) = self.shared.seen.get(&id, now) {
+            return locality;
+        }
         let engine = self.shared.engine.lock();
-        match engine.book.find(&id) {
-            Some(object) if object.is_pinned() => Locality::OnlineAndNearline,
+        match engine.book.slot(&id).and_then(|slot| Some((slot, engine.book.object(slot)?))) {
+            // While it is looked at or recalled, somebody doubts that it is online.
+            Some((slot, object)) if object.is_pinned() && object.flight.is_none() => {
+                let has_ended = engine.book.has_ended(slot, now.wall_ns);
+                if has_ended { Locality::Nearline } else { Locality::OnlineAndNearline }
+            }
             _ => Locality::Nearline,
         }
     }
@@ -232,6 +257,11 @@ impl Shared {
         };
         let lane = lane.ok_or_else(missing)?;
         Ok(Some((id, lane)))
+    }
+
+    /// True if a store itself refuses to read what is cold.
+    pub(super) fn refuses_cold_reads(&self, lane: usize) -> bool {
+        self.refusing.get(lane).copied().unwrap_or_default()
     }
 
     pub(super) fn landing_of(&self, lane: usize) -> Landing {

@@ -1,9 +1,11 @@
 //! Requests: making them, looking at them, ending them.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
+use std::hash::{BuildHasher, RandomState};
 use std::sync::Arc;
 use std::time::Duration;
 
+use hashbrown::HashTable;
 use parking_lot::Mutex;
 use tokio::sync::oneshot;
 
@@ -12,8 +14,8 @@ use super::driver::{Admission, Input};
 use super::engine::{AdmittedRow, Engine, Note, Now, Reply, Withdrawn};
 use super::tables::{self, Acceptance, Accepted, AcceptedRow, StoredRequest, request_id, request_number};
 use super::{
-    NewRequest, ObjectFilter, ObjectState, Request, RequestFilter, RequestId, RequestObject, Shared, Staging,
-    Wanted, standing,
+    IdempotencyKey, NewRequest, ObjectFilter, ObjectState, Owner, Request, RequestFilter, RequestId,
+    RequestObject, Shared, Staging, Wanted, standing,
 };
 use crate::cold::ObjectId;
 use crate::manifest::blocking;
@@ -35,7 +37,8 @@ impl Staging {
     /// # Errors
     /// [`crate::ErrorKind::TooLarge`] for too many objects, [`crate::ErrorKind::InvalidInput`] for none, for a
     /// lifetime above the limit, or a key that was used for another body (its message says so),
-    /// [`crate::ErrorKind::Unavailable`] if it cannot be kept, or a store is being drained.
+    /// [`crate::ErrorKind::Unavailable`] if it cannot be kept, or a store is being drained,
+    /// [`crate::ErrorKind::OverQuota`] for more than its owner may have or spend.
     pub async fn request(&self, new: NewRequest) -> Result<Request> {
         self.check(&new)?;
         let shared = Arc::clone(&self.shared);
@@ -123,8 +126,18 @@ impl Staging {
     /// # Errors
     /// [`crate::ErrorKind::NotFound`] for an unknown request.
     pub async fn forget(&self, id: &RequestId) -> Result<()> {
+        let number = self.shared.number_of(id).await?;
         self.cancel(id).await?;
-        Err(crate::Error::unsupported(format!("request {id} cannot be forgotten yet")))
+        self.shared.database.write(move |tables| tables::forget_request(tables, number)).await?;
+        tracing::info!(request = %id, "request forgotten");
+        self.shared.watchers.wake_one(number);
+        let shared = Arc::clone(&self.shared);
+        self.shared.tasks.spawn(async move {
+            if let Err(error) = shared.forget_old().await {
+                tracing::warn!(%error, "what is left of a forgotten request could not be removed, will retry");
+            }
+        });
+        Ok(())
     }
 
     /// Ends a request's pins: of these spellings, or of all its objects.
@@ -282,7 +295,13 @@ impl Shared {
         let (objects, idempotency, notify) = (new.objects, new.idempotency, new.notify);
         let rows = blocking(move || Ok(without_duplicates(objects))).await?;
         self.refuse_if_draining(&rows)?;
-        let acceptance = Acceptance { head, rows, idempotency, notify, now_ns };
+        let limits = self.parts.settings.limits_of(&head.owner);
+        if let Some(number) = self.known_by(&idempotency, &head.owner, now_ns).await? {
+            return Ok(number);
+        }
+        let turn = self.turn_of(&limits).await;
+        let bill = self.bill((&head.owner, head.face), limits, &rows).await?;
+        let acceptance = Acceptance { head, rows, idempotency, notify, bill, now_ns };
         let acceptance = match self.database.write(move |tables| tables::accept(tables, acceptance)).await? {
             Accepted::Known(number) => return Ok(number),
             Accepted::New(acceptance) => acceptance,
@@ -301,7 +320,22 @@ impl Shared {
             // If the engine has ended, the next start takes the request in.
             let _ = self.inputs.send(Input::Admit(Box::new(admission))).await;
         }
+        if turn.is_some() {
+            self.taken_in(number).await;
+        }
         Ok(number)
+    }
+
+    /// The request that was made with a key before: limits are no reason not to name it.
+    async fn known_by(
+        &self,
+        key: &Option<IdempotencyKey>,
+        owner: &Owner,
+        now_ns: i64,
+    ) -> Result<Option<i64>> {
+        let Some(key) = key.clone() else { return Ok(None) };
+        let owner = owner.clone();
+        self.database.read(move |tables| tables::find_key(tables, &key, &owner, now_ns)).await
     }
 
     fn refuse_if_draining(&self, rows: &[AcceptedRow]) -> Result<()> {
@@ -366,7 +400,9 @@ fn with_wait(engine: &mut Engine, stored: StoredRequest, now: Now) -> Request {
 
 /// What is asked for, each object once with all its spellings, in the order of the first time.
 fn without_duplicates(objects: Vec<Wanted>) -> Vec<AcceptedRow> {
-    let mut seen: HashMap<ObjectId, usize> = HashMap::with_capacity(objects.len());
+    // Of millions of objects only their places are kept, not their names twice.
+    let hasher = RandomState::new();
+    let mut seen: HashTable<u32> = HashTable::with_capacity(objects.len());
     let mut seen_wrong: HashSet<Arc<str>> = HashSet::new();
     let mut seen_again: HashSet<Arc<str>> = HashSet::new();
     let mut rows: Vec<AcceptedRow> = Vec::with_capacity(objects.len());
@@ -376,22 +412,32 @@ fn without_duplicates(objects: Vec<Wanted>) -> Vec<AcceptedRow> {
             false => Ok(names),
         });
         let known = match &names {
-            Ok(names) => names.first().and_then(|first| seen.get(first)).copied(),
+            Ok(names) => {
+                let is_it = |row: &u32| first_name(&rows, *row) == names.first();
+                seen.find(hasher.hash_one(names.first()), is_it).copied()
+            }
             Err(_) if !seen_wrong.insert(Arc::clone(&spelling)) => continue,
             Err(_) => None,
         };
-        if let Some(row) = known.and_then(|row| rows.get_mut(row)) {
+        if let Some(row) = known.and_then(|row| rows.get_mut(row as usize)) {
             if row.spelling != spelling && seen_again.insert(Arc::clone(&spelling)) {
                 row.other_spellings.push(spelling);
             }
             continue;
         }
-        if let Ok(names) = &names {
-            seen.extend(names.first().map(|first| (first.clone(), rows.len())));
-        }
+        let is_meant = names.is_ok();
         rows.push(AcceptedRow { spelling, other_spellings: Vec::new(), objects: names });
+        if is_meant && let Ok(row) = u32::try_from(rows.len() - 1) {
+            let hash = |row: &u32| hasher.hash_one(first_name(&rows, *row));
+            seen.insert_unique(hash(&row), row, hash);
+        }
     }
     rows
+}
+
+/// The object that a row means first.
+fn first_name(rows: &[AcceptedRow], row: u32) -> Option<&ObjectId> {
+    rows.get(row as usize)?.objects.as_ref().ok()?.first()
 }
 
 fn admission(acceptance: Acceptance) -> Admission {

@@ -12,6 +12,7 @@ use super::shelf::Shelf;
 use super::steady::Steady;
 use super::tables::{self, Loaded, OnlineRow, Op};
 use crate::Result;
+use crate::cold::ObjectId;
 use crate::manifest::blocking;
 
 /// What is needed to go on.
@@ -102,15 +103,20 @@ async fn recover(parts: &StagingParts, loaded: Loaded) -> Result<(CacheDir, Miss
         let dir = CacheDir::open(Path::new(&folder), clock)?;
         let mut known: HashMap<CacheKey, Known> =
             loaded.online.iter().map(|row| (key_of(row), Known::Landed(row.online.len_bytes))).collect();
-        let sizes = loaded.requests.iter().flat_map(|request| &request.objects);
-        let sizes: HashMap<_, u64> =
-            sizes.filter_map(|object| Some((&object.id, object.len_bytes?))).collect();
+        // Of millions of objects that are wanted few have begun to land.
+        let begun = loaded.recalls.iter().filter(|recall| recall.version.is_some());
+        let begun: HashSet<&ObjectId> = begun.map(|recall| &recall.object).collect();
+        let wanted = loaded.requests.iter().flat_map(|request| &request.objects);
+        let sizes: HashMap<&ObjectId, u64> = wanted
+            .filter(|object| begun.contains(&object.id))
+            .filter_map(|object| Some((&object.id, object.len_bytes?)))
+            .collect();
         for recall in &loaded.recalls {
             if let (Some(version), Some(len_bytes)) = (&recall.version, sizes.get(&recall.object)) {
                 known.entry(CacheKey::new(&recall.object, version, *len_bytes)).or_insert(Known::Landing);
             }
         }
-        drop(sizes);
+        drop((sizes, begun));
         let recovered = dir.recover(known, Unknown::Remove)?;
         let missing = recovered.missing.into_iter().collect();
         let partial = recovered.partial.into_iter().map(|(key, _)| key).collect();

@@ -23,7 +23,7 @@ impl Retries {
     ///
     /// Between three quarters and five quarters of the usual time, told by `seed`, so that a thousand recalls
     /// that failed together do not come back together.
-    pub(super) fn wait(&self, n_failed: u32, asked_for: Option<Duration>, seed: u64) -> Duration {
+    pub(crate) fn wait(&self, n_failed: u32, asked_for: Option<Duration>, seed: u64) -> Duration {
         let doublings = n_failed.saturating_sub(1).min(20);
         let usual = self.first_after.saturating_mul(1 << doublings).min(self.at_most);
         let mut hasher = DefaultHasher::new();

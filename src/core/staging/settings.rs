@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::landing::LandingSettings;
 use super::schedule::Policy;
-use super::{Owner, Retries};
+use super::{Owner, OwnerLimits, Retries};
 
 /// How to recall and to keep.
 #[derive(Debug, Clone)]
@@ -38,6 +38,10 @@ pub struct StagingSettings {
     pub recall_timeout: Duration,
     /// Shares of owners that are not 1.
     pub shares: Vec<(Owner, f64)>,
+    /// What each owner may have.
+    pub limits: OwnerLimits,
+    /// What some owners may have instead.
+    pub owner_limits: Vec<(Owner, OwnerLimits)>,
     /// Most objects that are brought online ahead of a reader, for each recall that a reader caused; 0 for none.
     pub prefetch_objects: usize,
     /// In which order recalls are made.
@@ -68,6 +72,8 @@ impl Default for StagingSettings {
             stalled_after: Duration::from_secs(30 * 60),
             recall_timeout: 2 * day,
             shares: Vec::new(),
+            limits: OwnerLimits::default(),
+            owner_limits: Vec::new(),
             prefetch_objects: 0,
             policy: Policy::default(),
             retries: Retries::default(),

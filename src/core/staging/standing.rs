@@ -4,8 +4,8 @@ use std::sync::{Arc, Weak};
 
 use parking_lot::RwLock;
 
-use super::book::{AtStore, Hold, Object, ObjectSlot, Place, Stage};
-use super::engine::Engine;
+use super::book::{AtStore, Hold, ObjectSlot, Place, Stage};
+use super::engine::{Engine, Now};
 use super::tables::{Acceptance, Op};
 use super::{ObjectState, RequestId, Shared, Staging};
 use crate::cold::{Landing, ObjectId};
@@ -103,9 +103,19 @@ impl Staging {
 
 impl Shared {
     fn standing(&self, engine: &Engine, id: &ObjectId) -> Standing {
-        let mut standing = engine.book.find(id).map(|object| engine.standing(object)).unwrap_or_default();
+        let now = self.now();
+        let slot = engine.book.slot(id);
+        let mut standing = slot.and_then(|slot| engine.standing(slot, now)).unwrap_or_default();
+        standing.is_online |= standing.phase.is_none() && self.seen.get(id, now).is_some();
         standing.is_online |= self.shelf.get(id).is_some();
         standing
+    }
+
+    /// Tells the onlooker of objects whose copies have ended by themselves.
+    pub(super) fn tell_of_ends(&self) {
+        let ended = self.seen.ended(self.now());
+        let Some(onlooker) = self.onlooker.get() else { return };
+        ended.iter().for_each(|id| onlooker.went_offline(id));
     }
 
     /// Tells the onlooker of what was written.
@@ -135,7 +145,8 @@ pub(super) fn tell_accepted(onlooker: Option<&dyn Onlooker>, acceptance: &Accept
 
 impl Engine {
     /// How an object stands, its copy aside.
-    fn standing(&self, object: &Object) -> Standing {
+    fn standing(&self, slot: ObjectSlot, now: Now) -> Option<Standing> {
+        let object = self.book.object(slot)?;
         let requests = object.interests.iter().filter_map(|interest| self.book.request(interest.request));
         let newest = requests.max_by_key(|request| request.number);
         let phase = object.flight.as_ref().map(|flight| match flight.stage {
@@ -153,11 +164,12 @@ impl Engine {
             Place::Unbound => true,
             Place::Undeclared => false,
         };
-        Standing {
+        let has_ended = self.book.has_ended(slot, now.wall_ns);
+        Some(Standing {
             phase,
-            is_online: phase.is_none() && is_pinned && is_in_place,
+            is_online: phase.is_none() && is_pinned && is_in_place && !has_ended,
             request: newest.map(|request| request.id.clone()),
             pinned_until_ns: self.pinned_until(object),
-        }
+        })
     }
 }

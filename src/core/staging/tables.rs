@@ -4,10 +4,12 @@
 //! change of an object or of a request gets a number of one counter, in the order in which they are committed.
 
 mod accept;
+mod deliveries;
 mod forget;
 mod load;
 mod positions;
 mod query;
+mod spending;
 mod write;
 
 use std::sync::Arc;
@@ -20,10 +22,14 @@ use super::{Activity, Face, ObjectState, Owner, RequestId, RequestState, Tally};
 use crate::cold::ObjectId;
 use crate::{Error, Result};
 
-pub(super) use accept::{Acceptance, Accepted, AcceptedRow, KEY_LIFETIME, accept};
-pub(super) use forget::{forget_keys, forget_requests};
+pub(super) use deliveries::{
+    StoredDelivery, deliveries, delivered, delivery, due, failed, forget_deliveries, retry,
+};
+pub(super) use accept::{Acceptance, Accepted, AcceptedRow, KEY_LIFETIME, accept, find_key};
+pub(super) use forget::{forget_keys, forget_request, forget_requests};
 pub(super) use load::{Loaded, LoadedObject, LoadedRequest, last_number, load, online_in_place};
 pub(super) use positions::positions;
+pub(super) use spending::{Bill, charge, forget_spending};
 pub(super) use query::{StoredRequest, objects, request, requests};
 pub(super) use write::{Written, write};
 
@@ -124,9 +130,11 @@ ALTER TABLE staging_requests ADD COLUMN notify_source TEXT;
 CREATE TABLE staging_deliveries (
   id INTEGER PRIMARY KEY,
   request INTEGER NOT NULL,
-  url TEXT NOT NULL,
-  source TEXT NOT NULL,
   event TEXT NOT NULL,
+  subject TEXT NOT NULL,
+  url TEXT NOT NULL,
+  host TEXT NOT NULL,
+  body TEXT NOT NULL,
   state INTEGER NOT NULL,
   attempts INTEGER NOT NULL,
   next_ns INTEGER NOT NULL,
@@ -143,6 +151,10 @@ CREATE TABLE staging_spending (
   micros INTEGER NOT NULL,
   PRIMARY KEY (owner, day, currency)
 ) WITHOUT ROWID;
+",
+    "
+ALTER TABLE staging_requests ADD COLUMN is_forgotten INTEGER NOT NULL DEFAULT 0;
+CREATE INDEX staging_requests_forgotten ON staging_requests (number) WHERE is_forgotten = 1;
 ",
 ];
 

@@ -22,6 +22,13 @@ impl Watchers {
         by_request.entry(request).or_insert_with(|| watch::channel(()).0).subscribe()
     }
 
+    /// Wakes who watches a request.
+    pub(super) fn wake_one(&self, request: i64) {
+        if let Some(changes) = self.by_request.lock().get(&request) {
+            changes.send_replace(());
+        }
+    }
+
     /// Wakes who watches the requests that were written: each once, however much of its request changed.
     pub(super) fn wake(&self, written: &[Op]) {
         let by_request = self.by_request.lock();

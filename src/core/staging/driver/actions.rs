@@ -7,7 +7,7 @@ use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
 use super::Input;
-use crate::cold::{ColdObject, ColdStore, Locality, ObjectId, ObjectStatus, StageTicket};
+use crate::cold::{ColdObject, ColdStore, Landing, Locality, ObjectId, ObjectStatus, StageTicket};
 use crate::staging::Shared;
 use crate::staging::book::{ObjectSlot, Place};
 use crate::staging::cache::{CacheKey, Eviction, Reservation, Stamp};
@@ -71,6 +71,9 @@ impl Shared {
                     stop.cancel();
                 }
             }
+            Action::Renew { lane, lifetime, objects } => {
+                this.tasks.spawn(async move { shared.renew(lane, lifetime, objects).await });
+            }
             Action::Release { lane, object } => {
                 this.tasks.spawn(async move { shared.release_one(lane, object).await });
             }
@@ -116,6 +119,27 @@ impl Shared {
         self.send(Happening::Looked { place, answers }).await;
     }
 
+    /// Lets a store keep copies, and asks how they are.
+    async fn renew(
+        &self,
+        lane: usize,
+        lifetime: Option<Duration>,
+        objects: Vec<(ObjectSlot, u64, ColdObject)>,
+    ) {
+        let plain: Vec<ColdObject> = objects.iter().map(|(.., object)| object.clone()).collect();
+        let refused = match (self.store(lane), lifetime) {
+            (Some(store), Some(lifetime)) => store.prolong(&plain, lifetime).await.err(),
+            _ => None,
+        };
+        let answers = self.status(crate::staging::readers::place(lane), plain).await;
+        let answers = objects
+            .into_iter()
+            .zip(answers)
+            .map(|((slot, check, _), answer)| (slot, check, answer))
+            .collect();
+        self.send(Happening::Renewed { lane, refused, answers }).await;
+    }
+
     /// Looks whether copies of objects are there and as they landed: what somebody wants is not only in the books.
     async fn look_at_copies(&self, objects: &[(ObjectSlot, u64, ColdObject)]) {
         let copies: Vec<_> = {
@@ -150,10 +174,7 @@ impl Shared {
     ) -> Vec<Result<ObjectStatus>> {
         let n_objects = objects.len();
         let mut answers = match place {
-            Place::Store(lane) => match self.store(usize::from(lane)) {
-                Some(store) => store.status(&objects).await,
-                None => Vec::new(),
-            },
+            Place::Store(lane) => self.status_at(usize::from(lane), &objects).await,
             Place::Unbound | Place::Undeclared => self.stat(objects).await,
         };
         let missing = || {
@@ -163,6 +184,22 @@ impl Shared {
         answers.truncate(n_objects);
         while answers.len() < n_objects {
             answers.push(Err(missing()));
+        }
+        answers
+    }
+
+    /// The status of objects of a store. What can be read without asking again is remembered.
+    async fn status_at(&self, lane: usize, objects: &[ColdObject]) -> Vec<Result<ObjectStatus>> {
+        let Some(store) = self.store(lane) else { return Vec::new() };
+        let asked = self.now();
+        let answers = store.status(objects).await;
+        if self.refuses_cold_reads(lane) && self.landing_of(lane) == Landing::InPlace {
+            for (object, answer) in objects.iter().zip(&answers) {
+                match answer {
+                    Ok(status) => self.seen.note(&object.id, status, asked),
+                    Err(_) => self.seen.forget([&object.id]),
+                }
+            }
         }
         answers
     }
@@ -305,6 +342,7 @@ impl Shared {
         let released = store.release(&objects).await;
         // Also what was seen before the store had released them.
         self.looks.forget(ids());
+        self.seen.forget(ids());
         released
     }
 }

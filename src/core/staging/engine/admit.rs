@@ -3,7 +3,7 @@
 use super::{Chore, Engine, Now};
 use crate::cold::ObjectId;
 use crate::staging::book::{
-    AtStore, Flight, Hold, Interest, ObjectSlot, Place, RequestHead, RequestSlot, Stage,
+    AtStore, Flight, Hold, Interest, ObjectSlot, Place, RequestHead, RequestSlot, Stage, ThinVec,
 };
 use crate::staging::schedule::{Lane, Wanted};
 use crate::staging::{Face, ObjectState, Tally};
@@ -139,7 +139,7 @@ impl Engine {
             is_spoilt: false,
             is_written: false,
             why: None,
-            readers: Vec::new(),
+            readers: ThinVec::default(),
         }));
         if object.place == Place::Undeclared {
             let reason =

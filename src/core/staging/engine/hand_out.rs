@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::{Action, Batch, Engine, Now};
 use crate::clock::nanoseconds;
@@ -114,7 +115,7 @@ impl Engine {
         };
         for slot in slots {
             let Some(cold_object) = self.cold_object(*slot) else { continue };
-            request.lifetime = request.lifetime.max(self.longest_lifetime(*slot));
+            request.lifetime = request.lifetime.max(self.longest_lifetime(*slot, now));
             request.objects.push(cold_object);
             let Some(flight) = self.book.object_mut(*slot).and_then(|object| object.flight.as_deref_mut())
             else {
@@ -153,9 +154,18 @@ impl Engine {
         self.n_batches
     }
 
-    fn longest_lifetime(&self, slot: ObjectSlot) -> std::time::Duration {
+    /// For how long an object is wanted by those who wait for it: what was pinned before no longer than it would have
+    /// been.
+    fn longest_lifetime(&self, slot: ObjectSlot, now: Now) -> Duration {
         let waiting = self.book.object(slot).into_iter().flat_map(|object| object.waiting());
-        let lifetimes = waiting.filter_map(|interest| Some(self.book.request(interest.request)?.lifetime));
+        let left = |until_ns: i64| {
+            Duration::from_nanos(u64::try_from(until_ns.saturating_sub(now.wall_ns)).unwrap_or_default())
+        };
+        let lifetimes = waiting.filter_map(|interest| {
+            let request = self.book.request(interest.request)?;
+            let kept_ns = self.book.kept_pin_end(interest.request, interest.position);
+            Some(kept_ns.map_or(request.lifetime, left).max(left(request.pins_until_ns)))
+        });
         lifetimes.max().unwrap_or_default()
     }
 

@@ -129,7 +129,10 @@ impl Engine {
                     false => self.queue_landing(slot, lane, status),
                 }
             }
-            (Locality::Online | Locality::OnlineAndNearline, _) => self.online_in_place(slot, is_check, now),
+            (Locality::Online | Locality::OnlineAndNearline, _) => {
+                self.online_in_place(slot, is_check, now);
+                self.learn_ending(slot, status.online_until_ns, now);
+            }
             (Locality::Nearline, Some(_)) if is_check => {
                 self.retry(slot, "the store says that it is staged, but it is not", None, now);
             }
@@ -259,7 +262,9 @@ impl Engine {
             }
             // What is in the cache can be read while its store does not answer.
             _ if self.copy_key(slot).is_some() => self.hot(slot, now),
-            ErrorKind::Unavailable { retry_after } | ErrorKind::Changed { retry_after } => {
+            ErrorKind::Unavailable { retry_after }
+            | ErrorKind::Changed { retry_after }
+            | ErrorKind::OverQuota { retry_after } => {
                 self.look_again(slot, retry_after, &reason, now);
             }
             // A mistake of the store says nothing of the object.

@@ -70,6 +70,11 @@ impl Engine {
             live.expires_ns = live.expires_ns.max(Some(until_ns));
             self.timers.add_pin(until_ns, slot, request, loaded.position);
         }
+        if interest.hold == Hold::Waiting
+            && let Some(until_ns) = loaded.pinned_until_ns
+        {
+            self.book.keep_pin_end(request, loaded.position, until_ns);
+        }
         let Some(object) = self.book.object_mut(slot) else { return };
         object.len_bytes = object.len_bytes.or(loaded.len_bytes);
         object.add_interest(interest);
@@ -120,7 +125,7 @@ impl Engine {
             else {
                 continue;
             };
-            flight.parts = Some(key);
+            flight.parts = Some(Box::new(key));
             // Without room for all of it, it waits like the others.
             if let Ok(reservation) = self.space.reserve(key, len_bytes) {
                 reservation.allocated();
@@ -134,8 +139,11 @@ impl Engine {
         let pinned: Vec<ObjectSlot> =
             self.book.objects().filter(|(_, object)| object.is_pinned()).map(|(slot, _)| slot).collect();
         for slot in pinned {
-            let is_copied = self.lane_of(slot).is_some_and(|lane| self.is_copied(lane));
-            if !is_copied {
+            let Some(lane) = self.lane_of(slot) else { continue };
+            if !self.is_copied(lane) {
+                if self.has_endings(lane) {
+                    self.ask_for_ending(slot, now);
+                }
                 continue;
             }
             let n_pins = self.book.object(slot).map_or(0, crate::staging::book::Object::n_pins);
@@ -145,22 +153,32 @@ impl Engine {
                         self.space.pin(&key);
                     }
                 }
-                None => self.recall_again(slot, now),
+                None => {
+                    self.recall_again(
+                        slot,
+                        "a pinned copy is missing in the cache, it is recalled again",
+                        now,
+                    );
+                }
             }
         }
     }
 
-    fn recall_again(&mut self, slot: ObjectSlot, now: Now) {
+    /// Recalls a pinned object that is not online any more. Its pins end when they would have ended.
+    pub(super) fn recall_again(&mut self, slot: ObjectSlot, why: &'static str, now: Now) {
         let Some(object) = self.book.object_mut(slot) else { return };
-        tracing::warn!(object = %object.id, "a pinned copy is missing in the cache, it is recalled again");
+        tracing::warn!(object = %object.id, "{why}");
         let state = object.flight.as_ref().map_or(ObjectState::Queued, |flight| flight.state);
         let mut again = Vec::new();
-        for interest in object.interests.iter_mut().filter(|interest| interest.hold != Hold::Waiting) {
-            interest.hold = Hold::Waiting;
-            again.push(*interest);
+        for interest in &mut object.interests {
+            if let Hold::Pinned { until_ns } = interest.hold {
+                interest.hold = Hold::Waiting;
+                again.push((*interest, until_ns));
+            }
         }
         let has_flight = object.flight.is_some();
-        for interest in again {
+        for (interest, until_ns) in again {
+            self.book.keep_pin_end(interest.request, interest.position, until_ns);
             if let Some(request) = self.book.request_mut(interest.request) {
                 request.finished_ns = None;
             }

@@ -41,6 +41,7 @@ impl Engine {
     ) {
         let Some(object) = self.book.object(slot) else { return };
         let (id, len_bytes) = (object.id.clone(), object.len_bytes);
+        let kept_ns = self.book.kept_pin_end(interest.request, interest.position);
         let Some(request) = self.book.request_mut(interest.request) else { return };
         request.count(was, state, len_bytes.unwrap_or_default());
         if state != ObjectState::Queued {
@@ -51,6 +52,7 @@ impl Engine {
         }
         let pinned_until_ns = match interest.hold {
             Hold::Pinned { until_ns } if state == ObjectState::Hot => Some(until_ns),
+            Hold::Waiting if !state.is_settled() => kept_ns,
             Hold::Pinned { .. } | Hold::Waiting => None,
         };
         if self.has_listeners {
@@ -97,9 +99,10 @@ impl Engine {
         let n_before = object.n_pins();
         let waiting: Vec<Interest> = object.waiting().copied().collect();
         for interest in waiting {
+            let kept_ns = self.book.take_pin_end(interest.request, interest.position);
             let Some(request) = self.book.request_mut(interest.request) else { continue };
-            let until_ns =
-                now.wall_ns.saturating_add(nanoseconds(request.lifetime)).max(request.pins_until_ns);
+            let lasts_ns = || now.wall_ns.saturating_add(nanoseconds(request.lifetime));
+            let until_ns = kept_ns.unwrap_or_else(lasts_ns).max(request.pins_until_ns);
             request.expires_ns = request.expires_ns.max(Some(until_ns));
             let pinned = Interest { hold: Hold::Pinned { until_ns }, ..interest };
             self.set_hold(slot, pinned);
@@ -187,7 +190,7 @@ impl Engine {
         if flight.stage != Stage::Landing
             && let Some(key) = flight.parts
         {
-            self.discard(&id, key);
+            self.discard(&id, *key);
         }
         self.reservations.remove(&flight.number);
         self.to_land.remove(&flight.number);

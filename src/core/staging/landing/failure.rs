@@ -88,7 +88,9 @@ impl LandFailure {
                 LandCause::Refused
             }
             ErrorKind::Changed { .. } => LandCause::Changed,
-            ErrorKind::Unavailable { retry_after } => LandCause::Retryable { after: Some(retry_after) },
+            ErrorKind::Unavailable { retry_after } | ErrorKind::OverQuota { retry_after } => {
+                LandCause::Retryable { after: Some(retry_after) }
+            }
             ErrorKind::NotStaged | ErrorKind::RecallFailed | ErrorKind::Corrupt | ErrorKind::Internal => {
                 LandCause::Retryable { after: None }
             }

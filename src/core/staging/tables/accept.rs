@@ -5,11 +5,13 @@ use std::time::Duration;
 
 use rusqlite::{Connection, OptionalExtension, params};
 
+use super::spending::{Bill, charge};
 use super::write::bump;
+use super::{RequestRow, deliveries};
 use super::{as_i64, face_number, pack_names, pack_spellings, pack_tallies, request_state_number};
 use crate::cold::ObjectId;
 use crate::staging::book::RequestHead;
-use crate::staging::{IdempotencyKey, Notify, ObjectState, RequestState, Tally};
+use crate::staging::{IdempotencyKey, Notify, ObjectState, Owner, RequestState, Tally};
 use crate::{Error, ErrorKind, Result};
 
 /// How long a key makes repeating a request harmless.
@@ -22,6 +24,8 @@ pub(in crate::staging) struct Acceptance {
     pub(in crate::staging) rows: Vec<AcceptedRow>,
     pub(in crate::staging) idempotency: Option<IdempotencyKey>,
     pub(in crate::staging) notify: Option<Notify>,
+    /// What its owner has to stay within.
+    pub(in crate::staging) bill: Option<Bill>,
     pub(in crate::staging) now_ns: i64,
 }
 
@@ -71,9 +75,12 @@ impl Acceptance {
 /// Writes a request, unless its key says that it was written before.
 pub(in crate::staging) fn accept(tables: &Connection, new: Acceptance) -> Result<Accepted> {
     if let Some(key) = &new.idempotency
-        && let Some(number) = find_key(tables, key, &new)?
+        && let Some(number) = find_key(tables, key, &new.head.owner, new.now_ns)?
     {
         return Ok(Accepted::Known(number));
+    }
+    if let Some(bill) = &new.bill {
+        charge(tables, bill)?;
     }
     let number = new.head.number;
     let has_failed = new.has_failed();
@@ -103,12 +110,30 @@ pub(in crate::staging) fn accept(tables: &Connection, new: Acceptance) -> Result
         as_i64(last_change),
     ])?;
     insert_rows(tables, &new, first_change)?;
+    if has_failed {
+        deliveries::insert(tables, &ended_at_once(&new, state))?;
+    }
     if let Some(key) = &new.idempotency {
         let mut insert =
             tables.prepare_cached("INSERT OR REPLACE INTO staging_keys VALUES (?1, ?2, ?3, ?4, ?5)")?;
         insert.execute(params![&*new.head.owner.0, key.key, key.body_hash, number, new.now_ns])?;
     }
     Ok(Accepted::New(new))
+}
+
+/// The request as it is if it ends as it begins.
+fn ended_at_once(new: &Acceptance, state: RequestState) -> RequestRow {
+    RequestRow {
+        number: new.head.number,
+        is_live: false,
+        state,
+        tallies: new.tallies(),
+        reason: new.reason().map(Arc::from),
+        started_ns: None,
+        finished_ns: Some(new.now_ns),
+        expires_ns: None,
+        pins_until_ns: None,
+    }
 }
 
 fn insert_rows(tables: &Connection, new: &Acceptance, first_change: u64) -> Result<()> {
@@ -141,13 +166,18 @@ fn insert_rows(tables: &Connection, new: &Acceptance, first_change: u64) -> Resu
 }
 
 /// The request that was made with a key before.
-fn find_key(tables: &Connection, key: &IdempotencyKey, new: &Acceptance) -> Result<Option<i64>> {
+pub(in crate::staging) fn find_key(
+    tables: &Connection,
+    key: &IdempotencyKey,
+    owner: &Owner,
+    now_ns: i64,
+) -> Result<Option<i64>> {
     let mut find = tables.prepare_cached(
         "SELECT body_hash, request FROM staging_keys WHERE owner = ?1 AND key = ?2 AND created_ns > ?3",
     )?;
-    let oldest_ns = new.now_ns.saturating_sub(crate::clock::nanoseconds(KEY_LIFETIME));
+    let oldest_ns = now_ns.saturating_sub(crate::clock::nanoseconds(KEY_LIFETIME));
     let found: Option<(Vec<u8>, i64)> = find
-        .query_row(params![&*new.head.owner.0, key.key, oldest_ns], |row| Ok((row.get(0)?, row.get(1)?)))
+        .query_row(params![&*owner.0, key.key, oldest_ns], |row| Ok((row.get(0)?, row.get(1)?)))
         .optional()?;
     match found {
         Some((hash, number)) if hash == key.body_hash => Ok(Some(number)),

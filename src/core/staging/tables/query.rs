@@ -58,7 +58,7 @@ fn stored_request(row: &Row<'_>) -> Result<StoredRequest> {
 
 /// The request of a number.
 pub(in crate::staging) fn request(tables: &Connection, number: i64) -> Result<Option<StoredRequest>> {
-    let mut find = tables.prepare_cached(&format!("{REQUEST} WHERE number = ?1"))?;
+    let mut find = tables.prepare_cached(&format!("{REQUEST} WHERE number = ?1 AND is_forgotten = 0"))?;
     let mut rows = find.query([number])?;
     rows.next()?.map(stored_request).transpose()
 }
@@ -68,7 +68,7 @@ pub(in crate::staging) fn requests(
     tables: &Connection,
     filter: &RequestFilter,
 ) -> Result<Vec<StoredRequest>> {
-    let mut conditions = vec!["1 = 1".to_owned()];
+    let mut conditions = vec!["is_forgotten = 0".to_owned()];
     let mut values: Vec<Value> = Vec::new();
     let mut add = |condition: &str, value: Value| {
         values.push(value);

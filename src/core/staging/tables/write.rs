@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use rusqlite::{Connection, params};
 
-use super::{NewRequestRow, ObjectRow, OnlineRow, Op, RecallRow, RequestRow};
+use super::{deliveries, NewRequestRow, ObjectRow, OnlineRow, Op, RecallRow, RequestRow};
 use super::{activity_number, as_i64, face_number, pack_tallies, request_state_number};
 use crate::Result;
 use crate::staging::{ObjectState, Tally};
@@ -16,19 +16,24 @@ pub(in crate::staging) struct Written {
     pub(in crate::staging) first_change: u64,
     /// For each operation on an object its spelling, if they were asked for.
     pub(in crate::staging) spellings: Vec<Option<Arc<str>>>,
+    /// Whether somebody is to be told of the end of a request.
+    pub(in crate::staging) has_deliveries: bool,
 }
 
 /// Writes `ops` in their order. `with_spellings`: somebody wants to be told of them.
 pub(in crate::staging) fn write(tables: &Connection, ops: &[Op], with_spellings: bool) -> Result<Written> {
     let last_change = bump(tables, ops.len() as u64)?;
     let first_change = last_change + 1 - ops.len() as u64;
-    let mut written = Written { first_change, spellings: Vec::new() };
+    let mut written = Written { first_change, spellings: Vec::new(), has_deliveries: false };
     for (op, change) in ops.iter().zip(first_change..) {
         let mut spelling = None;
         match op {
             Op::NewRequest(request) => insert_request(tables, request, change)?,
             Op::Object(object) => spelling = update_object(tables, object, change, with_spellings)?,
-            Op::Request(request) => update_request(tables, request, change)?,
+            Op::Request(request) => {
+                update_request(tables, request, change)?;
+                written.has_deliveries |= deliveries::insert(tables, request)?;
+            }
             Op::Recall(recall) => upsert_recall(tables, recall)?,
             Op::RecallEnded(id) => {
                 let mut end =

@@ -9,9 +9,10 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use parking_lot::Mutex;
 
+use crate::clock::{Clock, nanoseconds};
 use crate::cold::{
-    Capabilities, Checksum, ColdObject, ColdStore, FailureCause, Landing, Locality, ObjectId, ObjectStatus,
-    StageFailure, StageRequest, StageState, StageTicket, TapePlace,
+    Capabilities, Checksum, ColdObject, ColdStore, Cost, FailureCause, Landing, Locality, ObjectId,
+    ObjectStatus, Priced, StageFailure, StageRequest, StageState, StageTicket, TapePlace,
 };
 use crate::{Error, ErrorKind, Result};
 
@@ -27,6 +28,8 @@ pub(super) struct Stored {
     pub(super) script: Vec<Turn>,
     /// How often it was recalled.
     pub(super) n_recalls: usize,
+    /// When its copy ends by itself.
+    pub(super) online_until_ns: Option<i64>,
 }
 
 /// One step of a recall.
@@ -63,6 +66,14 @@ struct State {
     /// How every read fails.
     read_failure: Option<ErrorKind>,
     cancelled: Vec<ObjectId>,
+    /// Which objects were to be kept for how long, in order.
+    prolonged: Vec<(Vec<ObjectId>, Duration)>,
+    /// How often keeping objects fails.
+    n_refused: usize,
+    /// How often it was asked for the status of objects.
+    n_looks: usize,
+    /// What the recall of a mebibyte costs, in millionths of a dollar.
+    price: Option<u64>,
     released: Vec<ObjectId>,
     n_reads: usize,
 }
@@ -73,6 +84,8 @@ pub(super) struct FakeStore {
     capabilities: Capabilities,
     /// Batches are found by the names that it gives them, and not by our keys.
     has_names: bool,
+    /// Copies end by themselves after the time for which they were wanted, or this one if that is shorter.
+    ending: Option<(Arc<dyn Clock>, Duration)>,
     /// Taken while objects are being made cold.
     pub(super) releasing: Arc<tokio::sync::Mutex<()>>,
     state: Arc<Mutex<State>>,
@@ -89,7 +102,13 @@ impl FakeStore {
             batch_objects: 100,
             poll_every: Duration::from_secs(1),
         };
-        Self { capabilities, has_names: false, releasing: Arc::default(), state: Arc::default() }
+        Self {
+            capabilities,
+            has_names: false,
+            ending: None,
+            releasing: Arc::default(),
+            state: Arc::default(),
+        }
     }
 
     pub(super) fn with(mut self, change: impl FnOnce(&mut Capabilities)) -> Self {
@@ -100,6 +119,51 @@ impl FakeStore {
     pub(super) fn knowing_its_own_names_only(mut self) -> Self {
         self.has_names = true;
         self
+    }
+
+    /// Copies end by themselves, after this time at the latest; reading what is cold is refused.
+    pub(super) fn with_ends(mut self, clock: impl Clock + 'static, at_most: Duration) -> Self {
+        self.ending = Some((Arc::new(clock), at_most));
+        self
+    }
+
+    /// Recalls cost so many millionths of a dollar for each mebibyte that is begun.
+    pub(super) fn with_price(self, micros: u64) -> Self {
+        self.state.lock().price = Some(micros);
+        self
+    }
+
+    /// Which objects were to be kept for how long.
+    pub(super) fn prolonged(&self) -> Vec<(Vec<ObjectId>, Duration)> {
+        self.state.lock().prolonged.clone()
+    }
+
+    /// The next attempts to keep objects fail.
+    pub(super) fn refuse_to_prolong(&self, n_times: usize) {
+        self.state.lock().n_refused = n_times;
+    }
+
+    /// How often it was asked for the status of objects.
+    pub(super) fn n_looks(&self) -> usize {
+        self.state.lock().n_looks
+    }
+
+    /// Copies whose time has come are cold.
+    fn end_copies(&self) {
+        let Some((clock, _)) = &self.ending else { return };
+        let now_ns = clock.now_ns();
+        for stored in self.state.lock().objects.values_mut() {
+            if stored.online_until_ns.is_some_and(|until_ns| until_ns <= now_ns) {
+                stored.locality = Locality::Nearline;
+                stored.online_until_ns = None;
+            }
+        }
+    }
+
+    /// When a copy ends that is wanted for so long.
+    fn end_ns(&self, lifetime: Duration) -> Option<i64> {
+        let (clock, at_most) = self.ending.as_ref()?;
+        Some(clock.now_ns() + nanoseconds(lifetime.min(*at_most)))
     }
 
     /// Its name for a batch.
@@ -117,6 +181,7 @@ impl FakeStore {
             place: None,
             script: Vec::new(),
             n_recalls: 0,
+            online_until_ns: None,
         };
         self.state.lock().objects.insert(id.clone(), stored);
     }
@@ -232,6 +297,8 @@ impl ColdStore for FakeStore {
 
     async fn status(&self, objects: &[ColdObject]) -> Vec<Result<ObjectStatus>> {
         let silent = self.check();
+        self.end_copies();
+        self.state.lock().n_looks += 1;
         let state = self.state.lock();
         let status = |object: &ColdObject| {
             if silent.is_err() {
@@ -248,7 +315,7 @@ impl ColdStore for FakeStore {
                 place: stored.place.clone(),
                 checksum: stored.checksum.clone(),
                 links_to,
-                online_until_ns: None,
+                online_until_ns: stored.online_until_ns,
             })
         };
         objects.iter().map(status).collect()
@@ -277,6 +344,8 @@ impl ColdStore for FakeStore {
     async fn progress(&self, ticket: &StageTicket) -> Result<Vec<(ObjectId, StageState)>> {
         self.check()?;
         let mut state = self.state.lock();
+        let given = state.staged_batches.iter().find(|request| request.key == ticket.key);
+        let end_ns = given.and_then(|request| self.end_ns(request.lifetime));
         let is_known = ticket.store_id == self.name_of(&ticket.key);
         let Some(ids) = state.batches.get(&ticket.key).filter(|_| is_known).cloned() else {
             return Ok(ticket
@@ -295,6 +364,11 @@ impl ColdStore for FakeStore {
                     reason: "it does not exist".to_owned(),
                 }),
             };
+            if told == StageState::Staged
+                && let Some(stored) = state.objects.get_mut(&id)
+            {
+                stored.online_until_ns = end_ns;
+            }
             (id, told)
         };
         Ok(ids.into_iter().map(state_of).collect())
@@ -315,6 +389,37 @@ impl ColdStore for FakeStore {
             }
         }
         Ok(())
+    }
+
+    fn refuses_cold_reads(&self) -> bool {
+        self.ending.is_some()
+    }
+
+    async fn prolong(&self, objects: &[ColdObject], lifetime: Duration) -> Result<()> {
+        self.check()?;
+        self.end_copies();
+        let mut state = self.state.lock();
+        let ids = objects.iter().map(|object| object.id.clone()).collect();
+        state.prolonged.push((ids, lifetime));
+        if state.n_refused > 0 {
+            state.n_refused -= 1;
+            let kind = ErrorKind::Unavailable { retry_after: Duration::from_secs(5) };
+            return Err(Error::new(kind, "slow down"));
+        }
+        for object in objects {
+            if let Some(stored) =
+                state.objects.get_mut(&object.id).filter(|stored| stored.locality.is_online())
+            {
+                stored.online_until_ns = stored.online_until_ns.max(self.end_ns(lifetime));
+            }
+        }
+        Ok(())
+    }
+
+    fn cost(&self, recalls: &[Priced]) -> Option<Cost> {
+        let price = self.state.lock().price?;
+        let mebibytes: u64 = recalls.iter().map(|recall| recall.len_bytes.div_ceil(1 << 20)).sum();
+        Some(Cost { micros: mebibytes * price, currency: "USD".into(), tier: "Standard".into() })
     }
 
     async fn read(&self, object: &ColdObject, version: &str, range: Range<u64>) -> Result<Bytes> {

@@ -58,8 +58,12 @@ impl World {
     }
 
     pub(super) async fn with(store: FakeStore, settings: StagingSettings) -> Self {
+        Self::at(ManualClock::new(START_NS), store, settings).await
+    }
+
+    /// The same with a clock that the store has too.
+    pub(super) async fn at(clock: ManualClock, store: FakeStore, settings: StagingSettings) -> Self {
         let folder = Arc::new(tempfile::tempdir().unwrap());
-        let clock = ManualClock::new(START_NS);
         Self::start(store, settings, clock, folder).await
     }
 

@@ -250,7 +250,7 @@ impl Rig {
         };
         let rows = objects.iter().map(row).collect();
         let now_ns = self.now.wall_ns;
-        let new = Acceptance { head, rows, idempotency: None, notify: None, now_ns };
+        let new = Acceptance { head, rows, idempotency: None, notify: None, bill: None, now_ns };
         let Accepted::New(new) = tables::accept(&self.database, new).unwrap() else { panic!("it is new") };
         self.acknowledged.insert(number);
         let rows = objects
@@ -458,6 +458,11 @@ impl Rig {
                 assert!((0..N_OBJECTS).all(|object| self.shelf.get(&id(object)) != Some(key)));
                 self.files.remove(&key);
                 Happening::Discarded { key }
+            }
+            Action::Renew { lane, objects, .. } => {
+                let answers =
+                    objects.into_iter().map(|(slot, check, object)| (slot, check, self.status(&object.id)));
+                Happening::Renewed { lane, refused: None, answers: answers.collect() }
             }
             Action::Watch { .. }
             | Action::StopWatching { .. }

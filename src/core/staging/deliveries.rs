@@ -1,0 +1,159 @@
+//! Who is told of the end of requests, durably: noted with the end itself, forgotten after it was told.
+//!
+//! Sending is not done here: [`crate::webhook`] asks what is due, and says what came of it.
+
+use super::{RequestId, Staging, tables};
+use crate::{Error, Result};
+
+/// How far a delivery is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum DeliveryState {
+    /// It is to be sent, now or later.
+    Due,
+    /// It has arrived.
+    Done,
+    /// It is not tried any more unless somebody asks for it.
+    Dead,
+}
+
+impl DeliveryState {
+    /// Every state.
+    pub const ALL: [Self; 3] = [Self::Due, Self::Done, Self::Dead];
+
+    /// The word for documents.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Due => "due",
+            Self::Done => "done",
+            Self::Dead => "dead",
+        }
+    }
+}
+
+/// One address that is told of one event.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Delivery {
+    /// Its number.
+    pub id: u64,
+    /// The request that it tells of.
+    pub request: RequestId,
+    /// Name of the event: the same for all attempts, so that receivers know what they have had.
+    pub event: String,
+    /// The address.
+    pub url: String,
+    /// The host of the address.
+    pub host: String,
+    /// How far it is.
+    pub state: DeliveryState,
+    /// Attempts so far, since somebody last asked for it.
+    pub n_attempts: u32,
+    /// When the next attempt is, in nanoseconds since 1970.
+    pub next_ns: i64,
+    /// When the event happened, in nanoseconds since 1970.
+    pub created_ns: i64,
+    /// Why the last attempt failed.
+    pub last_error: Option<String>,
+}
+
+/// A delivery that is due.
+#[derive(Debug, Clone)]
+pub struct DueDelivery {
+    /// The delivery.
+    pub delivery: Delivery,
+    /// What is sent: the same bytes with every attempt.
+    pub body: String,
+}
+
+/// What is to be sent.
+#[derive(Debug, Default)]
+pub struct Due {
+    /// Deliveries that are due, one for each host.
+    pub deliveries: Vec<DueDelivery>,
+    /// When the next one becomes due, in nanoseconds since 1970.
+    pub next_ns: Option<i64>,
+}
+
+/// Which deliveries are asked for. Newest first.
+#[derive(Debug, Clone, Default)]
+pub struct DeliveryFilter {
+    /// Only those in this state.
+    pub state: Option<DeliveryState>,
+    /// Only those older than this one (the last of the page before).
+    pub before: Option<u64>,
+    /// Most of them.
+    pub limit: usize,
+}
+
+impl Staging {
+    /// Deliveries, newest first.
+    ///
+    /// # Errors
+    /// A database that cannot be read.
+    pub async fn deliveries(&self, filter: DeliveryFilter) -> Result<Vec<Delivery>> {
+        self.shared.database.read(move |database| tables::deliveries(database, &filter)).await
+    }
+
+    /// A delivery by its number; `None` if there is none.
+    ///
+    /// # Errors
+    /// A database that cannot be read.
+    pub async fn delivery(&self, id: u64) -> Result<Option<Delivery>> {
+        self.shared.database.read(move |database| tables::delivery(database, id)).await
+    }
+
+    /// What is due by now: the oldest delivery of each host, at most `limit`, of other hosts than `busy`.
+    ///
+    /// # Errors
+    /// A database that cannot be read.
+    pub async fn due_deliveries(&self, busy: Vec<String>, limit: usize) -> Result<Due> {
+        let now_ns = self.shared.clock.now_ns();
+        let read = move |database: &rusqlite::Connection| tables::due(database, now_ns, &busy, limit);
+        let (deliveries, next_ns) = self.shared.database.read(read).await?;
+        let due =
+            |stored: tables::StoredDelivery| DueDelivery { delivery: stored.delivery, body: stored.body };
+        Ok(Due { deliveries: deliveries.into_iter().map(due).collect(), next_ns })
+    }
+
+    /// Returns when a delivery may have become due that was not before.
+    pub async fn deliveries_changed(&self) {
+        self.shared.deliveries.notified().await;
+    }
+
+    /// Notes that a delivery has arrived.
+    ///
+    /// # Errors
+    /// A database that cannot be written: it is sent again then.
+    pub async fn delivered(&self, id: u64) -> Result<()> {
+        self.shared.database.write(move |database| tables::delivered(database, id)).await
+    }
+
+    /// Notes that an attempt has failed, and when the next one is, in nanoseconds since 1970; without one the
+    /// delivery is dead.
+    ///
+    /// # Errors
+    /// A database that cannot be written: it is sent again then.
+    pub async fn delivery_failed(&self, id: u64, error: String, next_ns: Option<i64>) -> Result<()> {
+        let write = move |database: &rusqlite::Connection| tables::failed(database, id, &error, next_ns);
+        self.shared.database.write(write).await
+    }
+
+    /// Makes a delivery that has not arrived due at once, as if it had never been tried.
+    ///
+    /// # Errors
+    /// [`crate::ErrorKind::NotFound`] if there is none of that number that has not arrived.
+    pub async fn retry_delivery(&self, id: u64) -> Result<Delivery> {
+        let now_ns = self.shared.clock.now_ns();
+        let retried = self.shared.database.write(move |database| tables::retry(database, id, now_ns)).await?;
+        self.shared.deliveries.notify_one();
+        retried.ok_or_else(|| Error::not_found(format!("there is no delivery {id} that has not arrived")))
+    }
+
+    /// Forgets deliveries that nobody will ask for any more.
+    ///
+    /// # Errors
+    /// A database that cannot be written.
+    pub async fn forget_deliveries(&self) -> Result<()> {
+        let now_ns = self.shared.clock.now_ns();
+        self.shared.database.write(move |database| tables::forget_deliveries(database, now_ns)).await
+    }
+}

@@ -1,0 +1,193 @@
+//! What requests and readers have to stay within: money for a day, pinned bytes, open requests.
+//!
+//! Who is the first to want an object that is nearline and not being recalled pays for it, durably, when that is
+//! accepted. Who has a limit takes turns with the others who have: two who want the same object do not both pay.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::{Mutex, MutexGuard, oneshot};
+
+use super::driver::Input;
+use super::engine::{Engine, Reply, Withdrawn};
+use super::tables::{self, AcceptedRow, Bill};
+use super::{Face, ObjectState, Owner, OwnerLimits, Shared, Wanted};
+use crate::clock::nanoseconds;
+use crate::cold::{Cost, Landing, Locality, ObjectId, Priced};
+use crate::{Error, ErrorKind, Result};
+
+/// When to come back if nobody can tell when there will be room.
+const RETRY_AFTER: Duration = Duration::from_secs(3600);
+
+/// The turn of those who have to stay within limits.
+pub(super) type Turns = Mutex<()>;
+
+/// States in which an object counts as pinned, or will be.
+const HELD: [ObjectState; 4] =
+    [ObjectState::Queued, ObjectState::Active, ObjectState::Verifying, ObjectState::Hot];
+
+impl Shared {
+    /// The turn of an owner with limits that need one.
+    pub(super) async fn turn_of(&self, limits: &OwnerLimits) -> Option<MutexGuard<'_, ()>> {
+        if limits.asks_stores() { Some(self.turns.lock().await) } else { None }
+    }
+
+    /// What a request has to stay within, and what it costs.
+    ///
+    /// # Errors
+    /// [`ErrorKind::OverQuota`] if the owner would pin more bytes than it may.
+    pub(super) async fn bill(
+        &self,
+        (owner, face): (&Owner, Face),
+        limits: OwnerLimits,
+        rows: &[AcceptedRow],
+    ) -> Result<Option<Bill>> {
+        let max_requests = limits.max_requests.filter(|_| matches!(face, Face::Native | Face::Chiller));
+        let costs = match limits.asks_stores() {
+            true => self.look_at_rows(owner, &limits, rows).await?,
+            false => Vec::new(),
+        };
+        if costs.is_empty() && max_requests.is_none() {
+            return Ok(None);
+        }
+        let owner = owner.clone();
+        Ok(Some(Bill {
+            owner,
+            max_cost: limits.max_cost_per_day,
+            max_requests,
+            costs,
+            now_ns: self.now().wall_ns,
+        }))
+    }
+
+    /// What the recalls of a request cost, if its bytes are within the limit.
+    async fn look_at_rows(
+        &self,
+        owner: &Owner,
+        limits: &OwnerLimits,
+        rows: &[AcceptedRow],
+    ) -> Result<Vec<Cost>> {
+        let wanted =
+            |row: &AcceptedRow| Wanted { spelling: Arc::clone(&row.spelling), object: row.objects.clone() };
+        let wanted: Vec<Wanted> = rows.iter().map(wanted).collect();
+        let answers = self.look_up(&wanted).await;
+        drop(wanted);
+        let mut len_bytes: u64 = 0;
+        let mut priced: BTreeMap<usize, Vec<Priced>> = BTreeMap::new();
+        let engine = self.engine.lock();
+        for answer in &answers {
+            let Ok(status) = &answer.status else { continue };
+            len_bytes = len_bytes.saturating_add(status.len_bytes);
+            if let Some(lane) =
+                answer.object.as_ref().and_then(|id| self.is_paid_for(&engine, id, status.locality))
+            {
+                let recall = Priced { len_bytes: status.len_bytes, is_interactive: false };
+                priced.entry(lane).or_default().push(recall);
+            }
+        }
+        if let Some(most) = limits.max_pinned_bytes {
+            self.check_pinned(&engine, owner, (len_bytes, most))?;
+        }
+        drop(engine);
+        if limits.max_cost_per_day.is_none() {
+            return Ok(Vec::new());
+        }
+        let cost = |(lane, recalls): (usize, Vec<Priced>)| self.store(lane)?.cost(&recalls);
+        Ok(priced.into_iter().filter_map(cost).collect())
+    }
+
+    /// The store at which bringing an object online begins a recall; `None` if it needs none, or one is under way.
+    pub(super) fn is_paid_for(&self, engine: &Engine, id: &ObjectId, locality: Locality) -> Option<usize> {
+        let super::book::Place::Store(lane) = engine.place_of(id) else { return None };
+        let lane = usize::from(lane);
+        let is_being_recalled = engine.book.find(id).is_some_and(|object| object.flight.is_some());
+        let is_there = self.landing_of(lane) == Landing::Copied && self.shelf.get(id).is_some();
+        (locality == Locality::Nearline && !is_being_recalled && !is_there).then_some(lane)
+    }
+
+    /// Refuses to pin more bytes for an owner than it may have.
+    fn check_pinned(&self, engine: &Engine, owner: &Owner, (new_bytes, most): (u64, u64)) -> Result<()> {
+        let now_ns = self.now().wall_ns;
+        let (mut held_bytes, mut first_ns): (u64, Option<i64>) = (0, None);
+        for (_, request) in engine.book.requests().filter(|(_, request)| request.owner == *owner) {
+            let bytes =
+                HELD.iter().filter_map(|state| request.tallies.get(*state as usize)).map(|tally| tally.bytes);
+            held_bytes = bytes.fold(held_bytes, u64::saturating_add);
+            let ends_ns = request.expires_ns.filter(|ends_ns| *ends_ns > now_ns);
+            first_ns = first_ns.into_iter().chain(ends_ns).min();
+        }
+        if held_bytes.saturating_add(new_bytes) <= most {
+            return Ok(());
+        }
+        let ends = first_ns.and_then(|first_ns| u64::try_from(first_ns.saturating_sub(now_ns)).ok());
+        let retry_after = ends.map_or(RETRY_AFTER, Duration::from_nanos);
+        let message = format!(
+            "{new_bytes} bytes are wanted beside {held_bytes} that requests of {owner} hold: it may hold {most} bytes"
+        );
+        Err(Error::new(ErrorKind::OverQuota { retry_after }, message))
+    }
+
+    /// Waits until a request that was accepted has been taken in: from then on its recalls are known to be under way.
+    pub(super) async fn taken_in(&self, number: i64) {
+        let (sender, receiver) = oneshot::channel();
+        let call = move |engine: Result<&mut Engine>, _| {
+            let reply: Reply = Box::new(move |kept| drop(sender.send(kept)));
+            match engine {
+                Ok(engine) => match engine.book.request_slot(number) {
+                    // Nothing is given up, once all of it was taken in.
+                    Some(slot) => engine.withdraw_these(slot, Vec::new(), Withdrawn::Pins, reply),
+                    None => reply(Ok(())),
+                },
+                Err(error) => reply(Err(error)),
+            }
+        };
+        // If nothing can be kept at present, the recalls are begun later all the same.
+        let _ = self.send_call(Input::Call(Box::new(call)), receiver).await;
+    }
+
+    /// Lets a reader pay for the recall that it begins. The turn is kept until the recall has begun.
+    ///
+    /// # Errors
+    /// [`ErrorKind::OverQuota`] if that costs more than its owner may spend.
+    pub(super) async fn pay_to_read(
+        self: &Arc<Self>,
+        (id, lane): (&ObjectId, usize),
+        owner: &Owner,
+    ) -> Result<Option<MutexGuard<'_, ()>>> {
+        let Some(max_cost) = self.parts.settings.limits_of(owner).max_cost_per_day else { return Ok(None) };
+        let begins_recall = |locality| {
+            let engine = self.engine.lock();
+            let has_failed = engine.failures.get(id, self.now().steady_ns).is_some();
+            !has_failed && self.is_paid_for(&engine, id, locality).is_some()
+        };
+        if !begins_recall(Locality::Nearline) {
+            return Ok(None);
+        }
+        let turn = self.turns.lock().await;
+        let status = self.seen(id, lane).await;
+        let Ok(status) = &*status else { return Ok(Some(turn)) };
+        if !begins_recall(status.locality) {
+            return Ok(Some(turn));
+        }
+        let recall = Priced { len_bytes: status.len_bytes, is_interactive: true };
+        if let Some(cost) = self.store(lane).and_then(|store| store.cost(&[recall])) {
+            let now_ns = self.now().wall_ns;
+            let bill = Bill {
+                owner: owner.clone(),
+                max_cost: Some(max_cost),
+                max_requests: None,
+                costs: vec![cost],
+                now_ns,
+            };
+            self.database.write(move |tables| tables::charge(tables, &bill)).await?;
+        }
+        Ok(Some(turn))
+    }
+}
+
+/// How long until the day (UTC) is over.
+pub(super) fn until_midnight(now_ns: i64) -> Duration {
+    let day_ns = nanoseconds(Duration::from_secs(24 * 3600));
+    Duration::from_nanos(u64::try_from(day_ns - now_ns.rem_euclid(day_ns)).unwrap_or_default())
+}
