@@ -129,6 +129,7 @@ impl<'a> Maker<'a> {
             exclude_variables: merged.texts("exclude_variables"),
             attributes,
             is_hidden: merged.is_true("hidden"),
+            access: merged.text("access").map(|rule| self.texts.one(&rule)),
             invalidate_after: merged
                 .text("invalidate_after")
                 .and_then(|text| duration(&text))
@@ -181,6 +182,28 @@ datasets:
         assert_eq!((b.spec.title.as_deref(), b.spec.is_hidden), (Some("B"), false));
         assert_eq!(b.spec.about.license.as_deref(), Some("MIT"));
         assert_eq!(b.spec.origin, "/c.yaml:5");
+    }
+
+    #[test]
+    fn an_access_rule_holds_for_every_kind_of_entry_and_under_all_of_a_file() {
+        let text = "version: 1
+defaults: {access: staff}
+datasets:
+  - {id: a, source: {paths: [a.nc]}}
+  - {id: b, access: public, source: {paths: [b.nc]}}
+families:
+  - {id: 'f.{x}', source: {paths: ['{x}.nc']}}
+harvest:
+  - {id: h, access: guests, source: {prefix: 'h/'}}
+";
+        let parsed = parsed(&crate::yaml::parse(text).unwrap(), Path::new("/c.yaml"));
+        let rules: Vec<Option<&str>> =
+            parsed.datasets.iter().map(|dataset| dataset.spec.access.as_deref()).collect();
+        assert_eq!(rules, [Some("staff"), Some("public")]);
+        assert_eq!(parsed.families[0].template.access.as_deref(), Some("staff"));
+        assert_eq!((&parsed.families[0].refused, &parsed.harvests[0].refused), (&None, &None));
+        assert_eq!(parsed.harvests[0].spec.template.access.as_deref(), Some("guests"));
+        assert_eq!(declared("datasets:\n  - {id: a, source: {paths: [a.nc]}}\n")[0].spec.access, None);
     }
 
     #[test]

@@ -19,6 +19,8 @@ pub(crate) struct Read {
     pub(crate) parsed: Parsed,
     /// Names of roots with their lines.
     pub(crate) roots: Vec<(String, usize)>,
+    /// Names of access rules with their lines.
+    pub(crate) access_rules: Vec<(String, usize)>,
 }
 
 /// The catalog files at a path: itself, or those below it, in order; and what could not be looked at, which is the path
@@ -108,14 +110,28 @@ fn parse_text(text: &str, path: &Path) -> Result<Read, Vec<Fault>> {
     if !faults.is_empty() {
         return Err(faults);
     }
-    Ok(Read { parsed: declare::parsed(&node, path), roots: roots_of(&node) })
+    Ok(Read {
+        parsed: declare::parsed(&node, path),
+        roots: roots_of(&node),
+        access_rules: access_rules_of(&node),
+    })
+}
+
+fn items(node: &Node) -> impl Iterator<Item = &Node> {
+    let sections = ["datasets", "families", "harvest"];
+    sections.into_iter().flat_map(|key| node.get(key).map(Node::items).unwrap_or_default())
+}
+
+fn access_rules_of(node: &Node) -> Vec<(String, usize)> {
+    node.get("defaults")
+        .into_iter()
+        .chain(items(node))
+        .filter_map(|item| Some((item.text_of("access")?.to_owned(), item.line_of("access"))))
+        .collect()
 }
 
 fn roots_of(node: &Node) -> Vec<(String, usize)> {
-    let items = ["datasets", "families", "harvest"]
-        .iter()
-        .flat_map(|key| node.get(key).map(Node::items).unwrap_or_default());
-    items
+    items(node)
         .filter_map(|item| item.get("source"))
         .filter_map(|source| Some((source.text_of("root")?.to_owned(), source.line_of("root"))))
         .collect()

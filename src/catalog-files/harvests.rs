@@ -144,7 +144,6 @@ mod tests {
             ("source: {store: 'a.zarr'}", "not for `store`"),
             ("source: {stac: {url: 'https://x', collections: [c]}}", "`source.stac`"),
             ("source: {prefix: 'a/'}, aggregate: {join: time}", "`aggregate`"),
-            ("source: {prefix: 's3://a/b/'}, access: staff", "`access`"),
             ("source: {prefix: 's3://a/b/'}, cold: tape", "`cold`"),
         ] {
             let reason = harvest(&format!("id: h, {rest}"), dir.path(), true).unwrap_err();

@@ -5,7 +5,7 @@
 //! `catalogs/catalog.schema.json`, explained in `catalogs/README.md`.
 //!
 //! # Limits
-//! What is not built yet (aggregation, access rules, prefixes and lists in object stores, STAC and CMR searches,
+//! What is not built yet (aggregation, prefixes and lists in object stores, STAC and CMR searches,
 //! credentials, time ranges) makes a dataset that is listed and refused, naming the key. Families are listed on
 //! disk only; names that are not UTF-8 belong to none. Plot defaults are checked and have no effect yet.
 //! A file may have 16 MiB, a family 100,000 datasets among 2,000,000 names.
@@ -63,10 +63,19 @@ impl fmt::Display for Mistake {
     }
 }
 
+/// Names that a configuration has.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Configured {
+    /// Roots.
+    pub roots: Vec<String>,
+    /// Access rules, those included that are always there.
+    pub access_rules: Vec<String>,
+}
+
 /// Every mistake of the files at `paths` and below the folders among them, ids that two files name included.
 ///
-/// `roots`, when given, are the names of configured roots: others are mistakes.
-pub fn check(paths: &[PathBuf], roots: Option<&[String]>) -> Vec<Mistake> {
+/// `configured`, when given, are the names that a configuration has: others are mistakes.
+pub fn check(paths: &[PathBuf], configured: Option<&Configured>) -> Vec<Mistake> {
     let mut mistakes = Vec::new();
     let mut ids: HashMap<String, (PathBuf, usize)> = HashMap::new();
     for path in paths {
@@ -75,7 +84,7 @@ pub fn check(paths: &[PathBuf], roots: Option<&[String]>) -> Vec<Mistake> {
         for file in files {
             match file::parse(&file) {
                 Ok(read) => {
-                    mistakes.extend(unknown_roots(&file, &read.roots, roots));
+                    mistakes.extend(configured.iter().flat_map(|known| unknown(&file, &read, known)));
                     for (id, line) in read.parsed.ids() {
                         match ids.get(id) {
                             Some((first, first_line)) => {
@@ -108,17 +117,22 @@ fn no_place(path: &Path, error: std::io::Error) -> Mistake {
     }
 }
 
-fn unknown_roots(file: &Path, named: &[(String, usize)], roots: Option<&[String]>) -> Vec<Mistake> {
-    let Some(roots) = roots else { return Vec::new() };
-    let unknown = named.iter().filter(|(name, _)| !roots.contains(name));
-    unknown
-        .map(|(name, line)| Mistake {
+/// What a file names that is not configured.
+fn unknown(file: &Path, read: &file::Read, configured: &Configured) -> Vec<Mistake> {
+    let Configured { roots, access_rules } = configured;
+    let kinds = [
+        (&read.roots, roots, "source.root", "root"),
+        (&read.access_rules, access_rules, "access", "access rule"),
+    ];
+    let mistakes = kinds.into_iter().flat_map(|(named, known, path, kind)| {
+        named.iter().filter(|(name, _)| !known.contains(name)).map(move |(name, line)| Mistake {
             file: file.to_owned(),
             line: *line,
-            path: "source.root".to_owned(),
-            message: format!("no root {name:?} is configured; there are: {}", roots.join(", ")),
+            path: path.to_owned(),
+            message: format!("no {kind} {name:?} is configured; there are: {}", known.join(", ")),
         })
-        .collect()
+    });
+    mistakes.collect()
 }
 
 fn absolute(path: &Path) -> PathBuf {

@@ -124,8 +124,9 @@ fn a_root_that_is_not_configured_is_a_mistake_only_with_a_configuration() {
     let file =
         write(&dir, "a.yaml", "version: 1\ndatasets:\n  - {id: a, source: {paths: [a.nc], root: x}}\n");
     assert_eq!(check(std::slice::from_ref(&file), None), []);
-    assert_eq!(check(std::slice::from_ref(&file), Some(&["x".to_owned()])), []);
-    assert_eq!(check(&[file], Some(&["y".to_owned()])).len(), 1);
+    let roots = |name: &str| Configured { roots: vec![name.to_owned()], ..Configured::default() };
+    assert_eq!(check(std::slice::from_ref(&file), Some(&roots("x"))), []);
+    assert_eq!(check(&[file], Some(&roots("y"))).len(), 1);
 }
 
 fn provider(path: &Path) -> CatalogFilesProvider {
@@ -405,4 +406,28 @@ async fn harvests_are_given_to_who_harvests_and_refused_datasets_elsewhere() {
     assert_eq!(harvests.iter().map(|harvest| harvest.id.as_str()).collect::<Vec<_>>(), ["h"]);
     harvested.specs().await.unwrap();
     assert!(Arc::ptr_eq(&harvests[0], &harvested.harvests()[0]));
+}
+
+#[test]
+fn access_rules_that_are_not_configured_are_mistakes_where_a_configuration_is_known() {
+    let dir = tempfile::tempdir().unwrap();
+    let text = "version: 1
+defaults: {access: staf}
+datasets:
+  - {id: a, access: staff, source: {paths: [a.nc]}}
+families:
+  - {id: 'f.{x}', access: guests, source: {paths: ['{x}.nc']}}
+";
+    let file = write(&dir, "c.yaml", text);
+    assert_eq!(check(std::slice::from_ref(&file), None), []);
+    let access_rules = ["default", "public", "staff"].map(str::to_owned).to_vec();
+    let configured = Configured { access_rules, ..Configured::default() };
+    let mistakes = check(&[file], Some(&configured));
+    let found: Vec<(usize, &str)> =
+        mistakes.iter().map(|mistake| (mistake.line, mistake.path.as_str())).collect();
+    assert_eq!(found, [(2, "access"), (6, "access")]);
+    assert!(
+        mistakes[0].message.contains("\"staf\"") && mistakes[0].message.contains("staff"),
+        "{mistakes:?}"
+    );
 }

@@ -29,6 +29,7 @@ mod watch;
 use std::collections::{BTreeMap, HashMap};
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -38,6 +39,7 @@ use tokio::sync::{Notify, Semaphore};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use crate::access::View;
 use crate::bytes::ObjectOpener;
 use crate::format::Format;
 use crate::index::{IndexStore, Lru};
@@ -255,6 +257,8 @@ struct Shared {
     merged: Notify,
     /// Indexed datasets with change notices of their sources, by the numbers of their entries.
     touched: Mutex<HashMap<u64, stale::Touched>>,
+    /// Whether a dataset was ever declared that names an access rule.
+    names_rules: AtomicBool,
     /// Counts changes of what is listed or indexed.
     changes: tokio::sync::watch::Sender<u64>,
 }
@@ -278,6 +282,7 @@ impl Catalog {
             merging: Mutex::default(),
             merged: Notify::new(),
             touched: Mutex::default(),
+            names_rules: AtomicBool::new(false),
             changes: tokio::sync::watch::Sender::new(0),
             providers,
             index,
@@ -293,6 +298,13 @@ impl Catalog {
         entries.listed().map(|entry| entry.spec.id.clone()).collect()
     }
 
+    /// The same of the datasets that a client may see.
+    pub fn ids_seen_by(&self, view: &View) -> Vec<DatasetId> {
+        let entries = self.entries();
+        let seen = entries.listed().filter(|entry| view.sees_rule(entry.spec.access.as_deref()));
+        seen.map(|entry| entry.spec.id.clone()).collect()
+    }
+
     /// The state of a dataset; `None` if no provider ever declared it.
     pub fn state(&self, id: &str) -> Option<DatasetState> {
         let entries = self.entries();
@@ -305,6 +317,11 @@ impl Catalog {
     /// What a provider declares of a dataset.
     pub fn spec(&self, id: &str) -> Option<Arc<DatasetSpec>> {
         self.entries().get(id).map(|entry| Arc::clone(&entry.spec))
+    }
+
+    /// True if a dataset was ever declared that names an access rule, which may be one that does not exist.
+    pub fn names_rules(&self) -> bool {
+        self.shared.names_rules.load(Ordering::Acquire)
     }
 
     /// The manifest of a dataset, waiting for its indexing up to a limit.
@@ -351,9 +368,20 @@ impl Catalog {
 
     /// How many listed datasets are in which state.
     pub fn counts(&self) -> CatalogCounts {
+        let n_lost = self.entries().n_withdrawn();
+        let counts = self.counts_of(|_| true);
+        CatalogCounts { n_lost: counts.n_lost + n_lost, ..counts }
+    }
+
+    /// The same of the datasets that a client may see, without those that no provider declares any more.
+    pub fn counts_seen_by(&self, view: &View) -> CatalogCounts {
+        self.counts_of(|spec| view.sees_rule(spec.access.as_deref()))
+    }
+
+    fn counts_of(&self, counts_too: impl Fn(&DatasetSpec) -> bool) -> CatalogCounts {
         let entries = self.entries();
-        let mut counts = CatalogCounts { n_lost: entries.n_withdrawn(), ..CatalogCounts::default() };
-        for entry in entries.all() {
+        let mut counts = CatalogCounts::default();
+        for entry in entries.all().iter().filter(|entry| counts_too(&entry.spec)) {
             counts.n_datasets += 1;
             match entry.state() {
                 DatasetState::Indexing => counts.n_indexing += 1,

@@ -11,6 +11,7 @@ use crate::columns::{Columns, names_in};
 use crate::describe::union_of_boxes;
 use crate::property::COMMON;
 use crate::search::Collection;
+use crate::sight::Sight;
 use crate::summary::{Span, Value};
 
 /// Most keywords of a collection.
@@ -22,8 +23,12 @@ const MAX_VARIABLES: usize = 1000;
 /// An attribute with more different values is not listed.
 const MAX_VALUES: usize = 50;
 
-/// All collections, those that are declared included, in order of their ids.
-pub(crate) fn collections(columns: &Columns, specs: &[Arc<CollectionSpec>]) -> Vec<Arc<Collection>> {
+/// All collections in order of their ids, those that are declared included; not those of whose datasets none is seen.
+pub(crate) fn collections(
+    columns: &Columns,
+    specs: &[Arc<CollectionSpec>],
+    sight: &Sight,
+) -> Vec<Arc<Collection>> {
     let mut by_id: BTreeMap<&str, (Option<&Arc<CollectionSpec>>, Range<u32>)> = BTreeMap::new();
     for spec in specs {
         by_id.entry(&spec.id).or_insert((Some(spec), 0..0));
@@ -31,57 +36,63 @@ pub(crate) fn collections(columns: &Columns, specs: &[Arc<CollectionSpec>]) -> V
     for (id, rows) in &columns.collections {
         by_id.entry(id).or_insert((None, 0..0)).1 = rows.clone();
     }
-    by_id.into_iter().map(|(id, (spec, rows))| Arc::new(collection(columns, id, spec, rows))).collect()
+    let seen = by_id.into_iter().filter_map(|(id, (spec, rows))| {
+        let seen: Vec<u32> = rows.clone().filter(|row| sight.sees(*row)).collect();
+        (rows.is_empty() || !seen.is_empty()).then(|| Arc::new(collection(columns, id, spec, &seen)))
+    });
+    seen.collect()
 }
 
 /// Names by which datasets can be sorted.
-pub(crate) fn sortables(columns: &Columns) -> Arc<[String]> {
-    COMMON.iter().map(|name| (*name).to_owned()).chain(columns.attributes.keys().cloned()).collect()
+pub(crate) fn sortables(columns: &Columns, sight: &Sight) -> Arc<[String]> {
+    let is_seen = |column: &Column| {
+        sight.is_whole()
+            || (0..columns.len()).any(|row| column.coded(row) != Coded::Missing && sight.sees(row))
+    };
+    let attributes = columns.attributes.iter().filter(|(_, column)| is_seen(column));
+    let attributes = attributes.map(|(name, _)| name.clone());
+    COMMON.iter().map(|name| (*name).to_owned()).chain(attributes).collect()
 }
 
-fn collection(
-    columns: &Columns,
-    id: &str,
-    spec: Option<&Arc<CollectionSpec>>,
-    rows: Range<u32>,
-) -> Collection {
-    let boxes: Vec<[f64; 4]> = rows.clone().filter_map(|row| columns.bbox(row)).collect();
+fn collection(columns: &Columns, id: &str, spec: Option<&Arc<CollectionSpec>>, rows: &[u32]) -> Collection {
+    let boxes: Vec<[f64; 4]> = rows.iter().filter_map(|row| columns.bbox(*row)).collect();
     let attributes = columns.attributes.iter();
-    let values = |(name, column): (&String, &Column)| Some((name.clone(), values(column, rows.clone())?));
+    let values = |(name, column): (&String, &Column)| Some((name.clone(), values(column, rows)?));
     Collection {
         id: id.to_owned(),
         spec: spec.cloned(),
-        n_items: u64::from(rows.end - rows.start),
+        n_items: rows.len() as u64,
         bbox: union_of_boxes(&boxes),
-        span: span(columns, rows.clone()),
-        license: license(&columns.license, rows.clone()),
-        keywords: names(&columns.keywords, rows.clone(), MAX_KEYWORDS),
-        variables: names(&columns.variables, rows.clone(), MAX_VARIABLES),
+        span: span(columns, rows),
+        license: license(&columns.license, rows),
+        keywords: names(&columns.keywords, rows, MAX_KEYWORDS),
+        variables: names(&columns.variables, rows, MAX_VARIABLES),
         attributes: attributes.filter_map(values).collect(),
     }
 }
 
-fn span(columns: &Columns, rows: Range<u32>) -> Option<Span> {
-    let rows = rows.start as usize..rows.end as usize;
-    let start_us = columns.start_us.get(rows.clone())?.iter().copied().min()?;
-    let end_us = columns.end_us.get(rows.clone())?.iter().copied().max()?;
-    let is_instant = start_us == end_us && columns.is_instant.get(rows)?.iter().all(|is_instant| *is_instant);
+fn span(columns: &Columns, rows: &[u32]) -> Option<Span> {
+    let start_us = rows.iter().filter_map(|row| columns.start_us.get(*row as usize)).copied().min()?;
+    let end_us = rows.iter().filter_map(|row| columns.end_us.get(*row as usize)).copied().max()?;
+    let mut are_instants = rows.iter().map(|row| columns.is_instant.get(*row as usize) == Some(&true));
+    let is_instant = start_us == end_us && are_instants.all(|is_instant| is_instant);
     Some(Span { start_us, end_us, is_instant, note: None })
 }
 
 /// The licence, if all have the same.
-fn license(column: &Column, mut rows: Range<u32>) -> Option<String> {
-    let Coded::Text(code) = column.coded(rows.next()?) else { return None };
-    let is_of_all = rows.all(|row| column.coded(row) == Coded::Text(code));
+fn license(column: &Column, rows: &[u32]) -> Option<String> {
+    let (first, others) = rows.split_first()?;
+    let Coded::Text(code) = column.coded(*first) else { return None };
+    let is_of_all = others.iter().all(|row| column.coded(*row) == Coded::Text(code));
     is_of_all.then(|| column.dictionary().text(code).to_owned())
 }
 
 /// Names of any dataset, sorted; of too many the first.
-fn names(column: &Column, rows: Range<u32>, most: usize) -> Vec<String> {
+fn names(column: &Column, rows: &[u32], most: usize) -> Vec<String> {
     let mut lists = HashSet::new();
     let mut names: BTreeSet<&str> = BTreeSet::new();
     for row in rows {
-        if let Coded::Text(code) = column.coded(row)
+        if let Coded::Text(code) = column.coded(*row)
             && lists.insert(code)
         {
             for name in names_in(column.dictionary().text(code)) {
@@ -96,13 +107,13 @@ fn names(column: &Column, rows: Range<u32>, most: usize) -> Vec<String> {
 }
 
 /// The different values of an attribute, numbers first; `None` if there are none or too many.
-fn values(column: &Column, rows: Range<u32>) -> Option<Vec<Value>> {
+fn values(column: &Column, rows: &[u32]) -> Option<Vec<Value>> {
     let mut codes = HashSet::new();
     let mut numbers: Vec<f64> = Vec::new();
     let mut is_first = true;
     let mut last = Coded::Missing;
     for row in rows {
-        let coded = column.coded(row);
+        let coded = column.coded(*row);
         if coded == last && !is_first {
             continue;
         }

@@ -45,6 +45,8 @@ pub(crate) struct Columns {
     pub(crate) attributes: BTreeMap<String, Column>,
     /// Rows in order of their ids.
     pub(crate) by_id: Vec<u32>,
+    /// Names of the access rules; `None` for the usual one.
+    pub(crate) access: Vec<Option<Arc<str>>>,
 }
 
 /// A dataset that comes into the table, and where its summary is kept.
@@ -52,7 +54,12 @@ pub(crate) struct Columns {
 pub(crate) struct Added {
     pub(crate) entry: Entry,
     pub(crate) number: i64,
+    /// Name of its access rule; `None` for the usual one.
+    pub(crate) access: Option<Arc<str>>,
 }
+
+/// A dataset with the name of its access rule; `None` for the usual one.
+pub(crate) type Governed = (String, Option<Arc<str>>);
 
 impl Columns {
     /// How many datasets there are.
@@ -175,7 +182,27 @@ impl Columns {
             variables: names(&self.variables, 1),
             attributes: self.copied_attributes(plan, added),
             by_id: self.copied_by_id(plan, added),
+            access: self.copied_access(plan, added),
         }
+    }
+
+    /// The same table with other access rules.
+    pub(crate) fn governed(mut self, governed: &[Governed]) -> Self {
+        for (id, rule) in governed {
+            let row = self.row_of(id);
+            if let Some(access) = row.and_then(|row| self.access.get_mut(row as usize)) {
+                access.clone_from(rule);
+            }
+        }
+        self
+    }
+
+    fn copied_access(&self, plan: &Plan, added: &[Added]) -> Vec<Option<Arc<str>>> {
+        let access = |origin: &Origin| match *origin {
+            Origin::Old(row) => self.access.get(row as usize).cloned().flatten(),
+            Origin::New(position) => added.get(position as usize).and_then(|added| added.access.clone()),
+        };
+        plan.rows.iter().map(access).collect()
     }
 
     fn copied_ids(&self, plan: &Plan, added: &[Added]) -> Texts {

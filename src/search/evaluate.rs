@@ -21,6 +21,7 @@ use crate::property::{Kept, Property};
 use crate::query::Query;
 use crate::row::{Row, instant_of, truth};
 use crate::scalar::{self, Scalar};
+use crate::sight::Sight;
 use crate::summary::Summary;
 use crate::{space, time};
 
@@ -69,6 +70,8 @@ pub(crate) struct Evaluation<'a> {
     columns: &'a Columns,
     lookup: &'a dyn Lookup,
     patience: Patience<'a>,
+    /// What is seen of the table; all of it without one.
+    sight: Option<&'a Sight>,
     /// The first reason to stop.
     stop: RefCell<Option<Stop>>,
     n_looked_at: Cell<u64>,
@@ -85,10 +88,17 @@ impl<'a> Evaluation<'a> {
             columns,
             lookup,
             patience: patience.into(),
+            sight: None,
             stop: RefCell::new(None),
             n_looked_at: Cell::new(0),
             updated_us: OnceCell::new(),
         }
+    }
+
+    /// Only of the rows that are seen.
+    pub(crate) fn within(mut self, sight: &'a Sight) -> Self {
+        self.sight = Some(sight).filter(|sight| !sight.is_whole());
+        self
     }
 
     /// How often a dataset was looked at by itself, instead of a column.
@@ -102,6 +112,9 @@ impl<'a> Evaluation<'a> {
     /// The reason why it stopped before the end.
     pub(crate) fn matching(&self, query: &Query) -> Result<Vec<u32>, Stop> {
         let mut rows = self.candidates(query);
+        if let Some(sight) = self.sight {
+            rows.retain(|row| sight.sees(*row));
+        }
         if let Some((start, end)) = query.interval {
             let span = (start.unwrap_or(i64::MIN), end.unwrap_or(i64::MAX));
             let at = |column: &[i64], row: u32| column.get(row as usize).copied().unwrap_or_default();

@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use metrics::{counter, histogram};
+use thermocline_core::access::View;
 use thermocline_core::{Error, ErrorKind, Result};
 use tracing::warn;
 
@@ -12,7 +13,8 @@ use crate::evaluate::{Evaluation, Lookup, Stop};
 use crate::order::OrderStatus;
 use crate::patience::{BUDGET, Patience, too_long};
 use crate::query::{Found, Query};
-use crate::search::{Hit, Search, Shared};
+use crate::search::{Hit, Shared};
+use crate::seen::Seen;
 use crate::snapshot::Snapshot;
 use crate::sort;
 use crate::summary::Summary;
@@ -23,7 +25,7 @@ const ATTEMPTS: usize = 4;
 /// When to ask again for a summary that is being made again.
 const RETRY_AFTER: Duration = Duration::from_secs(10);
 
-impl Search {
+impl Seen {
     /// Datasets that a query finds.
     ///
     /// # Errors
@@ -31,27 +33,27 @@ impl Search {
     /// and a geometry or condition of too many parts, [`ErrorKind::Unavailable`] if it takes too long.
     pub async fn find(&self, query: Query) -> Result<Found> {
         let permit = tokio::select! {
-            permit = Arc::clone(&self.shared.permits).acquire_owned() => permit,
-            () = self.shared.clock.sleep(BUDGET) => return Err(too_long("searches of others take")),
+            permit = Arc::clone(&self.search.shared.permits).acquire_owned() => permit,
+            () = self.search.shared.clock.sleep(BUDGET) => return Err(too_long("searches of others take")),
         };
         let permit = permit.map_err(|_| Error::internal("the search is closed"))?;
         let is_unwanted = Arc::new(AtomicBool::new(false));
         let _until_dropped = Unwanted(Arc::clone(&is_unwanted));
-        let shared = Arc::clone(&self.shared);
+        let (shared, view) = (Arc::clone(&self.search.shared), self.view().clone());
         let task = tokio::task::spawn_blocking(move || {
             let _permit = permit;
-            shared.find_blocking(&query, &is_unwanted)
+            shared.find_blocking(&query, &view, &is_unwanted)
         });
         task.await.map_err(|cause| Error::internal("a search broke off").with_source(cause))?
     }
 
-    /// One dataset by its id; `None` if it is not listed or not indexed.
+    /// One dataset by its id; `None` if it is not listed, not indexed or not seen.
     ///
     /// # Errors
     /// A database that cannot be read.
     pub async fn get(&self, id: &str) -> Result<Option<Arc<Hit>>> {
-        let (shared, id) = (Arc::clone(&self.shared), id.to_owned());
-        let task = tokio::task::spawn_blocking(move || shared.get_blocking(&id));
+        let (shared, view, id) = (Arc::clone(&self.search.shared), self.view().clone(), id.to_owned());
+        let task = tokio::task::spawn_blocking(move || shared.get_blocking(&id, &view));
         task.await.map_err(|cause| Error::internal("a dataset was not found").with_source(cause))?
     }
 }
@@ -86,15 +88,15 @@ impl Lookup for Beside<'_> {
 }
 
 impl Shared {
-    fn find_blocking(&self, query: &Query, is_unwanted: &AtomicBool) -> Result<Found> {
+    fn find_blocking(&self, query: &Query, view: &View, is_unwanted: &AtomicBool) -> Result<Found> {
         let started_ns = self.clock.now_ns();
         let patience = Patience::bounded(is_unwanted, self.clock.as_ref());
-        let mut found = self.attempt(query, patience);
+        let mut found = self.attempt(query, view, patience);
         for _ in 1..ATTEMPTS {
             if !matches!(found, Err(Stop::Outdated)) {
                 break;
             }
-            found = self.attempt(query, patience);
+            found = self.attempt(query, view, patience);
         }
         let took_ns = self.clock.now_ns().saturating_sub(started_ns);
         counter!("thermocline_search_queries_total").increment(1);
@@ -103,11 +105,12 @@ impl Shared {
         Ok(found?)
     }
 
-    fn attempt(&self, query: &Query, patience: Patience<'_>) -> Result<Found, Stop> {
+    fn attempt(&self, query: &Query, view: &View, patience: Patience<'_>) -> Result<Found, Stop> {
         let snapshot = Arc::clone(&self.snapshot.read());
         let columns = &snapshot.columns;
         let beside = Beside { shared: self, snapshot: &snapshot };
-        let evaluation = Evaluation::new(columns, &beside, patience);
+        let sight = snapshot.sight(view);
+        let evaluation = Evaluation::new(columns, &beside, patience).within(&sight);
         let rows = evaluation.matching(query)?;
         counter!("thermocline_search_rows_total").increment(evaluation.n_looked_at());
         let page = sort::page(columns, &beside, query, &rows).map_err(Stop::Failed)?;
@@ -120,10 +123,14 @@ impl Shared {
         Ok(Found { n_matched: rows.len() as u64, hits: hits.collect::<Result<_, Stop>>()?, next: page.next })
     }
 
-    fn get_blocking(&self, id: &str) -> Result<Option<Arc<Hit>>> {
+    fn get_blocking(&self, id: &str, view: &View) -> Result<Option<Arc<Hit>>> {
         for _ in 0..ATTEMPTS {
             let snapshot = Arc::clone(&self.snapshot.read());
             let Some(row) = snapshot.columns.row_of(id) else { return Ok(None) };
+            let rule = snapshot.columns.access.get(row as usize);
+            if !rule.is_some_and(|rule| view.sees_rule(rule.as_deref())) {
+                return Ok(None);
+            }
             let number = snapshot.columns.numbers.get(row as usize).copied().unwrap_or_default();
             match self.hit(number) {
                 Err(Stop::Outdated) => {}

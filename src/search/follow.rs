@@ -14,7 +14,7 @@ use thermocline_core::catalog::{Catalog, DatasetSpec, IndexedManifests, Listed};
 use thermocline_core::manifest::{Manifest, blocking};
 use tracing::{debug, error, info, warn};
 
-use crate::columns::Added;
+use crate::columns::{Added, Governed};
 use crate::entry::Entry;
 use crate::search::{Search, Shared};
 use crate::store::{Key, New, Packed, Stored, VERSION};
@@ -59,6 +59,8 @@ struct Known {
     fingerprint: Fingerprint,
     /// Where its summary is kept.
     summary: i64,
+    /// The access rule under which it is found.
+    access: Option<Arc<str>>,
     /// The last look at which it was listed.
     seen: u64,
 }
@@ -68,6 +70,8 @@ struct Changes {
     todo: Vec<Listed>,
     /// Ids of what is not found any more, and whether it is still listed.
     gone: Vec<(String, bool)>,
+    /// What is under another access rule than it is found under.
+    governed: Vec<Governed>,
 }
 
 /// What came of summarising some datasets.
@@ -112,6 +116,7 @@ impl Search {
         })
         .await?;
         let followed = &mut *guard;
+        self.govern(followed, changes.governed).await?;
         self.remove(followed, changes.gone).await?;
         self.summarise(followed, changes.todo).await?;
         self.shared.orders.look().await;
@@ -125,12 +130,23 @@ impl Search {
         Ok(())
     }
 
+    /// Puts datasets under other access rules, before anything that takes long.
+    async fn govern(&self, followed: &mut Followed, governed: Vec<Governed>) -> Result<()> {
+        self.publish(Vec::new(), Vec::new(), governed.clone()).await?;
+        for (id, rule) in governed {
+            if let Some(known) = followed.known.get_mut(id.as_str()) {
+                known.access = rule;
+            }
+        }
+        Ok(())
+    }
+
     async fn remove(&self, followed: &mut Followed, gone: Vec<(String, bool)>) -> Result<()> {
         let ids: Vec<String> = gone.iter().map(|(id, _)| id.clone()).collect();
         for id in &ids {
             self.shared.orders.forget(id);
         }
-        self.publish(ids, Vec::new()).await?;
+        self.publish(ids, Vec::new(), Vec::new()).await?;
         for (id, _) in &gone {
             followed.known.remove(id.as_str());
         }
@@ -188,7 +204,7 @@ impl Search {
             noted.push((listed, fingerprint, found.number));
             added.push(found);
         }
-        self.publish(Vec::new(), added).await?;
+        self.publish(Vec::new(), added, Vec::new()).await?;
         let note = |(listed, fingerprint, number)| followed.note(&listed, fingerprint, number);
         Ok(noted.into_iter().filter_map(note).collect())
     }
@@ -200,7 +216,8 @@ impl Search {
         let new = made.iter().map(|(_, _, new)| new.clone()).collect();
         let numbers = self.shared.store()?.save(new).await?;
         let added = made.into_iter().zip(numbers).map(|((listed, fingerprint, new), number)| {
-            (listed, fingerprint, Added { entry: new.entry, number })
+            let access = listed.spec.access.clone();
+            (listed, fingerprint, Added { entry: new.entry, number, access })
         });
         Ok(added.collect())
     }
@@ -230,15 +247,16 @@ impl Search {
     }
 
     /// Lets changes be found.
-    async fn publish(&self, removed: Vec<String>, added: Vec<Added>) -> Result<()> {
+    async fn publish(&self, removed: Vec<String>, added: Vec<Added>, governed: Vec<Governed>) -> Result<()> {
         let specs = self.shared.catalog.collections();
         let before = Arc::clone(&self.shared.snapshot.read());
-        if removed.is_empty() && added.is_empty() && before.has_declared(&specs) {
+        let is_same = removed.is_empty() && added.is_empty() && governed.is_empty();
+        if is_same && before.has_declared(&specs) {
             return Ok(());
         }
         let shared = Arc::clone(&self.shared);
         blocking(move || {
-            let after = Arc::new(before.next(&removed, added, specs));
+            let after = Arc::new(before.next(&removed, added, &governed, specs));
             // The old table goes when the last search in it ends.
             *shared.snapshot.write() = after;
             Ok(())
@@ -255,9 +273,15 @@ impl Followed {
         self.failed.retain(|_, retry_at| *retry_at > look);
         let mut todo = Vec::new();
         let mut refused = HashSet::new();
+        let mut governed = Vec::new();
         for listed in datasets {
             let id = listed.spec.id.as_str();
             let known = self.known.get_mut(id);
+            if let Some(known) = &known
+                && known.access != listed.spec.access
+            {
+                governed.push((id.to_owned(), listed.spec.access.clone()));
+            }
             let Some(fingerprint) = listed.fingerprint else {
                 match known {
                     Some(_) if listed.is_refused => {
@@ -281,12 +305,13 @@ impl Followed {
         }
         let gone = self.known.iter().filter(|(_, known)| known.seen != look);
         let gone = gone.map(|(id, _)| (id.to_string(), refused.contains(id.as_ref())));
-        Changes { todo, gone: gone.collect() }
+        Changes { todo, gone: gone.collect(), governed }
     }
 
     /// Notes what is found of a dataset. The answer is the number of the summary that it replaces.
     fn note(&mut self, listed: &Listed, fingerprint: Fingerprint, summary: i64) -> Option<i64> {
-        let known = Known { number: listed.number, fingerprint, summary, seen: self.n_looks };
+        let access = listed.spec.access.clone();
+        let known = Known { number: listed.number, fingerprint, summary, access, seen: self.n_looks };
         let before = self.known.insert(listed.spec.id.as_str().into(), known)?;
         (before.summary != summary).then_some(before.summary)
     }
@@ -307,7 +332,11 @@ impl Shared {
                 && !self.unreadable.lock().contains(&content.number)
             {
                 self.note_order(&content.entry.id, &content.hrefs);
-                let added = Added { entry: content.entry.clone(), number: content.number };
+                let added = Added {
+                    entry: content.entry.clone(),
+                    number: content.number,
+                    access: listed.spec.access.clone(),
+                };
                 summarised.kept.push((listed, fingerprint, added));
                 continue;
             }
@@ -446,7 +475,7 @@ mod tests {
     }
 
     fn compared(listed: Vec<Listed>) -> (Vec<u64>, Vec<(String, bool)>) {
-        let Changes { todo, gone } = followed().compare(listed, &HashSet::new());
+        let Changes { todo, gone, governed: _ } = followed().compare(listed, &HashSet::new());
         (todo.iter().map(|listed| listed.number).collect(), gone)
     }
 
@@ -456,6 +485,18 @@ mod tests {
         assert_eq!(compared(vec![listed("x", 1, Some(8))]), (vec![1], vec![]));
         assert_eq!(compared(vec![listed("x", 2, Some(7))]), (vec![2], vec![]));
         assert_eq!(compared(vec![listed("x", 1, Some(7)), listed("y", 3, Some(1))]), (vec![3], vec![]));
+    }
+
+    #[test]
+    fn another_access_rule_counts_at_once_whether_it_was_looked_at_or_not() {
+        for fingerprint in [Some(7), None] {
+            let mut anew = listed("x", 2, fingerprint);
+            anew.spec = Arc::new(DatasetSpec { access: Some("staff".into()), ..(*anew.spec).clone() });
+            let Changes { governed, .. } = followed().compare(vec![anew], &HashSet::new());
+            assert_eq!(governed, [("x".to_owned(), Some("staff".into()))]);
+        }
+        let Changes { governed, .. } = followed().compare(vec![listed("x", 1, Some(7))], &HashSet::new());
+        assert!(governed.is_empty());
     }
 
     #[test]

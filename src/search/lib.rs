@@ -2,7 +2,8 @@
 //!
 //! Every listed dataset that is indexed has a [`Summary`]: titles, extents, dimensions, variables, searchable
 //! attributes. It is made once from the manifest and kept, so that no request opens all datasets; it never
-//! touches an archive. [`Search`] keeps the summaries, and columns of what is searched for in memory.
+//! touches an archive. [`Search`] keeps the summaries, and columns of what is searched for in memory; a [`Seen`] finds
+//! among those datasets that one client may see.
 
 mod collections;
 mod column;
@@ -24,6 +25,8 @@ mod rfc3339;
 mod row;
 mod scalar;
 mod search;
+mod seen;
+mod sight;
 mod snapshot;
 mod sort;
 mod space;
@@ -43,6 +46,7 @@ pub use order::{Changed, Order, OrderStatus, Orders};
 pub use query::{Cursor, Direction, Found, Query, SortKey};
 pub use rfc3339::parse_instant;
 pub use search::{Collection, Hit, Search, SearchParts};
+pub use seen::Seen;
 pub use summary::{
     CubeDimension, CubeVariable, DimensionKind, Extent, SourceObject, Span, Summary, Value, VariableRole,
 };

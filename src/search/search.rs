@@ -6,9 +6,10 @@
 //!
 //! # Limits
 //! A source that is replaced in place is noticed by change notices, when the dataset is opened, or within the round in
-//! which the catalog looks at all sources; its summary changes then.
+//! which the catalog looks at all sources; its summary changes then. A dataset whose entry names another access rule is
+//! listed under that one when the catalog is followed next, within a second of its reading the entry.
 
-use std::collections::{BTreeSet, HashSet};
+use std::collections::HashSet;
 use std::path::PathBuf;
 use std::sync::{Arc, OnceLock};
 
@@ -27,7 +28,7 @@ use tokio_util::task::TaskTracker;
 
 use crate::describe::{SearchableAttributes, describe_with};
 use crate::follow::Followed;
-use crate::order::{Order, OrderStatus, Orders};
+use crate::order::{Order, Orders};
 use crate::snapshot::Snapshot;
 use crate::store::Store;
 use crate::summary::{Span, Summary, Value};
@@ -176,30 +177,6 @@ impl Search {
         self.snapshot().generation
     }
 
-    /// Sorted ids of all datasets that can be found, or of those in a collection. Takes milliseconds for many.
-    pub fn ids(&self, collection: Option<&str>) -> Vec<Box<str>> {
-        let snapshot = self.snapshot();
-        let columns = &snapshot.columns;
-        let id = |row: u32| Box::from(columns.ids.get(row));
-        match collection {
-            None => columns.by_id.iter().copied().map(id).collect(),
-            Some(collection) => columns.rows_of(collection).map(id).collect(),
-        }
-    }
-
-    /// Every state of staging that a dataset of a collection is in. Takes milliseconds for many.
-    pub fn order_statuses(&self, collection: &str) -> BTreeSet<OrderStatus> {
-        let snapshot = self.snapshot();
-        let columns = &snapshot.columns;
-        let ids = columns.rows_of(collection).map(|row| columns.ids.get(row));
-        ids.filter_map(|id| self.shared.orders.status(id)).collect()
-    }
-
-    /// How many datasets can be found.
-    pub fn n_items(&self) -> u64 {
-        u64::from(self.snapshot().columns.len())
-    }
-
     /// What catalogs tell of a dataset whose manifest is at hand, made once for each manifest.
     ///
     /// # Errors
@@ -211,25 +188,7 @@ impl Search {
             .map_err(|cause| Error::internal("a dataset was not described").with_source(cause))
     }
 
-    /// All collections, those that catalog files declare included, in order of their ids.
-    pub fn collections(&self) -> Arc<[Arc<Collection>]> {
-        Arc::clone(&self.snapshot().collections)
-    }
-
-    /// One collection.
-    pub fn collection(&self, id: &str) -> Option<Arc<Collection>> {
-        let snapshot = self.snapshot();
-        let position =
-            snapshot.collections.binary_search_by(|collection| collection.id.as_str().cmp(id)).ok()?;
-        snapshot.collections.get(position).cloned()
-    }
-
-    /// Names by which datasets can be sorted: those that every dataset has, and the STAC names of attributes of any.
-    pub fn sortables(&self) -> Arc<[String]> {
-        Arc::clone(&self.snapshot().sortables)
-    }
-
-    fn snapshot(&self) -> Arc<Snapshot> {
+    pub(crate) fn snapshot(&self) -> Arc<Snapshot> {
         Arc::clone(&self.shared.snapshot.read())
     }
 }

@@ -1,21 +1,29 @@
 //! What is found at one moment.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use parking_lot::Mutex;
+use thermocline_core::access::View;
 use thermocline_core::catalog::CollectionSpec;
 
-use crate::collections::{collections, sortables};
-use crate::columns::{Added, Columns};
+use crate::columns::{Added, Columns, Governed};
 use crate::order::Orders;
-use crate::search::Collection;
+use crate::sight::Sight;
+
+/// Most views of which is kept what they see of one moment, besides those that see all.
+const MAX_SIGHTS: usize = 32;
 
 /// What is found at one moment.
 pub(crate) struct Snapshot {
     pub(crate) generation: u64,
     pub(crate) columns: Columns,
-    pub(crate) collections: Arc<[Arc<Collection>]>,
-    pub(crate) sortables: Arc<[String]>,
+    /// Different access rules of the rows.
+    pub(crate) rules: BTreeSet<Option<Arc<str>>>,
+    /// What those see who see all of it.
+    whole: Arc<Sight>,
+    /// What others see, those last who were asked for last.
+    sights: Mutex<Vec<(View, Arc<Sight>)>>,
     /// Those that are declared.
     specs: Vec<Arc<CollectionSpec>>,
     /// When what is told of each row last changed, and the generation of the orders that it is of.
@@ -24,43 +32,74 @@ pub(crate) struct Snapshot {
 
 impl Default for Snapshot {
     fn default() -> Self {
-        let columns = Columns::default();
-        Self {
-            generation: 0,
-            collections: Arc::default(),
-            sortables: sortables(&columns),
-            columns,
-            specs: Vec::new(),
-            updated_us: Mutex::default(),
-        }
+        Self::new(0, Columns::default(), Vec::new())
     }
 }
 
 impl Snapshot {
+    fn new(generation: u64, columns: Columns, specs: Vec<Arc<CollectionSpec>>) -> Self {
+        let mut rules = BTreeSet::new();
+        for rule in &columns.access {
+            if !rules.contains(rule) {
+                rules.insert(rule.clone());
+            }
+        }
+        Self {
+            generation,
+            rules,
+            whole: Arc::new(Sight::whole(&columns, &specs)),
+            sights: Mutex::default(),
+            columns,
+            specs,
+            updated_us: Mutex::default(),
+        }
+    }
+
     /// True if these collections were declared at that moment.
     pub(crate) fn has_declared(&self, specs: &[Arc<CollectionSpec>]) -> bool {
         self.specs == specs
     }
 
-    /// The next moment, without some datasets and with others.
+    /// The next moment, without some datasets and with others, and with some under other access rules.
     pub(crate) fn next(
         &self,
         removed: &[String],
         added: Vec<Added>,
+        governed: &[Governed],
         specs: Vec<Arc<CollectionSpec>>,
     ) -> Self {
         let columns = match removed.is_empty() && added.is_empty() {
             true => self.columns.clone(),
             false => self.columns.patched(removed, added),
         };
-        Self {
-            generation: self.generation + 1,
-            collections: collections(&columns, &specs).into(),
-            sortables: sortables(&columns),
-            columns,
-            specs,
-            updated_us: Mutex::default(),
+        Self::new(self.generation + 1, columns.governed(governed), specs)
+    }
+
+    /// What a view sees, if that is known.
+    pub(crate) fn known_sight(&self, view: &View) -> Option<Arc<Sight>> {
+        if self.rules.iter().all(|rule| view.sees_rule(rule.as_deref())) {
+            return Some(Arc::clone(&self.whole));
         }
+        let mut sights = self.sights.lock();
+        let position = sights.iter().position(|(known, _)| known == view)?;
+        let found = sights.remove(position);
+        let sight = Arc::clone(&found.1);
+        sights.push(found);
+        Some(sight)
+    }
+
+    /// What a view sees. Takes milliseconds for many if it is not known.
+    pub(crate) fn sight(&self, view: &View) -> Arc<Sight> {
+        if let Some(known) = self.known_sight(view) {
+            return known;
+        }
+        let sight = Arc::new(Sight::of(view, &self.columns, &self.specs));
+        let mut sights = self.sights.lock();
+        if sights.len() >= MAX_SIGHTS {
+            sights.remove(0);
+        }
+        sights.push((view.clone(), Arc::clone(&sight)));
+        sight
     }
 
     /// When what is told of each row last changed: its summary, or where its objects are. `None` if no dataset has

@@ -5,6 +5,8 @@
 mod audit;
 pub mod conformance;
 mod files;
+#[cfg(feature = "server")]
+mod hidden;
 mod judge;
 mod mutant;
 #[cfg(feature = "server")]
@@ -19,6 +21,8 @@ mod toy;
 #[cfg(feature = "server")]
 pub use audit::{AuditEntry, AuditLog};
 pub use files::{LocalFile, decode_all};
+#[cfg(feature = "server")]
+pub use hidden::{READER, staff_rules};
 pub use judge::{Judgement, judge};
 pub use mutant::mutate;
 #[cfg(feature = "server")]

@@ -107,6 +107,16 @@ enum Kept {
     Staged(ColdParts),
 }
 
+impl Kept {
+    /// Access rules that datasets name.
+    fn named_rules(&self) -> &[(&'static str, &'static str)] {
+        match self {
+            Self::Staged(parts) => &parts.named_rules,
+            Self::Online | Self::OnTape(_) => &[],
+        }
+    }
+}
+
 /// Objects below `roots`. Must be called within the runtime.
 fn objects(roots: Vec<Root>, settings: ObjectSettings) -> Arc<Objects> {
     Objects::new(roots, settings, tokio::runtime::Handle::current())
@@ -177,7 +187,10 @@ impl TestServer {
             let path = root.join(format!("{id}.toy"));
             std::fs::write(&path, toy.file())?;
             let href = path.to_str().context("a path in UTF-8")?.to_owned();
-            specs.push(DatasetSpec::new(DatasetId::new(*id)?, SourceSpec::Object(href), "a test"));
+            let access =
+                kept.named_rules().iter().find(|(named, _)| named == id).map(|(_, rule)| (*rule).into());
+            let spec = DatasetSpec::new(DatasetId::new(*id)?, SourceSpec::Object(href), "a test");
+            specs.push(DatasetSpec { access, ..spec });
         }
         let toys = toys.into_iter().map(|(id, toy)| (format!("{id}.toy"), toy)).collect();
         let formats: Vec<Arc<dyn Format>> = vec![Arc::new(ToyFormat(toys))];

@@ -135,6 +135,8 @@ pub struct ColdParts {
     pub files: Vec<(&'static str, &'static [u8])>,
     /// Who may do what.
     pub rules: AccessRules,
+    /// Access rules that datasets name, by their ids; others name none.
+    pub named_rules: Vec<(&'static str, &'static str)>,
     /// Kinds of jobs.
     pub kinds: Vec<Arc<dyn JobKind>>,
     /// Whether this is a server without jobs and without staging.

@@ -760,6 +760,9 @@ class Check:
         for ident, item in self.api.items():
             def state(ident: str = ident, item: dict = item) -> None:
                 p, links = item["properties"], [x for x in item["links"] if x["rel"] == "order"]
+                retrieve = [(x["method"], x["body"], x["href"]) for x in item["links"] if x["rel"] == "retrieve"]
+                own = next(x["href"] for x in item["links"] if x["rel"] == "self")
+                same(retrieve, [("POST", {}, f"{own}/order")] if ident in self.cold else [], "retrieve link")
                 status = p.get("order:status")
                 declared = any("/order/" in e for e in item["stac_extensions"])
                 same(status is not None, declared, "order:status and the extension come together")

@@ -194,10 +194,18 @@ class Run:
         return ["--server", server.base, "--fixtures", str(self.args.fixtures)]
 
     def cold(self) -> None:
+        with self.cold_server("cold") as server:
+            self.check("a dataset on tape", "check_stac.py", *self.of(server), "--cold", COLD, "--only", "order")
+        if self.args.all:  # The environment is large.
+            with self.cold_server("eodag") as server:
+                file = str(self.folder / "eodag" / "archive" / f"{COLD}.nc")
+                self.check("eodag orders", "check_eodag.py", "--server", server.base, "--cold", COLD, "--file", file, env="eodag")
+
+    def cold_server(self, name: str) -> Server:
         """One of the fixtures lies on tape: indexed while it was online, cold when the server starts."""
-        folder = self.folder / "cold"
-        for name in ("hot", "archive"):
-            (folder / name).mkdir(parents=True)
+        folder = self.folder / name
+        for place in ("hot", "archive"):
+            (folder / place).mkdir(parents=True)
         for file in self.args.fixtures.glob("*.nc"):
             shutil.copy2(file, folder / ("archive" if file.stem == COLD else "hot") / file.name)
         paths = [str(folder / "hot"), str(folder / "archive")]
@@ -207,8 +215,7 @@ class Run:
         subprocess.run(index, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, timeout=120, check=False)
         library = 'kind = "simulated"\nspeed = 60\npoll_every = "200ms"\n'
         config = f'{roots}[cold.tape]\nroots = ["archive"]\n{library}[staging]\nanonymous = true\nstaged_files_dir = "{folder}/staged"\n'
-        with Server(self.args.binary, folder, paths, config).listed(self.n_items) as server:
-            self.check("a dataset on tape", "check_stac.py", *self.of(server), "--cold", COLD, "--only", "order")
+        return Server(self.args.binary, folder, paths, config).listed(self.n_items)
 
     def export(self) -> None:
         self.check("static export", "check_export.py", "--binary", self.args.binary, "--fixtures", str(self.args.fixtures))

@@ -5,11 +5,12 @@ use axum::response::Response;
 use http::request::Parts;
 use serde_json::{Map, Value, json};
 use thermocline_core::catalog::DatasetState;
+use thermocline_http::catalogs::SeenDatasets;
 use thermocline_http::html::{self, Escaped, link};
 use thermocline_http::links::BaseUrl;
 use thermocline_http::negotiate::Form;
 use thermocline_http::{
-    App, AppState, Health, PluginStatus, Problem, openapi as documents, problem as problem_types,
+    App, AppState, Health, Identity, PluginStatus, Problem, openapi as documents, problem as problem_types,
 };
 
 use crate::answer::{self, Freshness};
@@ -23,6 +24,7 @@ const MAX_SHOWN: usize = 1000;
 /// What the server has.
 pub(crate) async fn overview(
     State(app): State<AppState>,
+    who: Identity,
     form: Form,
     base: BaseUrl,
     parts: Parts,
@@ -30,13 +32,13 @@ pub(crate) async fn overview(
     let freshness = Freshness::default();
     answer::negotiated(match form {
         Form::Json => answer::json(&parts, &overview_document(&app, &base), freshness),
-        Form::Html => answer::page(&parts, overview_page(&app, &base), freshness),
+        Form::Html => answer::page(&parts, overview_page(&app, &who, &base), freshness),
     })
 }
 
-/// Ids of the datasets.
-pub(crate) async fn datasets(State(app): State<AppState>, parts: Parts) -> Response {
-    let ids: Value = app.catalog.ids().iter().map(|id| id.as_str()).collect();
+/// Ids of the datasets that the client may see.
+pub(crate) async fn datasets(State(app): State<AppState>, who: Identity, parts: Parts) -> Response {
+    let ids: Value = app.catalog.ids_seen_by(&who.view).iter().map(|id| id.as_str()).collect();
     answer::json(&parts, &ids, Freshness::default())
 }
 
@@ -71,18 +73,28 @@ pub(crate) async fn versions(State(app): State<AppState>, parts: Parts) -> Respo
 }
 
 /// How the server feels: `pass`, or `warn` while something does not work. The server itself answers.
-pub(crate) async fn health(State(app): State<AppState>, parts: Parts) -> Response {
+///
+/// Reasons name files and datasets: where some of these are hidden from somebody, who administers is told them.
+pub(crate) async fn health(
+    State(app): State<AppState>,
+    who: Identity,
+    SeenDatasets(seen): SeenDatasets,
+    parts: Parts,
+) -> Response {
+    let is_told = !app.restricts() || who.may_administer;
     let mut checks = Map::new();
     for (plugin, status) in &app.plugins {
         let (status, output) = feeling(plugin.health(), status);
-        checks.insert(format!("plugin:{}", plugin.id()), check(status, output));
+        checks.insert(format!("plugin:{}", plugin.id()), check(status, told(output, is_told)));
     }
-    let problems = app.catalog.problems();
+    let mut problems = app.catalog.problems();
+    problems.extend(seen.unknown_rules().iter().map(|rule| nobody_sees(rule)));
     let catalog = if problems.is_empty() { "pass" } else { "warn" };
-    checks.insert("catalog".to_owned(), check(catalog, (!problems.is_empty()).then(|| problems.join("; "))));
+    let output = (!problems.is_empty()).then(|| problems.join("; "));
+    checks.insert("catalog".to_owned(), check(catalog, told(output, is_told)));
     for store in app.staging.iter().flat_map(thermocline_core::staging::Staging::stores) {
         let status = if store.trouble.is_some() { "warn" } else { "pass" };
-        checks.insert(format!("cold:{}", store.name), check(status, store.trouble));
+        checks.insert(format!("cold:{}", store.name), check(status, told(store.trouble, is_told)));
     }
     let is_well = checks.values().all(|checks| checks.pointer("/0/status") == Some(&Value::from("pass")));
     let document = json!({
@@ -96,11 +108,15 @@ pub(crate) async fn health(State(app): State<AppState>, parts: Parts) -> Respons
 }
 
 /// Whether the catalog is loaded.
-pub(crate) async fn ready(State(app): State<AppState>, parts: Parts) -> Result<Response, Problem> {
+pub(crate) async fn ready(
+    State(app): State<AppState>,
+    who: Identity,
+    parts: Parts,
+) -> Result<Response, Problem> {
     if !app.catalog.is_loaded() {
         return Err(Problem::unavailable("the catalog is being loaded"));
     }
-    let counts = app.catalog.counts();
+    let counts = app.catalog.counts_seen_by(&who.view);
     let document = json!({"status": "pass", "datasets": counts.n_datasets, "indexing": counts.n_indexing});
     Ok(answer::document(&parts, HEALTH_JSON, document.to_string().into_bytes(), Freshness::default()))
 }
@@ -180,6 +196,21 @@ fn feeling(health: Health, status: &PluginStatus) -> (&'static str, Option<Strin
     }
 }
 
+/// A reason, or that there is one.
+fn told(output: Option<String>, is_told: bool) -> Option<String> {
+    let whom = || "who administers the server is told the reason".to_owned();
+    output.map(|output| if is_told { output } else { whom() })
+}
+
+/// Why the datasets of a rule are not there.
+fn nobody_sees(rule: &str) -> String {
+    match rule {
+        // What is declared several times, under different rules: the catalog says so itself.
+        "" => "datasets are declared under several access rules: nobody sees them".to_owned(),
+        rule => format!("there is no access rule \"{rule}\": nobody sees the datasets that name it"),
+    }
+}
+
 fn check(status: &str, output: Option<String>) -> Value {
     match output {
         Some(output) => json!([{"status": status, "output": output}]),
@@ -218,9 +249,9 @@ fn overview_document(app: &App, base: &BaseUrl) -> Value {
     })
 }
 
-fn overview_page(app: &App, base: &BaseUrl) -> String {
+fn overview_page(app: &App, who: &Identity, base: &BaseUrl) -> String {
     let prefix = base.prefix();
-    let ids = app.catalog.ids();
+    let ids = app.catalog.ids_seen_by(&who.view);
     let rows = ids.iter().take(MAX_SHOWN).map(|id| {
         let href = format!("{prefix}/datasets/{}", thermocline_http::links::segment(id.as_str()));
         let title = title(app, id.as_str()).unwrap_or_default();

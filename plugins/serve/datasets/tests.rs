@@ -4,8 +4,9 @@ use std::sync::Arc;
 
 use serde_json::{Value, json};
 use thermocline_http::HttpConfig;
+use thermocline_http::identity::AccessRules;
 use thermocline_model::{Attribute, ByteOrder, DataType, Number, NumberType};
-use thermocline_testkit::{Answer, TestServer, ToyChunk, ToyDataset, toy_variable};
+use thermocline_testkit::{Answer, READER, TestServer, ToyChunk, ToyDataset, toy_variable};
 
 use super::DatasetsPlugin;
 
@@ -284,4 +285,29 @@ async fn a_page_holds_what_search_engines_read() {
     assert_eq!(document["url"], "http://test.example/datasets/a%20b");
     assert!(!document["description"].as_str().unwrap().is_empty());
     assert_eq!(document.get("spatialCoverage"), None);
+}
+
+#[tokio::test]
+async fn neither_lists_nor_counts_tell_of_a_dataset_that_one_may_not_read() {
+    let server = TestServer::with_secret(toy(), toy(), vec![Arc::new(DatasetsPlugin)]).await.unwrap();
+    server.check_keeps_secret(&["/datasets", "/"], &["secret"]).await.unwrap();
+    assert_eq!(server.get("/datasets").await.unwrap().text(), "[\"open\"]");
+    assert!(server.send("GET", "/", &[("accept", "text/html")]).await.unwrap().text().contains("1 datasets"));
+    for (headers, n_datasets) in [(&[][..], 1), (&[READER][..], 2)] {
+        let ready = server.send("GET", "/ready", headers).await.unwrap();
+        let ready: Value = serde_json::from_slice(&ready.body).unwrap();
+        assert_eq!(ready["datasets"], n_datasets);
+    }
+}
+
+#[tokio::test]
+async fn health_says_that_a_rule_does_not_exist_to_whoever_administers_the_server() {
+    let server = TestServer::with_secret(toy(), toy(), vec![Arc::new(DatasetsPlugin)]).await.unwrap();
+    assert!(!server.get("/health").await.unwrap().text().contains("reason"));
+    server.replace_rules(AccessRules::default()).unwrap();
+    let public = server.get("/health").await.unwrap().text();
+    assert!(public.contains("who administers the server is told the reason"), "{public}");
+    server.replace_rules(AccessRules { anonymous_administers: true, ..AccessRules::default() }).unwrap();
+    let told = server.get("/health").await.unwrap().text();
+    assert!(told.contains("no access rule \\\"staff\\\""), "{told}");
 }

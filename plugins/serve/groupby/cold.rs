@@ -15,6 +15,7 @@ use thermocline_core::{Error, ErrorKind, Result};
 use thermocline_groupby::{
     AxisWeights, Engine, Estimate, Failure, Grouped, Plan, Progress, ResultAxis, WeightValues,
 };
+use thermocline_http::clients::Computations;
 use thermocline_http::hold::{Asked, Wait};
 use thermocline_http::jobs::{accepted, failure, waited};
 use thermocline_http::links::{BaseUrl, peer};
@@ -57,7 +58,7 @@ pub(crate) enum Answered {
 /// to be recalled first.
 ///
 /// # Errors
-/// 413 beyond the limits; 403 for readers whose reads cause no recalls; those of computing, of staging and of jobs; what
+/// 413 beyond the limits; 429 for a client with as many computations as it may have; 403 for readers whose reads cause no recalls; those of computing, of staging and of jobs; what
 /// became of the job, if the client waited for its end.
 pub(crate) async fn answer_or_accept(
     api: &Api,
@@ -77,6 +78,7 @@ pub(crate) async fn answer_or_accept(
     let known = if is_cold || (is_long && app.jobs.is_some()) {
         Vec::new()
     } else {
+        let _turn = Computations::of(app, parts).turn()?;
         match engine.grouped(&app.reader, plan, &Arc::new(Progress::default())).await {
             Ok(grouped) => return Ok(Answered::Grouped(grouped)),
             // Something became cold in between.

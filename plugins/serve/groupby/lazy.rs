@@ -12,6 +12,7 @@ use thermocline_core::manifest::{Manifest, blocking};
 use thermocline_core::read::{Chunk, ChunkHead, Reader, encode_chunk};
 use thermocline_core::{Error, ErrorKind};
 use thermocline_groupby::{Engine, Failure};
+use thermocline_http::clients::Computations;
 use thermocline_http::{AppState, Problem};
 use thermocline_zarr::{View, ZarrArray, chunk_key};
 use thermocline_zarr_http::{ChunkSource, Store, StoreRequest, chunk_problem};
@@ -58,7 +59,9 @@ async fn request(
     let (described, manifest) = planned.described().await?;
     let (variable, manifest) = (described.variable.clone(), Arc::clone(manifest));
     let (engine, reader) = (Arc::clone(&api.engine), Arc::clone(&app.reader));
-    let result = LazyResult { engine, reader, variable, manifest: Arc::clone(&manifest), planned };
+    let computations = Computations::of(app, parts);
+    let result =
+        LazyResult { engine, reader, computations, variable, manifest: Arc::clone(&manifest), planned };
     Ok(StoreRequest::of_made(app, manifest, key, parts, Arc::new(result)))
 }
 
@@ -66,6 +69,7 @@ async fn request(
 struct LazyResult {
     engine: Arc<Engine>,
     reader: Arc<Reader>,
+    computations: Computations,
     planned: Arc<Planned>,
     /// Name of the variable.
     variable: String,
@@ -101,6 +105,7 @@ impl ChunkSource for LazyResult {
 impl LazyResult {
     async fn compute(&self, array: &ZarrArray, index: &[u64]) -> Result<Chunk, Problem> {
         let (part, shape) = part(array, index);
+        let _turn = self.computations.turn()?;
         let values = self.engine.part(&self.reader, &self.planned.plan, &part).await.map_err(of_chunk)?;
         let variable = array.variable(&self.manifest.dataset).cloned();
         let variable = variable.ok_or_else(|| Error::internal("a lazy result has no variable"))?;

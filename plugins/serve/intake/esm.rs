@@ -3,44 +3,39 @@
 use std::collections::BTreeSet;
 
 use axum::response::Response;
-use http::request::Parts;
 use serde_json::{Value, json};
 use thermocline_core::Result;
+use thermocline_http::Problem;
 use thermocline_http::catalogs::{DocumentKey, write_hits};
 use thermocline_http::links::BaseUrl;
-use thermocline_http::{AppState, Problem};
-use thermocline_search::Query;
+use thermocline_search::{Query, Seen};
 
+use crate::asked::Asked;
 use crate::settings::{ALWAYS_FILLED, COLLECTION, DATASET_ID, IntakeSettings, URI, VARIABLE_ID};
 use crate::{Catalogs, JSON, table};
 
 /// Answers with the collection.
-pub(crate) async fn answer(
-    catalogs: &Catalogs,
-    app: &AppState,
-    base: &BaseUrl,
-    parts: &Parts,
-) -> Result<Response, Problem> {
-    let key = DocumentKey::new(app, base, "esm.json");
-    let document = catalogs.documents.get_or_write(key, write(&catalogs.settings, app, base)).await?;
-    Ok(document.respond(app, parts, JSON))
+pub(crate) async fn answer(catalogs: &Catalogs, asked: &Asked) -> Result<Response, Problem> {
+    let key = DocumentKey::new(&asked.seen, &asked.base, "esm.json");
+    let document = catalogs.documents.get_or_write(key, write(&catalogs.settings, asked)).await?;
+    Ok(asked.respond(document, JSON))
 }
 
-async fn write(settings: &IntakeSettings, app: &AppState, base: &BaseUrl) -> Result<Vec<u8>> {
-    let empty = sometimes_empty(settings, app).await?;
-    Ok(document(settings, base, &empty).to_string().into_bytes())
+async fn write(settings: &IntakeSettings, asked: &Asked) -> Result<Vec<u8>> {
+    let empty = sometimes_empty(settings, &asked.seen).await?;
+    Ok(document(settings, &asked.base, &empty).to_string().into_bytes())
 }
 
 /// Columns to group by that some row leaves empty.
 ///
 /// pandas drops rows with an empty one, and with them datasets.
-async fn sometimes_empty(settings: &IntakeSettings, app: &AppState) -> Result<BTreeSet<String>> {
+async fn sometimes_empty(settings: &IntakeSettings, seen: &Seen) -> Result<BTreeSet<String>> {
     let groupby = settings.groupby_attrs.iter().filter(|name| !ALWAYS_FILLED.contains(&name.as_str()));
     let asked: Vec<String> = groupby.cloned().collect();
     if asked.is_empty() {
         return Ok(BTreeSet::new());
     }
-    write_hits(&app.search, Query::default(), BTreeSet::new(), move |empty, hit| {
+    write_hits(seen, Query::default(), BTreeSet::new(), move |empty, hit| {
         let missing = asked.iter().filter(|column| table::attribute(&hit.summary, column).is_none());
         empty.extend(missing.cloned());
     })

@@ -34,6 +34,7 @@
 //! A source names its first hundred variables. Datasets whose ids pandas takes for missing (`nan`, `NA`, `null`)
 //! are not found by intake-esm.
 
+mod asked;
 mod csv;
 mod dataset;
 mod esm;
@@ -46,15 +47,14 @@ mod yaml;
 
 use std::sync::Arc;
 
-use axum::extract::{Path, State};
+use axum::extract::Path;
 use axum::routing::get;
-use http::request::Parts;
 use thermocline_http::catalogs::Documents;
-use thermocline_http::links::BaseUrl;
-use thermocline_http::{AppState, Operation, Problem, Route, ServePlugin};
+use thermocline_http::{Operation, Problem, Route, ServePlugin};
 
 pub use settings::IntakeSettings;
 
+use asked::Asked;
 use listing::Kind;
 
 const YAML: &str = "text/yaml; charset=utf-8";
@@ -81,22 +81,17 @@ impl IntakePlugin {
 
     fn listing(&self, kind: Kind, path: &'static str, summary: &'static str) -> Route {
         let catalogs = Arc::clone(&self.catalogs);
-        let handler = get(move |State(app): State<AppState>, base: BaseUrl, parts: Parts| async move {
-            listing::whole(&catalogs, kind, &app, &base, &parts).await
-        });
+        let handler = get(move |asked: Asked| async move { listing::whole(&catalogs, kind, &asked).await });
         Route { path, handler, operations: vec![Operation::get(summary, YAML)] }
     }
 
     fn prefixed(&self, kind: Kind, path: &'static str, summary: &'static str) -> Route {
         let catalogs = Arc::clone(&self.catalogs);
-        let handler = get(
-            move |State(app): State<AppState>, Path(name): Path<String>, base: BaseUrl, parts: Parts| async move {
-                let prefix = name.strip_suffix(".yaml").filter(|prefix| !prefix.is_empty());
-                let prefix =
-                    prefix.ok_or_else(|| Problem::not_found(format!("Catalog '{name}' not found")))?;
-                listing::prefixed(&catalogs, kind, prefix, (&app, &base, &parts)).await
-            },
-        );
+        let handler = get(move |Path(name): Path<String>, asked: Asked| async move {
+            let prefix = name.strip_suffix(".yaml").filter(|prefix| !prefix.is_empty());
+            let prefix = prefix.ok_or_else(|| Problem::not_found(format!("Catalog '{name}' not found")))?;
+            listing::prefixed(&catalogs, kind, prefix, &asked).await
+        });
         Route { path, handler, operations: vec![Operation::get(summary, YAML)] }
     }
 }
@@ -121,16 +116,12 @@ impl ServePlugin for IntakePlugin {
             self.prefixed(Kind::Nested, "/intake-nested/{document}", "The same for ids that begin alike"),
             Route {
                 path: "/intake-esm.json",
-                handler: get(move |State(app): State<AppState>, base: BaseUrl, parts: Parts| async move {
-                    esm::answer(&esm, &app, &base, &parts).await
-                }),
+                handler: get(move |asked: Asked| async move { esm::answer(&esm, &asked).await }),
                 operations: vec![Operation::get("All datasets as a collection of intake-esm", JSON)],
             },
             Route {
                 path: "/intake-esm.csv",
-                handler: get(move |State(app): State<AppState>, base: BaseUrl, parts: Parts| async move {
-                    table::answer(&table, &app, &base, &parts).await
-                }),
+                handler: get(move |asked: Asked| async move { table::answer(&table, &asked).await }),
                 operations: vec![Operation::get("The table of that collection", CSV)],
             },
         ]

@@ -3,13 +3,13 @@
 use std::fmt::Write;
 
 use axum::response::Response;
-use http::request::Parts;
 use thermocline_core::Result;
 use thermocline_http::catalogs::{Division, DocumentKey, PrefixGroup, below, divide, write_hits};
 use thermocline_http::links::{BaseUrl, segment};
 use thermocline_http::{AppState, Problem};
-use thermocline_search::{Query, Summary};
+use thermocline_search::{Query, Seen, Summary};
 
+use crate::asked::Asked;
 use crate::source::{self, SourceWriter};
 use crate::yaml::{quoted, scalar};
 use crate::{Catalogs, YAML, jinja};
@@ -37,16 +37,10 @@ impl Kind {
 }
 
 /// Answers with the catalog of all datasets.
-pub(crate) async fn whole(
-    catalogs: &Catalogs,
-    kind: Kind,
-    app: &AppState,
-    base: &BaseUrl,
-    parts: &Parts,
-) -> Result<Response, Problem> {
-    let key = DocumentKey::new(app, base, kind.path());
-    let document = catalogs.documents.get_or_write(key, write(catalogs, kind, "", (app, base))).await?;
-    Ok(document.respond(app, parts, YAML))
+pub(crate) async fn whole(catalogs: &Catalogs, kind: Kind, asked: &Asked) -> Result<Response, Problem> {
+    let key = DocumentKey::new(&asked.seen, &asked.base, kind.path());
+    let document = catalogs.documents.get_or_write(key, write(catalogs, kind, "", asked)).await?;
+    Ok(asked.respond(document, YAML))
 }
 
 /// Answers with the catalog of the datasets whose ids begin with `prefix`.
@@ -54,26 +48,22 @@ pub(crate) async fn prefixed(
     catalogs: &Catalogs,
     kind: Kind,
     prefix: &str,
-    (app, base, parts): (&AppState, &BaseUrl, &Parts),
+    asked: &Asked,
 ) -> Result<Response, Problem> {
-    let ids = catalogs.documents.ids(&app.search, None).await?;
+    let ids = catalogs.documents.ids(&asked.seen, None).await?;
     if below(&ids, prefix).is_empty() {
         return Err(Problem::not_found(format!("No id of a dataset begins with '{prefix}'")));
     }
-    let key = DocumentKey::new(app, base, format!("{}/{prefix}", kind.path()));
-    let document = catalogs.documents.get_or_write(key, write(catalogs, kind, prefix, (app, base))).await?;
-    Ok(document.respond(app, parts, YAML))
+    let key = DocumentKey::new(&asked.seen, &asked.base, format!("{}/{prefix}", kind.path()));
+    let document = catalogs.documents.get_or_write(key, write(catalogs, kind, prefix, asked)).await?;
+    Ok(asked.respond(document, YAML))
 }
 
-async fn write(
-    catalogs: &Catalogs,
-    kind: Kind,
-    prefix: &str,
-    (app, base): (&AppState, &BaseUrl),
-) -> Result<Vec<u8>> {
+async fn write(catalogs: &Catalogs, kind: Kind, prefix: &str, asked: &Asked) -> Result<Vec<u8>> {
+    let base = &asked.base;
     let mut yaml = head(kind, prefix, base);
     let head_len = yaml.len();
-    let query = match division(catalogs, prefix, app).await? {
+    let query = match division(catalogs, prefix, &asked.seen).await? {
         None => Query::default(),
         Some(Division { direct, groups }) => {
             groups.iter().for_each(|group| push_group(&mut yaml, kind, group, base));
@@ -82,7 +72,7 @@ async fn write(
     };
     let is_empty = query.ids.as_ref().is_some_and(Vec::is_empty);
     if !is_empty {
-        yaml = write_datasets(kind, query, yaml, (app, base)).await?;
+        yaml = write_datasets(kind, query, yaml, asked).await?;
     }
     if yaml.len() == head_len {
         yaml.truncate(yaml.trim_end().len());
@@ -92,23 +82,19 @@ async fn write(
 }
 
 /// How the datasets below a prefix are divided; `None` if there are so few that all are named.
-async fn division(catalogs: &Catalogs, prefix: &str, app: &AppState) -> Result<Option<Division>> {
+async fn division(catalogs: &Catalogs, prefix: &str, seen: &Seen) -> Result<Option<Division>> {
     let max = catalogs.settings.nested_above;
-    if prefix.is_empty() && usize::try_from(app.search.n_items()).is_ok_and(|n_items| n_items <= max) {
+    if prefix.is_empty() && usize::try_from(seen.n_items()).is_ok_and(|n_items| n_items <= max) {
         return Ok(None);
     }
-    let ids = catalogs.documents.ids(&app.search, None).await?;
+    let ids = catalogs.documents.ids(seen, None).await?;
     Ok(Some(divide(below(&ids, prefix), max)))
 }
 
-async fn write_datasets(
-    kind: Kind,
-    query: Query,
-    yaml: String,
-    (app, base): (&AppState, &BaseUrl),
-) -> Result<String> {
+async fn write_datasets(kind: Kind, query: Query, yaml: String, asked: &Asked) -> Result<String> {
+    let Asked { app, base, seen, .. } = asked;
     let (writer, base, app_of_entries) = (SourceWriter::new(app, base), base.clone(), AppState::clone(app));
-    write_hits(&app.search, query, yaml, move |yaml, hit| match kind {
+    write_hits(seen, query, yaml, move |yaml, hit| match kind {
         Kind::Sources => writer.push(yaml, &hit.summary),
         Kind::Nested if source::methods(&app_of_entries, &hit.summary).is_empty() => {}
         Kind::Nested => push_catalog(yaml, &hit.summary, &base),

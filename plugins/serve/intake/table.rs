@@ -3,13 +3,13 @@
 use std::borrow::Cow;
 
 use axum::response::Response;
-use http::request::Parts;
 use thermocline_core::Result;
+use thermocline_http::Problem;
 use thermocline_http::catalogs::{DocumentKey, write_hits};
 use thermocline_http::links::{BaseUrl, path};
-use thermocline_http::{AppState, Problem};
 use thermocline_search::{CubeVariable, Query, Summary, Value};
 
+use crate::asked::Asked;
 use crate::csv::push_row;
 use crate::settings::{COLLECTION, DATASET_ID, URI, VARIABLE_ID};
 use crate::{CSV, Catalogs};
@@ -24,23 +24,18 @@ const FALLBACKS: [(&str, &[&str]); 5] = [
 ];
 
 /// Answers with the table.
-pub(crate) async fn answer(
-    catalogs: &Catalogs,
-    app: &AppState,
-    base: &BaseUrl,
-    parts: &Parts,
-) -> Result<Response, Problem> {
-    let key = DocumentKey::new(app, base, "esm.csv");
-    let document = catalogs.documents.get_or_write(key, write(catalogs, app, base)).await?;
-    Ok(document.respond(app, parts, CSV))
+pub(crate) async fn answer(catalogs: &Catalogs, asked: &Asked) -> Result<Response, Problem> {
+    let key = DocumentKey::new(&asked.seen, &asked.base, "esm.csv");
+    let document = catalogs.documents.get_or_write(key, write(catalogs, asked)).await?;
+    Ok(asked.respond(document, CSV))
 }
 
-async fn write(catalogs: &Catalogs, app: &AppState, base: &BaseUrl) -> Result<Vec<u8>> {
+async fn write(catalogs: &Catalogs, asked: &Asked) -> Result<Vec<u8>> {
     let columns: Vec<String> = catalogs.settings.all_columns().into_iter().map(str::to_owned).collect();
     let mut csv = Vec::new();
     push_row(&mut csv, columns.iter().map(String::as_str));
-    let base = base.clone();
-    write_hits(&app.search, Query::default(), csv, move |csv, hit| {
+    let base = asked.base.clone();
+    write_hits(&asked.seen, Query::default(), csv, move |csv, hit| {
         for variable in hit.summary.data_variables() {
             let fields = columns.iter().map(|column| field(column, &hit.summary, variable, &base));
             let fields: Vec<Cow<'_, str>> = fields.collect();

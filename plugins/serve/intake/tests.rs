@@ -6,7 +6,7 @@ use serde_yaml_ng::Value;
 use thermocline_http::{AccessMethod, HttpConfig, ServePlugin};
 use thermocline_model::{Attribute, ByteOrder, DataType};
 use thermocline_search::Summary;
-use thermocline_testkit::{TestServer, ToyChunk, ToyDataset, toy_variable};
+use thermocline_testkit::{READER, TestServer, ToyChunk, ToyDataset, toy_variable};
 
 use super::*;
 
@@ -227,4 +227,29 @@ async fn clients_get_the_addresses_by_which_they_came() {
     public.summarise().await.unwrap();
     let text = public.get("/intake.yaml").await.unwrap().text();
     assert!(text.contains("https://data.example/tc/datasets/a/{{ method }}"), "{text}");
+}
+
+#[tokio::test]
+async fn no_catalog_tells_of_a_dataset_that_one_may_not_read() {
+    let plugins: Vec<Arc<dyn ServePlugin>> = vec![Arc::new(IntakePlugin::default()), Arc::new(Opening)];
+    let server = TestServer::with_secret(toy("Open"), toy("Hush"), plugins).await.unwrap();
+    let paths = ["/intake.yaml", "/intake-nested.yaml", "/intake-esm.csv"];
+    server.check_keeps_secret(&paths, &["secret", "hush"]).await.unwrap();
+    for path in ["/intake/sec.yaml", "/intake-nested/sec.yaml"] {
+        assert_eq!(server.get(path).await.unwrap().status, 404, "{path}");
+        assert_eq!(server.send("GET", path, &[READER]).await.unwrap().status, 200, "{path}");
+    }
+}
+
+#[tokio::test]
+async fn the_columns_of_the_table_do_not_depend_on_what_one_may_not_read() {
+    let mut secret = toy("Hush");
+    secret.root_mut().attrs.remove("source_id");
+    let settings =
+        IntakeSettings { groupby_attrs: vec!["source_id".to_owned()], ..IntakeSettings::default() };
+    let plugins: Vec<Arc<dyn ServePlugin>> = vec![Arc::new(IntakePlugin::new(settings)), Arc::new(Opening)];
+    let server = TestServer::with_secret(toy("Open"), secret, plugins).await.unwrap();
+    let public = server.get("/intake-esm.json").await.unwrap().text();
+    let all = server.send("GET", "/intake-esm.json", &[READER]).await.unwrap().text();
+    assert!(all.contains("no source_id") && !public.contains("no source_id"), "{public} {all}");
 }

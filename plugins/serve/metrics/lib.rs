@@ -100,6 +100,7 @@ impl Measuring {
             "thermocline_recall_seconds",
             "Time from the wish for an object until it is online"
         );
+        describe_counter!("thermocline_webhooks_total", "Attempts to tell of the end of requests, by outcome");
         describe_gauge!("thermocline_pins", "Pins of objects that requests keep online");
         describe_gauge!("thermocline_index_manifests_bytes", "Memory of manifests, estimated");
         describe_gauge!("thermocline_index_tables_bytes", "Memory of chunk tables");

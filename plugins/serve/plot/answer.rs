@@ -12,6 +12,7 @@ use http::request::Parts;
 use http::{HeaderValue, Method};
 use thermocline_core::manifest::Manifest;
 use thermocline_core::{Error, ErrorKind};
+use thermocline_http::clients::Computations;
 use thermocline_http::conditional::{
     Representation, content_tag, precondition, respond, respond_head, vary_on_accept,
 };
@@ -55,10 +56,17 @@ pub(crate) async fn plot(
         let len_bytes = api.pictures.get(&answer.representation.etag).map(|picture| picture.len() as u64);
         return Ok(answer.complete(respond_head(&parts.headers, &answer.representation, len_bytes)));
     }
-    let picture = match api.pictures.get_or_draw(&plotter, subject.clone()).await {
+    let computations = Computations::of(&app, &parts);
+    let turn = match api.pictures.get(&answer.representation.etag) {
+        Some(_) => None,
+        None => Some(computations.turn()?),
+    };
+    let drawn = api.pictures.get_or_draw(&plotter, subject.clone()).await;
+    drop(turn);
+    let picture = match drawn {
         Err(Trouble(Failure::Core(error))) if error.kind() == ErrorKind::NotStaged => {
             let Some(jobs) = app.jobs.as_ref().filter(|_| app.staging.is_some()) else {
-                return Ok(hold(&api, &app, error, subject, answer, &parts));
+                return Ok(hold((&api, &app), error, subject, (answer, computations), &parts));
             };
             match cold::answer((&app, jobs), &subject, &address, &error, (&base, &parts)).await? {
                 Answered::Picture(picture) => picture,
@@ -72,11 +80,10 @@ pub(crate) async fn plot(
 
 /// The request waits for the data as requests for chunks do: of a server without jobs.
 fn hold(
-    api: &Arc<Api>,
-    app: &AppState,
+    (api, app): (&Arc<Api>, &AppState),
     error: Error,
     subject: Subject,
-    answer: PlotAnswer,
+    (answer, computations): (PlotAnswer, Computations),
     parts: &Parts,
 ) -> Response {
     let asked = Asked { headers: &parts.headers, uri: &parts.uri, peer: peer(parts) };
@@ -84,6 +91,10 @@ fn hold(
     let (api, app) = (Arc::clone(api), Arc::clone(app));
     let (method, headers) = (parts.method.clone(), headers_copy(&parts.headers));
     let again = async move {
+        let _turn = match computations.turn() {
+            Ok(turn) => turn,
+            Err(problem) => return problem.into_response(),
+        };
         match api.pictures.get_or_draw(&api.plotter(&app.reader), subject).await {
             Ok(picture) => answer.complete(respond(&method, &headers, &answer.representation, picture)),
             Err(trouble) => Problem::from(trouble).into_response(),

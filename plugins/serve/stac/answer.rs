@@ -13,6 +13,7 @@ use serde::Serialize;
 use serde_json::Value;
 use thermocline_core::Error;
 use thermocline_http::AppState;
+use thermocline_http::catalogs::SeenDatasets;
 use thermocline_http::conditional::{Representation, content_tag, respond, vary_on_accept};
 use thermocline_http::links::BaseUrl;
 use thermocline_http::negotiate::Form;
@@ -56,8 +57,10 @@ impl FromRequestParts<AppState> for Asked {
         let params = params.iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
         let stac = parts.extensions.get::<Arc<Stac>>().cloned();
         let stac = stac.ok_or_else(|| Error::internal("a route of STAC lacks what it shares"))?;
+        let SeenDatasets(seen) = SeenDatasets::from_request_parts(parts, app).await?;
         let context = Context {
             app: Arc::clone(app),
+            seen,
             base: BaseUrl::of(app, parts),
             settings: Arc::clone(&stac.settings),
         };

@@ -8,12 +8,13 @@ use serde_json::json;
 use stac::Link;
 use thermocline_http::catalogs::{below, divide};
 use thermocline_http::links::segment;
-use thermocline_http::{App, AppState, DatasetName, Problem};
-use thermocline_search::{Collection as Found, Hit, OrderStatus, Query};
+use thermocline_http::{AppState, DatasetName, Problem};
+use thermocline_search::{Collection as Found, Hit, OrderStatus, Query, Seen};
 
 use crate::answer::{Asked, Freshness, away};
 use crate::documents::{
-    Collection, GEOJSON, Item, JSON, Members, Names, SCHEMA, STAC_VERSION, conformance, landing, link, names,
+    Collection, Context, GEOJSON, Item, JSON, Members, Names, SCHEMA, STAC_VERSION, conformance, landing,
+    link, names,
 };
 use crate::problem::{Parsed, StacProblem};
 
@@ -22,7 +23,7 @@ const MAX_ITEM_LINKS: usize = 1000;
 
 /// `/stac`.
 pub(crate) async fn root(asked: Asked) -> Parsed<Response> {
-    let collections = asked.context.app.search.collections();
+    let collections = asked.context.seen.collections();
     asked.document(&landing(&collections, &asked.context), JSON, Freshness::Kept)
 }
 
@@ -33,13 +34,13 @@ pub(crate) async fn conforms(asked: Asked) -> Parsed<Response> {
 
 /// `/stac/collections/{collection}`.
 pub(crate) async fn collection(asked: Asked) -> Parsed<Response> {
-    let found = find(&asked.context.app, asked.param("collection"))?;
-    let ids = asked.stac.documents.ids(&asked.context.app.search, Some(&found.id)).await?;
-    let example = any(&asked.context.app, Some(&found.id)).await?;
+    let found = find(&asked.context.seen, asked.param("collection"))?;
+    let ids = asked.stac.documents.ids(&asked.context.seen, Some(&found.id)).await?;
+    let example = any(&asked.context.seen, Some(&found.id)).await?;
     away(move || {
         let links = branch_links(&ids, &found.id, "", &asked);
         let example = example.as_deref().map(|hit| &*hit.summary);
-        let order_statuses = asked.context.app.search.order_statuses(&found.id);
+        let order_statuses = asked.context.seen.order_statuses(&found.id);
         let freshness = if order_statuses.is_empty() { Freshness::Kept } else { Freshness::Live };
         let order_statuses = order_statuses.into_iter().map(OrderStatus::as_str).collect();
         let members = Members { links, order_statuses, example };
@@ -51,8 +52,8 @@ pub(crate) async fn collection(asked: Asked) -> Parsed<Response> {
 
 /// `/stac/collections/{collection}/parts/{beginning}`: the members whose ids begin so.
 pub(crate) async fn part(asked: Asked) -> Parsed<Response> {
-    let found = find(&asked.context.app, asked.param("collection"))?;
-    let ids = asked.stac.documents.ids(&asked.context.app.search, Some(&found.id)).await?;
+    let found = find(&asked.context.seen, asked.param("collection"))?;
+    let ids = asked.stac.documents.ids(&asked.context.seen, Some(&found.id)).await?;
     let beginning = asked.param("beginning").to_owned();
     away(move || {
         let mut links = vec![
@@ -80,7 +81,7 @@ pub(crate) async fn part(asked: Asked) -> Parsed<Response> {
 /// `/stac/collections/{collection}/items/{id}`.
 pub(crate) async fn item(asked: Asked) -> Parsed<Response> {
     let (collection, id) = (asked.param("collection"), asked.param("id"));
-    let hit = asked.context.app.search.get(id).await?.filter(|hit| hit.summary.collection == collection);
+    let hit = asked.context.seen.get(id).await?.filter(|hit| hit.summary.collection == collection);
     let hit = hit.ok_or_else(|| {
         StacProblem::not_found(format!("Item '{id}' not found in collection '{collection}'"))
     })?;
@@ -90,9 +91,9 @@ pub(crate) async fn item(asked: Asked) -> Parsed<Response> {
 
 /// `/datasets/{dataset_id}/stac`.
 pub(crate) async fn dataset_item(DatasetName(id): DatasetName, asked: Asked) -> Parsed<Response> {
-    let hit = match asked.context.app.search.get(&id).await? {
+    let hit = match asked.context.seen.get(&id).await? {
         Some(hit) => hit,
-        None => unlisted(&asked.context.app, &id).await?,
+        None => unlisted(&asked.context, &id).await?,
     };
     let item = Item::new(&hit, &asked.context).at(asked.context.dataset_item(&id));
     asked.document(&item, GEOJSON, Freshness::Live)
@@ -114,35 +115,39 @@ pub(crate) async fn nothing(State(_): State<AppState>, uri: http::Uri) -> StacPr
 }
 
 fn schema(asked: &Asked, kind: Names) -> Parsed<Response> {
-    let app = &asked.context.app;
+    let seen = &asked.context.seen;
     let collections = match asked.param("collection") {
-        "" => app.search.collections().to_vec(),
-        id => vec![find(app, id)?],
+        "" => seen.collections().to_vec(),
+        id => vec![find(seen, id)?],
     };
     let collections: Vec<&Found> = collections.iter().map(|collection| &**collection).collect();
-    let document = names(kind, &asked.self_url(), &app.search.sortables(), &collections);
+    let document = names(kind, &asked.self_url(), &seen.sortables(), &collections);
     asked.document(&document, SCHEMA, Freshness::Kept)
 }
 
 /// A collection by its id.
-pub(crate) fn find(app: &App, id: &str) -> Parsed<Arc<Found>> {
-    app.search.collection(id).ok_or_else(|| StacProblem::not_found(format!("Collection '{id}' not found")))
+pub(crate) fn find(seen: &Seen, id: &str) -> Parsed<Arc<Found>> {
+    seen.collection(id).ok_or_else(|| StacProblem::not_found(format!("Collection '{id}' not found")))
 }
 
 /// A dataset that no search finds, because it is hidden or was indexed just now.
 ///
 /// # Errors
 /// What any other of its documents answers: 404 if it does not exist, 503 while it is indexed.
-async fn unlisted(app: &App, id: &str) -> Parsed<Arc<Hit>> {
+async fn unlisted(Context { app, seen, .. }: &Context, id: &str) -> Parsed<Arc<Hit>> {
+    let spec = app.catalog.spec(id);
+    if spec.is_some_and(|spec| !seen.view().sees_rule(spec.access.as_deref())) {
+        return Err(StacProblem::not_found(format!("Dataset '{id}' not found")));
+    }
     let manifest = app.catalog.open(id).await.map_err(Problem::for_metadata)?;
     let summary = app.search.describe(&manifest).await?;
     Ok(Arc::new(Hit { summary, order: None }))
 }
 
 /// Any dataset, or any of a collection, for what all have in common.
-pub(crate) async fn any(app: &App, collection: Option<&str>) -> Parsed<Option<Arc<Hit>>> {
+pub(crate) async fn any(seen: &Seen, collection: Option<&str>) -> Parsed<Option<Arc<Hit>>> {
     let collections = collection.map(|id| vec![id.to_owned()]);
-    let found = app.search.find(Query { collections, limit: 1, ..Query::default() }).await?;
+    let found = seen.find(Query { collections, limit: 1, ..Query::default() }).await?;
     Ok(found.hits.into_iter().next())
 }
 

@@ -39,8 +39,8 @@ struct CollectionSearch {
 /// `/stac/collections`.
 pub(crate) async fn list(asked: Asked) -> Parsed<Response> {
     let search = CollectionSearch::from_get(asked.query(), &asked.context.settings)?;
-    let collections = asked.context.app.search.collections();
-    let example = any(&asked.context.app, None).await?;
+    let collections = asked.context.seen.collections();
+    let example = any(&asked.context.seen, None).await?;
     away(move || {
         let matching: Vec<&Arc<Found>> = collections.iter().filter(|found| search.matches(found)).collect();
         let rest =

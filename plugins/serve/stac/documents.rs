@@ -9,6 +9,7 @@ use serde_json::Value;
 use stac::Link;
 use thermocline_http::links::{BaseUrl, segment};
 use thermocline_http::{App, AppState};
+use thermocline_search::Seen;
 
 use crate::settings::StacSettings;
 
@@ -18,12 +19,14 @@ mod cube;
 mod geojson;
 mod item;
 mod landing;
+mod order;
 mod properties;
 mod schema;
 
 pub(crate) use collection::{Collection, Members};
 pub(crate) use item::Item;
 pub(crate) use landing::{conformance, landing};
+pub(crate) use order::OrderedItem;
 pub(crate) use schema::{Names, names};
 
 /// Media types, without parameters: clients compare them letter by letter.
@@ -46,6 +49,8 @@ pub(crate) struct Context {
     pub(crate) app: AppState,
     pub(crate) base: BaseUrl,
     pub(crate) settings: Arc<StacSettings>,
+    /// The datasets as whoever asks sees them.
+    pub(crate) seen: Seen,
 }
 
 impl Context {

@@ -54,7 +54,7 @@ pub(crate) async fn search(asked: Asked) -> Parsed<Response> {
 
 /// `GET /stac/collections/{collection}/items`.
 pub(crate) async fn of_collection(asked: Asked) -> Parsed<Response> {
-    let collection = find(&asked.context.app, asked.param("collection"))?;
+    let collection = find(&asked.context.seen, asked.param("collection"))?;
     let mut request =
         SearchRequest::from_get(asked.query(), &asked.context.settings, &sortables(&asked.context))?;
     request.query.collections = Some(vec![collection.id.clone()]);
@@ -95,7 +95,7 @@ fn parse(
 }
 
 fn sortables(context: &Context) -> Arc<[String]> {
-    context.app.search.sortables()
+    context.seen.sortables()
 }
 
 fn next_by_get(asked: &Asked, next: Option<&Cursor>) -> Vec<Link> {
@@ -119,7 +119,7 @@ async fn page_of(asked: &Asked, request: SearchRequest) -> Parsed<Page> {
     let allowed = asked.stac.max_items_bytes;
     let max_bytes = if asked.form == Form::Html { allowed.min(PAGE_BYTES) } else { allowed };
     loop {
-        let found = asked.context.app.search.find(query.clone()).await?;
+        let found = asked.context.seen.find(query.clone()).await?;
         let (n_found, fields, context) = (found.hits.len(), fields.clone(), asked.context.clone());
         let page = away(move || write_items(found, fields.as_ref(), &context, max_bytes)).await?;
         if page.n_items == n_found {

@@ -18,13 +18,15 @@
 //! | `GET /stac/collections`, `/stac/collections/{collection}` | collections; `q`, `bbox`, `datetime` search among them |
 //! | `GET /stac/collections/{collection}/parts/{beginning}` | members of a large collection whose ids begin so |
 //! | `GET /stac/collections/{collection}/items`, `…/items/{id}` | Items |
+//! | `POST /stac/collections/{collection}/items/{id}/order` | brings an Item's objects online (who may stage them) |
+//! | `GET /stac/collections/{collection}/items/{id}/order/{request}` | how far that is, then where they are |
 //! | `GET`, `POST /stac/search` | item search |
 //! | `GET /stac/queryables`, `/stac/sortables`, also of a collection | what is filtered and sorted by |
 //!
 //! A browser gets pages on `/stac…`; `f=json` and `f=html` choose.
 //!
 //! # Opens with
-//! pystac, pystac-client, xpystac, intake-stac, stac-api-validator, STAC Browser, QGIS.
+//! pystac, pystac-client, xpystac, intake-stac, eodag, stac-api-validator, STAC Browser, QGIS.
 //!
 //! # Limits
 //! Geometries of requests have at most 10,000 positions, filters 40,000 values and 64 levels; as text they have 64 KiB.
@@ -40,6 +42,7 @@ mod cql2;
 mod documents;
 mod geometry;
 mod items;
+mod order;
 mod page;
 mod problem;
 mod request;
@@ -50,7 +53,7 @@ mod times;
 use std::sync::Arc;
 
 use axum::Extension;
-use axum::routing::{MethodRouter, get};
+use axum::routing::{MethodRouter, get, post};
 use thermocline_http::bodies::{Bodies, BodySettings};
 use thermocline_http::catalogs::Documents;
 use thermocline_http::{AppState, Operation, Route, ServePlugin};
@@ -144,6 +147,8 @@ impl ServePlugin for StacPlugin {
     fn app_routes(&self) -> Vec<Route> {
         let search_by_post =
             Operation { method: "post", summary: "Item search", query: Vec::new(), media_type: GEOJSON };
+        let order_by_post =
+            Operation { method: "post", summary: "Orders an Item", query: Vec::new(), media_type: GEOJSON };
         vec![
             self.get_route("/stac", get(api::root), "STAC landing page", JSON),
             self.get_route("/stac/conformance", get(api::conforms), "What the API conforms to", JSON),
@@ -161,6 +166,17 @@ impl ServePlugin for StacPlugin {
                 vec![item_search("Items of a collection")],
             ),
             self.get_route("/stac/collections/{collection}/items/{id}", get(api::item), "An Item", GEOJSON),
+            self.route(
+                "/stac/collections/{collection}/items/{id}/order",
+                post(order::order),
+                vec![order_by_post],
+            ),
+            self.get_route(
+                "/stac/collections/{collection}/items/{id}/order/{request}",
+                get(order::status),
+                "An order of an Item",
+                GEOJSON,
+            ),
             self.get_route(
                 "/stac/collections/{collection}/queryables",
                 get(api::queryables),

@@ -1,5 +1,7 @@
 //! What operators decide about STAC documents.
 
+use std::time::Duration;
+
 /// Settings of the plugin.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StacSettings {
@@ -17,6 +19,8 @@ pub struct StacSettings {
     pub browser_url: Option<String>,
     /// Whether items carry what the viewer gridlook reads.
     pub gridlook: bool,
+    /// How long the objects of an order stay online.
+    pub order_lifetime: Duration,
 }
 
 impl Default for StacSettings {
@@ -29,6 +33,7 @@ impl Default for StacSettings {
             static_max_items: 20_000,
             browser_url: None,
             gridlook: false,
+            order_lifetime: Duration::from_secs(2 * 24 * 3600),
         }
     }
 }

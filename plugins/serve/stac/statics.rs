@@ -29,17 +29,17 @@ pub(crate) async fn all(asked: Asked) -> Parsed<Response> {
 
 /// `/stac-collection-part/{collection}`, and below it the members whose ids begin in some way.
 pub(crate) async fn part(asked: Asked) -> Parsed<Response> {
-    let found = find(&asked.context.app, asked.param("collection"))?;
+    let found = find(&asked.context.seen, asked.param("collection"))?;
     let href = part_href(&asked.context, &found.id, asked.param("beginning"));
     kept(asked, href, Some(found)).await
 }
 
 async fn kept(asked: Asked, href: String, collection: Option<Arc<Found>>) -> Parsed<Response> {
     let (context, documents) = (asked.context.clone(), &asked.stac.documents);
-    let key = DocumentKey::new(&context.app, &context.base, href.as_str());
+    let key = DocumentKey::new(&context.seen, &context.base, href.as_str());
     let written = documents.get_or_write(key, async {
         let id = collection.as_ref().map(|found| found.id.as_str());
-        let ids = documents.ids(&context.app.search, id).await?;
+        let ids = documents.ids(&context.seen, id).await?;
         let (listed, beginning) = (Listed { context, href, ids }, asked.param("beginning").to_owned());
         let writing = tokio::task::spawn_blocking(move || match collection {
             Some(found) => encoded(&listed.of_collection(&found, &beginning)?),
@@ -55,8 +55,8 @@ async fn kept(asked: Asked, href: String, collection: Option<Arc<Found>>) -> Par
 impl Listed {
     /// All datasets; a child for each collection if they are too many.
     fn of_all(&self) -> Collection {
-        let Context { app, settings, .. } = &self.context;
-        let collections = app.search.collections();
+        let Context { seen, settings, .. } = &self.context;
+        let collections = seen.collections();
         let found: Vec<&Found> = collections.iter().map(|collection| &**collection).collect();
         let mut document = Collection::all(&found, settings.title.clone(), settings.description.clone());
         document.links = self.own_links();

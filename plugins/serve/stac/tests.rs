@@ -1,11 +1,15 @@
 //! The routes, asked through the whole router.
 
+mod order;
+
 use serde_json::{Value, json};
 use thermocline_http::HttpConfig;
 use thermocline_model::{Attribute, ByteOrder, DataType};
 use thermocline_testkit::{Answer, TestServer, ToyChunk, ToyDataset, toy_variable};
 
 use super::*;
+
+mod hidden;
 
 fn toy(title: &str) -> ToyDataset {
     let double = DataType::Float { size: 8, order: ByteOrder::Little };

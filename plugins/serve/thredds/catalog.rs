@@ -5,15 +5,15 @@ use std::io;
 use std::sync::Arc;
 
 use axum::response::Response;
-use http::request::Parts;
 use quick_xml::Writer;
 use quick_xml::events::{BytesStart, Event};
 use thermocline_core::{Error, Result};
+use thermocline_http::Problem;
 use thermocline_http::catalogs::{DocumentKey, Documents, write_hits};
 use thermocline_http::links::BaseUrl;
-use thermocline_http::{AppState, Problem};
 
 use crate::XML;
+use crate::asked::Asked;
 use crate::dataset::{self, service_name};
 use crate::place::{Contents, Place, Reference};
 use crate::xml::{Xml, allowed, push_attributed, push_declaration};
@@ -22,18 +22,13 @@ const NAMESPACE: &str = "http://www.unidata.ucar.edu/namespaces/thredds/InvCatal
 const XLINK: &str = "http://www.w3.org/1999/xlink";
 
 /// Answers with the catalog of a place.
-pub(crate) async fn answer(
-    documents: &Documents,
-    place: &Place,
-    app: &AppState,
-    base: &BaseUrl,
-    parts: &Parts,
-) -> Result<Response, Problem> {
-    let contents = place.contents(documents, app).await?;
-    let key = DocumentKey::new(app, base, place.url(base, "xml"));
-    let title = place.title(app);
-    let document = documents.get_or_write(key, write(contents, &title, app, base)).await?;
-    Ok(document.respond(app, parts, XML))
+pub(crate) async fn answer(documents: &Documents, place: &Place, asked: &Asked) -> Result<Response, Problem> {
+    let Asked { seen, base, .. } = asked;
+    let contents = place.contents(documents, seen).await?;
+    let key = DocumentKey::new(seen, base, place.url(base, "xml"));
+    let title = place.title(seen);
+    let document = documents.get_or_write(key, write(contents, &title, asked)).await?;
+    Ok(asked.respond(document, XML))
 }
 
 /// Datasets that are written, and the types of services that they need.
@@ -42,14 +37,15 @@ struct Body {
     services: BTreeSet<&'static str>,
 }
 
-async fn write(contents: Contents, title: &str, app: &AppState, base: &BaseUrl) -> Result<Vec<u8>> {
+async fn write(contents: Contents, title: &str, asked: &Asked) -> Result<Vec<u8>> {
+    let Asked { app, seen, base, .. } = asked;
     let mut body = Body { xml: Writer::new(Vec::new()), services: BTreeSet::new() };
     for reference in &contents.references {
         push_reference(&mut body.xml, reference, base).map_err(unwritten)?;
     }
     if let Some(query) = contents.datasets {
         let app_of_datasets = Arc::clone(app);
-        body = write_hits(&app.search, query, body, move |body, hit| {
+        body = write_hits(seen, query, body, move |body, hit| {
             let methods = app_of_datasets.access_methods(&hit.summary);
             // Writing into memory does not fail.
             let _ = dataset::push(&mut body.xml, &hit.summary, &methods, &mut body.services);

@@ -27,6 +27,7 @@
 //! Characters that XML does not have become U+FFFD. intake-thredds opens catalogs within catalogs by OPeNDAP only,
 //! and none in which a dataset lacks the service of its driver: give it `/catalog/{collection}.xml`.
 
+mod asked;
 mod catalog;
 mod dataset;
 mod page;
@@ -36,14 +37,13 @@ mod xml;
 
 use std::sync::Arc;
 
-use axum::extract::{Path, State};
+use axum::extract::Path;
 use axum::response::Response;
 use axum::routing::get;
-use http::request::Parts;
 use thermocline_http::catalogs::Documents;
-use thermocline_http::links::BaseUrl;
-use thermocline_http::{AppState, Operation, Problem, Route, ServePlugin};
+use thermocline_http::{Operation, Problem, Route, ServePlugin};
 
+use asked::Asked;
 use place::Place;
 
 const XML: &str = "application/xml";
@@ -71,63 +71,48 @@ enum Form {
 }
 
 /// Sends the catalog of a place.
-async fn show(
-    documents: &Documents,
-    place: Place,
-    form: Form,
-    (app, base, parts): (&AppState, &BaseUrl, &Parts),
-) -> Result<Response, Problem> {
+async fn show(documents: &Documents, place: Place, form: Form, asked: &Asked) -> Result<Response, Problem> {
     match form {
-        Form::Xml => catalog::answer(documents, &place, app, base, parts).await,
-        Form::Html => page::answer(documents, &place, app, base, parts).await,
+        Form::Xml => catalog::answer(documents, &place, asked).await,
+        Form::Html => page::answer(documents, &place, asked).await,
     }
 }
 
 impl ThreddsPlugin {
     fn top(&self, path: &'static str, form: Form, operation: Operation) -> Route {
         let documents = Arc::clone(&self.documents);
-        let handler = get(move |State(app): State<AppState>, base: BaseUrl, parts: Parts| async move {
-            show(&documents, Place::Top, form, (&app, &base, &parts)).await
-        });
+        let handler =
+            get(move |asked: Asked| async move { show(&documents, Place::Top, form, &asked).await });
         Route { path, handler, operations: vec![operation] }
     }
 
     fn collection(&self) -> Route {
         let documents = Arc::clone(&self.documents);
-        let handler = get(
-            move |State(app): State<AppState>, Path(name): Path<String>, base: BaseUrl, parts: Parts| async move {
-                let (collection, form) = split_form(&name)?;
-                let place = Place::Collection(collection.to_owned());
-                show(&documents, place, form, (&app, &base, &parts)).await
-            },
-        );
+        let handler = get(move |Path(name): Path<String>, asked: Asked| async move {
+            let (collection, form) = split_form(&name)?;
+            let place = Place::Collection(collection.to_owned());
+            show(&documents, place, form, &asked).await
+        });
         let operation = Operation::get("The THREDDS catalog of a collection, or its page", XML);
         Route { path: "/catalog/{document}", handler, operations: vec![operation] }
     }
 
     fn prefix(&self) -> Route {
         let documents = Arc::clone(&self.documents);
-        let handler = get(
-            move |State(app): State<AppState>,
-                  Path((collection, name)): Path<(String, String)>,
-                  base: BaseUrl,
-                  parts: Parts| async move {
-                let (prefix, form) = split_form(&name)?;
-                let place = Place::Prefix { collection, prefix: prefix.to_owned() };
-                show(&documents, place, form, (&app, &base, &parts)).await
-            },
-        );
+        let handler = get(move |Path((collection, name)): Path<(String, String)>, asked: Asked| async move {
+            let (prefix, form) = split_form(&name)?;
+            let place = Place::Prefix { collection, prefix: prefix.to_owned() };
+            show(&documents, place, form, &asked).await
+        });
         let operation = Operation::get("The same for datasets whose ids begin alike", XML);
         Route { path: "/catalog/{collection}/{document}", handler, operations: vec![operation] }
     }
 
     fn sitemap_part(&self) -> Route {
         let documents = Arc::clone(&self.documents);
-        let handler = get(
-            move |State(app): State<AppState>, Path(name): Path<String>, base: BaseUrl, parts: Parts| async move {
-                sitemap::answer(&documents, Some(&name), (&app, &base, &parts)).await
-            },
-        );
+        let handler = get(move |Path(name): Path<String>, asked: Asked| async move {
+            sitemap::answer(&documents, Some(&name), &asked).await
+        });
         let operation = Operation::get("A part of them, where there are several", XML);
         Route { path: "/sitemap/{document}", handler, operations: vec![operation] }
     }
@@ -154,9 +139,9 @@ impl ServePlugin for ThreddsPlugin {
             self.prefix(),
             Route {
                 path: "/sitemap.xml",
-                handler: get(move |State(app): State<AppState>, base: BaseUrl, parts: Parts| async move {
-                    sitemap::answer(&documents, None, (&app, &base, &parts)).await
-                }),
+                handler: get(
+                    move |asked: Asked| async move { sitemap::answer(&documents, None, &asked).await },
+                ),
                 operations: vec![Operation::get("Pages of all datasets, for search engines", XML)],
             },
             self.sitemap_part(),

@@ -3,37 +3,27 @@
 use std::fmt::Write;
 
 use axum::response::Response;
-use http::request::Parts;
 use thermocline_core::Result;
+use thermocline_http::Problem;
 use thermocline_http::catalogs::{DocumentKey, Documents, write_hits};
 use thermocline_http::html::{Escaped, link, page_with_head};
-use thermocline_http::links::BaseUrl;
-use thermocline_http::{AppState, Problem};
 
 use crate::HTML;
+use crate::asked::Asked;
 use crate::place::{Contents, Place};
 
 /// Answers with the page of a place.
-pub(crate) async fn answer(
-    documents: &Documents,
-    place: &Place,
-    app: &AppState,
-    base: &BaseUrl,
-    parts: &Parts,
-) -> Result<Response, Problem> {
-    let contents = place.contents(documents, app).await?;
-    let key = DocumentKey::new(app, base, place.url(base, "html"));
-    let titles = (place.title(app), place.url(base, "xml"));
-    let document = documents.get_or_write(key, write(titles, contents, app, base)).await?;
-    Ok(document.respond(app, parts, HTML))
+pub(crate) async fn answer(documents: &Documents, place: &Place, asked: &Asked) -> Result<Response, Problem> {
+    let Asked { seen, base, .. } = asked;
+    let contents = place.contents(documents, seen).await?;
+    let key = DocumentKey::new(seen, base, place.url(base, "html"));
+    let titles = (place.title(seen), place.url(base, "xml"));
+    let document = documents.get_or_write(key, write(titles, contents, asked)).await?;
+    Ok(asked.respond(document, HTML))
 }
 
-async fn write(
-    (title, xml_url): (String, String),
-    contents: Contents,
-    app: &AppState,
-    base: &BaseUrl,
-) -> Result<Vec<u8>> {
+async fn write((title, xml_url): (String, String), contents: Contents, asked: &Asked) -> Result<Vec<u8>> {
+    let base = &asked.base;
     let mut html = format!(
         "<h1>{}</h1><p>The same for programs: {}</p><table>",
         Escaped(&title),
@@ -44,7 +34,7 @@ async fn write(
     }
     if let Some(query) = contents.datasets {
         let base = base.clone();
-        html = write_hits(&app.search, query, html, move |html, hit| {
+        html = write_hits(&asked.seen, query, html, move |html, hit| {
             let id = &hit.summary.id;
             push_row(html, (&base.dataset(id), id), hit.summary.title.as_deref().unwrap_or_default());
         })

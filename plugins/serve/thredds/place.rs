@@ -1,10 +1,10 @@
 //! Places in the tree of catalogs, and what each of them names.
 
 use thermocline_core::Result;
+use thermocline_http::Problem;
 use thermocline_http::catalogs::{Documents, below, divide};
 use thermocline_http::links::{BaseUrl, segment};
-use thermocline_http::{AppState, Problem};
-use thermocline_search::Query;
+use thermocline_search::{Query, Seen};
 
 /// Most datasets in one document; beyond it they are divided by what their ids begin with.
 const MAX_NAMED: usize = 5000;
@@ -59,11 +59,11 @@ impl Place {
     }
 
     /// For people.
-    pub(crate) fn title(&self, app: &AppState) -> String {
+    pub(crate) fn title(&self, seen: &Seen) -> String {
         match self {
             Self::Top => "Thermocline".to_owned(),
             Self::Collection(collection) => {
-                let spec = app.search.collection(collection).and_then(|found| found.spec.clone());
+                let spec = seen.collection(collection).and_then(|found| found.spec.clone());
                 spec.and_then(|spec| spec.title.clone()).unwrap_or_else(|| collection.clone())
             }
             Self::Prefix { collection, prefix } => format!("{collection}: {prefix}…"),
@@ -74,14 +74,14 @@ impl Place {
     ///
     /// # Errors
     /// 404 for a place without datasets.
-    pub(crate) async fn contents(&self, documents: &Documents, app: &AppState) -> Result<Contents, Problem> {
+    pub(crate) async fn contents(&self, documents: &Documents, seen: &Seen) -> Result<Contents, Problem> {
         match self {
-            Self::Top => match only_collection(app) {
-                Some(only) => self.members(&only, "", documents, app).await,
-                None => Ok(top(app)),
+            Self::Top => match only_collection(seen) {
+                Some(only) => self.members(&only, "", documents, seen).await,
+                None => Ok(top(seen)),
             },
-            Self::Collection(collection) => self.members(collection, "", documents, app).await,
-            Self::Prefix { collection, prefix } => self.members(collection, prefix, documents, app).await,
+            Self::Collection(collection) => self.members(collection, "", documents, seen).await,
+            Self::Prefix { collection, prefix } => self.members(collection, prefix, documents, seen).await,
         }
     }
 
@@ -90,9 +90,9 @@ impl Place {
         collection: &str,
         prefix: &str,
         documents: &Documents,
-        app: &AppState,
+        seen: &Seen,
     ) -> Result<Contents, Problem> {
-        let found = app.search.collection(collection);
+        let found = seen.collection(collection);
         let found =
             found.ok_or_else(|| Problem::not_found(format!("Collection '{collection}' not found")))?;
         let collections = Some(vec![collection.to_owned()]);
@@ -100,7 +100,7 @@ impl Place {
             let datasets = Some(Query { collections, ..Query::default() });
             return Ok(Contents { references: Vec::new(), datasets });
         }
-        let ids = documents.ids(&app.search, Some(collection)).await?;
+        let ids = documents.ids(seen, Some(collection)).await?;
         let ids = below(&ids, prefix);
         if ids.is_empty() {
             let message =
@@ -124,15 +124,15 @@ impl Place {
 
 /// The collection of a server that has no second one. intake-thredds opens catalogs within catalogs by OPeNDAP
 /// whatever it was told, so that a needless one costs its users their datasets.
-fn only_collection(app: &AppState) -> Option<String> {
-    let collections = app.search.collections();
+fn only_collection(seen: &Seen) -> Option<String> {
+    let collections = seen.collections();
     let mut filled = collections.iter().filter(|collection| collection.n_items > 0);
     let first = filled.next()?;
     filled.next().is_none().then(|| first.id.clone())
 }
 
-fn top(app: &AppState) -> Contents {
-    let collections = app.search.collections();
+fn top(seen: &Seen) -> Contents {
+    let collections = seen.collections();
     let references = collections.iter().filter(|collection| collection.n_items > 0).map(|collection| {
         let title = collection.spec.as_ref().and_then(|spec| spec.title.as_deref());
         let title = title.unwrap_or(&collection.id);

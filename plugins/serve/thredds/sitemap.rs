@@ -6,14 +6,14 @@
 use std::fmt::Write;
 
 use axum::response::Response;
-use http::request::Parts;
 use thermocline_core::Result;
+use thermocline_http::Problem;
 use thermocline_http::catalogs::{DocumentKey, Documents};
 use thermocline_http::html::Escaped;
 use thermocline_http::links::BaseUrl;
-use thermocline_http::{AppState, Problem};
 
 use crate::XML;
+use crate::asked::Asked;
 use crate::xml::allowed;
 
 /// Most addresses in one document.
@@ -26,12 +26,12 @@ const NAMESPACE: &str = "http://www.sitemaps.org/schemas/sitemap/0.9";
 pub(crate) async fn answer(
     documents: &Documents,
     part: Option<&str>,
-    (app, base, parts): (&AppState, &BaseUrl, &Parts),
+    asked: &Asked,
 ) -> Result<Response, Problem> {
-    let ids = documents.ids(&app.search, None).await?;
+    let ids = documents.ids(&asked.seen, None).await?;
     let number = part.map(|part| part_number(part, ids.len())).transpose()?;
-    let key = DocumentKey::new(app, base, format!("sitemap/{number:?}"));
-    let base = base.clone();
+    let key = DocumentKey::new(&asked.seen, &asked.base, format!("sitemap/{number:?}"));
+    let base = asked.base.clone();
     let write = async move {
         let written =
             tokio::task::spawn_blocking(move || document(&ids, number, &base, MAX_ADDRESSES).into_bytes());
@@ -39,7 +39,7 @@ pub(crate) async fn answer(
             thermocline_core::Error::internal("a site map was not written").with_source(cause)
         })
     };
-    Ok(documents.get_or_write(key, write).await?.respond(app, parts, XML))
+    Ok(asked.respond(documents.get_or_write(key, write).await?, XML))
 }
 
 /// The number of a part from the name of its document.

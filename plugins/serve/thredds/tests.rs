@@ -158,3 +158,14 @@ async fn every_document_answers_head_and_conditions() {
         assert_eq!(same.status, 304, "{path}");
     }
 }
+
+#[tokio::test]
+async fn no_catalog_tells_of_a_dataset_that_one_may_not_read() {
+    let plugins: Vec<Arc<dyn ServePlugin>> = vec![Arc::new(ThreddsPlugin::default()), Arc::new(Opening)];
+    let mut secret = toy();
+    secret.root_mut().attrs.set("title", Attribute::Text("Hush".to_owned()));
+    let server = TestServer::with_secret(toy(), secret, plugins).await.unwrap();
+    let paths =
+        ["/catalog.xml", "/catalog.html", "/catalog/datasets.xml", "/catalog/datasets.html", "/sitemap.xml"];
+    server.check_keeps_secret(&paths, &["secret", "hush"]).await.unwrap();
+}

@@ -64,7 +64,7 @@ pub(super) fn source(merged: &Merged<'_>, texts: &mut Texts) -> Option<(Declared
 }
 
 /// The first key of an entry that asks for what is not built. Serving it without would be wrong: the
-/// parts of a dataset as one, data to those who may not read them.
+/// parts of a dataset as one, or what lies elsewhere.
 fn unbuilt_key(merged: &Merged<'_>) -> Option<String> {
     if merged.get("aggregate").is_some() {
         return Some(format!("{}: many files cannot be one dataset", not_built("aggregate")));
@@ -74,9 +74,6 @@ fn unbuilt_key(merged: &Merged<'_>) -> Option<String> {
 
 /// The same for entries that have a meaning of their own for `aggregate`.
 pub(super) fn unbuilt_key_of_any(merged: &Merged<'_>) -> Option<String> {
-    if merged.text("access").is_some_and(|access| access != "public") {
-        return Some(format!("{}: only public datasets are served", not_built("access")));
-    }
     let source = merged.item.get("source")?;
     let keys = ["stac", "cmr", "credentials", "start", "end"];
     keys.iter().find(|key| source.get(key).is_some()).map(|key| not_built(&format!("source.{key}")))
@@ -143,7 +140,6 @@ mod tests {
             ("source: {paths: [a.nc]}, aggregate: {join: time}", "`aggregate`"),
             ("source: {paths: [a.nc, b.nc]}", "`aggregate`"),
             ("source: {urls: ['s3://a/b', 's3://a/c']}", "`aggregate`"),
-            ("source: {paths: [a.nc]}, access: staff", "`access`"),
             ("source: {prefix: 's3://a/b/'}", "`source.prefix`"),
             ("source: {list: 'https://x/files.txt'}", "`source.list`"),
             ("source: {stac: {url: 'https://x', collections: [c]}}", "`source.stac`"),

@@ -91,7 +91,6 @@ fn what_would_change_a_single_file_is_refused_by_name() {
             "aggregate: {join: t, preprocess: {drop: [x]}}, source: {paths: ['{a}.nc']}",
             "`aggregate.preprocess`",
         ),
-        ("access: staff, source: {paths: ['{a}.nc']}", "`access`"),
         ("source: {prefix: 'x/'}", "`source.prefix`"),
     ] {
         let listed = listed(&["tas.nc"], &format!("id: 'f.{{a}}', {rest}"));

@@ -308,7 +308,10 @@ fn refused_as_declared_twice(first: &Arc<Entry>, others: &[&Arc<Entry>], before:
         std::iter::once(&first).chain(others).take(10).map(|e| place(&e.spec)).collect();
     let id: &DatasetId = &first.spec.id;
     let reason = format!("id '{id}' is declared {} times: {}", others.len() + 1, places.join("; "));
-    let spec = DatasetSpec::new(id.clone(), SourceSpec::Refused(reason), first.spec.origin.clone());
+    let mut spec = DatasetSpec::new(id.clone(), SourceSpec::Refused(reason), first.spec.origin.clone());
+    let is_one_rule = others.iter().all(|other| other.spec.access == first.spec.access);
+    // The reason names all of them: nobody reads it if not everybody may who may read one. No rule has this name.
+    spec.access = if is_one_rule { first.spec.access.clone() } else { Some("".into()) };
     match before.get(id.as_str()) {
         Some(known) if *known.spec == spec => Arc::clone(known),
         _ => Arc::new(Entry::new(first.provider, Arc::new(spec))),

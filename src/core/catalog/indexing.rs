@@ -297,6 +297,7 @@ fn is_final(kind: ErrorKind) -> bool {
         | ErrorKind::Lost
         | ErrorKind::NotStaged
         | ErrorKind::RecallFailed
+        | ErrorKind::OverQuota { .. }
         | ErrorKind::Unavailable { .. } => false,
     }
 }

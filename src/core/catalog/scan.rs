@@ -3,6 +3,7 @@
 use std::collections::{HashMap, HashSet};
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use futures::stream::FuturesUnordered;
@@ -349,6 +350,10 @@ impl Catalog {
         let mut merged = Entries::merge(by_provider, &before);
         merged.set_withdrawn(self.withdrawn_since(&before, &merged));
         info!(n_datasets = merged.all().len(), n_before = before.all().len(), "catalog changed");
+        // Before anybody can open them.
+        if merged.all().iter().any(|entry| entry.spec.access.is_some()) {
+            self.shared.names_rules.store(true, Ordering::Release);
+        }
         *self.shared.entries.write() = Arc::new(merged);
         self.tell_changed();
     }

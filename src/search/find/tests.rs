@@ -7,4 +7,5 @@ mod generate;
 mod naive;
 mod paging;
 mod scale;
+mod sight;
 mod store;

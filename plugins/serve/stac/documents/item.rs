@@ -20,10 +20,10 @@ pub(crate) struct Item {
     geometry: Value,
     #[serde(skip_serializing_if = "Option::is_none")]
     bbox: Option<[f64; 4]>,
-    properties: Map<String, Value>,
-    links: Vec<Link>,
+    pub(super) properties: Map<String, Value>,
+    pub(super) links: Vec<Link>,
     #[serde(serialize_with = "as_map")]
-    assets: Vec<(String, Asset)>,
+    pub(super) assets: Vec<(String, Asset)>,
     #[serde(flatten)]
     more: Map<String, Value>,
 }
@@ -48,6 +48,11 @@ impl Item {
             assets,
             more: if context.settings.gridlook { properties::gridlook(summary, context) } else { Map::new() },
         }
+    }
+
+    /// Names the extensions of which there are fields, after some have come or gone.
+    pub(super) fn name_extensions(&mut self) {
+        self.stac_extensions = extensions(&self.properties, &self.assets);
     }
 
     /// The same Item under another address.
@@ -103,9 +108,20 @@ fn links(hit: &Hit, context: &Context) -> Vec<Link> {
             link("order", format!("{dataset}/stage"), JSON).method("POST").title("Bring online".to_owned()),
         );
     }
+    if hit.order.is_some() {
+        links.push(retrieve(hit, context));
+    }
     if has_plugin(&context.app, "intake") {
         let catalog = format!("{dataset}/catalog.yaml");
         links.push(link("alternate", catalog, "text/yaml").title("The same as an intake catalog".to_owned()));
     }
     links
+}
+
+/// What eodag and its like order by: posted to with the body that it has.
+fn retrieve(hit: &Hit, context: &Context) -> Link {
+    let own = context.item(&hit.summary.collection, &hit.summary.id);
+    let mut retrieve = link("retrieve", format!("{own}/order"), GEOJSON).method("POST");
+    retrieve.body = Some(Map::new());
+    retrieve.title("Order".to_owned())
 }

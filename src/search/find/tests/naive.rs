@@ -50,7 +50,7 @@ impl World {
         let add = |summary: &Summary| {
             let number = self.summaries.len() as i64 + 1;
             self.summaries.insert(number, Arc::new(summary.clone()));
-            Added { entry: Entry::of(summary), number }
+            Added { entry: Entry::of(summary), number, access: None }
         };
         summaries.iter().map(add).collect()
     }

@@ -1,0 +1,121 @@
+//! Ordering an Item: its objects are brought online, and the answer says where they are then.
+//!
+//! # Specification
+//! STAC extension `order` v1.1.0 for the words; the exchange is that of the catalogs which eodag orders from: a link
+//! `retrieve` of the Item is posted to, the document that comes back is asked for under its link `self` until
+//! `order:status` is `succeeded`, then `assets.downloadLink` is fetched.
+
+use std::sync::Arc;
+
+use axum::response::{IntoResponse, Response};
+use http::header::{CACHE_CONTROL, LOCATION, RETRY_AFTER};
+use http::{HeaderValue, StatusCode};
+use thermocline_core::manifest::Manifest;
+use thermocline_core::select::Selection;
+use thermocline_core::staging::{Face, NewRequest, Request, RequestId, Staging};
+use thermocline_http::live::{Engine, audit};
+use thermocline_http::ordering::needed;
+use thermocline_http::{Identity, Problem};
+use thermocline_search::{Hit, Summary};
+
+use crate::answer::{Asked, Freshness, encoded};
+use crate::documents::{GEOJSON, OrderedItem};
+use crate::problem::{Parsed, StacProblem};
+
+/// Urgency of an order: the usual one.
+const PRIORITY: u8 = 5;
+
+/// When a client is told to look again, at the latest, in seconds.
+const MAX_RETRY_SECONDS: u64 = 60;
+
+/// An Item that exists for whoever asks.
+struct Known {
+    manifest: Arc<Manifest>,
+    summary: Arc<Summary>,
+}
+
+/// `POST /stac/collections/{collection}/items/{id}/order`. The body is not looked at: an order is of the whole Item.
+pub(crate) async fn order(who: Identity, Engine(staging): Engine, asked: Asked) -> Parsed<Response> {
+    let known = known(&asked, &who).await?;
+    let id = known.manifest.id.to_string();
+    let answer = ordered(&asked, &who, &staging, &known).await;
+    let outcome = match &answer {
+        Ok(request) => format!("request {}", request.id),
+        Err(problem) => format!("refused with {}", problem.0.status),
+    };
+    audit(&who, "order", &id, &outcome);
+    created(&asked, &known, &answer?)
+}
+
+/// `GET /stac/collections/{collection}/items/{id}/order/{request}`.
+pub(crate) async fn status(who: Identity, Engine(staging): Engine, asked: Asked) -> Parsed<Response> {
+    let known = known(&asked, &who).await?;
+    let name = asked.param("request");
+    let request = staging.get(&RequestId(name.into())).await?;
+    let request = request.filter(|request| request.dataset.as_ref() == Some(&known.manifest.id));
+    let request = request.ok_or_else(|| {
+        StacProblem::not_found(format!("Order '{name}' of Item '{}' not found", known.manifest.id))
+    })?;
+    asked.document(&document(&asked, &known, &request), GEOJSON, Freshness::Live)
+}
+
+/// The Item that the path names.
+///
+/// # Errors
+/// 404 if there is none, or none for this client, in this collection.
+async fn known(asked: &Asked, who: &Identity) -> Parsed<Known> {
+    let (collection, id) = (asked.param("collection"), asked.param("id"));
+    let app = &asked.context.app;
+    let unknown = || StacProblem::not_found(format!("Item '{id}' not found in collection '{collection}'"));
+    if !who.sees(app, id) {
+        return Err(unknown());
+    }
+    let manifest = app.catalog.open(id).await.map_err(|error| match error.kind() {
+        thermocline_core::ErrorKind::NotFound => unknown(),
+        _ => Problem::for_metadata(error).into(),
+    })?;
+    let summary = app.search.describe(&manifest).await?;
+    if summary.collection != collection {
+        return Err(unknown());
+    }
+    Ok(Known { manifest, summary })
+}
+
+/// The request that an order is.
+async fn ordered(asked: &Asked, who: &Identity, staging: &Staging, known: &Known) -> Parsed<Request> {
+    let manifest = &known.manifest;
+    who.check_stages(&asked.context.app, manifest.id.as_str())?;
+    let objects = needed(staging, manifest, &Selection::new(), &[]).await?;
+    let new = NewRequest {
+        owner: who.owner.clone(),
+        face: Face::Native,
+        objects,
+        priority: PRIORITY,
+        lifetime: asked.context.settings.order_lifetime,
+        dataset: Some(manifest.id.clone()),
+        idempotency: None,
+        notify: None,
+    };
+    Ok(staging.request(new).await?)
+}
+
+fn created(asked: &Asked, known: &Known, request: &Request) -> Parsed<Response> {
+    let document = document(asked, known, request);
+    let mut response = (StatusCode::CREATED, encoded(&document)?).into_response();
+    let headers = response.headers_mut();
+    headers.insert(http::header::CONTENT_TYPE, HeaderValue::from_static(GEOJSON));
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    if let Ok(location) = HeaderValue::try_from(document.href()) {
+        headers.insert(LOCATION, location);
+    }
+    if !request.state.is_ended() {
+        let seconds = request.estimate.as_ref().map_or(10, |estimate| estimate.duration.as_secs());
+        headers.insert(RETRY_AFTER, HeaderValue::from(seconds.clamp(1, MAX_RETRY_SECONDS)));
+    }
+    Ok(response)
+}
+
+fn document(asked: &Asked, known: &Known, request: &Request) -> OrderedItem {
+    let hit = Hit { summary: Arc::clone(&known.summary), order: None };
+    OrderedItem::new(&hit, request, known.manifest.dataset.objects.len(), &asked.context)
+}
