@@ -5,6 +5,7 @@
 //! documents.
 
 use std::collections::BTreeMap;
+use std::hash::{Hash, Hasher};
 use std::net::IpAddr;
 use std::sync::Arc;
 
@@ -14,6 +15,9 @@ use crate::{Error, Result};
 
 /// Name of the rule of datasets that name none.
 pub const DEFAULT_RULE: &str = "default";
+
+/// Name of the rule of datasets that are open to anyone, whatever [`DEFAULT_RULE`] says; it can be declared otherwise.
+pub const PUBLIC_RULE: &str = "public";
 
 /// Most rules of a server.
 pub const MAX_RULES: usize = 1024;
@@ -29,6 +33,8 @@ pub enum Who {
     Group(Arc<str>),
     /// Whoever comes from this network.
     Network(IpNet),
+    /// Whoever may stage on this server and may read the dataset: what a rule says that does not say who stages.
+    Stagers,
 }
 
 impl Who {
@@ -59,6 +65,7 @@ impl Who {
             Self::Token(name) => caller.token == Some(&**name) || caller.owner == Some(&**name),
             Self::Group(group) => caller.groups.contains(group),
             Self::Network(network) => caller.from.is_some_and(|from| network.contains(&from)),
+            Self::Stagers => caller.may_stage,
         }
     }
 }
@@ -74,6 +81,8 @@ pub struct Caller<'a> {
     pub groups: &'a [Arc<str>],
     /// Where it comes from, behind proxies that are trusted.
     pub from: Option<IpAddr>,
+    /// Whether it may stage where no rule says who does.
+    pub may_stage: bool,
 }
 
 /// What can be allowed.
@@ -87,12 +96,12 @@ pub enum Right {
     Administer,
 }
 
-/// Who has which right on the datasets of a rule. Who administers may stage, and who stages may read.
+/// Who has which right on the datasets of a rule. Who administers may stage, and who is named as staging may read.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Rule {
     /// Who may read.
     pub read: Vec<Who>,
-    /// Who may stage.
+    /// Who may stage; [`Who::Stagers`] gives nobody the right to read.
     pub stage: Vec<Who>,
     /// Who may administer.
     pub administer: Vec<Who>,
@@ -101,44 +110,47 @@ pub struct Rule {
 impl Rule {
     /// Everybody reads.
     fn open() -> Self {
-        Self { read: vec![Who::Anyone], stage: Vec::new(), administer: Vec::new() }
+        Self { read: vec![Who::Anyone], stage: vec![Who::Stagers], administer: Vec::new() }
     }
 
     /// True if somebody has a right under this rule.
     pub fn allows(&self, right: Right, caller: &Caller<'_>) -> bool {
-        let lists = [&self.administer, &self.stage, &self.read];
-        let n_lists = match right {
-            Right::Administer => 1,
-            Right::Stage => 2,
-            Right::Read => 3,
-        };
-        lists.into_iter().take(n_lists).flatten().any(|who| who.is(caller))
+        let is_in = |list: &[Who]| list.iter().any(|who| *who != Who::Stagers && who.is(caller));
+        let administers = is_in(&self.administer);
+        match right {
+            Right::Administer => administers,
+            Right::Read => administers || is_in(&self.stage) || is_in(&self.read),
+            Right::Stage => {
+                let may_as_usual = self.stage.contains(&Who::Stagers) && Who::Stagers.is(caller);
+                administers || is_in(&self.stage) || (may_as_usual && is_in(&self.read))
+            }
+        }
     }
 }
 
 /// All rules of a server.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Rules {
-    by_name: BTreeMap<Arc<str>, usize>,
+    by_name: Arc<BTreeMap<Arc<str>, usize>>,
     rules: Vec<Rule>,
-    default: usize,
     restricts: bool,
 }
 
 impl Default for Rules {
     /// Everybody reads everything.
     fn default() -> Self {
+        let by_name = [(DEFAULT_RULE.into(), 0), (PUBLIC_RULE.into(), 1)];
         Self {
-            by_name: [(DEFAULT_RULE.into(), 0)].into(),
-            rules: vec![Rule::open()],
-            default: 0,
+            by_name: Arc::new(by_name.into()),
+            rules: vec![Rule::open(), Rule::open()],
             restricts: false,
         }
     }
 }
 
 impl Rules {
-    /// These rules by their names. Without one that is called [`DEFAULT_RULE`], datasets that name none are read by anyone.
+    /// These rules by their names. Without one that is called [`DEFAULT_RULE`], datasets that name none are read by anyone;
+    /// without one that is called [`PUBLIC_RULE`], so are those that name it.
     ///
     /// # Errors
     /// [`crate::ErrorKind::InvalidInput`] for more than [`MAX_RULES`].
@@ -148,15 +160,17 @@ impl Rules {
             by_name.insert(name, rules.len());
             rules.push(rule);
         }
-        let default = *by_name.entry(DEFAULT_RULE.into()).or_insert(rules.len());
-        if default == rules.len() {
-            rules.push(Rule::open());
+        for name in [DEFAULT_RULE, PUBLIC_RULE] {
+            if !by_name.contains_key(name) {
+                by_name.insert(name.into(), rules.len());
+                rules.push(Rule::open());
+            }
         }
         if rules.len() > MAX_RULES {
             return Err(Error::invalid_input(format!("more than {MAX_RULES} access rules")));
         }
         let restricts = rules.iter().any(|rule| !rule.read.contains(&Who::Anyone));
-        Ok(Self { by_name, rules, default, restricts })
+        Ok(Self { by_name: Arc::new(by_name), rules, restricts })
     }
 
     /// True if there is a dataset that somebody may not read, or could be one. Names of rules that do not exist are not
@@ -167,10 +181,7 @@ impl Rules {
 
     /// The number of the rule that a dataset names; `None` if there is no such rule: nobody may read it then.
     pub fn number(&self, name: Option<&str>) -> Option<usize> {
-        match name {
-            None => Some(self.default),
-            Some(name) => self.by_name.get(name).copied(),
-        }
+        self.by_name.get(name.unwrap_or(DEFAULT_RULE)).copied()
     }
 
     /// The rule that a dataset names.
@@ -200,21 +211,55 @@ impl Rules {
                 *word |= 1 << (number % 64);
             }
         }
-        View { bits: bits.into() }
+        View { bits: bits.into(), by_name: Arc::clone(&self.by_name), restricts: self.restricts }
     }
 }
 
-/// Which rules' datasets a client may read. The number of a bit is that of [`Rules::number`] of the same rules.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+/// Which rules' datasets a client may read. It knows the rules by their names, so that it holds whatever they become
+/// while a request is answered.
+#[derive(Debug, Clone)]
 pub struct View {
     bits: Arc<[u64]>,
+    by_name: Arc<BTreeMap<Arc<str>, usize>>,
+    restricts: bool,
 }
 
 impl View {
-    /// True if the datasets of a rule are seen; those of no known rule are not.
+    /// True if the datasets of a rule are seen by its number; those of no known rule are not.
     pub fn sees(&self, rule: Option<usize>) -> bool {
         let word = rule.and_then(|rule| self.bits.get(rule / 64).map(|word| (word, rule % 64)));
         word.is_some_and(|(word, bit)| word >> bit & 1 == 1)
+    }
+
+    /// True if datasets that name this rule are seen; nobody sees those of a rule that does not exist.
+    pub fn sees_rule(&self, name: Option<&str>) -> bool {
+        self.sees(self.by_name.get(name.unwrap_or(DEFAULT_RULE)).copied())
+    }
+
+    /// True if there is a rule of that name.
+    pub fn has_rule(&self, name: Option<&str>) -> bool {
+        self.by_name.contains_key(name.unwrap_or(DEFAULT_RULE))
+    }
+
+    /// True if others may see something else, so that no answer may be kept for them.
+    pub fn is_private(&self) -> bool {
+        self.restricts
+    }
+}
+
+impl PartialEq for View {
+    fn eq(&self, other: &Self) -> bool {
+        let has_same_rules = Arc::ptr_eq(&self.by_name, &other.by_name) || self.by_name == other.by_name;
+        self.bits == other.bits && has_same_rules && self.restricts == other.restricts
+    }
+}
+
+impl Eq for View {}
+
+impl Hash for View {
+    fn hash<H: Hasher>(&self, hasher: &mut H) {
+        // Views of equal bits are of the same rules nearly always.
+        self.bits.hash(hasher);
     }
 }
 
@@ -256,11 +301,40 @@ mod tests {
     }
 
     #[test]
+    fn a_rule_that_does_not_say_who_stages_leaves_that_to_the_server_and_gives_nobody_the_right_to_read() {
+        let rule = Rule {
+            read: vec![Who::Group("climate".into())],
+            stage: vec![Who::Stagers],
+            administer: Vec::new(),
+        };
+        let groups: [Arc<str>; 1] = ["climate".into()];
+        for (groups, may_stage, rights) in [
+            (&groups[..], true, [true, true]),
+            (&groups[..], false, [true, false]),
+            (&[], true, [false, false]),
+        ] {
+            let caller = Caller { groups, may_stage, ..Caller::default() };
+            let found = [Right::Read, Right::Stage].map(|right| rule.allows(right, &caller));
+            assert_eq!(found, rights, "{caller:?}");
+        }
+    }
+
+    #[test]
     fn a_rule_that_does_not_exist_hides_its_datasets_from_everybody() {
         let rules = rules();
         assert_eq!(rules.number(Some("typo")), None);
         assert!(!rules.whole_view().sees(rules.number(Some("typo"))));
         assert!(rules.view(&Caller::default()).sees(rules.number(None)), "open without a rule of its own");
+        let view = rules.whole_view();
+        assert!(!view.sees_rule(Some("typo")) && !view.has_rule(Some("typo")));
+        assert!(view.sees_rule(Some("inside")) && view.sees_rule(Some(PUBLIC_RULE)) && view.sees_rule(None));
+    }
+
+    #[test]
+    fn what_is_public_is_open_although_the_default_is_not() {
+        let nobody = Rule { read: Vec::new(), stage: Vec::new(), administer: Vec::new() };
+        let view = Rules::new([(DEFAULT_RULE.into(), nobody)]).unwrap().view(&Caller::default());
+        assert!(view.sees_rule(Some(PUBLIC_RULE)) && !view.sees_rule(None) && view.is_private());
     }
 
     #[test]

@@ -28,6 +28,11 @@ pub enum ErrorKind {
         /// When to ask again.
         retry_after: Duration,
     },
+    /// Whoever asks has used up what they may have, or would with this.
+    OverQuota {
+        /// When there may be room again.
+        retry_after: Duration,
+    },
     /// Objects have to be recalled from a cold store first; [`Error::not_staged`] names them.
     NotStaged,
     /// Objects could not be recalled from their cold store; the message is the reason that the store gave.

@@ -55,6 +55,7 @@ fn lasts(kind: ErrorKind) -> bool {
         | ErrorKind::Lost
         | ErrorKind::RecallFailed
         | ErrorKind::NotStaged
+        | ErrorKind::OverQuota { .. }
         | ErrorKind::Changed { .. }
         | ErrorKind::Unavailable { .. } => false,
     }

@@ -18,6 +18,8 @@ pub mod index;
 pub mod jobs;
 pub mod manifest;
 pub mod names;
+#[cfg(feature = "oidc")]
+pub mod oidc;
 pub mod parallel;
 pub mod read;
 pub mod reference;
@@ -26,6 +28,7 @@ pub mod staging;
 pub mod state;
 pub mod threads;
 pub mod verify;
+pub mod webhook;
 pub mod write;
 
 pub use error::{Error, ErrorKind, Result};

@@ -13,21 +13,27 @@
 //! | `tables` | the same in the database |
 //! | `driver` | turns the rules into writes, answers, events and work for stores, in this order |
 //! | `requests`, `readers`, `operators` | what is asked of it |
+//! | `seen` | what is online at stores that refuse to read what is cold |
+//! | `limits`, `spending` | what owners may have, and what they pay |
 //! | `watch` | wakes who watches a request |
 //! | `standing` | how objects stand, whoever wants them, and who is told at once when that changes |
+//! | `deliveries` | who is told of the end of requests |
 //! | `restart` | takes up what was under way |
 //! | `schedule`, `tape` | the order of recalls |
 //! | `landing`, `cache` | how bytes come into the cache, and how room is made there |
 //!
 //! # Limits
-//! Objects that lie in place stay online as long as their file system keeps them: pins cannot hold them there.
+//! Objects that lie in place stay online as long as their file system keeps them: pins cannot hold them there. Copies
+//! that end at a time that their store tells are made to last while they are pinned.
 
 mod api;
 mod book;
 pub mod cache;
+mod deliveries;
 mod driver;
 mod engine;
 pub mod landing;
+mod limits;
 mod numbers;
 mod operators;
 mod readers;
@@ -35,8 +41,10 @@ mod requests;
 mod restart;
 mod retries;
 pub mod schedule;
+mod seen;
 mod settings;
 mod shelf;
+mod spending;
 mod standing;
 mod steady;
 mod tables;
@@ -63,6 +71,8 @@ use driver::{Driver, Input};
 use engine::{Engine, Now};
 
 pub use api::*;
+pub use deliveries::{Delivery, DeliveryFilter, DeliveryState, Due, DueDelivery};
+pub use limits::{Amount, OwnerLimits};
 pub use retries::Retries;
 pub use settings::StagingSettings;
 pub use standing::{Onlooker, Phase, Standing};
@@ -119,6 +129,10 @@ struct Shared {
     onlooker: standing::OnlookerPlace,
     shelf: shelf::Shelf,
     looks: readers::Looks,
+    /// Is told when there is something to tell others.
+    deliveries: Arc<tokio::sync::Notify>,
+    seen: seen::Seen,
+    turns: spending::Turns,
     space: Space,
     dir: CacheDir,
     numbers: numbers::Numbers,
@@ -131,6 +145,8 @@ struct Shared {
     landing: Mutex<HashMap<u64, CancellationToken>>,
     /// How objects of each store become readable.
     landings: Vec<Landing>,
+    /// Whether each store itself refuses to read what is cold.
+    refusing: Vec<bool>,
     runtime: tokio::runtime::Handle,
 }
 
@@ -148,6 +164,7 @@ impl Staging {
         let (inputs, waiting_inputs) = mpsc::channel(MAX_INPUTS);
         let shared = Shared {
             landings: parts.stores.iter().map(|store| store.store.capabilities().landing).collect(),
+            refusing: parts.stores.iter().map(|store| store.store.refuses_cold_reads()).collect(),
             database: parts.database.clone(),
             clock: Arc::clone(&parts.clock),
             steady: restored.steady,
@@ -159,6 +176,9 @@ impl Staging {
             onlooker: standing::OnlookerPlace::default(),
             shelf: restored.shelf,
             looks: readers::Looks::default(),
+            deliveries: Arc::default(),
+            seen: seen::Seen::default(),
+            turns: spending::Turns::default(),
             space: restored.space,
             dir: restored.dir,
             numbers: restored.numbers,

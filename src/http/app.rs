@@ -9,6 +9,7 @@ use thermocline_core::read::Reader;
 use thermocline_core::staging::Staging;
 use thermocline_search::{Search, Summary};
 
+use crate::clients::{ClientLimits, Clients};
 use crate::hold::HoldConfig;
 use crate::identity::Access;
 use crate::links;
@@ -136,6 +137,8 @@ pub struct App {
     pub access: Arc<Access>,
     /// The places of what waits.
     pub waiting: Arc<Waiting>,
+    /// What each client has asked for of late.
+    pub clients: Arc<Clients>,
 }
 
 impl App {
@@ -152,6 +155,7 @@ impl App {
             staging: None,
             jobs: None,
             access: Arc::default(),
+            clients: Clients::new(ClientLimits::default()),
         }
     }
 
@@ -159,6 +163,11 @@ impl App {
     /// are answered.
     pub fn waiting_turn(&self) -> Option<Turn> {
         self.waiting.turn(self.config.max_concurrent_requests / SHARE_OF_WAITING)
+    }
+
+    /// True if there may be datasets that somebody may not read.
+    pub fn restricts(&self) -> bool {
+        self.access.restricts() || self.catalog.names_rules()
     }
 
     /// The plugins that started, in order.

@@ -3,10 +3,13 @@
 use std::sync::Arc;
 
 use axum::extract::{FromRequestParts, RawPathParams};
+use http::Extensions;
 use http::request::Parts;
 use thermocline_core::manifest::Manifest;
 use thermocline_model::{Group, Variable};
 
+use crate::identity::AskedDataset;
+use crate::router::guard::unknown;
 use crate::{AppState, Problem};
 
 /// Name of the path parameter that names a dataset.
@@ -27,8 +30,19 @@ impl FromRequestParts<AppState> for OpenDataset {
     async fn from_request_parts(parts: &mut Parts, app: &AppState) -> Result<Self, Problem> {
         let params = path_params(parts, app).await?;
         let key = params.iter().filter(|(name, _)| *name != DATASET_ID).last().map(|(_, key)| key);
-        open_dataset(app, dataset_name(&params, app), parts.uri.path(), key).await.map(Self)
+        let id = dataset_name(&params, app);
+        not_hidden(&parts.extensions, id)?;
+        open_dataset(app, id, parts.uri.path(), key).await.map(Self)
     }
+}
+
+/// Refuses a dataset that the router found not to be there for this client.
+///
+/// # Errors
+/// 404, as for one that does not exist.
+pub(crate) fn not_hidden(extensions: &Extensions, id: &str) -> Result<(), Problem> {
+    let is_hidden = extensions.get::<AskedDataset>().is_some_and(|asked| asked.is_hidden);
+    if is_hidden { Err(unknown(id)) } else { Ok(()) }
 }
 
 /// What [`OpenDataset`] extracts: the dataset of that name, for a request of `path` that ends in `key`.
@@ -108,6 +122,12 @@ async fn path_params(parts: &mut Parts, app: &AppState) -> Result<RawPathParams,
 /// client must never read 410, and a mistake on this side costs nothing.
 fn names_bytes(path: &str, key: Option<&str>) -> bool {
     path.contains("/objects/") || key.is_some_and(is_chunk_like)
+}
+
+/// True if a client may take "not found" for fill values: of bytes, and of files of references to them.
+pub(crate) fn names_values(path: &str, key: Option<&str>) -> bool {
+    let last = path.rsplit('/').next().unwrap_or_default();
+    names_bytes(path, key) || (last.starts_with("refs.") && last.ends_with(".parq"))
 }
 
 fn is_chunk_like(key: &str) -> bool {

@@ -15,7 +15,7 @@ use std::time::Duration;
 
 use axum::response::{IntoResponse, Response};
 use futures::future::BoxFuture;
-use http::header::{LINK, USER_AGENT};
+use http::header::{LINK, RETRY_AFTER, USER_AGENT};
 use http::{HeaderMap, HeaderName, HeaderValue, Uri};
 use metrics::{Gauge, describe_gauge, gauge};
 use parking_lot::Mutex;
@@ -28,6 +28,7 @@ use thermocline_model::DatasetId;
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::Instant;
 
+use crate::identity::Right;
 use crate::links::{BaseUrl, segment};
 use crate::problem::{RECALL_FAILED, STAGING_NOT_ALLOWED};
 use crate::query::Query;
@@ -65,7 +66,7 @@ impl Default for HoldConfig {
 pub enum RecallOnRead {
     /// Everybody's.
     Anyone,
-    /// Those of clients that are known and may stage.
+    /// Those of clients that are known and may stage the dataset.
     Owners,
     /// Nobody's: objects are staged by request.
     Never,
@@ -106,14 +107,16 @@ impl Wait {
     /// How a request for bytes of a dataset waits: by what it says of itself.
     pub fn of(app: &App, asked: &Asked<'_>, dataset: &DatasetId) -> Self {
         let config = &app.config.hold;
-        let Identity { owner, may_stage, .. } = Identity::seen_by(app, asked.headers, asked.peer);
+        let who = Identity::seen_by(app, asked.headers, asked.peer);
         let may_recall = match config.recall_on_read {
             RecallOnRead::Anyone => true,
-            RecallOnRead::Owners => may_stage && owner != Owner::anonymous(),
+            RecallOnRead::Owners => {
+                who.owner != Owner::anonymous() && who.has(app, dataset.as_str(), Right::Stage)
+            }
             RecallOnRead::Never => false,
         };
         Self {
-            reader: ReadFor { owner, dataset: dataset.clone() },
+            reader: ReadFor { owner: who.owner, dataset: dataset.clone() },
             may_recall,
             time: time(config, asked.headers, asked.uri.query()),
             base: BaseUrl::seen_by(app, asked.headers, asked.uri, asked.peer),
@@ -299,7 +302,20 @@ fn not_online(reason: NotOnline, base: &BaseUrl) -> Problem {
         NotOnline::NotJoined(error) if error.kind() == ErrorKind::NotFound => {
             Error::internal("what an answer is made of was not found").with_source(error).into()
         }
+        NotOnline::NotJoined(error) if matches!(error.kind(), ErrorKind::OverQuota { .. }) => over_quota(&error),
         NotOnline::NotJoined(error) => error.into(),
+    }
+}
+
+/// The problem of a reader who may have nothing more recalled at present. Never 429 for bytes: not every client of
+/// Zarr tries again after that.
+fn over_quota(error: &Error) -> Problem {
+    let problem = Problem::new(&STAGING_NOT_ALLOWED, error.message());
+    match error.kind() {
+        ErrorKind::OverQuota { retry_after } => {
+            problem.with_header(RETRY_AFTER, HeaderValue::from(retry_after.as_secs().max(1)))
+        }
+        _ => problem,
     }
 }
 

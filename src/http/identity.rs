@@ -1,13 +1,15 @@
 //! Who asks, and what they may do.
 //!
 //! A client is known by a token (as a bearer token, or as the password of Basic authentication, so that `.netrc`
-//! works), else by its network, else it is anonymous. Everybody may read; [`MayStage`] and [`MayAdminister`] are
-//! the extractors of the calls that need more.
+//! works), else by its network, else it is anonymous. What it may read and stage follows from that and from the rules of
+//! [`thermocline_core::access`]. The router hides what a client may not read before any handler sees the request;
+//! [`MayStage`] and [`MayAdminister`] are the extractors of the calls that need more.
 //!
 //! # Specification
 //! RFC 6750 (bearer tokens), RFC 7617 (Basic), RFC 7239 (`Forwarded`).
 
 mod client;
+mod issuers;
 mod rules;
 
 use std::net::{IpAddr, SocketAddr};
@@ -18,19 +20,21 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use http::header::{AUTHORIZATION, WWW_AUTHENTICATE};
 use http::request::Parts;
-use http::{HeaderMap, HeaderValue};
-use thermocline_core::access::View;
+use http::{HeaderMap, HeaderValue, Method};
+use thermocline_core::access::{Caller, View};
 use thermocline_core::staging::Owner;
 
 use crate::links::peer;
+use crate::live::audit;
 use crate::problem::{CREDENTIALS_NEEDED, NOT_ALLOWED};
 use crate::{App, AppState, Problem};
 
 pub use client::client_address;
-pub use rules::{Access, AccessRules, Token};
+pub use rules::{Access, AccessRules, Holder, Token};
+pub use thermocline_core::access::Right;
 
-/// Longest `Authorization` header that is looked at, in bytes.
-const MAX_HEADER_BYTES: usize = 4096;
+/// Longest `Authorization` header that is looked at, in bytes: tokens of issuers may have 16 KiB.
+const MAX_HEADER_BYTES: usize = 17 << 10;
 
 const CHALLENGES: [HeaderValue; 2] = [
     HeaderValue::from_static("Bearer realm=\"thermocline\""),
@@ -52,6 +56,8 @@ pub struct Identity {
     pub may_stage: bool,
     /// Whether objects may be evicted, stores paused, everybody's requests changed.
     pub may_administer: bool,
+    /// Whether its token counts where rules say who may stage or administer datasets.
+    token_stages: bool,
     /// Where the request comes from, behind proxies that are trusted.
     pub from: Option<IpAddr>,
     /// What came of the credentials.
@@ -92,9 +98,94 @@ impl Identity {
             && scheme.is_some_and(|scheme| scheme.eq_ignore_ascii_case("bearer"))
     }
 
+    /// The client as rules look at it that say who may read.
+    fn known_caller(&self) -> Caller<'_> {
+        Caller {
+            token: self.token.as_deref(),
+            owner: self.token.as_ref().and_then(|_| self.owner.0.strip_prefix("token:")),
+            groups: &self.groups,
+            from: self.from,
+            may_stage: self.may_stage,
+        }
+    }
+
+    /// The client as rules look at it that say who may do more: by its token only if that may.
+    fn caller(&self) -> Caller<'_> {
+        if self.token_stages {
+            return self.known_caller();
+        }
+        Caller { from: self.from, may_stage: self.may_stage, ..Caller::default() }
+    }
+
     /// True if a request or a job of `owner` may be changed.
     pub fn may_change(&self, owner: &Owner) -> bool {
         self.may_administer || (self.may_stage && self.owner == *owner)
+    }
+
+    /// True if a request or a job of `owner` may be changed that concerns a dataset.
+    pub fn may_change_of(&self, app: &App, owner: &Owner, dataset: Option<&str>) -> bool {
+        self.may_change(owner) || dataset.is_some_and(|dataset| self.has(app, dataset, Right::Administer))
+    }
+
+    /// True if a dataset is there for this client. What no catalog declares any more is there for those who see
+    /// everything.
+    pub fn sees(&self, app: &App, dataset: &str) -> bool {
+        if !app.restricts() {
+            return true;
+        }
+        match app.catalog.spec(dataset) {
+            Some(spec) => self.view.sees_rule(spec.access.as_deref()),
+            None => app.access.is_whole(&self.view),
+        }
+    }
+
+    /// The same of a dataset that a request or a job of `owner` concerns: its owner knows what he asked for.
+    pub fn sees_of(&self, app: &App, owner: &Owner, dataset: Option<&str>) -> bool {
+        let Some(dataset) = dataset else { return true };
+        let is_withdrawn = || app.catalog.spec(dataset).is_none() && self.owner == *owner;
+        self.sees(app, dataset) || is_withdrawn()
+    }
+
+    /// True if this client has a right on a dataset; on one that is not declared, as on what no rule says anything of.
+    pub fn has(&self, app: &App, dataset: &str, right: Right) -> bool {
+        match (app.catalog.spec(dataset), right) {
+            (Some(spec), _) => app.access.allows(self, spec.access.as_deref(), right),
+            (None, Right::Read) => self.sees(app, dataset),
+            (None, Right::Stage) => self.may_stage,
+            (None, Right::Administer) => self.may_administer,
+        }
+    }
+
+    /// Refuses a client that may not stage a dataset.
+    ///
+    /// # Errors
+    /// 404 for a dataset that is not there for it, as for one that does not exist; 401 with `WWW-Authenticate`, or 403 if
+    /// no credentials would help.
+    pub fn check_stages(&self, app: &App, dataset: &str) -> Result<(), Problem> {
+        if !self.sees(app, dataset) {
+            return Err(Problem::not_found(format!("Dataset '{dataset}' not found")));
+        }
+        if self.has(app, dataset, Right::Stage) {
+            return Ok(());
+        }
+        let rule = app.catalog.spec(dataset).and_then(|spec| spec.access.clone());
+        let would_help = app.access.some_token_has(rule.as_deref(), Right::Stage);
+        let detail = format!("{} may not stage dataset '{dataset}'", self.owner);
+        Err(self.refused(would_help, "staging", detail))
+    }
+
+    /// The problem of a client that may not read the bytes of a dataset, which is never "not found".
+    pub(crate) fn may_not_read(&self) -> Problem {
+        match self.credentials {
+            Credentials::Valid => challenge("the token may not read this".to_owned()),
+            Credentials::Expired => {
+                challenge("the token has expired; this needs one that has not".to_owned())
+            }
+            Credentials::Unknown => {
+                challenge("the credentials are none of this server; this needs a token".to_owned())
+            }
+            Credentials::None => challenge("this needs a token".to_owned()),
+        }
     }
 
     /// The problem of a client that lacks a right.
@@ -102,6 +193,7 @@ impl Identity {
     /// It is 401 if the client is not known by a token and one would help, else 403.
     pub fn refusal(&self, app: &App, right: Right) -> Problem {
         let what = match right {
+            Right::Read => "reading",
             Right::Stage => "staging",
             Right::Administer => "administration",
         };
@@ -135,15 +227,6 @@ impl Identity {
     }
 }
 
-/// A right beyond reading.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Right {
-    /// To stage objects, and to see what others stage.
-    Stage,
-    /// To evict, to pause stores, to change everybody's requests.
-    Administer,
-}
-
 impl FromRequestParts<AppState> for Identity {
     type Rejection = std::convert::Infallible;
 
@@ -152,7 +235,24 @@ impl FromRequestParts<AppState> for Identity {
     }
 }
 
-/// A client that may stage.
+/// The dataset that a request's path names, as the router found it.
+#[derive(Debug, Clone)]
+pub(crate) struct AskedDataset {
+    pub(crate) id: Arc<str>,
+    /// True if it is not there for the client.
+    pub(crate) is_hidden: bool,
+}
+
+/// Notes a call that would have changed something and was refused.
+fn audited(who: &Identity, parts: &Parts, problem: Problem) -> Problem {
+    if !matches!(parts.method, Method::GET | Method::HEAD) {
+        let subject = format!("{} {}", parts.method, parts.uri.path());
+        audit(who, "call", &subject, &format!("refused with {}", problem.status));
+    }
+    problem
+}
+
+/// A client that may stage: the dataset that the path names, else paths.
 ///
 /// # Errors
 /// 401 with `WWW-Authenticate`, or 403 if no credentials would help.
@@ -163,7 +263,16 @@ impl FromRequestParts<AppState> for MayStage {
 
     async fn from_request_parts(parts: &mut Parts, app: &AppState) -> Result<Self, Problem> {
         let identity = Identity::of(app, parts);
-        if identity.may_stage { Ok(Self(identity)) } else { Err(identity.refusal(app, Right::Stage)) }
+        let refused = match parts.extensions.get::<AskedDataset>() {
+            // One that is hidden is as one that does not exist: the handler does not find it.
+            Some(AskedDataset { id, is_hidden: false }) => identity.check_stages(app, id).err(),
+            _ if identity.may_stage => None,
+            _ => Some(identity.refusal(app, Right::Stage)),
+        };
+        match refused {
+            None => Ok(Self(identity)),
+            Some(problem) => Err(audited(&identity, parts, problem)),
+        }
     }
 }
 
@@ -181,7 +290,8 @@ impl FromRequestParts<AppState> for MayAdminister {
         if identity.may_administer {
             Ok(Self(identity))
         } else {
-            Err(identity.refusal(app, Right::Administer))
+            let problem = identity.refusal(app, Right::Administer);
+            Err(audited(&identity, parts, problem))
         }
     }
 }

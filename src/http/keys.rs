@@ -12,7 +12,7 @@ use matchit::Params;
 use percent_encoding::percent_decode_str;
 use thermocline_core::manifest::Manifest;
 
-use crate::extract::{DATASET_ID, open_dataset};
+use crate::extract::{DATASET_ID, not_hidden, open_dataset};
 use crate::{App, AppState, Problem};
 
 /// Answers GET of a route of keys.
@@ -47,6 +47,7 @@ impl KeyRequest {
     /// # Errors
     /// Those of [`crate::OpenDataset`].
     pub async fn open(&self) -> Result<Arc<Manifest>, Problem> {
+        not_hidden(&self.parts.extensions, &self.dataset_id)?;
         open_dataset(&self.app, &self.dataset_id, self.parts.uri.path(), Some(&self.key)).await
     }
 }

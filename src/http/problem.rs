@@ -142,7 +142,9 @@ impl Problem {
         headers.insert(CONTENT_LENGTH, HeaderValue::from(len_bytes));
         headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
         match self.error.kind() {
-            ErrorKind::Changed { retry_after } | ErrorKind::Unavailable { retry_after } => {
+            ErrorKind::Changed { retry_after }
+            | ErrorKind::Unavailable { retry_after }
+            | ErrorKind::OverQuota { retry_after } => {
                 headers.insert(RETRY_AFTER, whole_seconds(retry_after));
             }
             ErrorKind::NotStaged => {
@@ -180,6 +182,7 @@ impl From<Error> for Problem {
             ErrorKind::Changed { .. } => &SOURCE_CHANGED,
             ErrorKind::Lost => &SOURCE_LOST,
             ErrorKind::Unavailable { .. } => &UNAVAILABLE,
+            ErrorKind::OverQuota { .. } => &QUOTA,
             ErrorKind::NotStaged => &NOT_STAGED,
             ErrorKind::RecallFailed => &RECALL_FAILED,
             ErrorKind::Corrupt => &CORRUPT,
@@ -210,7 +213,7 @@ impl Raised {
 
     /// True for what clients of cold data have to expect at any time: nothing is wrong.
     pub(crate) fn is_usual(&self) -> bool {
-        let usual: [&ProblemType; 3] = [&NOT_STAGED, &STAGING_NOT_ALLOWED, &TOO_MANY];
+        let usual: [&ProblemType; 4] = [&NOT_STAGED, &STAGING_NOT_ALLOWED, &TOO_MANY, &QUOTA];
         usual.iter().any(|usual| usual.name == self.0.about.name)
     }
 

@@ -29,6 +29,7 @@ mod cors;
 mod cross_site;
 mod finish;
 mod front;
+pub(crate) mod guard;
 mod metrics;
 mod table;
 

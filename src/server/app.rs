@@ -19,6 +19,7 @@ use thermocline_core::reference::{References, WorkerSettings, Workers};
 use thermocline_core::staging::Staging;
 use thermocline_core::verify::VerifyLevel;
 use thermocline_core::{Error, Result};
+use thermocline_http::clients::Clients;
 use thermocline_http::hold::{HoldConfig, RecallOnRead};
 use thermocline_http::identity::Access;
 use thermocline_http::{AddressRule, App, AppState, HttpConfig, PluginStatus, ServePlugin, Waiting};
@@ -40,15 +41,18 @@ pub(crate) use reload::Reloads;
 
 mod access;
 mod cold;
+mod credentials;
 mod harvest;
 mod jobs;
 mod lock;
 mod look;
+mod oidc;
 mod reload;
 mod roots;
 mod stores;
 mod unwatched;
 mod versions;
+mod webhooks;
 
 /// The subcommand by which the process starts itself to call the reference libraries.
 pub(crate) const WORKER_COMMAND: &str = "reference-worker";
@@ -94,6 +98,8 @@ pub(crate) struct Parts {
     residency: Option<Arc<dyn Residency>>,
     /// Who may do what.
     access: Arc<Access>,
+    /// What each client may ask for.
+    clients: Arc<Clients>,
     /// What goes wrong when the configuration is read again.
     pub(crate) reloads: Arc<Reloads>,
     /// What declares the datasets of each path, in order.
@@ -110,6 +116,15 @@ pub(crate) struct Recalls {
 }
 
 impl Recalls {
+    /// Goes on with what was under way, and tells of what has ended.
+    ///
+    /// # Errors
+    /// A key of webhooks that cannot be read.
+    pub(crate) async fn start(&self, config: &Config) -> Result<()> {
+        self.staging.start().await;
+        webhooks::start(config, self)
+    }
+
     /// Ends the background work and waits for it. Recalls go on in the archives and are found again.
     pub(crate) async fn shut_down(&self) {
         self.staging.shut_down().await;
@@ -131,7 +146,9 @@ pub(crate) async fn assemble(
     let catalogs = CatalogFilesProvider::new(config.catalogs.dirs.clone(), catalog_roots(config)).harvested();
     let folders = catalogs.folders();
     let places = sources.places();
-    let roots = roots::declared(config, &places, &folders)?;
+    let beside = Beside::default();
+    let keys = Arc::clone(&beside.keys);
+    let roots = roots::declared(config, &keys, &places, &folders)?;
     let settings = ObjectSettings {
         max_open_files: config.read.max_open_files,
         max_remote_reads: config.read.max_remote_reads,
@@ -147,13 +164,12 @@ pub(crate) async fn assemble(
     let (recalls, residency) = match purpose {
         Purpose::Recall => {
             let lock = StateLock::take(config.state.dir())?;
-            let beside = Beside::default();
             let staging = cold::staging(registry, config, namespace, names, &beside).await?;
             let residency = Staged::of(&staging, config.staging.prefetch);
             (Some(Recalls { staging, lifetime: config.staging.lifetime.0, beside, _lock: lock }), residency)
         }
         Purpose::Look => {
-            let stores = cold::stores(registry, config, &namespace, &Beside::default(), &|_| None)?;
+            let stores = cold::stores(registry, config, &namespace, &beside, &|_| None)?;
             (None, Looked::of(namespace, stores, config.state.cache_dir()))
         }
     };
@@ -172,7 +188,16 @@ pub(crate) async fn assemble(
     };
     let of_paths: Vec<Arc<dyn Provider>> = sources.paths.iter().map(directory).collect();
     let access = Arc::new(Access::new(access::rules(config), Arc::new(SystemClock)));
-    let reach = Reach { stores: opener(), access: Arc::clone(&access), paths: places, folders };
+    oidc::trust(config, &access)?;
+    let clients = Clients::new(config.limits.per_client.limits());
+    let reach = Reach {
+        stores: opener(),
+        keys,
+        access: Arc::clone(&access),
+        clients: Arc::clone(&clients),
+        paths: places,
+        folders,
+    };
     let reloads = Arc::new(Reloads::new(config.clone(), reach));
     let catalogs = Arc::new(NamingProvider::new(catalogs, opener()));
     let given = sources.harvested.iter().flatten().map(|place| Ok(Arc::new(of_place(place)?)));
@@ -208,6 +233,7 @@ pub(crate) async fn assemble(
         recalls,
         residency,
         access,
+        clients,
         reloads,
         of_paths,
     })
@@ -328,6 +354,7 @@ pub(crate) async fn start(
             jobs: jobs.clone(),
             access: Arc::clone(&parts.access),
             waiting: Arc::clone(&waiting),
+            clients: Arc::clone(&parts.clients),
             ..App::new(Arc::clone(&parts.catalog), Arc::clone(&parts.reader), http.clone())
         })
     };
@@ -382,7 +409,7 @@ fn http_config(config: &Config, single: Option<String>) -> HttpConfig {
         request_timeout: server.request_timeout.0,
         max_concurrent_requests: server.max_requests.get() as usize,
         max_body_bytes: server.max_body.as_usize(),
-        is_tls: false,
+        is_tls: server.tls.files().is_some(),
         hold: hold_config(config),
         max_streams_each: server.max_streams.get() as usize,
     }

@@ -16,6 +16,7 @@ mod plot;
 mod serve;
 mod stage;
 mod token;
+mod webhooks;
 
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -88,7 +89,10 @@ enum Command {
     /// Shows, pauses and drains the cold stores of a running server
     #[command(subcommand)]
     Cold(operate::ColdCommand),
-    /// Makes tokens by which clients are known
+    /// Lists who could not be told of the end of requests, and tries again
+    #[command(subcommand)]
+    Webhooks(webhooks::WebhookCommand),
+    /// Makes, lists and revokes tokens by which clients are known
     #[command(subcommand)]
     Token(token::TokenCommand),
     /// Shows, checks and explains the configuration
@@ -158,7 +162,8 @@ fn dispatch(registry: &Registry, cli: Cli) -> Result<ExitCode, Failure> {
         Command::Recalls(args) => operate::recalls(&args),
         Command::Pins(args) => operate::pins(&args),
         Command::Cold(command) => operate::cold(&command),
-        Command::Token(command) => token::run(&command),
+        Command::Webhooks(command) => webhooks::run(&command),
+        Command::Token(command) => token::run(registry, &general, &command),
         Command::Config(command) => config::run(registry, &general, &command),
         Command::Catalog(command) => catalog::run(registry, &general, command),
         Command::ReferenceWorker => reference_worker(registry),

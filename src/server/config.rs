@@ -5,6 +5,7 @@
 //! The documentation of a key is the documentation of its field here: `config example`,
 //! `config schema` and the messages are made from it.
 
+mod access;
 mod catalogs;
 mod cold;
 mod credentials;
@@ -15,6 +16,7 @@ mod layers;
 mod limits;
 mod load;
 mod mistake;
+mod oidc;
 mod plugins;
 mod read;
 mod roots;
@@ -27,6 +29,7 @@ mod tokens;
 mod units;
 mod unsupported;
 
+pub use access::AccessConfig;
 pub use catalogs::CatalogsConfig;
 pub use cold::{CheckStore, ColdConfig, KeyMistake, StoreKeys, StorePaths};
 pub use credentials::{CredentialsConfig, CredentialsKind};
@@ -35,14 +38,15 @@ pub use index::{IndexConfig, VerifyConfig};
 pub use jobs::JobsConfig;
 pub use layers::Flag;
 pub(crate) use layers::parse_value;
-pub use limits::LimitsConfig;
+pub use limits::{LimitsConfig, PerClientConfig};
 pub use load::{Known, Loaded, Surroundings, load};
 pub use mistake::{Mistake, Mistakes, Origin};
+pub use oidc::OidcConfig;
 pub use plugins::{IntakeConfig, KerchunkConfig, OtherPluginConfig, PluginsConfig, ZarrConfig};
 pub use read::ReadConfig;
 pub use roots::{AddressRuleConfig, RootConfig};
 pub use schema::json_schema;
-pub use server::{CorsConfig, LogFormat, ServerConfig};
+pub use server::{CorsConfig, LogFormat, ServerConfig, TlsConfig};
 pub use show::{Annotation, show};
 pub use staging::{OwnerConfig, RecallOnRead, StagingConfig};
 pub use state::StateConfig;
@@ -79,8 +83,12 @@ pub struct Config {
     pub cold: BTreeMap<String, ColdConfig>,
     /// How cold objects are brought online, who may ask for it, and how long readers wait.
     pub staging: StagingConfig,
+    /// Who may read, stage and administer which datasets: rules by name, which datasets name in their catalog files.
+    pub access: BTreeMap<String, AccessConfig>,
     /// Tokens by which clients are known, by name.
     pub tokens: BTreeMap<String, TokenConfig>,
+    /// Issuers of tokens that count too, by name.
+    pub oidc: BTreeMap<String, OidcConfig>,
     /// Long work: how much of it at once, and how long its results are kept.
     pub jobs: JobsConfig,
     /// Bounds for what a file may claim: a damaged or hostile file is refused, never believed.

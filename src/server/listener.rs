@@ -1,6 +1,7 @@
-//! Accepts connections and speaks HTTP/1.1 and HTTP/2 on them, within bounds.
+//! Accepts connections and speaks HTTP/1.1 and HTTP/2 on them, in clear or by TLS, within bounds.
 
 mod stall;
+mod tls;
 
 use std::convert::Infallible;
 use std::io;
@@ -14,8 +15,11 @@ use hyper::body::Incoming;
 use hyper::server::conn::{http1, http2};
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::graceful::GracefulShutdown;
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio_rustls::TlsAcceptor;
+use tokio_rustls::server::TlsStream;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::{debug, warn};
@@ -24,11 +28,23 @@ use crate::config::ServerConfig;
 
 use stall::Unstalled;
 
+pub(crate) use tls::Certificates;
+
 /// Streams that one HTTP/2 connection may have open.
 const MAX_STREAMS: u32 = 64;
 
 /// What no request of HTTP/1 begins with, and every connection of HTTP/2 (RFC 9113, section 3.4).
 const HTTP2_MARK: &[u8] = b"PRI";
+
+/// What every connection of TLS begins with: a record of the handshake (RFC 8446, section 5.1).
+const TLS_MARK: u8 = 22;
+
+/// What those are told who speak HTTP in clear where TLS is spoken.
+const NOT_TLS: &[u8] = b"HTTP/1.1 400 Bad Request\r\nContent-Type: text/plain\r\nContent-Length: 49\r\nConnection: close\r\n\r\n\
+    This server speaks HTTPS here: ask for https://.\n";
+
+/// Most bytes of a request in clear that are read where TLS is spoken.
+const MAX_REFUSED_BYTES: u64 = 64 << 10;
 
 /// How long to wait for the second byte of a connection.
 const PEEK_PAUSE: Duration = Duration::from_millis(10);
@@ -52,11 +68,12 @@ where
     }
 }
 
-/// Sends what `answer` gives until `shutdown`, then lets running requests finish within the grace period.
+/// Sends what `answer` gives until `shutdown`, then lets running requests finish within the grace period. Clients have to
+/// speak TLS if there is somebody who accepts it.
 ///
 /// Returns false if some were cut off.
 pub(crate) async fn serve<A: Answer>(
-    listener: TcpListener,
+    (listener, tls): (TcpListener, Option<TlsAcceptor>),
     answer: A,
     config: &ServerConfig,
     tasks: &TaskTracker,
@@ -64,7 +81,7 @@ pub(crate) async fn serve<A: Answer>(
 ) -> bool {
     let n_connections = usize::try_from(config.max_connections.get()).unwrap_or(Semaphore::MAX_PERMITS);
     let connections = Arc::new(Semaphore::new(n_connections.min(Semaphore::MAX_PERMITS)));
-    let protocol = Arc::new(Protocol::new(config));
+    let protocol = Arc::new(Protocol::new(config, tls));
     let graceful = GracefulShutdown::new();
     loop {
         let accepted = tokio::select! {
@@ -82,13 +99,20 @@ pub(crate) async fn serve<A: Answer>(
         let (protocol, answer) = (Arc::clone(&protocol), answer.clone());
         let shutdown = shutdown.clone();
         tasks.spawn(async move {
-            let version = tokio::select! {
-                version = protocol.version(&stream) => version,
+            let opened = tokio::select! {
+                opened = protocol.open(stream) => opened,
                 // It has not asked for anything.
                 () = shutdown.cancelled() => return,
             };
-            if let Ok(version) = version {
-                connection((stream, peer), version, &protocol, answer, watcher).await;
+            match opened {
+                Ok(Opened::Plain(stream, version)) => {
+                    connection((stream, peer), version, &protocol, answer, watcher).await;
+                }
+                // Boxed: connections in clear need none of the room.
+                Ok(Opened::Tls(stream, version)) => {
+                    Box::pin(connection((*stream, peer), version, &protocol, answer, watcher)).await;
+                }
+                Err(error) => debug!(%peer, %error, "connection was not opened"),
             }
             drop(permit);
         });
@@ -111,8 +135,17 @@ async fn accept(
 struct Protocol {
     http1: http1::Builder,
     http2: http2::Builder<TokioExecutor>,
+    tls: Option<TlsAcceptor>,
     header_timeout: Duration,
     write_timeout: Duration,
+}
+
+/// A connection, and how HTTP is spoken on it.
+enum Opened {
+    /// In clear.
+    Plain(Unstalled<TcpStream>, Version),
+    /// By TLS.
+    Tls(Box<TlsStream<Unstalled<TcpStream>>>, Version),
 }
 
 /// Versions of HTTP that a client may begin with.
@@ -123,7 +156,7 @@ enum Version {
 }
 
 impl Protocol {
-    fn new(config: &ServerConfig) -> Self {
+    fn new(config: &ServerConfig, tls: Option<TlsAcceptor>) -> Self {
         let mut http1 = http1::Builder::new();
         http1
             .timer(TokioTimer::new())
@@ -137,7 +170,35 @@ impl Protocol {
             .keep_alive_interval(config.header_timeout.0)
             .keep_alive_timeout(config.header_timeout.0);
         let (header_timeout, write_timeout) = (config.header_timeout.0, config.write_timeout.0);
-        Self { http1, http2, header_timeout, write_timeout }
+        Self { http1, http2, tls, header_timeout, write_timeout }
+    }
+
+    /// Finds out how a client speaks, or agrees with it about that.
+    ///
+    /// # Errors
+    /// A connection that ends or sends nothing in time; a client that cannot speak TLS where that is spoken.
+    async fn open(&self, mut stream: TcpStream) -> io::Result<Opened> {
+        // Answers are written whole: waiting for more would only delay the last packet.
+        let _ = stream.set_nodelay(true);
+        let Some(tls) = &self.tls else {
+            let version = self.version(&stream).await?;
+            return Ok(Opened::Plain(Unstalled::new(stream, self.write_timeout), version));
+        };
+        let shaken = tokio::time::timeout(self.header_timeout, async {
+            let mut first = [0];
+            if stream.peek(&mut first).await? > 0 && first != [TLS_MARK] {
+                // Whether it takes the hint does not matter.
+                let _ = refuse(stream).await;
+                return Err(io::Error::new(io::ErrorKind::InvalidData, "the client does not speak TLS"));
+            }
+            tls.accept(Unstalled::new(stream, self.write_timeout)).await
+        });
+        let stream = shaken.await.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()))?;
+        let version = match stream.get_ref().1.alpn_protocol() {
+            Some(b"h2") => Version::Http2,
+            _ => Version::Http1,
+        };
+        Ok(Opened::Tls(Box::new(stream), version))
     }
 
     /// Which version a client speaks, by its first bytes, which stay to be read: what reads them first would need
@@ -164,21 +225,19 @@ impl Protocol {
     }
 }
 
-async fn connection<A: Answer>(
-    (stream, peer): (TcpStream, SocketAddr),
+async fn connection<A: Answer, S: AsyncRead + AsyncWrite + Send + Unpin + 'static>(
+    (stream, peer): (S, SocketAddr),
     version: Version,
     protocol: &Protocol,
     answer: A,
     watcher: hyper_util::server::graceful::Watcher,
 ) {
-    // Answers are written whole: waiting for more would only delay the last packet.
-    let _ = stream.set_nodelay(true);
     let service = hyper::service::service_fn(move |mut request: hyper::Request<Incoming>| {
         request.extensions_mut().insert(ConnectInfo(peer));
         let answer = answer.clone().answer(request.map(axum::body::Body::new));
         async move { Ok::<_, Infallible>(answer.await) }
     });
-    let stream = TokioIo::new(Unstalled::new(stream, protocol.write_timeout));
+    let stream = TokioIo::new(stream);
     let served = match version {
         Version::Http1 => watcher.watch(protocol.http1.serve_connection(stream, service)).await,
         Version::Http2 => watcher.watch(protocol.http2.serve_connection(stream, service)).await,
@@ -186,6 +245,14 @@ async fn connection<A: Answer>(
     if let Err(error) = served {
         debug!(%peer, %error, "connection ended");
     }
+}
+
+/// Tells somebody who speaks HTTP in clear that TLS is spoken, and reads the rest of the request: as long as some of it
+/// is not read, closing the connection takes the answer away again.
+async fn refuse(mut stream: TcpStream) -> io::Result<u64> {
+    stream.write_all(NOT_TLS).await?;
+    stream.shutdown().await?;
+    tokio::io::copy(&mut stream.take(MAX_REFUSED_BYTES), &mut tokio::io::sink()).await
 }
 
 /// A connection that vanished before it was accepted is nothing; a lack of descriptors passes.
@@ -205,7 +272,6 @@ mod tests {
     use std::num::NonZeroU32;
 
     use axum::response::IntoResponse;
-    use tokio::io::{AsyncReadExt, AsyncWriteExt};
     use tokio::sync::Notify;
     use tokio::task::JoinHandle;
 
@@ -233,7 +299,9 @@ mod tests {
         let shutdown = CancellationToken::new();
         let token = shutdown.clone();
         let running =
-            tokio::spawn(async move { serve(listener, slow, &config, &TaskTracker::new(), token).await });
+            tokio::spawn(
+                async move { serve((listener, None), slow, &config, &TaskTracker::new(), token).await },
+            );
         (address, shutdown, running)
     }
 

@@ -129,7 +129,7 @@ impl Registry {
             |config, _| {
                 Arc::new(thermocline_serve_kerchunk::KerchunkPlugin::new((&config.plugins.kerchunk).into()))
             },
-            |config, _| Arc::new(thermocline_serve_stac::StacPlugin::new((&config.plugins.stac).into())),
+            |config, _| Arc::new(thermocline_serve_stac::StacPlugin::new(faces::stac(config))),
             |config, _| {
                 Arc::new(thermocline_serve_intake::IntakePlugin::new((&config.plugins.intake).into()))
             },

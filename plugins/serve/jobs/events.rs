@@ -15,7 +15,7 @@ use thermocline_http::jobs::JobsEngine;
 use thermocline_http::links::BaseUrl;
 use thermocline_http::problem::TOO_MANY;
 use thermocline_http::sse::{self, Event};
-use thermocline_http::{AppState, Problem};
+use thermocline_http::{AppState, Identity, Problem};
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::sync::broadcast::error::RecvError;
 
@@ -32,10 +32,10 @@ pub(crate) async fn watch(
     State(app): State<AppState>,
     JobsEngine(jobs): JobsEngine,
     Path(id): Path<String>,
-    base: BaseUrl,
+    (who, base): (Identity, BaseUrl),
     parts: Parts,
 ) -> Result<Response, Problem> {
-    let job = known(&jobs, &id).await?;
+    let job = known((&app, &jobs), &who, &id).await?;
     let seen = sse::last_event_id(&parts.headers);
     if job.state.is_ended() && seen.is_some_and(|seen| seen >= job.change) {
         // By this browsers know that they need not come back.

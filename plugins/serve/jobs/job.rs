@@ -15,7 +15,7 @@ use thermocline_http::links::BaseUrl;
 use thermocline_http::live::{self, audit};
 use thermocline_http::prefer;
 use thermocline_http::query::Query;
-use thermocline_http::{AppState, MayStage, Problem};
+use thermocline_http::{App, AppState, Identity, MayStage, Problem};
 
 use crate::Api;
 
@@ -31,10 +31,10 @@ pub(crate) async fn show(
     State(app): State<AppState>,
     JobsEngine(jobs): JobsEngine,
     Path(id): Path<String>,
-    (base, query): (BaseUrl, Query),
+    (who, base, query): (Identity, BaseUrl, Query),
     parts: Parts,
 ) -> Result<Response, Problem> {
-    let mut job = known(&jobs, &id).await?;
+    let mut job = known((&app, &jobs), &who, &id).await?;
     let longest = api.settings.max_wait.min(app.config.request_timeout.mul_f64(SHARE_OF_TIME));
     let wait = prefer::wait(&parts.headers, &query, longest);
     if let Some(wait) = wait.filter(|_| !job.state.is_ended())
@@ -66,8 +66,8 @@ pub(crate) async fn cancel(
     base: BaseUrl,
     parts: Parts,
 ) -> Result<Response, Problem> {
-    let job = known(&jobs, &id).await?;
-    if !who.may_change(&job.owner) {
+    let job = known((&app, &jobs), &who, &id).await?;
+    if !who.may_change_of(&app, &job.owner, job.dataset.as_ref().map(|dataset| dataset.as_str())) {
         let problem = who.not_owner(&app, &job.owner, &format!("job '{id}'"));
         audit(&who, "cancel", &id, &format!("refused with {}", problem.status));
         return Err(problem);
@@ -80,15 +80,21 @@ pub(crate) async fn cancel(
 /// The job of that name.
 ///
 /// # Errors
-/// 404 if there is none, or none any more.
-pub(crate) async fn known(jobs: &Jobs, id: &str) -> Result<Job, Problem> {
+/// 404 if there is none, or none any more, or it concerns a dataset that is not there for this client.
+pub(crate) async fn known((app, jobs): (&App, &Jobs), who: &Identity, id: &str) -> Result<Job, Problem> {
     let unknown = || Problem::not_found(format!("Job '{id}' not found"));
     // Names are words: whatever else was asked for is none, and never part of a path.
     let is_name = id.len() <= MAX_ID_BYTES && id.bytes().all(|byte| byte.is_ascii_alphanumeric());
     if !is_name || id.is_empty() {
         return Err(unknown());
     }
-    jobs.get(&JobId(id.into())).await?.ok_or_else(unknown)
+    let job = jobs.get(&JobId(id.into())).await?.ok_or_else(unknown)?;
+    if is_there(app, who, &job) { Ok(job) } else { Err(unknown()) }
+}
+
+/// True if a client may know of a job: if it may read the dataset that the job concerns.
+pub(crate) fn is_there(app: &App, who: &Identity, job: &Job) -> bool {
+    who.sees_of(app, &job.owner, job.dataset.as_ref().map(|dataset| dataset.as_str()))
 }
 
 /// The document of a job, with what plugins add.

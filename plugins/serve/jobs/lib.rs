@@ -16,8 +16,9 @@
 //! | `DELETE /jobs/{job_id}` | ends it before its time |
 //!
 //! # Limits
-//! Whoever knows the name of a job may look at it; only its owner and administrators may end it. The list shows one's
-//! own jobs, administrators may ask for everybody's.
+//! Whoever knows the name of a job may look at it, if it may read the dataset that the job concerns; only its owner and
+//! administrators, of the server or of that dataset, may end it. The list shows one's own jobs, administrators may ask for
+//! everybody's.
 
 mod events;
 mod job;

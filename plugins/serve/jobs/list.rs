@@ -14,6 +14,8 @@ use thermocline_http::live;
 use thermocline_http::query::Query;
 use thermocline_http::{AppState, Identity, Problem};
 
+use crate::job::is_there;
+
 /// Jobs of an owner, newest first.
 pub(crate) async fn list(
     State(app): State<AppState>,
@@ -36,6 +38,8 @@ pub(crate) async fn list(
     found.truncate(limit);
     let last = found.last().filter(|_| has_more).map(|job| format!("{}.{}", job.created_ns, job.id));
     let next = last.map(|cursor| next_url(&base, &query, &cursor));
+    // A page may have fewer entries than asked for: those that are not there for the client are left out.
+    found.retain(|job| is_there(&app, &who, job));
     let documents: Vec<JobDocument> =
         found.iter().map(|job| JobDocument::new(job, &base, Map::new())).collect();
     live::json(&parts, StatusCode::OK, &json!({"jobs": documents, "next": next}))

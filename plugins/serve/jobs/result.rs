@@ -4,18 +4,18 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use axum::body::Body;
-use axum::extract::Path;
+use axum::extract::{Path, State};
 use axum::response::Response;
 use http::header::{CONTENT_LENGTH, CONTENT_TYPE, LOCATION, RETRY_AFTER};
 use http::request::Parts;
 use http::{HeaderValue, StatusCode};
 use thermocline_core::jobs::{Job, JobResult};
 use thermocline_core::{Error, ErrorKind};
-use thermocline_http::Problem;
 use thermocline_http::conditional::{Representation, Wanted, evaluate, respond_part, respond_whole};
 use thermocline_http::jobs::{JobsEngine, result_elsewhere, retry_seconds};
 use thermocline_http::links::BaseUrl;
 use thermocline_http::problem::WRONG_STATE;
+use thermocline_http::{AppState, Identity, Problem};
 use tokio::fs::File;
 use tokio::io::{AsyncReadExt, AsyncSeekExt};
 use tokio_util::io::ReaderStream;
@@ -24,12 +24,13 @@ use crate::job::known;
 
 /// The file of a result, by ranges too; or 303 to where it is.
 pub(crate) async fn show(
+    State(app): State<AppState>,
     JobsEngine(jobs): JobsEngine,
     Path(id): Path<String>,
-    base: BaseUrl,
+    (who, base): (Identity, BaseUrl),
     parts: Parts,
 ) -> Result<Response, Problem> {
-    let job = known(&jobs, &id).await?;
+    let job = known((&app, &jobs), &who, &id).await?;
     if !job.state.is_ended() {
         let detail = format!("job '{id}' is {}: there is no result yet", job.state.as_str());
         let retry_after = HeaderValue::from(retry_seconds(&job));

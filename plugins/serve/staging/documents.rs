@@ -1,6 +1,7 @@
 //! Wire documents of this plugin.
 
 use serde::Serialize;
+use thermocline_core::cold::Cost;
 use thermocline_core::staging::Activity;
 use thermocline_core::staging::{
     CacheUse, DryRun, Estimate, Face, ObjectInfo, ObjectState, Recall, Request, RequestObject, StoreState,
@@ -267,12 +268,36 @@ pub(crate) struct DryRunDocument {
     tapes: Option<u64>,
     estimate_seconds: Option<u64>,
     basis: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    cost: Option<CostDocument>,
+    /// In other currencies, if several stores charge.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    further_costs: Vec<CostDocument>,
     /// The first ones.
     objects: Vec<ObjectDocument>,
 }
 
+/// What recalls would cost.
+#[derive(Debug, Serialize)]
+pub(crate) struct CostDocument {
+    amount: f64,
+    currency: String,
+    tier: String,
+}
+
+impl From<Cost> for CostDocument {
+    fn from(cost: Cost) -> Self {
+        Self {
+            amount: cost.micros as f64 / 1e6,
+            currency: cost.currency.to_string(),
+            tier: cost.tier.to_string(),
+        }
+    }
+}
+
 impl From<DryRun> for DryRunDocument {
     fn from(run: DryRun) -> Self {
+        let mut costs = run.costs.into_iter().map(CostDocument::from);
         let (estimate_seconds, basis) = estimate(run.estimate.as_ref());
         Self {
             n_objects: run.n_objects,
@@ -282,6 +307,8 @@ impl From<DryRun> for DryRunDocument {
             tapes: run.n_tapes,
             estimate_seconds,
             basis,
+            cost: costs.next(),
+            further_costs: costs.collect(),
             objects: run.objects.into_iter().take(100).map(ObjectDocument::from).collect(),
         }
     }

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Extension;
-use axum::extract::Path;
+use axum::extract::{Path, State};
 use axum::response::{IntoResponse, Response};
 use futures::{Stream, stream};
 use http::header::RETRY_AFTER;
@@ -17,12 +17,12 @@ use http::request::Parts;
 use http::{HeaderValue, StatusCode};
 use serde::Serialize;
 use thermocline_core::staging::{ObjectFilter, Request, RequestId, RequestState, Staging};
-use thermocline_http::Problem;
 use thermocline_http::links::BaseUrl;
 use thermocline_http::live::Engine;
 use thermocline_http::problem::TOO_MANY;
 use thermocline_http::query::Query;
 use thermocline_http::sse::{self, Event};
+use thermocline_http::{AppState, Identity, Problem};
 use tokio::sync::{OwnedSemaphorePermit, watch};
 
 use crate::Api;
@@ -38,13 +38,13 @@ pub(crate) const PACE: Duration = Duration::from_millis(200);
 /// Sends what happens to a request, from the change on that the client names, or from now on.
 pub(crate) async fn watch(
     Extension(api): Extension<Arc<Api>>,
-    Path(id): Path<String>,
+    (State(app), Path(id)): (State<AppState>, Path<String>),
     Engine(staging): Engine,
-    base: BaseUrl,
+    (who, base): (Identity, BaseUrl),
     query: Query,
     parts: Parts,
 ) -> Result<Response, Problem> {
-    let request = known(&staging, &id).await?;
+    let request = known((&app, &staging), &who, &id).await?;
     let since = match query.value("since") {
         Some(text) => {
             Some(text.parse().map_err(|_| Problem::invalid_input(format!("since '{text}' is no number")))?)

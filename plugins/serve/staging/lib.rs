@@ -27,17 +27,20 @@
 //! | `POST /objects/evict` | makes unpinned objects cold again (administrators) |
 //! | `GET /recalls`, `GET /pins`, `GET /cold` | what is under way, what is pinned, how stores and the cache stand |
 //! | `POST /cold/{store}/{action}` | `pause`, `drain`, `resume` (administrators) |
+//! | `GET /webhooks` | who was told, and who could not be: `?state=due`, `done` or `dead` (administrators) |
+//! | `POST /webhooks/{webhook_id}/retry` | tries one again at once (administrators) |
 //!
 //! # Limits
-//! `notify` is refused: nothing is called yet. Patterns are looked for in roots that are directories
+//! `notify` names one address, at a host that the configuration lists, and is told of the end only. Patterns are looked for in roots that are directories
 //! of the server; links in them are not followed, and names that begin with a dot are found only by patterns that name
-//! one. Whoever knows the name of a request may look at it; only its owner and administrators may change it.
+//! one. Whoever knows the name of a request may look at it, if it may read the dataset that the request concerns; only its
+//! owner and administrators, of the server or of that dataset, may change it. Who may stage paths is told where they are and
+//! what is recalled and pinned, whatever datasets they belong to: access rules are of datasets.
 
 mod body;
 mod documents;
 mod events;
 mod find;
-mod lifetime;
 mod listing;
 mod locality;
 mod objects;
@@ -47,6 +50,7 @@ mod requests;
 mod selection;
 mod staged;
 mod walk;
+mod webhooks;
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -54,7 +58,9 @@ use std::time::Duration;
 
 use axum::Extension;
 use axum::routing::{MethodRouter, get, post};
+use thermocline_core::webhook::Hosts;
 use thermocline_http::bodies::{Bodies, BodySettings};
+use thermocline_http::lifetime;
 use thermocline_http::{AppState, Operation, Parameter, Route, ServePlugin};
 use tokio::sync::Semaphore;
 
@@ -92,6 +98,8 @@ pub struct StagingApiSettings {
     pub search_memory_bytes: usize,
     /// Most files and folders that one page of a search looks at.
     pub search_entries: usize,
+    /// Hosts that may be told of the end of a request; `None` if nobody is told.
+    pub webhook_hosts: Option<Arc<Hosts>>,
 }
 
 impl Default for StagingApiSettings {
@@ -112,6 +120,7 @@ impl Default for StagingApiSettings {
             max_search_time: Duration::from_secs(270),
             search_memory_bytes: 128 << 20,
             search_entries: 1_000_000,
+            webhook_hosts: None,
         }
     }
 }
@@ -233,6 +242,16 @@ impl ServePlugin for StagingPlugin {
                 post(operators::set_activity),
                 vec![posts("Pauses, drains or resumes a cold store", &[])],
             ),
+            self.route(
+                "/webhooks",
+                get(webhooks::list),
+                vec![gets("Who was told of the end of requests, and who could not be", &WEBHOOKS)],
+            ),
+            self.route(
+                "/webhooks/{webhook_id}/retry",
+                post(webhooks::retry),
+                vec![posts("Tries a webhook again at once", &[])],
+            ),
         ]
     }
 
@@ -241,10 +260,17 @@ impl ServePlugin for StagingPlugin {
     }
 }
 
-const OPTIONS: [Parameter; 3] = [
+const OPTIONS: [Parameter; 4] = [
     Parameter { name: "lifetime", description: "How long objects stay pinned: P2D, PT6H, 2 days" },
     Parameter { name: "priority", description: "From 0 (whenever it suits) to 9; 5 is usual" },
     Parameter { name: "dry_run", description: "true: only say what it would cost" },
+    Parameter { name: "notify", description: "Address that is told of the end (CloudEvents, signed)" },
+];
+
+const WEBHOOKS: [Parameter; 3] = [
+    Parameter { name: "state", description: "due, done or dead" },
+    Parameter { name: "cursor", description: "Goes on after a page" },
+    Parameter { name: "limit", description: "Most entries of a page" },
 ];
 
 const LIMIT: [Parameter; 1] = [Parameter { name: "limit", description: "Most entries of the answer" }];

@@ -2,24 +2,24 @@
 
 use std::fmt;
 
-use axum::extract::Path;
+use axum::extract::{Path, State};
 use axum::response::Response;
 use http::StatusCode;
 use http::request::Parts;
 use thermocline_core::staging::{ObjectFilter, ObjectState};
-use thermocline_http::Problem;
 use thermocline_http::links::BaseUrl;
 use thermocline_http::live::{self, Engine};
 use thermocline_http::query::Query;
+use thermocline_http::{AppState, Identity, Problem};
 
 use crate::documents::{RequestObjectDocument, RequestObjectPage};
 use crate::requests::{known, limit, page_url};
 
 /// Objects in the order in which they were asked for, or, with `since`, in the order in which they changed.
 pub(crate) async fn list(
-    Path(id): Path<String>,
+    (State(app), Path(id)): (State<AppState>, Path<String>),
     Engine(staging): Engine,
-    base: BaseUrl,
+    (who, base): (Identity, BaseUrl),
     query: Query,
     parts: Parts,
 ) -> Result<Response, Problem> {
@@ -28,7 +28,7 @@ pub(crate) async fn list(
     let cursor = query.value("cursor").map(|cursor| Cursor::parse(&cursor)).transpose()?;
     let state = query.value("state").map(|state| object_state(&state)).transpose()?;
     // Looked at before the objects: what changes meanwhile comes again with the next poll, and is not missed.
-    let request = known(&staging, &id).await?;
+    let request = known((&app, &staging), &who, &id).await?;
     let filter = ObjectFilter {
         state,
         since,

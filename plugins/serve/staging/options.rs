@@ -34,6 +34,8 @@ pub(crate) struct Options {
     pub(crate) lifetime: Duration,
     pub(crate) priority: u8,
     pub(crate) is_dry_run: bool,
+    /// The address that is told of the end, as it is written.
+    pub(crate) notify: Option<String>,
 }
 
 impl Options {
@@ -62,12 +64,8 @@ impl Options {
             Some(is_dry_run) => is_dry_run,
             None => flag("dry_run", query)?,
         };
-        // Accepting it would promise a call that nothing makes.
-        if written.notify.is_some() || query.value("notify").is_some() {
-            let detail = "notify is not offered: this version of the server calls nobody; watch the events";
-            return Err(Problem::invalid_input(detail));
-        }
-        Ok(Self { lifetime, priority, is_dry_run })
+        let notify = written.notify.or_else(|| query.value("notify"));
+        Ok(Self { lifetime, priority, is_dry_run, notify })
     }
 }
 
@@ -154,6 +152,7 @@ mod tests {
     fn the_body_wins_over_the_query_and_both_over_what_is_usual() {
         let usual = options(WrittenOptions::default(), "/").unwrap();
         assert_eq!((usual.priority, usual.lifetime.as_secs(), usual.is_dry_run), (5, 172_800, false));
+        assert_eq!(usual.notify, None);
         let uri = "/?lifetime=PT1H&priority=7&dry_run=true";
         let queried = options(WrittenOptions::default(), uri).unwrap();
         assert_eq!((queried.priority, queried.lifetime.as_secs(), queried.is_dry_run), (7, 3600, true));
@@ -161,10 +160,11 @@ mod tests {
             lifetime: Some("2h".into()),
             priority: Some(1),
             dry_run: Some(false),
-            notify: None,
+            notify: Some("https://a.example".into()),
         };
-        let both = options(written, uri).unwrap();
+        let both = options(written, &format!("{uri}&notify=https://b.example")).unwrap();
         assert_eq!((both.priority, both.lifetime.as_secs(), both.is_dry_run), (1, 7200, false));
+        assert_eq!(both.notify.as_deref(), Some("https://a.example"));
     }
 
     #[test]
@@ -175,7 +175,6 @@ mod tests {
             ("/?lifetime=P31D", "P30D"),
             ("/?lifetime=forever", "lifetime"),
             ("/?dry_run=maybe", "dry_run"),
-            ("/?notify=https://hooks.example/x", "notify is not offered"),
         ] {
             let problem = options(WrittenOptions::default(), uri).unwrap_err();
             assert_eq!(problem.status, 400, "{uri}");

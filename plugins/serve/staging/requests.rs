@@ -23,7 +23,7 @@ use thermocline_http::lists::{lines, too_long, wanted};
 use thermocline_http::live::{self, Engine, audit};
 use thermocline_http::problem::WRONG_STATE;
 use thermocline_http::query::Query;
-use thermocline_http::{AppState, Identity, MayStage, Problem};
+use thermocline_http::{App, AppState, Identity, MayStage, Problem};
 use thermocline_model::DatasetId;
 
 use crate::Api;
@@ -196,6 +196,8 @@ pub(crate) async fn list(
     requests.truncate(limit);
     let last = requests.last().filter(|_| has_more).map(|request| request.id.to_string());
     let next = last.map(|cursor| page_url(&base, &parts, &cursor));
+    // A page may have fewer entries than asked for: those that are not there for the client are left out.
+    requests.retain(|request| is_there(&app, &who, request));
     let requests = requests.iter().map(|request| RequestDocument::new(request, &base)).collect();
     live::json(&parts, StatusCode::OK, &RequestPage { requests, next })
 }
@@ -232,12 +234,12 @@ fn dataset_id(text: String) -> Result<DatasetId, Problem> {
 
 /// A request as it stands.
 pub(crate) async fn show(
-    Path(id): Path<String>,
+    (State(app), Path(id)): (State<AppState>, Path<String>),
     Engine(staging): Engine,
-    base: BaseUrl,
+    (who, base): (Identity, BaseUrl),
     parts: Parts,
 ) -> Result<Response, Problem> {
-    let request = known(&staging, &id).await?;
+    let request = known((&app, &staging), &who, &id).await?;
     live::json(&parts, StatusCode::OK, &RequestDocument::new(&request, &base))
 }
 
@@ -318,10 +320,19 @@ pub(crate) async fn extend(
 /// The request of that name.
 ///
 /// # Errors
-/// 404 if there is none, or none any more.
-pub(crate) async fn known(staging: &Staging, id: &str) -> Result<Request, Problem> {
+/// 404 if there is none, or none any more, or it concerns a dataset that is not there for this client.
+pub(crate) async fn known(
+    (app, staging): (&App, &Staging),
+    who: &Identity,
+    id: &str,
+) -> Result<Request, Problem> {
     let request = staging.get(&RequestId(id.into())).await?;
-    request.ok_or_else(|| unknown(id))
+    request.filter(|request| is_there(app, who, request)).ok_or_else(|| unknown(id))
+}
+
+/// True if a client may know of a request: if it may read the dataset that the request concerns.
+fn is_there(app: &App, who: &Identity, request: &Request) -> bool {
+    who.sees_of(app, &request.owner, request.dataset.as_ref().map(DatasetId::as_str))
 }
 
 /// The problem of a request that does not exist.
@@ -335,8 +346,8 @@ async fn own(
     id: &str,
     what: &str,
 ) -> Result<Request, Problem> {
-    let request = known(staging, id).await?;
-    if who.may_change(&request.owner) {
+    let request = known((app, staging), who, id).await?;
+    if who.may_change_of(app, &request.owner, request.dataset.as_ref().map(DatasetId::as_str)) {
         return Ok(request);
     }
     let problem = who.not_owner(app, &request.owner, &format!("request '{id}'"));

@@ -1,6 +1,5 @@
 //! Staging what a selection of a dataset needs: exactly the objects that hold its chunks.
 
-use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use axum::Extension;
@@ -9,14 +8,10 @@ use axum::response::Response;
 use http::request::Parts;
 use serde::Deserialize;
 use serde_json::{Map, Value as Json};
-use thermocline_core::Error;
-use thermocline_core::cold::Namespace;
-use thermocline_core::manifest::Manifest;
-use thermocline_core::select::{Selection, Slice, Value, objects, resolve};
-use thermocline_core::staging::{Staging, Wanted};
+use thermocline_core::select::{Selection, Slice, Value};
 use thermocline_http::links::BaseUrl;
-use thermocline_http::lists::wanted;
 use thermocline_http::live::Engine;
+use thermocline_http::ordering::needed;
 use thermocline_http::query::Query;
 use thermocline_http::{MayStage, OpenDataset, Problem};
 
@@ -83,34 +78,6 @@ pub(crate) async fn stage(
     let (unlisted, dataset) = (Unlisted::default(), Some(manifest.id.clone()));
     let order = Order { objects, unlisted, dataset, options, idempotency };
     stage_order(&staging, &api.settings, &Asking { who: &who, base: &base, parts: &parts }, order).await
-}
-
-/// The objects that hold a chunk of the selection.
-async fn needed(
-    staging: &Staging,
-    manifest: &Arc<Manifest>,
-    selection: &Selection,
-    variables: &[String],
-) -> Result<Vec<Wanted>, Problem> {
-    let resolved = Arc::new(resolve(manifest, selection, variables).await?);
-    let numbers = objects(manifest, &resolved).await?;
-    let (manifest, namespace) = (Arc::clone(manifest), Arc::clone(staging.namespace()));
-    let naming = tokio::task::spawn_blocking(move || named(&manifest, &namespace, &numbers));
-    naming.await.map_err(|_| Error::internal("naming the objects of a selection stopped by a mistake"))?
-}
-
-/// What objects of a dataset are called. There may be very many of them.
-fn named(manifest: &Manifest, namespace: &Namespace, numbers: &[u32]) -> Result<Vec<Wanted>, Problem> {
-    let sources = &manifest.dataset.objects;
-    let found = numbers.iter().filter_map(|number| sources.get(*number as usize));
-    // One file may be several objects of a dataset that was put together from references.
-    let hrefs: BTreeSet<&str> = found.map(|object| &*object.href).collect();
-    if hrefs.is_empty() {
-        return Err(Problem::invalid_input(
-            "the selection needs no object: all its values are kept with the index",
-        ));
-    }
-    Ok(hrefs.into_iter().map(|href| wanted(namespace, href)).collect())
 }
 
 fn selection(written: WrittenSelection) -> Result<(Selection, Vec<String>, WrittenOptions), Problem> {

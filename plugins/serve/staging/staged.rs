@@ -17,6 +17,7 @@ use crate::body::too_large;
 use crate::documents::{DryRunDocument, Incomplete, RequestDocument, Searched, request_url};
 use crate::options::Options;
 use crate::walk::Unlisted;
+use crate::webhooks;
 
 /// When a client is told to look again, at the latest, in seconds.
 const MAX_RETRY_SECONDS: u64 = 60;
@@ -82,6 +83,10 @@ async fn take(
 ) -> Result<Taken, Problem> {
     let Order { objects, dataset, options, idempotency, .. } = order;
     check(&objects, settings)?;
+    let notify = match &options.notify {
+        Some(url) => Some(webhooks::notify(url, asking.base, settings).await?),
+        None => None,
+    };
     if options.is_dry_run {
         let document = DryRunDocument::from(staging.dry_run(objects).await?);
         return Ok(Taken::DryRun(Box::new(document)));
@@ -93,7 +98,7 @@ async fn take(
         priority: options.priority,
         lifetime: options.lifetime,
         dataset,
-        notify: None,
+        notify,
         idempotency,
     };
     let has_key = new.idempotency.is_some();

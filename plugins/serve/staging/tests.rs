@@ -8,6 +8,7 @@ mod operators;
 mod promises;
 mod requests;
 mod selection;
+mod webhooks;
 
 use std::sync::Arc;
 

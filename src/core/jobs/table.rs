@@ -381,7 +381,7 @@ fn job(row: &Row<'_>) -> rusqlite::Result<Job> {
 }
 
 /// Kinds of failures with their words; those that name a time keep the usual one.
-const KINDS: [(&str, ErrorKind); 11] = [
+const KINDS: [(&str, ErrorKind); 12] = [
     ("not-found", ErrorKind::NotFound),
     ("invalid-input", ErrorKind::InvalidInput),
     ("too-large", ErrorKind::TooLarge),
@@ -391,6 +391,7 @@ const KINDS: [(&str, ErrorKind); 11] = [
     ("corrupt", ErrorKind::Corrupt),
     ("unsupported", ErrorKind::Unsupported),
     ("not-staged", ErrorKind::NotStaged),
+    ("over-quota", ErrorKind::OverQuota { retry_after: Duration::from_secs(60) }),
     ("changed", ErrorKind::Changed { retry_after: Duration::from_secs(60) }),
     ("unavailable", ErrorKind::Unavailable { retry_after: Duration::from_secs(60) }),
 ];

@@ -6,8 +6,9 @@ use axum::response::Response;
 use bytes::Bytes;
 use http::request::Parts;
 use moka::future::Cache;
+use thermocline_core::access::View;
 use thermocline_core::{Error, Result};
-use thermocline_search::Search;
+use thermocline_search::Seen;
 use tokio::sync::Semaphore;
 
 use crate::conditional::{Representation, content_tag, respond};
@@ -49,24 +50,34 @@ impl Document {
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct DocumentKey {
     generation: u64,
+    view: View,
     base: String,
     name: String,
 }
 
 impl DocumentKey {
-    /// The document of that name as a client at `base` sees it at present. It must not tell of staging.
-    pub fn new(app: &App, base: &BaseUrl, name: impl Into<String>) -> Self {
-        Self { generation: app.search.summaries_generation(), base: base.0.clone(), name: name.into() }
+    /// The document of that name of the datasets that are seen, for clients at `base`. It must not tell of staging, nor
+    /// of anything else that differs between clients.
+    pub fn new(seen: &Seen, base: &BaseUrl, name: impl Into<String>) -> Self {
+        Self {
+            generation: seen.summaries_generation(),
+            view: seen.view().clone(),
+            base: base.0.clone(),
+            name: name.into(),
+        }
     }
 }
 
 /// Sorted ids of datasets.
 type Ids = Arc<[Box<str>]>;
 
+/// What determines a list of ids: the state of the catalog, who sees it, and the collection.
+type IdsKey = (u64, View, Option<String>);
+
 /// Finished documents and lists of ids, for the present state of the catalog.
 pub struct Documents {
     documents: Cache<DocumentKey, Document>,
-    ids: Cache<(u64, Option<String>), Ids>,
+    ids: Cache<IdsKey, Ids>,
     writing: Semaphore,
 }
 
@@ -74,9 +85,8 @@ impl Documents {
     /// At most `max_bytes` of documents.
     pub fn new(max_bytes: u64) -> Self {
         let weigh = |_: &DocumentKey, document: &Document| weight(document.bytes.len());
-        let weigh_ids = |_: &(u64, Option<String>), ids: &Ids| {
-            weight(ids.iter().map(|id| id.len() + size_of::<Box<str>>()).sum())
-        };
+        let weigh_ids =
+            |_: &IdsKey, ids: &Ids| weight(ids.iter().map(|id| id.len() + size_of::<Box<str>>()).sum());
         Self {
             documents: Cache::builder().max_capacity(max_bytes).weigher(weigh).build(),
             ids: Cache::builder().max_capacity(IDS_BYTES).weigher(weigh_ids).build(),
@@ -102,13 +112,13 @@ impl Documents {
         written.await.map_err(|error: Arc<Error>| error.shared().into())
     }
 
-    /// Sorted ids of all datasets that can be found, or of those in a collection.
+    /// Sorted ids of all datasets that are seen, or of those in a collection.
     ///
     /// # Errors
     /// [`thermocline_core::ErrorKind::Internal`] if the work broke off.
-    pub async fn ids(&self, search: &Search, collection: Option<&str>) -> Result<Ids> {
-        let key = (search.summaries_generation(), collection.map(str::to_owned));
-        let listed = self.ids.try_get_with(key, list_ids(search, collection));
+    pub async fn ids(&self, seen: &Seen, collection: Option<&str>) -> Result<Ids> {
+        let key = (seen.summaries_generation(), seen.view().clone(), collection.map(str::to_owned));
+        let listed = self.ids.try_get_with(key, list_ids(seen, collection));
         listed.await.map_err(|error: Arc<Error>| error.shared())
     }
 
@@ -118,9 +128,9 @@ impl Documents {
     }
 }
 
-async fn list_ids(search: &Search, collection: Option<&str>) -> Result<Ids> {
-    let (search, collection) = (search.clone(), collection.map(str::to_owned));
-    let listed = tokio::task::spawn_blocking(move || search.ids(collection.as_deref()).into());
+async fn list_ids(seen: &Seen, collection: Option<&str>) -> Result<Ids> {
+    let (seen, collection) = (seen.clone(), collection.map(str::to_owned));
+    let listed = tokio::task::spawn_blocking(move || seen.ids(collection.as_deref()).into());
     listed.await.map_err(|cause| unfinished().with_source(cause))
 }
 

@@ -3,20 +3,20 @@
 use std::sync::Arc;
 
 use thermocline_core::{Error, Result};
-use thermocline_search::{Hit, Query, Search};
+use thermocline_search::{Hit, Query, Seen};
 
 /// How many datasets are asked for at once.
 const PAGE: usize = 500;
 
-/// Calls `write` with `target` and every dataset that `query` finds, in its order, and gives `target` back.
+/// Calls `write` with `target` and every dataset that `query` finds among those seen, in its order, and gives `target` back.
 ///
 /// One page of datasets is in memory at a time; writing runs on the blocking pool. The limit and the cursor of
 /// `query` are replaced.
 ///
 /// # Errors
-/// Those of [`Search::find`].
+/// Those of [`Seen::find`].
 pub async fn write_hits<T: Send + 'static>(
-    search: &Search,
+    seen: &Seen,
     query: Query,
     mut target: T,
     write: impl Fn(&mut T, &Hit) + Send + Sync + 'static,
@@ -24,7 +24,7 @@ pub async fn write_hits<T: Send + 'static>(
     let write = Arc::new(write);
     let mut after = None;
     loop {
-        let found = search.find(Query { limit: PAGE, after, ..query.clone() }).await?;
+        let found = seen.find(Query { limit: PAGE, after, ..query.clone() }).await?;
         let write = Arc::clone(&write);
         let page = tokio::task::spawn_blocking(move || {
             found.hits.iter().for_each(|hit| write(&mut target, hit));

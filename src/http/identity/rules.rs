@@ -7,11 +7,41 @@ use std::sync::Arc;
 use arc_swap::ArcSwap;
 use ipnet::IpNet;
 use sha2::{Digest, Sha256};
-use thermocline_core::access::{Caller, Rules};
+use thermocline_core::access::{Caller, Rules, View, Who};
 use thermocline_core::clock::{Clock, SystemClock};
 use thermocline_core::staging::Owner;
 
+use super::issuers::Trusted;
 use super::{Credentials, Identity, Right};
+
+/// A token that counts, however it is known.
+pub struct Holder {
+    /// Its name.
+    pub name: Arc<str>,
+    /// Whose it is.
+    pub owner: Owner,
+    /// Groups of whoever holds it.
+    pub groups: Arc<[Arc<str>]>,
+    /// Whether it allows to read what is not open to anyone.
+    pub may_read: bool,
+    /// Whether it allows to stage.
+    pub may_stage: bool,
+    /// Whether it allows to administer.
+    pub may_administer: bool,
+}
+
+impl From<&Token> for Holder {
+    fn from(token: &Token) -> Self {
+        Self {
+            name: token.name.as_str().into(),
+            owner: token.owner(),
+            groups: Arc::clone(&token.groups),
+            may_read: token.may_read,
+            may_stage: token.may_stage,
+            may_administer: token.may_administer,
+        }
+    }
+}
 
 /// A token by which a client is known. The token itself is kept nowhere.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -44,6 +74,7 @@ impl Token {
             // Who administers may stage as well.
             Right::Stage => self.may_stage || self.may_administer,
             Right::Administer => self.may_administer,
+            Right::Read => self.may_read || self.may_administer,
         }
     }
 
@@ -71,12 +102,18 @@ pub struct AccessRules {
 pub struct Access {
     rules: ArcSwap<AccessRules>,
     clock: Arc<dyn Clock>,
+    trusted: Trusted,
 }
 
 impl Access {
     /// These rules; whether a token has expired is asked of `clock`.
     pub fn new(rules: AccessRules, clock: Arc<dyn Clock>) -> Self {
-        Self { rules: ArcSwap::from_pointee(rules), clock }
+        Self { rules: ArcSwap::from_pointee(rules), clock, trusted: Trusted::default() }
+    }
+
+    /// Issuers whose tokens count too.
+    pub(super) fn trusted(&self) -> &Trusted {
+        &self.trusted
     }
 
     /// Takes other rules, from the next request on.
@@ -84,51 +121,99 @@ impl Access {
         self.rules.store(Arc::new(rules));
     }
 
+    /// True if there is a dataset that somebody may not read, or could be one.
+    pub fn restricts(&self) -> bool {
+        self.rules.load().datasets.restrict()
+    }
+
     /// Who comes `from` an address with these credentials: `Some(None)` are some that hold no token.
     pub(super) fn identify(&self, credentials: Option<Option<&str>>, from: Option<IpAddr>) -> Identity {
         let rules = self.rules.load();
-        let network = from.and_then(|from| rules.networks.iter().find(|network| network.contains(&from)));
-        let mut identity = Identity {
-            owner: network
-                .map_or_else(Owner::anonymous, |network| Owner(format!("network:{network}").into())),
-            token: None,
-            groups: Arc::default(),
-            view: rules.datasets.view(&Caller { from, ..Caller::default() }),
-            may_stage: rules.anonymous_stages || network.is_some(),
-            may_administer: rules.anonymous_administers,
-            from,
-            credentials: Credentials::None,
+        let found = match credentials {
+            None => Err(Credentials::None),
+            Some(presented) => self.holder(&rules, presented),
         };
-        let Some(presented) = credentials else { return identity };
-        let Some(token) = presented.and_then(|presented| find(&rules.tokens, presented)) else {
-            identity.credentials = Credentials::Unknown;
-            return identity;
-        };
-        if token.has_expired(self.clock.now_ns()) {
-            identity.credentials = Credentials::Expired;
-            return identity;
+        let mut identity = anonymous(&rules, from);
+        match found {
+            Ok(holder) => hold(&mut identity, &rules, holder),
+            Err(credentials) => identity.credentials = credentials,
         }
-        identity.credentials = Credentials::Valid;
-        identity.owner = token.owner();
-        identity.token = Some(token.name.as_str().into());
-        identity.groups = Arc::clone(&token.groups);
-        if token.may_read || token.may_administer {
+        identity
+    }
+
+    /// Who comes `from` an address with a token of somebody else that was looked at elsewhere.
+    pub fn identify_holder(&self, holder: Holder, from: Option<IpAddr>) -> Identity {
+        let rules = self.rules.load();
+        let mut identity = anonymous(&rules, from);
+        hold(&mut identity, &rules, holder);
+        identity
+    }
+
+    fn holder(
+        &self,
+        rules: &AccessRules,
+        presented: Option<&str>,
+    ) -> std::result::Result<Holder, Credentials> {
+        let presented = presented.ok_or(Credentials::Unknown)?;
+        let Some(token) = find(&rules.tokens, presented) else { return self.trusted.holder(presented) };
+        if token.has_expired(self.clock.now_ns()) { Err(Credentials::Expired) } else { Ok(token.into()) }
+    }
+
+    /// True if a client has a right on the datasets that name a rule; nobody has one under a rule that does not exist.
+    pub(super) fn allows(&self, who: &Identity, rule: Option<&str>, right: Right) -> bool {
+        let rules = self.rules.load();
+        let Some(named) = rules.datasets.rule(rule) else { return false };
+        who.may_administer
+            || match right {
+                Right::Read => who.view.sees_rule(rule),
+                Right::Stage | Right::Administer => named.allows(right, &who.caller()),
+            }
+    }
+
+    /// True if a client sees whatever some rule covers.
+    pub(super) fn is_whole(&self, view: &View) -> bool {
+        *view == self.rules.load().datasets.whole_view()
+    }
+
+    /// True if everybody may read the datasets that name a rule.
+    pub(crate) fn is_open(&self, rule: Option<&str>) -> bool {
+        let rules = self.rules.load();
+        rules.datasets.rule(rule).is_some_and(|rule| rule.allows(Right::Read, &Caller::default()))
+    }
+
+    /// True if there is a token that has not expired with a right on the datasets that name a rule, or somebody else may
+    /// give one.
+    pub(crate) fn some_token_has(&self, rule: Option<&str>, right: Right) -> bool {
+        let rules = self.rules.load();
+        let Some(named) = rules.datasets.rule(rule) else { return false };
+        let of_group = [&named.administer, &named.stage, &named.read];
+        let is_of_issuer = |name: &str| name.starts_with("oidc:");
+        if of_group.into_iter().flatten().any(|who| match who {
+            Who::Group(_) => true,
+            Who::Token(name) => is_of_issuer(name),
+            _ => false,
+        }) {
+            return true;
+        }
+        self.some_token(|token| {
+            let counts = match right {
+                Right::Read => token.may_read,
+                Right::Stage | Right::Administer => token.may_stage,
+            };
             let caller = Caller {
                 token: Some(&token.name),
                 owner: token.owner.as_deref(),
                 groups: &token.groups,
-                from,
+                from: None,
+                may_stage: token.may(Right::Stage),
             };
-            identity.view = rules.datasets.view(&caller);
-        }
-        identity.may_stage |= token.may(Right::Stage);
-        identity.may_administer |= token.may(Right::Administer);
-        identity
+            token.may_administer || (counts && named.allows(right, &caller))
+        })
     }
 
     /// True if there is a token with this right that has not expired.
     pub(super) fn some_token_may(&self, right: Right) -> bool {
-        self.some_token(|token| token.may(right))
+        self.trusted.some_may(right) || self.some_token(|token| token.may(right))
     }
 
     /// True if there is a token by which what is of `owner` may be changed.
@@ -147,6 +232,53 @@ impl Default for Access {
     fn default() -> Self {
         Self::new(AccessRules::default(), Arc::new(SystemClock))
     }
+}
+
+/// A client without a token, as far as its network says who it is.
+fn anonymous(rules: &AccessRules, from: Option<IpAddr>) -> Identity {
+    let network = from.and_then(|from| rules.networks.iter().find(|network| network.contains(&from)));
+    let may_administer = rules.anonymous_administers;
+    let view = match may_administer {
+        true => rules.datasets.whole_view(),
+        false => rules.datasets.view(&Caller { from, ..Caller::default() }),
+    };
+    let mut identity = Identity {
+        owner: network.map_or_else(Owner::anonymous, |network| Owner(format!("network:{network}").into())),
+        token: None,
+        groups: Arc::default(),
+        view,
+        may_stage: rules.anonymous_stages || network.is_some(),
+        may_administer,
+        token_stages: false,
+        from,
+        credentials: Credentials::None,
+    };
+    identity.may_stage |= stages_paths(&identity, rules);
+    identity
+}
+
+/// Makes a client the one that holds a token.
+fn hold(identity: &mut Identity, rules: &AccessRules, holder: Holder) {
+    let Holder { name, owner, groups, may_read, may_stage, may_administer } = holder;
+    identity.credentials = Credentials::Valid;
+    identity.owner = owner;
+    identity.token = Some(name);
+    identity.groups = groups;
+    identity.token_stages = may_stage || may_administer;
+    identity.may_stage |= identity.token_stages;
+    identity.may_administer |= may_administer;
+    if identity.may_administer {
+        identity.view = rules.datasets.whole_view();
+    } else if may_read {
+        identity.view = rules.datasets.view(&identity.known_caller());
+    }
+    identity.may_stage |= stages_paths(identity, rules);
+}
+
+/// True if the rule of datasets that name none lets a client stage by its name: it may stage paths then.
+fn stages_paths(identity: &Identity, rules: &AccessRules) -> bool {
+    let caller = Caller { may_stage: false, ..identity.caller() };
+    rules.datasets.rule(None).is_some_and(|rule| rule.allows(Right::Stage, &caller))
 }
 
 /// The token of that text. Takes the same time whichever it is.

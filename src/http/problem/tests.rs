@@ -42,6 +42,7 @@ fn every_kind_of_error_has_its_status() {
         (ErrorKind::Changed { retry_after: soon }, 503, Some("2")),
         (ErrorKind::Lost, 500, None),
         (ErrorKind::Unavailable { retry_after: Duration::ZERO }, 503, Some("1")),
+        (ErrorKind::OverQuota { retry_after: soon }, 429, Some("2")),
         (ErrorKind::NotStaged, 503, Some("30")),
         (ErrorKind::RecallFailed, 500, None),
         (ErrorKind::Corrupt, 500, None),

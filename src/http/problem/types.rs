@@ -214,6 +214,15 @@ pub static TOO_MANY: ProblemType = ProblemType {
         names it. Try again after the time that Retry-After says.",
 };
 
+/// An owner has used up what it may have.
+pub static QUOTA: ProblemType = ProblemType {
+    name: "quota",
+    title: "Quota used up",
+    status: 429,
+    explanation: "What you may have recalled, pinned or spent is used up, or would be with this. The detail says how \
+        much that is. Try again after the time that Retry-After says, release what you need no more, or ask for less.",
+};
+
 /// What was asked for has no picture.
 pub static UNDRAWABLE: ProblemType = ProblemType {
     name: "undrawable",
@@ -242,7 +251,7 @@ pub static NOT_ACCEPTABLE: ProblemType = ProblemType {
 };
 
 /// Every type that has a page.
-pub static TYPES: [&ProblemType; 25] = [
+pub static TYPES: [&ProblemType; 26] = [
     &NOT_FOUND,
     &INVALID_INPUT,
     &TOO_LARGE,
@@ -265,6 +274,7 @@ pub static TYPES: [&ProblemType; 25] = [
     &WRONG_STATE,
     &KEY_REUSED,
     &TOO_MANY,
+    &QUOTA,
     &UNDRAWABLE,
     &UNCOMPUTABLE,
     &NOT_ACCEPTABLE,

@@ -26,11 +26,13 @@ use super::compress::Compressor;
 use super::cors::Cors;
 use super::cross_site;
 use super::finish::{self, Asked};
+use super::guard::{self, Passage};
 use super::metrics::RouteMetrics;
 use super::panic_text;
 use super::table::Entry;
+use crate::clients;
 use crate::hold::{Held, Holds, copy_of, uri_copy};
-use crate::identity::client_address;
+use crate::identity::{AskedDataset, client_address};
 use crate::keys::KeyNames;
 use crate::links::peer_of;
 use crate::problem::TIMEOUT;
@@ -73,10 +75,11 @@ impl Front {
     pub(super) fn new(app: &AppState, entries: &[Entry]) -> Result<Self, Error> {
         RouteMetrics::describe();
         let mut routes = matchit::Router::new();
-        for Entry { path, plugin, keys, .. } in entries {
+        for Entry { path, plugin, is_of_dataset, keys, .. } in entries {
             let owner = app.running().find(|other| other.id() == *plugin);
             let place = Place {
                 metrics: RouteMetrics::new(plugin, path),
+                is_of_dataset: *is_of_dataset,
                 keys: keys.clone(),
                 max_body_bytes: owner
                     .and_then(|owner| owner.max_body_bytes())
@@ -124,11 +127,17 @@ impl Front {
         let (method, uri) = (request.method().clone(), request.uri().clone());
         let span = debug_span!("request", %method, path = uri.path(), ?request_id);
         without_trailing_slash(&mut request);
-        let (mut response, metrics) = {
+        if let Some(ready) = self.app.access.make_ready(request.headers()) {
+            ready.await;
+        }
+        let (mut response, metrics, is_private) = {
             let path = request.uri().clone();
             let matched = self.routes.at(path.path()).ok();
             let metrics = matched.as_ref().map_or(&self.elsewhere, |matched| &matched.value.metrics);
-            (self.pass(request, matched.as_ref()).instrument(span.clone()).await, metrics)
+            let passage = Passage::of(&self.app, &request, matched.as_ref());
+            let is_private = passage.is_private();
+            let answer = self.guarded(request, matched.as_ref(), passage).instrument(span.clone());
+            (answer.await, metrics, is_private)
         };
         let mut known = (request_id, allowed_origin, uri);
         if let Some(held) = Held::take(&mut response) {
@@ -150,12 +159,35 @@ impl Front {
         let mut response = finish::bodies(response, &method);
         let headers = response.headers_mut();
         self.cors.mark(allowed_origin, headers);
+        if is_private {
+            guard::mark_private(headers);
+        }
         headers.insert(X_REQUEST_ID, request_id.clone());
 
         let (status, len_bytes, took) = (response.status(), len_bytes(&response, &method), started.elapsed());
         metrics.count(status, len_bytes, took);
         debug!(%method, path = asked.path, status = status.as_u16(), len_bytes, ?took, "answered");
         response
+    }
+
+    /// Lets a request through as far as the rules do.
+    async fn guarded(
+        &self,
+        mut request: Request,
+        matched: Option<&Match<'_, '_, &Place>>,
+        passage: Passage,
+    ) -> Response {
+        if let Some(problem) = clients::refusal(&self.app, &request) {
+            return problem.into_response();
+        }
+        match passage {
+            Passage::Open | Passage::Private => self.pass(request, matched).await,
+            Passage::Refused(problem) => problem.into_response(),
+            Passage::Hidden(asked) => {
+                request.extensions_mut().insert(asked.clone());
+                guard::as_unknown(&asked, self.pass(request, matched).await)
+            }
+        }
     }
 
     /// Lets a request through to the routes, within the limits.
@@ -183,6 +215,12 @@ impl Front {
                 return problem.into_response();
             }
             DefaultBodyLimit::max(max_body_bytes).apply(&mut request);
+            // Whether it may stage this dataset is asked of those only that change something.
+            if request.extensions().get::<AskedDataset>().is_none()
+                && let Some(asked) = matched.and_then(|matched| guard::asked_dataset(&self.app, matched))
+            {
+                request.extensions_mut().insert(asked);
+            }
         }
         let (peer, mut router) = (peer_of(request.extensions()), self.router.clone());
         let client = client_address(&self.app, request.headers(), peer);
@@ -249,8 +287,10 @@ impl Front {
 }
 
 /// What answers a path.
-struct Place {
+pub(super) struct Place {
     metrics: Arc<RouteMetrics>,
+    /// Whether it is a path of a dataset.
+    pub(super) is_of_dataset: bool,
     keys: Option<Arc<dyn KeyHandler>>,
     max_body_bytes: usize,
     /// Whether no method of it changes anything.

@@ -16,6 +16,8 @@ pub(super) struct Entry {
     pub(super) path: String,
     /// Plugin that owns it.
     pub(super) plugin: &'static str,
+    /// Whether it is a path of a dataset, also where a server of one dataset has it without its name.
+    pub(super) is_of_dataset: bool,
     /// Methods in lower case, each with the plugin that answers it.
     methods: Vec<(&'static str, &'static str)>,
     /// What answers.
@@ -38,11 +40,11 @@ impl Table {
             for route in plugin.app_routes() {
                 let is_hidden = app.config.single.is_some() && route.path == "/";
                 if !is_hidden {
-                    table.insert(route.path.to_owned(), plugin.id(), route)?;
+                    table.insert((route.path.to_owned(), false), plugin.id(), route)?;
                 }
             }
             for route in plugin.dataset_routes() {
-                table.insert(join(DATASET_PREFIX, route.path), plugin.id(), route)?;
+                table.insert((join(DATASET_PREFIX, route.path), true), plugin.id(), route)?;
             }
         }
         if app.config.single.is_some() {
@@ -62,7 +64,7 @@ impl Table {
         for plugin in app.running() {
             for route in plugin.dataset_routes() {
                 if !self.entries.iter().any(|entry| shape(&entry.path) == shape(route.path)) {
-                    self.insert(route.path.to_owned(), plugin.id(), route)?;
+                    self.insert((route.path.to_owned(), true), plugin.id(), route)?;
                 }
             }
         }
@@ -80,11 +82,17 @@ impl Table {
         }
     }
 
-    fn insert(&mut self, path: String, plugin: &'static str, route: Route) -> Result<(), Error> {
+    fn insert(
+        &mut self,
+        (path, is_of_dataset): (String, bool),
+        plugin: &'static str,
+        route: Route,
+    ) -> Result<(), Error> {
         let claimed: Vec<_> = route.operations.iter().map(|operation| (operation.method, plugin)).collect();
         let claimed = if claimed.is_empty() { vec![("get", plugin)] } else { claimed };
         let Some(entry) = self.entries.iter_mut().find(|entry| shape(&entry.path) == shape(&path)) else {
-            self.entries.push(Entry { path, plugin, methods: claimed, handler: route.handler, keys: None });
+            let (methods, handler) = (claimed, route.handler);
+            self.entries.push(Entry { path, plugin, is_of_dataset, methods, handler, keys: None });
             return Ok(());
         };
         let taken = entry.methods.iter().find(|(method, _)| claimed.iter().any(|(other, _)| method == other));
@@ -105,6 +113,7 @@ impl Table {
                 entry.plugin
             ))
         })?;
+        entry.is_of_dataset |= is_of_dataset;
         entry.methods.extend(claimed);
         Ok(())
     }

@@ -12,8 +12,9 @@ use http::{HeaderMap, Method};
 use http_body_util::BodyExt;
 use serde_json::Value;
 use tempfile::TempDir;
+use thermocline_core::access::{Rule, Rules, Who};
 use thermocline_core::bytes::{ObjectSettings, Objects};
-use thermocline_core::catalog::{Catalog, CatalogParts, CatalogSettings};
+use thermocline_core::catalog::{Catalog, CatalogParts, CatalogSettings, DatasetSpec, Provider, SourceSpec};
 use thermocline_core::clock::SystemClock;
 use thermocline_core::index::{IndexSettings, IndexStore};
 use thermocline_core::read::{ReadSettings, Reader};
@@ -133,10 +134,14 @@ struct Site {
 }
 
 async fn app(plugins: Vec<Toy>, config: HttpConfig) -> (App, TempDir) {
+    app_of(plugins, config, Vec::new()).await
+}
+
+async fn app_of(plugins: Vec<Toy>, config: HttpConfig, providers: Vec<Arc<dyn Provider>>) -> (App, TempDir) {
     let dir = TempDir::new().unwrap();
     let objects = Objects::new(Vec::new(), ObjectSettings::default(), tokio::runtime::Handle::current());
     let catalog = Catalog::new(CatalogParts {
-        providers: Vec::new(),
+        providers,
         index: Arc::new(IndexStore::open(IndexSettings::new(dir.path().join("index"))).unwrap()),
         opener: Arc::clone(&objects) as _,
         formats: Vec::new(),
@@ -554,4 +559,143 @@ async fn lengths_on_the_wire_are_those_of_get_or_missing() {
     assert_eq!(&answers[3][..3], "404");
     assert!(length(answers[3]).unwrap().parse::<u32>().unwrap() > 50);
     assert!(!answers.concat().contains("transfer-encoding"), "{answers:?}");
+}
+
+/// Datasets by their ids and the rules that they name; there is nothing to open.
+struct Declared(Vec<(&'static str, Option<&'static str>)>);
+
+#[async_trait]
+impl Provider for Declared {
+    async fn specs(&self) -> Result<Vec<DatasetSpec>> {
+        let spec = |(id, access): &(&str, Option<&str>)| {
+            let id = thermocline_model::DatasetId::new(*id).unwrap();
+            let spec = DatasetSpec::new(id, SourceSpec::Refused("it is made up".to_owned()), "a test");
+            Ok(DatasetSpec { access: access.map(Into::into), ..spec })
+        };
+        self.0.iter().map(spec).collect()
+    }
+}
+
+/// A server of the datasets `open`, `mine` (of the group climate), `typo` (of a rule that does not exist).
+async fn guarded(config: HttpConfig, has_rules: bool) -> Site {
+    use sha2::Digest;
+
+    let declared = Declared(vec![("open", None), ("mine", Some("climate")), ("typo", Some("none"))]);
+    let toy = Toy { id: "toy", app_routes, dataset_routes };
+    let (mut app, _dir) = app_of(vec![toy], config, vec![Arc::new(declared)]).await;
+    let token = |name: &str, group: &str, may_read| Token {
+        name: name.into(),
+        digest: sha2::Sha256::digest(name).into(),
+        groups: std::iter::once(Arc::from(group)).collect(),
+        may_read,
+        owner: None,
+        may_stage: false,
+        may_administer: name == "root",
+        expires_ns: None,
+    };
+    let rule = Rule { read: vec![Who::Group("climate".into())], stage: Vec::new(), administer: Vec::new() };
+    let tokens = vec![
+        token("ann", "climate", true),
+        token("bob", "ocean", true),
+        token("dumb", "climate", false),
+        token("root", "", false),
+    ];
+    let named = has_rules.then_some(("climate".into(), rule));
+    let rules = AccessRules { tokens, datasets: Rules::new(named).unwrap(), ..AccessRules::default() };
+    app.access = Arc::new(Access::new(rules, Arc::new(SystemClock)));
+    Site { router: build(Arc::new(app)).unwrap(), _dir }
+}
+
+impl Site {
+    async fn status(&self, method: &str, path: &str, who: &str) -> u16 {
+        let bearer = format!("Bearer {who}");
+        let headers = [("authorization", &*bearer)];
+        let response = self.send(method, path, if who.is_empty() { &[] } else { &headers }).await;
+        let status = response.status().as_u16();
+        assert_eq!(
+            response.headers().contains_key("www-authenticate"),
+            status == 401,
+            "{method} {path} {who}"
+        );
+        status
+    }
+}
+
+#[tokio::test]
+async fn what_a_client_may_not_read_is_not_there_although_its_handler_does_not_look() {
+    let site = guarded(HttpConfig::default(), true).await;
+    // Without credentials, with wrong ones, with some of others, without the scope, with the right ones.
+    for (path, statuses) in [
+        ("/datasets/mine", [401, 401, 404, 404, 200, 200]),
+        ("/datasets/mine/zarr/tas/.zarray", [401, 401, 404, 404, 200, 200]),
+        ("/datasets/mine/zarr/tas/0.0", [401, 401, 401, 401, 200, 200]),
+        ("/datasets/%6dine/zarr/tas/c/0/1", [401, 401, 401, 401, 200, 200]),
+        ("/datasets/mine/keys", [401, 401, 404, 404, 422, 422]),
+        ("/datasets/open/zarr/tas/0.0", [200; 6]),
+        ("/datasets/typo/zarr/tas/.zarray", [404; 6]),
+        ("/datasets/typo/zarr/tas/0.0", [401; 6]),
+        ("/datasets/none/keys", [404; 6]),
+        ("/datasets/none/zarr/tas/0.0", [401, 401, 401, 401, 401, 200]),
+    ] {
+        for (who, status) in ["", "nobody", "bob", "dumb", "ann", "root"].into_iter().zip(statuses) {
+            assert_eq!(site.status("GET", path, who).await, status, "{path} {who}");
+            assert_eq!(site.status("HEAD", path, who).await, status, "HEAD {path} {who}");
+        }
+    }
+    let as_bob = [("authorization", "Bearer bob")];
+    let (hidden, unknown) = (
+        site.send("GET", "/datasets/mine/keys", &as_bob).await,
+        site.send("GET", "/datasets/none/keys", &as_bob).await,
+    );
+    let text = String::from_utf8(body(hidden).await.to_vec()).unwrap();
+    assert_eq!(text.replace("mine", "none").as_bytes(), body(unknown).await);
+    assert_eq!(
+        site.status("OPTIONS", "/datasets/mine/keys", "").await,
+        204,
+        "of what is asked for nothing is said"
+    );
+}
+
+#[tokio::test]
+async fn a_rule_that_does_not_exist_is_nobody_s_also_where_there_are_no_rules() {
+    let site = guarded(HttpConfig::default(), false).await;
+    for who in ["", "ann", "root"] {
+        assert_eq!(site.status("GET", "/datasets/typo/zarr/tas/0.0", who).await, 401, "{who}");
+        assert_eq!(site.status("GET", "/datasets/typo/keys", who).await, 404, "{who}");
+        assert_eq!(site.status("GET", "/datasets/open/zarr/tas/0.0", who).await, 200, "{who}");
+    }
+}
+
+#[tokio::test]
+async fn the_one_dataset_of_a_server_is_guarded_where_its_name_is_left_out() {
+    let site = guarded(HttpConfig { single: Some("mine".to_owned()), ..HttpConfig::default() }, true).await;
+    for (path, anonymous, stranger) in [
+        ("/zarr/tas/0.0", 401, 401),
+        ("/zarr/tas/.zarray", 401, 404),
+        ("/keys", 401, 404),
+        ("/text", 200, 200),
+    ] {
+        assert_eq!(site.status("GET", path, "").await, anonymous, "{path}");
+        assert_eq!(site.status("GET", path, "bob").await, stranger, "{path}");
+    }
+    assert_eq!(site.status("GET", "/zarr/tas/0.0", "ann").await, 200);
+}
+
+#[tokio::test]
+async fn caches_keep_for_everybody_what_everybody_may_read_only() {
+    for (has_rules, control, vary) in
+        [(false, "public, max-age=60", false), (true, "private, max-age=60", true)]
+    {
+        let (mut app, _dir) =
+            app(vec![Toy { id: "toy", app_routes, dataset_routes }], HttpConfig::default()).await;
+        let nobody = Rule { read: Vec::new(), stage: Vec::new(), administer: Vec::new() };
+        let datasets = Rules::new(has_rules.then_some(("closed".into(), nobody))).unwrap();
+        let rules = AccessRules { datasets, ..AccessRules::default() };
+        app.access = Arc::new(Access::new(rules, Arc::new(SystemClock)));
+        let site = Site { router: build(Arc::new(app)).unwrap(), _dir };
+        let response = site.get("/text").await;
+        assert_eq!(header(&response, "cache-control"), control);
+        let mut varies = response.headers().get_all("vary").iter();
+        assert_eq!(varies.any(|value| value == "Authorization"), vary);
+    }
 }

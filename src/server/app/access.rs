@@ -1,6 +1,5 @@
-//! Who may do what beyond reading, from the configuration.
+//! Who may do what, from the configuration.
 
-use std::sync::Arc;
 use std::time::UNIX_EPOCH;
 
 use thermocline_core::access::Rules;
@@ -15,8 +14,14 @@ pub(super) fn rules(config: &Config) -> AccessRules {
         networks: config.staging.networks.iter().map(|network| network.0).collect(),
         anonymous_stages: config.staging.anonymous,
         anonymous_administers: config.staging.anonymous_administers,
-        datasets: Rules::default(),
+        datasets: dataset_rules(config),
     }
+}
+
+/// The rules of datasets. Too many of them, which loading the configuration has reported, are none.
+pub(super) fn dataset_rules(config: &Config) -> Rules {
+    let named = config.access.iter().map(|(name, rule)| (name.as_str().into(), rule.rule()));
+    Rules::new(named).unwrap_or_default()
 }
 
 /// A token; `None` for one whose hash is none, which loading the configuration has reported.
@@ -25,7 +30,7 @@ fn named(name: &str, token: &TokenConfig) -> Option<Token> {
     Some(Token {
         name: name.to_owned(),
         digest: token.digest()?,
-        groups: Arc::default(),
+        groups: token.groups.iter().map(|group| group.as_str().into()).collect(),
         may_read: token.scopes.contains(&Scope::Read),
         owner: token.owner.clone(),
         may_stage: token.scopes.contains(&Scope::Stage),

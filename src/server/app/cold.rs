@@ -8,15 +8,16 @@ use thermocline_core::bytes::{ObjectOpener, StoreOptions};
 use thermocline_core::clock::{Clock, SystemClock};
 use thermocline_core::cold::{Namespace, NamespaceRoot, PathRule, StoreContext};
 use thermocline_core::staging::schedule::{MountPolicy, Policy};
-use thermocline_core::staging::{NamedStore, Owner, Staging, StagingParts, StagingSettings};
+use thermocline_core::staging::{NamedStore, Owner, OwnerLimits, Staging, StagingParts, StagingSettings};
 use thermocline_core::state::{Database, DatabaseSettings};
 use thermocline_core::{Error, Result};
 
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use super::credentials::Keyring;
 use super::roots::options_of;
-use crate::config::{ColdConfig, Config, RootConfig};
+use crate::config::{ColdConfig, Config, OwnerConfig, RootConfig};
 use crate::plugins::Registry;
 
 /// Name of the database below state.dir.
@@ -44,10 +45,10 @@ pub(super) fn store_of<'a>(config: &'a Config, root: &str) -> Option<&'a str> {
 }
 
 /// How the roots of a store are reached that are no folders.
-fn places(config: &Config, cold: &ColdConfig) -> Result<BTreeMap<Arc<str>, StoreOptions>> {
+fn places(config: &Config, keys: &Keyring, cold: &ColdConfig) -> Result<BTreeMap<Arc<str>, StoreOptions>> {
     let of = |name: &String| {
-        let root = config.roots.get(name).filter(|root| root.url.is_some())?;
-        Some(options_of(config, root).map(|options| (name.as_str().into(), options)))
+        config.roots.get(name).filter(|root| root.url.is_some())?;
+        Some(options_of(config, keys, name).map(|options| (name.as_str().into(), options)))
     };
     cold.roots.iter().filter_map(of).collect()
 }
@@ -88,14 +89,23 @@ fn free_name(roots: &[NamespaceRoot], base: &str) -> String {
     std::iter::once(last.clone()).chain(numbered).find(|name| is_free(name)).unwrap_or(last)
 }
 
-/// What stores do in the background.
+/// What stores do in the background, and the keys by which they are reached.
 #[derive(Default)]
 pub(super) struct Beside {
+    pub(super) keys: Arc<Keyring>,
     tasks: TaskTracker,
     shutdown: CancellationToken,
 }
 
 impl Beside {
+    /// Does something until the end of the stores, which it is told of.
+    pub(super) fn spawn<F: Future<Output = ()> + Send + 'static>(
+        &self,
+        work: impl FnOnce(CancellationToken) -> F,
+    ) {
+        self.tasks.spawn(work(self.shutdown.clone()));
+    }
+
     /// Ends it and waits for it. Recalls go on in the archives.
     pub(super) async fn shut_down(&self) {
         self.shutdown.cancel();
@@ -140,7 +150,7 @@ pub(super) fn stores(
         let bound = |root: &&NamespaceRoot| root.store.as_deref() == Some(name);
         let roots: Vec<NamespaceRoot> = namespace.roots().iter().filter(bound).cloned().collect();
         let context = StoreContext {
-            places: places(config, cold)?,
+            places: places(config, &beside.keys, cold)?,
             state: keeps(name),
             tasks: beside.tasks.clone(),
             shutdown: beside.shutdown.clone(),
@@ -152,6 +162,15 @@ pub(super) fn stores(
         Ok(NamedStore { name: name.as_str().into(), store })
     };
     config.cold.iter().map(make).collect()
+}
+
+fn limits_of(owner: &OwnerConfig) -> OwnerLimits {
+    OwnerLimits {
+        max_active: owner.max_active,
+        max_pinned_bytes: owner.max_pinned.map(|size| size.0),
+        max_requests: owner.max_requests,
+        max_cost_per_day: owner.max_cost_per_day.clone().map(|money| money.0),
+    }
 }
 
 fn staging_settings(config: &Config) -> StagingSettings {
@@ -174,6 +193,17 @@ fn staging_settings(config: &Config) -> StagingSettings {
             .owners
             .iter()
             .map(|(name, owner)| (Owner(name.as_str().into()), owner.share))
+            .collect(),
+        limits: OwnerLimits {
+            max_active: None,
+            max_pinned_bytes: staging.max_pinned.map(|size| size.0),
+            max_requests: staging.max_requests,
+            max_cost_per_day: staging.max_cost_per_day.clone().map(|money| money.0),
+        },
+        owner_limits: staging
+            .owners
+            .iter()
+            .map(|(name, owner)| (Owner(name.as_str().into()), limits_of(owner)))
             .collect(),
         prefetch_objects: staging.prefetch,
         policy: Policy {

@@ -97,6 +97,11 @@ impl Residency for Looked {
 
     fn doubt(&self, _: &str) {}
 
+    fn refuses_cold_reads(&self, href: &str) -> bool {
+        let bound = self.bound(href).ok().flatten();
+        bound.is_some_and(|(_, store)| store.store.refuses_cold_reads())
+    }
+
     fn known_locality(&self, href: &str) -> Locality {
         match self.is_bound(href) {
             true => Locality::Nearline,

@@ -1,49 +1,52 @@
 //! Reading the configuration and secrets again while the server runs.
 //!
-//! What can change while running is taken over: the level of the log, credentials, tokens, who may stage, and what the
+//! What can change while running is taken over: the level of the log, credentials, access rules, tokens, who may stage, and what the
 //! catalog files say. The other keys that differ are named in the log as needing a restart. Files with secrets are looked at
 //! whenever the catalogs are. What has mistakes changes nothing, and shows on `/health` until it is mended.
 
-use std::os::unix::fs::MetadataExt;
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use async_trait::async_trait;
 use parking_lot::Mutex;
 use thermocline_core::catalog::{DatasetSpec, Provider};
 use thermocline_core::{Error, Result};
+use thermocline_http::clients::Clients;
 use thermocline_http::identity::Access;
 use toml::Value;
 use tracing::{error, info, warn};
 
 use super::access::rules;
-use super::roots::{declared, secret_files};
+use super::credentials::Keyring;
+use super::roots::declared;
 use super::stores::NamedStores;
 use crate::config::Config;
+use crate::listener::Certificates;
 use crate::logs::set_log_level;
 
 /// The configuration in force, and what is wrong with what was read last.
 pub(crate) struct Reloads {
     reach: Reach,
     running: Mutex<Config>,
-    /// Identities of the files with secrets, as they were read.
-    secrets: Mutex<Vec<Identity>>,
+    /// What the server shows to clients that speak TLS.
+    certificates: OnceLock<Arc<Certificates>>,
     problems: Mutex<Problems>,
 }
 
 /// What the configuration lets the server reach.
 pub(super) struct Reach {
     pub(super) stores: Arc<NamedStores>,
+    /// The keys by which they are reached.
+    pub(super) keys: Arc<Keyring>,
     /// Who may do what.
     pub(super) access: Arc<Access>,
+    /// What each client may ask for.
+    pub(super) clients: Arc<Clients>,
     /// Paths and addresses of the command line.
     pub(super) paths: Vec<String>,
     /// Folders of catalog files.
     pub(super) folders: Vec<PathBuf>,
 }
-
-/// A file, and its size, time of modification and number if it is there.
-type Identity = (PathBuf, Option<(u64, i64, i64, u64)>);
 
 #[derive(Default)]
 struct Problems {
@@ -53,8 +56,13 @@ struct Problems {
 
 impl Reloads {
     pub(super) fn new(config: Config, reach: Reach) -> Self {
-        let secrets = Mutex::new(identities(&config));
-        Self { reach, running: Mutex::new(config), secrets, problems: Mutex::default() }
+        Self { reach, running: Mutex::new(config), certificates: OnceLock::new(), problems: Mutex::default() }
+    }
+
+    /// Tells what is wrong with these certificates too.
+    pub(crate) fn show(&self, certificates: Arc<Certificates>) {
+        // There is one listener, so that nothing else was shown before.
+        let _ = self.certificates.set(certificates);
     }
 
     /// Takes over what can change of a configuration that was read again; an error is its mistakes. Blocking.
@@ -77,10 +85,23 @@ impl Reloads {
         let is_log_level = |key: &String| key == "server.log_level";
         let is_credentials = |key: &String| key.starts_with("credentials.");
         let is_access = |key: &String| {
-            key == "tokens"
-                || key.starts_with("tokens.")
+            ["tokens", "access"].iter().any(|section| is_in(section, key))
                 || matches!(key.as_str(), "staging.networks" | "staging.anonymous")
         };
+        let is_issuer = |key: &String| is_in("oidc", key);
+        if changed.iter().any(is_issuer) {
+            running.oidc = config.oidc.clone();
+            match super::oidc::trust(&running, &self.reach.access) {
+                Ok(()) => info!("issuers of tokens taken over"),
+                Err(error) => error!(%error, "issuers of tokens cannot be taken over"),
+            }
+        }
+        let is_limit = |key: &String| key.starts_with("limits.per_client");
+        if changed.iter().any(is_limit) {
+            running.limits.per_client = config.limits.per_client.clone();
+            self.reach.clients.replace(running.limits.per_client.limits());
+            info!("limits of clients taken over");
+        }
         if changed.iter().any(is_log_level) {
             set_log_level(&config.server.log_level);
             info!(log_level = config.server.log_level, "level of the log taken over");
@@ -92,32 +113,26 @@ impl Reloads {
         }
         if changed.iter().any(is_access) {
             running.tokens = config.tokens;
+            running.access = config.access;
             running.staging.networks = config.staging.networks;
             running.staging.anonymous = config.staging.anonymous;
             self.reach.access.replace(rules(&running));
-            info!("tokens and networks taken over");
+            info!("access rules, tokens and networks taken over");
         }
-        let is_taken = |key: &String| is_log_level(key) || is_credentials(key) || is_access(key);
+        let is_taken = |key: &String| {
+            is_log_level(key) || is_credentials(key) || is_access(key) || is_limit(key) || is_issuer(key)
+        };
         let fixed: Vec<String> = changed.into_iter().filter(|key| !is_taken(key)).collect();
         if !fixed.is_empty() {
             warn!(keys = fixed.join(", "), "configuration changed, these keys count after a restart");
         }
     }
 
-    /// Looks whether a file with secrets changed. Blocking.
-    fn look_at_secrets(&self) {
-        let running = self.running.lock();
-        let now = identities(&running);
-        if *self.secrets.lock() != now {
-            *self.secrets.lock() = now;
-            self.redeclare(&running);
-        }
-    }
-
-    /// Connects to the stores again, with the credentials as they are now.
+    /// Connects to the stores again, with the credentials as they are configured now.
     fn redeclare(&self, config: &Config) {
-        let Reach { stores, paths, folders, .. } = &self.reach;
-        self.problems.lock().secrets = match declared(config, paths, folders) {
+        let Reach { stores, keys, paths, folders, .. } = &self.reach;
+        keys.update(config);
+        self.problems.lock().secrets = match declared(config, keys, paths, folders) {
             Ok(roots) => {
                 stores.redeclare(roots);
                 info!("credentials read again");
@@ -131,15 +146,6 @@ impl Reloads {
     }
 }
 
-fn identities(config: &Config) -> Vec<Identity> {
-    let identity = |path: PathBuf| {
-        let metadata = path.metadata().ok();
-        let state = metadata.map(|found| (found.len(), found.mtime(), found.mtime_nsec(), found.ino()));
-        (path, state)
-    };
-    secret_files(config).into_iter().map(identity).collect()
-}
-
 /// A provider without datasets: secrets are looked at when providers are asked, and what is wrong is told where
 /// providers tell it.
 pub(super) struct Watch(pub(super) Arc<Reloads>);
@@ -148,7 +154,7 @@ pub(super) struct Watch(pub(super) Arc<Reloads>);
 impl Provider for Watch {
     async fn specs(&self) -> Result<Vec<DatasetSpec>> {
         let reloads = Arc::clone(&self.0);
-        tokio::task::spawn_blocking(move || reloads.look_at_secrets())
+        tokio::task::spawn_blocking(move || reloads.reach.keys.look())
             .await
             .map_err(|cause| Error::internal("files with secrets were not looked at").with_source(cause))?;
         Ok(Vec::new())
@@ -156,8 +162,16 @@ impl Provider for Watch {
 
     fn problems(&self) -> Vec<String> {
         let problems = self.0.problems.lock();
-        [&problems.config, &problems.secrets].into_iter().flatten().cloned().collect()
+        let certificate = self.0.certificates.get().and_then(|certificates| certificates.problem());
+        let own = [&problems.config, &problems.secrets, &certificate].into_iter().flatten().cloned();
+        let keys = self.0.reach.keys.problems();
+        own.chain(keys).chain(super::oidc::problems(&self.0.reach.access)).collect()
     }
+}
+
+/// True if a key is a section or one of its keys.
+fn is_in(section: &str, key: &str) -> bool {
+    key.strip_prefix(section).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
 }
 
 /// Keys whose values differ, each as it is written in the file.

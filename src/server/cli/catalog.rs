@@ -2,12 +2,16 @@
 
 mod export;
 
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::Subcommand;
+use thermocline_catalog_files::Configured;
+use thermocline_core::access::{DEFAULT_RULE, PUBLIC_RULE};
 
 use super::{Failure, Given};
+use crate::config::Config;
 use crate::plugins::Registry;
 
 /// What to do with catalogs.
@@ -37,9 +41,12 @@ fn check(registry: &Registry, given: &Given, catalogs: Vec<PathBuf>) -> Result<E
     if paths.is_empty() {
         return Err(Failure::Usage("nothing to check: name a catalog file, or a folder of them".to_owned()));
     }
-    // Without a configuration nobody knows which roots there will be.
-    let roots: Option<Vec<String>> = loaded.file.is_some().then(|| config.roots.keys().cloned().collect());
-    let mistakes = thermocline_catalog_files::check(&paths, roots.as_deref());
+    // Without a configuration nobody knows which roots and rules there will be.
+    let configured = loaded.file.is_some().then(|| Configured {
+        roots: config.roots.keys().cloned().collect(),
+        access_rules: access_rules(config),
+    });
+    let mistakes = thermocline_catalog_files::check(&paths, configured.as_ref());
     for mistake in &mistakes {
         println!("{mistake}");
     }
@@ -48,4 +55,11 @@ fn check(registry: &Registry, given: &Given, catalogs: Vec<PathBuf>) -> Result<E
         n => println!("{n} mistake{}", if n == 1 { "" } else { "s" }),
     }
     Ok(if mistakes.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// Names of the access rules, those included that are always there.
+fn access_rules(config: &Config) -> Vec<String> {
+    let always = [DEFAULT_RULE, PUBLIC_RULE].map(str::to_owned);
+    let names: BTreeSet<String> = config.access.keys().cloned().chain(always).collect();
+    names.into_iter().collect()
 }

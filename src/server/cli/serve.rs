@@ -13,7 +13,7 @@ use tracing::{error, info, warn};
 use super::{Failure, Given, SourceArgs, flag};
 use crate::app::{self, Parts, Purpose, Sources};
 use crate::config::{Config, Flag};
-use crate::listener;
+use crate::listener::{self, Certificates};
 use crate::logs::start_logs;
 use crate::plugins::Registry;
 use crate::shutdown::Signals;
@@ -95,7 +95,10 @@ async fn live(
     let socket = TcpListener::bind(listen)
         .await
         .map_err(|cause| Failure::because(format_args!("cannot listen on {listen}"), cause))?;
-    let address = format!("http://{}", socket.local_addr().unwrap_or(listen));
+    let certificates = Certificates::open(&config.server.tls).map_err(usage)?;
+    let tls = certificates.as_ref().map(Certificates::acceptor).transpose()?;
+    let scheme = if tls.is_some() { "https" } else { "http" };
+    let address = format!("{scheme}://{}", socket.local_addr().unwrap_or(listen));
     let parts = app::assemble(registry, config, sources, Purpose::Recall).await.map_err(usage)?;
     let single = match sources.is_single {
         true => Some(parts.only_dataset().await.map_err(usage)?),
@@ -112,7 +115,7 @@ async fn live(
     let app = app::start(registry, &within, single, &parts).await?;
     let (jobs, waiting, search) = (app.jobs.clone(), Arc::clone(&app.waiting), app.search.clone());
     if let Some(recalls) = &parts.recalls {
-        recalls.staging.start().await;
+        recalls.start(&within).await.map_err(usage)?;
     }
     if let Some(jobs) = &jobs {
         jobs.start().await?;
@@ -127,6 +130,10 @@ async fn live(
     let tasks = TaskTracker::new();
     let shutdown = CancellationToken::new();
     obey_signals(&tasks, &shutdown, &parts, life.reload)?;
+    if let Some(certificates) = certificates {
+        parts.reloads.show(Arc::clone(&certificates));
+        tasks.spawn(certificates.watch(shutdown.clone()));
+    }
     let catalog = Arc::clone(&parts.catalog);
     tasks.spawn(async move { catalog.start().await });
     if let (Some(harvests), Some(jobs)) = (parts.harvests.clone(), jobs.clone()) {
@@ -146,7 +153,7 @@ async fn live(
     });
     info!(%address, "listening");
     (life.greet)(&address);
-    let is_complete = listener::serve(socket, answer, &within.server, &tasks, shutdown).await;
+    let is_complete = listener::serve((socket, tls), answer, &within.server, &tasks, shutdown).await;
     search.shut_down().await;
     parts.catalog.shut_down().await;
     // Jobs go on after the next start.

@@ -239,10 +239,17 @@ impl Config {
         cold::place(&mut self.cold, known.store_paths, check);
         cold::complete(&self.cold, &self.roots, known.check_store, check);
         self.staging.complete(self.state.dir.as_deref(), &self.server, check);
+        for (name, rule) in &self.access {
+            rule.complete(name, self.access.len(), check);
+        }
         for (name, token) in &mut self.tokens {
             token.complete(name, check);
         }
+        for (name, issuer) in &self.oidc {
+            issuer.complete(name, check);
+        }
         self.jobs.complete(check);
+        self.limits.complete(check);
         self.plugins.complete(check);
     }
 }

@@ -3,6 +3,7 @@
 mod groupby;
 mod intake;
 mod plot;
+mod wlcg;
 
 use std::collections::BTreeMap;
 
@@ -17,6 +18,7 @@ use super::load::Check;
 use super::units::{Size, Span};
 use groupby::GroupbyConfig;
 use plot::PlotConfig;
+use wlcg::WlcgConfig;
 
 pub use intake::IntakeConfig;
 
@@ -56,7 +58,7 @@ pub struct PluginsConfig {
     /// Recalls by lists of files, as EODC's Chiller does. Settings are in `[staging]`.
     pub chiller: OtherPluginConfig,
     /// The WLCG Tape REST API, for gfal2, FTS and Rucio.
-    pub wlcg: OtherPluginConfig,
+    pub wlcg: WlcgConfig,
     /// Measurements for Prometheus.
     pub metrics: OtherPluginConfig,
     /// HDF5 and NetCDF-4 files.
@@ -176,7 +178,7 @@ pub struct StacConfig {
 
 impl Default for StacConfig {
     fn default() -> Self {
-        let StacSettings { title, description, limit, max_limit, static_max_items, browser_url, gridlook } =
+        let StacSettings { title, description, limit, max_limit, static_max_items, browser_url, gridlook, .. } =
             StacSettings::default();
         Self {
             enabled: true,
@@ -203,6 +205,7 @@ impl From<&StacConfig> for StacSettings {
             static_max_items: count(config.static_max_items),
             browser_url: config.browser_url.clone(),
             gridlook: config.gridlook,
+            ..Self::default()
         }
     }
 }
@@ -226,6 +229,7 @@ impl PluginsConfig {
         self.intake.complete(check);
         self.plot.complete(check);
         self.groupby.complete(check);
+        self.wlcg.complete(check);
         let ranges = [
             (["plugins", "zarr", "max_listed_chunks"], self.zarr.max_listed_chunks, 1..=MOST_LISTED),
             (["plugins", "kerchunk", "max_references"], self.kerchunk.max_references, 1..=MOST_REFERENCES),

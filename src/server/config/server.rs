@@ -2,6 +2,7 @@
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::num::NonZeroU32;
+use std::path::{Path, PathBuf};
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -54,6 +55,8 @@ pub struct ServerConfig {
     pub shutdown_grace: Span,
     /// Which web pages of other hosts may read from here.
     pub cors: CorsConfig,
+    /// Certificate and key, for a server that clients reach without a proxy: it then speaks HTTPS only.
+    pub tls: TlsConfig,
     /// Form of the log: "text" for people, "json" for collectors.
     pub log: LogFormat,
     /// What is logged: "error", "warn", "info", "debug", "trace", or a list of filters such as
@@ -80,6 +83,7 @@ impl Default for ServerConfig {
             max_body: Size(1 << 20),
             shutdown_grace: Span::seconds(30),
             cors: CorsConfig::default(),
+            tls: TlsConfig::default(),
             log: LogFormat::Text,
             log_level: "info".to_owned(),
         }
@@ -97,6 +101,40 @@ pub struct CorsConfig {
 impl Default for CorsConfig {
     fn default() -> Self {
         Self { allowed_origins: vec!["*".to_owned()] }
+    }
+}
+
+/// Certificate and key, for a server that clients reach without a proxy: it then speaks HTTPS only.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct TlsConfig {
+    /// File with the certificate of this server and those between it and its authority, in PEM, in this order. Read again
+    /// when it changes, so that renewals need no restart; connections go on.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(example = "/etc/letsencrypt/live/data.example.org/fullchain.pem")]
+    pub cert: Option<PathBuf>,
+    /// File with the private key of the certificate, in PEM (PKCS #8, PKCS #1 or SEC 1), without a password.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(example = "/etc/letsencrypt/live/data.example.org/privkey.pem")]
+    pub key: Option<PathBuf>,
+}
+
+impl TlsConfig {
+    /// The files of the certificate and of its key; `None` for a server that speaks plain HTTP.
+    pub fn files(&self) -> Option<(&Path, &Path)> {
+        self.cert.as_deref().zip(self.key.as_deref())
+    }
+
+    fn complete(&mut self, check: &mut Check<'_>) {
+        if self.cert.is_some() != self.key.is_some() {
+            let missing = if self.key.is_none() { "key" } else { "cert" };
+            check.mistake(&["server", "tls", missing], "is missing: TLS needs a certificate and its key");
+        }
+        for (name, file) in [("cert", &mut self.cert), ("key", &mut self.key)] {
+            if let Some(path) = file {
+                *path = check.absolute(&["server", "tls", name], path);
+            }
+        }
     }
 }
 
@@ -122,6 +160,7 @@ impl ServerConfig {
     }
 
     pub(super) fn complete(&mut self, check: &mut Check<'_>) {
+        self.tls.complete(check);
         if let Some(url) = &mut self.public_url {
             match url::Url::parse(url) {
                 Ok(parsed)

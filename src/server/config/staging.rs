@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use super::load::Check;
 use super::server::ServerConfig;
-use super::units::{Network, Size, Span};
+use super::units::{Money, Network, Size, Span};
 
 const DAY: u64 = 24 * 3600;
 
@@ -44,6 +44,11 @@ pub struct StagingConfig {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(example = "/eodc/private/staged")]
     pub staged_files_dir: Option<PathBuf>,
+    /// File with the key by which messages to `limits.webhook_hosts` are signed (HMAC-SHA256), of 16 bytes or more. It is
+    /// read for each message.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(example = "/etc/thermocline/webhook.key")]
+    pub webhook_key_file: Option<PathBuf>,
     /// Most objects of one request.
     pub max_objects: usize,
     /// Most bytes of the body of a staging call, as a size. A path takes about 100 bytes.
@@ -76,6 +81,20 @@ pub struct StagingConfig {
     pub mount_bytes: Size,
     /// Most recalls of one owner under way at once: one of many must not have every drive.
     pub max_active_per_owner: usize,
+    /// Most bytes that the requests of one owner may wait for or pin, as a size; by default as many as there are. What
+    /// is beyond is refused with 429 as far as sizes are known.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(example = "20 TiB")]
+    pub max_pinned: Option<Size>,
+    /// Most requests of one owner that have not ended; by default any number. Further ones are refused with 429.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(example = 100)]
+    pub max_requests: Option<u64>,
+    /// What recalls of one owner may cost on one day (UTC), with its currency, where stores have prices; by default any
+    /// sum. Who is the first to want an object pays for it. What is beyond is refused with 429, reads with 503.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(example = "25 USD")]
+    pub max_cost_per_day: Option<Money>,
     /// Most attempts to recall an object before it has failed.
     pub max_attempts: u32,
     /// How long the archive may read an object without progress, as a duration, before it is tried again. Time in the
@@ -85,7 +104,7 @@ pub struct StagingConfig {
     pub recall_timeout: Span,
     /// How long an object stays online at least, as a duration: it must be there when those who waited read it.
     pub min_residency: Span,
-    /// Shares of owners that are not the usual 1, by their name (`token:NAME`, `network:CIDR`, `anonymous`).
+    /// What owners get that is not the usual, by their name (`token:NAME`, `network:CIDR`, `anonymous`).
     pub owners: BTreeMap<String, OwnerConfig>,
 }
 
@@ -103,10 +122,28 @@ pub enum RecallOnRead {
 
 /// What one owner gets.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
+#[serde(default, deny_unknown_fields)]
 pub struct OwnerConfig {
     /// Its share of the drives beside others' 1, while both wait.
     pub share: f64,
+    /// Most recalls under way at once, instead of `max_active_per_owner`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub max_active: Option<usize>,
+    /// Most bytes that its requests may wait for or pin, as a size, instead of `max_pinned`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub max_pinned: Option<Size>,
+    /// Most requests that have not ended, instead of `max_requests`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub max_requests: Option<u64>,
+    /// What its recalls may cost on one day (UTC), instead of `max_cost_per_day`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub max_cost_per_day: Option<Money>,
+}
+
+impl Default for OwnerConfig {
+    fn default() -> Self {
+        Self { share: 1.0, max_active: None, max_pinned: None, max_requests: None, max_cost_per_day: None }
+    }
 }
 
 impl Default for StagingConfig {
@@ -121,6 +158,7 @@ impl Default for StagingConfig {
             anonymous_administers: false,
             networks: Vec::new(),
             staged_files_dir: None,
+            webhook_key_file: None,
             max_objects: 2_000_000,
             max_body: Size::mebibytes(512),
             max_arriving: 32,
@@ -134,6 +172,9 @@ impl Default for StagingConfig {
             mount_files: 100,
             mount_bytes: Size(100_000_000_000),
             max_active_per_owner: 1000,
+            max_pinned: None,
+            max_requests: None,
+            max_cost_per_day: None,
             max_attempts: 5,
             stalled_after: Span::seconds(30 * 60),
             recall_timeout: Span::seconds(2 * DAY),
@@ -158,6 +199,9 @@ impl StagingConfig {
                 format!("must be at most {most}, three quarters of server.max_connections ({n_connections}): other \
                          requests need connections too"),
             );
+        }
+        if let Some(file) = &mut self.webhook_key_file {
+            *file = check.absolute(&["staging", "webhook_key_file"], file);
         }
         self.staged_files_dir = match &self.staged_files_dir {
             Some(dir) => Some(check.absolute(&["staging", "staged_files_dir"], dir)),
@@ -193,6 +237,9 @@ impl StagingConfig {
         for (name, owner) in &self.owners {
             if !(owner.share.is_finite() && owner.share > 0.0) {
                 check.mistake(&["staging", "owners", name, "share"], "must be a number above zero");
+            }
+            if owner.max_active == Some(0) {
+                check.mistake(&["staging", "owners", name, "max_active"], "must be more than zero");
             }
         }
     }

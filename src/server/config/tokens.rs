@@ -19,7 +19,11 @@ pub struct TokenConfig {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(example = &"climate-group")]
     pub owner: Option<String>,
-    /// What it allows: "read", "stage" (staging calls, recalls by reading), "admin" (evicting, pausing, all requests).
+    /// Groups of whoever holds it, which access rules name as "group:NAME".
+    #[schemars(example = ["climate"])]
+    pub groups: Vec<String>,
+    /// What it allows: "read" (what is not open to anyone), "stage" (staging calls, recalls by reading), "admin" (everything:
+    /// reading, evicting, pausing, all requests).
     pub scopes: Vec<Scope>,
     /// When it ends, as a date and time in UTC; never without one.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -31,7 +35,7 @@ pub struct TokenConfig {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Scope {
-    /// Reading.
+    /// Reading what is not open to anyone, as access rules say.
     Read,
     /// Staging calls, and recalls by reading.
     Stage,
@@ -63,6 +67,9 @@ impl TokenConfig {
             let message =
                 "is not \"sha256:\" and 64 hexadecimal digits, as `thermocline token new` prints them";
             check.mistake(&["tokens", name, "hash"], message);
+        }
+        if self.groups.iter().any(String::is_empty) {
+            check.mistake(&["tokens", name, "groups"], "has a group without a name");
         }
         if let (Some(text), None) = (&self.expires, self.expiry()) {
             let message = format!("\"{text}\" is not a time such as \"2027-12-31T00:00:00Z\"");

@@ -9,6 +9,7 @@ use bytesize::ByteSize;
 use ipnet::IpNet;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use thermocline_core::staging::Amount;
 
 /// A duration with its unit: `"60s"`, `"1h 30m"`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
@@ -97,6 +98,39 @@ impl fmt::Display for Size {
             unit = larger;
         }
         write!(f, "{number} {unit}")
+    }
+}
+
+/// A sum of money with its currency: `"25 USD"`; or a number, which holds for each currency.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(try_from = "WrittenMoney", into = "String")]
+#[schemars(with = "String")]
+pub struct Money(pub Amount);
+
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum WrittenMoney {
+    Text(String),
+    Whole(u64),
+    Number(f64),
+}
+
+impl TryFrom<WrittenMoney> for Money {
+    type Error = String;
+
+    fn try_from(written: WrittenMoney) -> Result<Self, Self::Error> {
+        let text = match written {
+            WrittenMoney::Text(text) => text,
+            WrittenMoney::Whole(number) => number.to_string(),
+            WrittenMoney::Number(number) => number.to_string(),
+        };
+        text.parse().map(Self).map_err(|cause: thermocline_core::Error| cause.message().to_owned())
+    }
+}
+
+impl From<Money> for String {
+    fn from(money: Money) -> Self {
+        money.0.to_string()
     }
 }
 

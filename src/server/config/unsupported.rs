@@ -1,31 +1,32 @@
 //! Keys of the documented configuration that this version does not know yet.
 //!
-//! They are refused by name: a server that silently ignored `[access]` would serve what it must not.
+//! They are refused by name: a server that silently ignored what keeps clients out would serve what it must not.
 
 use super::layers::{KeyPath, Layers};
 use super::mistake::Mistake;
 
 /// Sections and keys; `*` stands for any name.
 const UNSUPPORTED: &[&str] = &[
-    "access",
     "jobs.executors",
     "jobs.definitions",
-    "tokens.*.groups",
-    "server.tls",
     "state.database",
     "roots.*.follow_symlinks",
-    "limits.per_client",
-    "limits.webhook_hosts",
 ];
+
+/// Sections that need a server that was built with more, and with what.
+const UNBUILT: &[(&str, &str)] = if cfg!(feature = "oidc") { &[] } else { &[("oidc", "oidc")] };
 
 /// Takes every such key out of `layers` and reports it.
 pub(super) fn reject(layers: &mut Layers, mistakes: &mut Vec<Mistake>) {
-    for pattern in UNSUPPORTED {
+    let unsupported = UNSUPPORTED.iter().map(|key| (*key, "is not supported by this version".to_owned()));
+    let unbuilt = UNBUILT.iter().map(|(key, feature)| {
+        (*key, format!("is not known to this program: it was built without the feature \"{feature}\""))
+    });
+    for (pattern, message) in unsupported.chain(unbuilt) {
         for key in matching(layers, pattern) {
             let origin = layers.origin(&key);
             layers.remove(&key);
-            let message = "is not supported by this version".to_owned();
-            mistakes.push(Mistake { origin, key: key.join("."), message });
+            mistakes.push(Mistake { origin, key: key.join("."), message: message.clone() });
         }
     }
 }

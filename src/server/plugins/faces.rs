@@ -1,11 +1,14 @@
 //! Settings of the plugins by which cold data are staged and long work is watched, from the configuration.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 
+use thermocline_core::webhook::Hosts;
 use thermocline_groupby::EngineSettings;
 use thermocline_serve_chiller::ChillerSettings;
 use thermocline_serve_groupby::GroupbyPluginSettings;
 use thermocline_serve_jobs::JobsApiSettings;
+use thermocline_serve_stac::StacSettings;
 use thermocline_serve_staging::StagingApiSettings;
 use thermocline_serve_wlcg::WlcgSettings;
 
@@ -27,6 +30,7 @@ pub(super) fn staging(config: &Config) -> StagingApiSettings {
         // Before the request itself has taken too long, so that the answer says what did.
         max_search_time: config.server.request_timeout.0.mul_f64(0.9),
         search_memory_bytes: staging.search_memory.as_usize(),
+        webhook_hosts: Hosts::parse(&config.limits.webhook_hosts).ok().map(Arc::new),
         ..StagingApiSettings::default()
     }
 }
@@ -54,8 +58,25 @@ pub(super) fn chiller(config: &Config) -> ChillerSettings {
     }
 }
 
-pub(super) fn wlcg(_config: &Config) -> WlcgSettings {
-    WlcgSettings { sitename: "thermocline".to_owned() }
+pub(super) fn wlcg(config: &Config) -> WlcgSettings {
+    let (staging, wlcg) = (&config.staging, &config.plugins.wlcg);
+    WlcgSettings {
+        sitename: wlcg.sitename.clone(),
+        description: wlcg.description.clone(),
+        cancelled: wlcg.cancelled.into(),
+        max_body_bytes: staging.max_body.as_usize(),
+        max_objects: staging.max_objects,
+        default_lifetime: staging.lifetime.0,
+        max_lifetime: staging.max_lifetime.0,
+        max_arriving_bodies: staging.max_arriving,
+        max_large_bodies: staging.max_large_bodies,
+        bodies_dir: Some(bodies_dir(config)),
+    }
+}
+
+/// STAC documents; what is ordered stays online as long as what is staged.
+pub(super) fn stac(config: &Config) -> StacSettings {
+    StacSettings { order_lifetime: config.staging.lifetime.0, ..(&config.plugins.stac).into() }
 }
 
 /// Where large bodies lie while they arrive: not in the system's folder of temporary files, which may be in memory.

@@ -1,6 +1,7 @@
 //! Who may do what.
 
 use sha2::{Digest, Sha256};
+use thermocline_core::access::{Rule, Rules, Who};
 use thermocline_http::identity::Token;
 
 use super::*;
@@ -140,4 +141,109 @@ async fn operators_calls_need_the_right_of_administration() {
         assert_eq!(world.send("", "GET", path, "").await.status, 401, "{path}");
         assert_eq!(world.send("ann", "GET", path, "").await.status, 200, "{path}");
     }
+}
+
+/// Who holds which token: name, groups, whether it may read and stage.
+const HOLDERS: [(&str, &[&str], bool, bool); 6] = [
+    ("reader", &["climate"], true, false),
+    ("ann", &[], true, true),
+    ("bob", &["ocean"], true, true),
+    ("carol", &[], true, true),
+    ("dumb", &["climate"], false, true),
+    ("root", &[], false, false),
+];
+
+/// A server of the dataset `toy`, whose rule says who reads, stages and administers.
+async fn ruled() -> Guarded {
+    let tokens = HOLDERS.iter().map(|(name, groups, may_read, may_stage)| Token {
+        name: (*name).to_owned(),
+        digest: Sha256::digest(format!("secret of {name}")).into(),
+        groups: groups.iter().map(|group| (*group).into()).collect(),
+        may_read: *may_read,
+        owner: None,
+        may_stage: *may_stage,
+        may_administer: *name == "root",
+        expires_ns: None,
+    });
+    let rule = Rule {
+        read: vec![Who::Group("climate".into())],
+        stage: vec![Who::Token("ann".into())],
+        administer: vec![Who::Token("carol".into())],
+    };
+    let rules = AccessRules {
+        tokens: tokens.collect(),
+        datasets: Rules::new([("climate".into(), rule)]).unwrap(),
+        ..AccessRules::default()
+    };
+    let named_rules = vec![("toy", "climate")];
+    let cold = ColdParts { files: FILES.to_vec(), rules, named_rules, ..ColdParts::default() };
+    let toys = vec![("toy", super::selection::toy())];
+    let plugins: Vec<Arc<dyn thermocline_http::ServePlugin>> = vec![Arc::new(StagingPlugin::default())];
+    Guarded(World { server: TestServer::with_staging(toys, plugins, cold).await.unwrap() })
+}
+
+#[tokio::test]
+async fn a_dataset_is_staged_by_whom_its_rule_names_and_is_not_there_for_who_may_not_read_it() {
+    let world = ruled().await;
+    for (who, status) in [
+        ("", 401),
+        ("nobody", 401),
+        ("reader", 403),
+        ("bob", 404),
+        ("dumb", 404),
+        ("ann", 202),
+        ("carol", 202),
+        ("root", 202),
+    ] {
+        let answer = world.send(who, "POST", "/datasets/toy/stage", "{}").await;
+        assert_eq!(answer.status, status, "{who}: {}", answer.text());
+        assert_eq!(answer.header("www-authenticate").is_some(), status == 401, "{who}");
+    }
+    let hidden = world.send("bob", "POST", "/datasets/toy/stage", "{}").await;
+    let unknown = world.send("bob", "POST", "/datasets/none/stage", "{}").await;
+    assert_eq!(hidden.text().replace("toy", "none"), unknown.text());
+}
+
+#[tokio::test]
+async fn requests_for_a_dataset_are_there_for_who_may_read_it_only() {
+    let world = ruled().await;
+    let accepted = world.send("ann", "POST", "/datasets/toy/stage", "{}").await;
+    let id = document(&accepted)["id"].as_str().unwrap().to_owned();
+    let path = format!("/requests/{id}");
+    let none = world.send("bob", "GET", "/requests/none", "").await;
+    for below in ["", "/objects", "/events"] {
+        for (who, status) in
+            [("", 404), ("bob", 404), ("dumb", 404), ("reader", 200), ("ann", 200), ("root", 200)]
+        {
+            let answer = world.send(who, "GET", &format!("{path}{below}"), "").await;
+            assert_eq!(answer.status, status, "{who} {below}");
+            if status == 404 {
+                let text = answer.text().replace(&format!("{id}{below}"), "none").replace(&id, "none");
+                assert_eq!(text, none.text(), "{who} {below}");
+            }
+        }
+    }
+    for (who, status) in [("", 401), ("reader", 403), ("bob", 404), ("carol", 200)] {
+        assert_eq!(world.send(who, "DELETE", &path, "").await.status, status, "{who}");
+    }
+    let listed = world.send("root", "GET", "/requests?owner=*", "").await;
+    assert_eq!(document(&listed)["requests"].as_array().map(Vec::len), Some(1));
+}
+
+#[tokio::test]
+async fn calls_that_are_refused_are_in_the_audit_log_and_questions_are_not() {
+    let world = Guarded::new().await;
+    let log = thermocline_testkit::AuditLog::keep();
+    world.send("reader", "POST", "/requests", "a.nc").await;
+    world.send("ann", "POST", "/objects/evict", "a.nc").await;
+    world.send("", "GET", "/recalls", "").await;
+    let said: Vec<[String; 4]> =
+        log.take().into_iter().map(|entry| [entry.owner, entry.what, entry.subject, entry.outcome]).collect();
+    let refused = |owner: &str, subject: &str| {
+        [owner, "call", subject, "refused with 403 Forbidden"].map(str::to_owned)
+    };
+    assert_eq!(
+        said,
+        [refused("token:reader", "POST /requests"), refused("token:ann", "POST /objects/evict")]
+    );
 }

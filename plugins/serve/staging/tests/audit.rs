@@ -38,10 +38,11 @@ async fn every_call_that_changes_something_is_in_the_audit_log() {
         ("delete", "/requests/{request_id}", &nothing, ("cancel", &*id, "done")),
         ("post", "/objects/evict", &json!({"all": true}), ("evict", "all", " evicted")),
         ("post", "/cold/{store}/{action}", &nothing, ("pause", "tape", "done")),
+        ("post", "/webhooks/{webhook_id}/retry", &nothing, ("retry webhook", "7", "refused with 404")),
     ];
     for (method, path, body, (what, subject, outcome)) in calls {
         let url = path.replace("{dataset_id}", "toy").replace("{request_id}", &id);
-        let url = url.replace("{store}", "tape").replace("{action}", "pause");
+        let url = url.replace("{store}", "tape").replace("{action}", "pause").replace("{webhook_id}", "7");
         let headers = [("content-type", "application/json")];
         world.server.send_body(&method.to_uppercase(), &url, &headers, body.to_string()).await.unwrap();
 

@@ -3,6 +3,9 @@
 //! Nothing is known here of what plugins serve: documents are found by following links from the entry points, and
 //! asked for from the real router, in this process. Nothing is recalled.
 //!
+//! What anybody sees without credentials is exported: datasets that access rules keep from the public are left out, and
+//! that is told.
+//!
 //! Documents of a single dataset that cannot be had are left out, and told; without a catalog that others lead to,
 //! nothing is exported.
 //!
@@ -17,9 +20,11 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
 
+use axum::http::HeaderMap;
 use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};
 use tempfile::TempDir;
+use thermocline_http::{App, Identity};
 
 use super::super::{Failure, Given, SourceArgs, flag, index, runtime};
 use crate::app::{self, Parts, Purpose, Sources};
@@ -82,12 +87,24 @@ async fn export(
     index_all(&parts, config).await;
     let app = app::start(registry, config, None, &parts).await?;
     app.search.refresh().await?;
-    let n_items = app.search.n_items();
+    let n_items = tell_what_is_seen(&app).await?;
     let base = app.config.public_url.clone().unwrap_or_default();
     let stack = thermocline_http::router::build(Arc::clone(&app))?;
     let exported = Crawl::new(stack, &base).run(tree, &progress(n_items)).await;
     parts.catalog.shut_down().await;
     exported
+}
+
+/// How many datasets anybody sees; says so if there are others.
+async fn tell_what_is_seen(app: &App) -> Result<u64, Failure> {
+    let n_all = app.catalog.ids().len();
+    let view = Identity::seen_by(app, &HeaderMap::new(), None).view;
+    let n_seen = app.catalog.ids_seen_by(&view).len();
+    if n_seen < n_all {
+        let n_hidden = n_all - n_seen;
+        eprintln!("{n_hidden} of {n_all} datasets are left out: access rules keep them from the public");
+    }
+    Ok(app.search.seen_by(&view).await?.n_items())
 }
 
 /// A copy of the summaries that the server keeps: they say since when it knows its datasets. `None` if there are none.

@@ -53,14 +53,16 @@ fn every_mistake_is_reported_with_its_place() {
     let (_dir, path) = written(concat!(
         "[server]\nlisten = \"nowhere\"\nmax_connections = 0\nlitsen = 1\n",
         "[roots.a]\nurl = \"s3://bucket\"\ncredentials = \"none\"\n[roots.b]\n",
-        "[access.a]\nread = [\"anyone\"]\n[limits]\nwebhook_hosts = []\n",
+        "[access.a]\nread = [\"nobody\"]\n[limits]\nwebhook_hosts = [\"*\"]\n",
+        "[jobs]\ndefinitions = [\"a.toml\"]\n",
     ));
     let variables = [("THERMOCLINE__STATE__MEMORY", "lots")];
     let found = messages(load(&surroundings(&variables), Some(&path), &[], &Known::default()));
     let file = path.display();
     let begins = [
-        format!("{file}:9: access: is not supported by this version"),
-        format!("{file}:12: limits.webhook_hosts: is not supported by this version"),
+        format!("{file}:14: jobs.definitions: is not supported by this version"),
+        format!("{file}:10: access.a.read: \"nobody\" is none of anyone, token:NAME"),
+        format!("{file}:12: limits.webhook_hosts: \"*\" is none of HOST"),
         format!("{file}:2: server.listen: invalid socket address syntax"),
         format!("{file}:3: server.max_connections: invalid value: integer `0`"),
         format!("{file}:4: server.litsen: unknown field `litsen`, expected one of"),

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use thermocline_http::Problem;
+use crate::Problem;
 
 /// Longest text that is looked at, in bytes.
 const MAX_TEXT_BYTES: usize = 100;
@@ -12,7 +12,7 @@ const MAX_TEXT_BYTES: usize = 100;
 ///
 /// # Errors
 /// 400 for what is none, and for zero.
-pub(crate) fn parse(text: &str) -> Result<Duration, Problem> {
+pub fn parse(text: &str) -> Result<Duration, Problem> {
     let trimmed = text.trim();
     let short = Some(trimmed).filter(|text| text.len() <= MAX_TEXT_BYTES);
     let found = short.and_then(|text| iso8601(text).or_else(|| humantime::parse_duration(text).ok()));
@@ -70,7 +70,7 @@ fn quantity(number: &str, unit_seconds: u64) -> Option<Duration> {
 }
 
 /// A duration as ISO 8601: `P2D`, `P1DT6H`, `PT0.5S`.
-pub(crate) fn write(duration: Duration) -> String {
+pub fn write(duration: Duration) -> String {
     let (days, rest) = (duration.as_secs() / 86_400, duration.as_secs() % 86_400);
     let (hours, minutes, seconds) = (rest / 3600, rest % 3600 / 60, rest % 60);
     let mut text = String::from("P");

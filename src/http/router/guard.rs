@@ -1,0 +1,129 @@
+//! Keeps datasets from clients that may not read them: the one place where that is decided for every path below a dataset.
+//!
+//! A dataset that a client may not read is not there for it: its documents are those of a dataset that does not exist, or
+//! 401 where credentials would help that did not come. Bytes are never "not found", which Zarr clients read as the fill
+//! value: they are 401, also those of datasets that do not exist, so that nobody learns which do.
+
+use axum::extract::Request;
+use axum::response::{IntoResponse, Response};
+use http::header::{CACHE_CONTROL, VARY};
+use http::{HeaderMap, HeaderValue, Method, StatusCode};
+use matchit::Match;
+
+use super::front::Place;
+use crate::extract::{DATASET_ID, names_values};
+use crate::identity::{AskedDataset, Credentials, Right};
+use crate::keys::KeyNames;
+use crate::links::peer_of;
+use crate::{App, Identity, Problem};
+
+/// How a request passes.
+pub(super) enum Passage {
+    /// What it asks for is everybody's.
+    Open,
+    /// What it asks for depends on who asks.
+    Private,
+    /// It is answered as if there were no such dataset.
+    Hidden(AskedDataset),
+    /// It is answered so.
+    Refused(Box<Problem>),
+}
+
+impl Passage {
+    /// How the rules let a request pass.
+    pub(super) fn of(app: &App, request: &Request, matched: Option<&Match<'_, '_, &Place>>) -> Self {
+        if !app.restricts() || request.method() == Method::OPTIONS {
+            return Self::Open;
+        }
+        let Some(names) = matched.and_then(|matched| dataset_of(app, matched)) else { return Self::Private };
+        let spec = app.catalog.spec(&names.dataset_id);
+        let rule = spec.as_ref().and_then(|spec| spec.access.as_deref());
+        if spec.is_some() && app.access.is_open(rule) {
+            return Self::Open;
+        }
+        let who = Identity::seen_by(app, request.headers(), peer_of(request.extensions()));
+        // Before the catalog is read all datasets are "not there yet", for everybody.
+        if who.sees(app, &names.dataset_id) || (spec.is_none() && !app.catalog.is_loaded()) {
+            return Self::Private;
+        }
+        let is_reading = matches!(*request.method(), Method::GET | Method::HEAD);
+        if is_reading && names_values(request.uri().path(), Some(&names.key)) {
+            return Self::Refused(Box::new(who.may_not_read()));
+        }
+        let would_help = || spec.is_some() && app.access.some_token_has(rule, Right::Read);
+        if who.credentials != Credentials::Valid && would_help() {
+            return Self::Refused(Box::new(who.may_not_read()));
+        }
+        Self::Hidden(AskedDataset { id: names.dataset_id.into(), is_hidden: true })
+    }
+
+    /// True if caches must not give the answer to others.
+    pub(super) fn is_private(&self) -> bool {
+        !matches!(self, Self::Open)
+    }
+}
+
+/// The dataset that a request's path names, for what is asked without a key; `None` for paths of the whole server.
+pub(super) fn asked_dataset(app: &App, matched: &Match<'_, '_, &Place>) -> Option<AskedDataset> {
+    let names = dataset_of(app, matched)?;
+    Some(AskedDataset { id: names.dataset_id.into(), is_hidden: false })
+}
+
+fn dataset_of(app: &App, matched: &Match<'_, '_, &Place>) -> Option<KeyNames> {
+    let is_of_dataset = matched.value.is_of_dataset || matched.params.get(DATASET_ID).is_some();
+    if is_of_dataset { KeyNames::of(app, &matched.params) } else { None }
+}
+
+/// The answer of whatever handles a path of a dataset that is hidden: what a dataset that does not exist is answered,
+/// whatever the handler thinks.
+pub(super) fn as_unknown(asked: &AskedDataset, response: Response) -> Response {
+    let is_that_of_unknown = matches!(
+        response.status(),
+        StatusCode::NOT_FOUND
+            | StatusCode::METHOD_NOT_ALLOWED
+            | StatusCode::BAD_REQUEST
+            | StatusCode::UNAUTHORIZED
+            | StatusCode::FORBIDDEN
+            | StatusCode::PAYLOAD_TOO_LARGE
+            | StatusCode::UNSUPPORTED_MEDIA_TYPE
+    );
+    if is_that_of_unknown { response } else { unknown(&asked.id).into_response() }
+}
+
+/// The problem of a dataset that does not exist.
+pub(crate) fn unknown(id: &str) -> Problem {
+    Problem::not_found(format!("Dataset '{id}' not found"))
+}
+
+/// Says to caches that an answer is for whoever asked only.
+pub(super) fn mark_private(headers: &mut HeaderMap) {
+    let of_all = headers.get(CACHE_CONTROL).and_then(|value| value.to_str().ok()?.strip_prefix("public"));
+    if let Some(value) = of_all.and_then(|rest| HeaderValue::try_from(format!("private{rest}")).ok()) {
+        headers.insert(CACHE_CONTROL, value);
+    }
+    let names = |value: &HeaderValue| {
+        let text = value.to_str().unwrap_or_default();
+        text.split(',').any(|name| name.trim().eq_ignore_ascii_case("authorization") || name.trim() == "*")
+    };
+    if !headers.get_all(VARY).iter().any(names) {
+        headers.append(VARY, HeaderValue::from_static("Authorization"));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_private_says_so_once() {
+        let mut headers = HeaderMap::new();
+        headers.insert(CACHE_CONTROL, HeaderValue::from_static("public, max-age=60"));
+        headers.insert(VARY, HeaderValue::from_static("Accept-Encoding"));
+        for _ in 0..2 {
+            mark_private(&mut headers);
+            assert_eq!(headers[CACHE_CONTROL], "private, max-age=60");
+            let vary: Vec<_> = headers.get_all(VARY).iter().collect();
+            assert_eq!(vary, ["Accept-Encoding", "Authorization"]);
+        }
+    }
+}
