@@ -1,21 +1,18 @@
-//! Batches: each is a request of the site.
+//! Batches: each is a request of the site, or several where it does not take one.
 
-use std::collections::{BTreeMap, HashSet};
-use std::time::Duration;
+use std::collections::HashSet;
 
 use thermocline_core::cold::batches::{Batches, Item, Step};
 use thermocline_core::cold::{
     ColdObject, FailureCause, Locality, ObjectId, StageFailure, StageRequest, StageState, StageTicket,
 };
-use thermocline_core::{Error, ErrorKind, Result};
-use tracing::warn;
+use thermocline_core::{ErrorKind, Result};
 
 use crate::WlcgTapeStore;
-use crate::client::Asked;
-use crate::documents::{ByPath, PollDocument, StageBody, disk_lifetime};
+use crate::documents::{ByPath, PollFile};
 
-/// Most files of which is remembered that nobody knows whether their recall was accepted.
-const MAX_DOUBTFUL: usize = 100_000;
+/// Stands between the site's names for the parts of a batch. No name has it.
+const BETWEEN_NAMES: char = '\n';
 
 impl WlcgTapeStore {
     /// Asks the site for a batch.
@@ -26,7 +23,8 @@ impl WlcgTapeStore {
             return Ok(ticket(self.batches.store_id(&request.key)));
         }
         match self.ask_for(request).await {
-            Ok(store_id) => {
+            Ok(names) => {
+                let store_id = Some(names.join(&BETWEEN_NAMES.to_string())).filter(|_| !names.is_empty());
                 self.batches.set_store_id(&request.key, store_id.clone());
                 Ok(ticket(store_id))
             }
@@ -35,97 +33,6 @@ impl WlcgTapeStore {
                 Err(error)
             }
         }
-    }
-
-    /// Asks for the files of a batch. The site's name for it, if it has taken any.
-    async fn ask_for(&self, request: &StageRequest) -> Result<Option<String>> {
-        let key = &request.key;
-        let mut wanted = Vec::with_capacity(request.objects.len());
-        for object in &request.objects {
-            match self.paths.on_tape(&object.href) {
-                Ok(path) => wanted.push((object.clone(), path)),
-                Err(error) => {
-                    self.batches.set(key, [(object.id.clone(), Step::Failed(StageFailure::from(&error)))]);
-                }
-            }
-        }
-        let is_doubtful = {
-            let doubtful = self.doubtful.lock();
-            wanted.iter().any(|(object, _)| doubtful.contains(&object.id))
-        };
-        if is_doubtful {
-            wanted = self.still_cold(key, wanted).await;
-        }
-        let Some(root) = wanted.first().map(|(object, _)| object.id.root().to_owned()) else {
-            return Ok(None);
-        };
-        let (objects, paths): (Vec<ColdObject>, Vec<String>) = wanted.into_iter().unzip();
-        self.batches.take_waiting(key, &objects);
-        let lifetime = disk_lifetime(request.lifetime);
-        let asked = self.client.stage(&StageBody::new(&paths, &lifetime), self.credentials_of(&root)).await;
-        match asked {
-            Ok(asked) => {
-                self.forget_doubts(&objects);
-                Ok(self.note_asked(key, &objects, asked))
-            }
-            Err(not_asked) => {
-                if not_asked.is_doubtful {
-                    self.doubt(&objects);
-                }
-                Err(not_asked.error)
-            }
-        }
-    }
-
-    fn forget_doubts(&self, objects: &[ColdObject]) {
-        let mut doubtful = self.doubtful.lock();
-        for object in objects {
-            doubtful.remove(&object.id);
-        }
-    }
-
-    /// Remembers of which files nobody knows whether the site has accepted them.
-    fn doubt(&self, objects: &[ColdObject]) {
-        let mut doubtful = self.doubtful.lock();
-        if doubtful.len().saturating_add(objects.len()) > MAX_DOUBTFUL {
-            doubtful.clear();
-        }
-        doubtful.extend(objects.iter().map(|object| object.id.clone()));
-    }
-
-    fn note_asked(&self, key: &str, objects: &[ColdObject], asked: Asked) -> Option<String> {
-        let (step, id) = match asked {
-            Asked::Accepted(id) => {
-                (Step::Accepted { at_ns: self.clock.now_ns(), is_moving: false }, Some(id))
-            }
-            Asked::Refused(reason) => {
-                warn!(batch = key, reason, n_objects = objects.len(), "the tape site refuses a request");
-                let cause = match objects {
-                    // The site can only mean this one.
-                    [_] => FailureCause::Denied,
-                    _ => FailureCause::Retryable { after: None },
-                };
-                (Step::Failed(StageFailure { cause, reason }), None)
-            }
-        };
-        self.batches.set(key, objects.iter().map(|object| (object.id.clone(), step.clone())));
-        id
-    }
-
-    /// Those of some files that are not online yet: the others count as staged.
-    async fn still_cold(&self, key: &str, wanted: Vec<(ColdObject, String)>) -> Vec<(ColdObject, String)> {
-        let objects: Vec<ColdObject> = wanted.iter().map(|(object, _)| object.clone()).collect();
-        let localities = self.localities(&objects).await;
-        let mut cold = Vec::new();
-        for (file, locality) in wanted.into_iter().zip(localities) {
-            if locality.is_ok_and(Locality::is_online) {
-                self.forget_doubts(std::slice::from_ref(&file.0));
-                self.batches.set(key, [(file.0.id, Step::Staged)]);
-            } else {
-                cold.push(file);
-            }
-        }
-        cold
     }
 
     /// How far each file of a batch is.
@@ -145,10 +52,18 @@ impl WlcgTapeStore {
         let Some(root) = open.first().map(|object| object.id.root().to_owned()) else {
             return Ok(Vec::new());
         };
-        let found = match self.client.poll(&id, self.credentials_of(&root)).await? {
-            Some(document) => self.polled(&open, document),
-            None => self.forgotten(&open).await,
-        };
+        let by = self.credentials_of(&root);
+        let (mut files, mut is_forgotten) = (Vec::new(), false);
+        for name in id.split(BETWEEN_NAMES) {
+            match self.client.poll(name, by).await? {
+                Some(document) => files.extend(document.files),
+                None => is_forgotten = true,
+            }
+        }
+        let mut found = self.polled(&open, files);
+        if is_forgotten {
+            self.look_for_forgotten(&open, &mut found).await;
+        }
         let ended = found.iter().filter_map(|(id, state)| Some((id.clone(), ended(state)?)));
         self.batches.set(key, ended);
         let Some(items) = items else { return Ok(found) };
@@ -157,8 +72,8 @@ impl WlcgTapeStore {
         Ok(settled.map(|item| (item.object.id.clone(), item.step.state(None))).chain(found).collect())
     }
 
-    fn polled(&self, open: &[ColdObject], document: PollDocument) -> Vec<(ObjectId, StageState)> {
-        let by_path = ByPath::new(document.files, |file| &file.path);
+    fn polled(&self, open: &[ColdObject], files: Vec<PollFile>) -> Vec<(ObjectId, StageState)> {
+        let by_path = ByPath::new(files, |file| &file.path);
         let state = |object: &ColdObject| {
             let path = self.paths.on_tape(&object.href).ok();
             let file = path.and_then(|path| by_path.get(&path));
@@ -167,8 +82,8 @@ impl WlcgTapeStore {
         open.iter().map(|object| (object.id.clone(), state(object))).collect()
     }
 
-    /// Files of a request that the site has forgotten: those that are online are staged, others are asked for again.
-    async fn forgotten(&self, open: &[ColdObject]) -> Vec<(ObjectId, StageState)> {
+    /// Files of requests that the site has forgotten: those that are online are staged, others are asked for again.
+    async fn look_for_forgotten(&self, open: &[ColdObject], found: &mut [(ObjectId, StageState)]) {
         let state = |locality: Result<Locality>| match locality {
             Ok(locality) if locality.is_online() => StageState::Staged,
             Ok(Locality::Lost) => {
@@ -180,8 +95,17 @@ impl WlcgTapeStore {
             }
             _ => StageState::Unknown,
         };
-        let localities = self.localities(open).await;
-        open.iter().zip(localities).map(|(object, locality)| (object.id.clone(), state(locality))).collect()
+        let is_unknown = |(_, state): &(ObjectId, StageState)| *state == StageState::Unknown;
+        let unknown: Vec<ColdObject> = open
+            .iter()
+            .zip(found.iter())
+            .filter(|(_, found)| is_unknown(found))
+            .map(|(object, _)| object.clone())
+            .collect();
+        let localities = self.localities(&unknown).await;
+        for (found, locality) in found.iter_mut().filter(|found| is_unknown(found)).zip(localities) {
+            found.1 = state(locality);
+        }
     }
 
     /// Drops the interest in some files. Other batches are other requests of the site, which go on.
@@ -196,32 +120,18 @@ impl WlcgTapeStore {
         };
         let paths: Vec<String> =
             asked.iter().filter_map(|object| self.paths.on_tape(&object.href).ok()).collect();
-        match (id, asked.first()) {
-            (Some(id), Some(first)) => {
-                self.client.cancel(&id, &paths, self.credentials_of(first.id.root())).await
-            }
-            _ => Ok(()),
+        let (Some(id), Some(first)) = (id, asked.first()) else { return Ok(()) };
+        let by = self.credentials_of(first.id.root());
+        if !id.contains(BETWEEN_NAMES) {
+            return self.client.cancel(&id, &paths, by).await;
         }
-    }
-
-    /// Keeps files that are online: another request for them, which is not asked about.
-    pub(crate) async fn keep(&self, objects: &[ColdObject], lifetime: Duration) -> Result<()> {
-        let mut by_root: BTreeMap<&str, Vec<String>> = BTreeMap::new();
-        for object in objects {
-            by_root.entry(object.id.root()).or_default().push(self.paths.on_tape(&object.href)?);
-        }
-        let lifetime = disk_lifetime(lifetime);
-        for (root, paths) in by_root {
-            for some in paths.chunks(self.config.batch_objects) {
-                let body = StageBody::new(some, &lifetime);
-                match self.client.stage(&body, self.credentials_of(root)).await {
-                    Ok(Asked::Accepted(_)) => {}
-                    Ok(Asked::Refused(reason)) => {
-                        let kind = ErrorKind::Unavailable { retry_after: self.config.poll_every };
-                        return Err(Error::new(kind, reason));
-                    }
-                    Err(not_asked) => return Err(not_asked.error),
-                }
+        // A path that is not of a request would spoil its cancelling.
+        for name in id.split(BETWEEN_NAMES) {
+            let files = self.client.poll(name, by).await?.map(|document| document.files).unwrap_or_default();
+            let there = ByPath::new(files, |file| &file.path);
+            let paths: Vec<String> = paths.iter().filter(|path| there.get(path).is_some()).cloned().collect();
+            if !paths.is_empty() {
+                self.client.cancel(name, &paths, by).await?;
             }
         }
         Ok(())

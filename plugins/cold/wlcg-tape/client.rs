@@ -70,7 +70,7 @@ struct Answer {
 pub(crate) enum Asked {
     /// The site has accepted them under this name.
     Accepted(String),
-    /// The site does not take this request, in its words.
+    /// The site does not take this request for what it names, in its words: it may take a part of it.
     Refused(String),
 }
 
@@ -136,15 +136,12 @@ impl Client {
             });
             return named.map_err(|error| NotAsked { error, is_doubtful: true });
         }
-        let is_final = status.is_client_error()
-            && !matches!(
-                status,
-                StatusCode::UNAUTHORIZED
-                    | StatusCode::FORBIDDEN
-                    | StatusCode::REQUEST_TIMEOUT
-                    | StatusCode::TOO_MANY_REQUESTS
-            );
-        if is_final {
+        // Other refusals are about who asks, where and how often, and not about files.
+        let is_for_files = matches!(
+            status,
+            StatusCode::BAD_REQUEST | StatusCode::PAYLOAD_TOO_LARGE | StatusCode::UNPROCESSABLE_ENTITY
+        );
+        if is_for_files {
             return Ok(Asked::Refused(refused("stage", &answer)));
         }
         let is_doubtful = status.is_server_error() && status != StatusCode::SERVICE_UNAVAILABLE;

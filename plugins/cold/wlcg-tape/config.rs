@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use humantime::format_duration;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use thermocline_core::cold::units::span;
@@ -11,6 +12,9 @@ use url::Url;
 
 /// Most files of a request: larger answers are not read.
 const MAX_BATCH_OBJECTS: usize = 100_000;
+
+/// Shortest bound of lifetimes: files would be asked for again all the time.
+const MIN_LIFETIME: Duration = Duration::from_secs(600);
 
 /// `[cold.NAME]` with `kind = "wlcg-tape"`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -32,6 +36,11 @@ pub struct Config {
     pub batch_objects: usize,
     /// Most files under way. Further requests are made when there are fewer.
     pub max_objects: usize,
+    /// Longest time for which the site keeps files, if it refuses longer ones. Files that are wanted for longer are asked
+    /// for again before it ends.
+    #[serde(with = "longest", skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<String>", example = &"7 days")]
+    pub max_lifetime: Option<Duration>,
     /// How often the site is asked how far a request is.
     #[serde(with = "span")]
     #[schemars(with = "String")]
@@ -48,6 +57,30 @@ pub struct Config {
     pub remember: Duration,
 }
 
+/// A duration that need not be there.
+mod longest {
+    use std::time::Duration;
+
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
+    use thermocline_core::cold::units::span;
+
+    #[derive(Serialize, Deserialize)]
+    struct Span(#[serde(with = "span")] Duration);
+
+    pub(super) fn serialize<S: Serializer>(
+        longest: &Option<Duration>,
+        serializer: S,
+    ) -> Result<S::Ok, S::Error> {
+        longest.map(Span).serialize(serializer)
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(
+        deserializer: D,
+    ) -> Result<Option<Duration>, D::Error> {
+        Ok(Option::<Span>::deserialize(deserializer)?.map(|Span(longest)| longest))
+    }
+}
+
 impl Default for Config {
     fn default() -> Self {
         Self {
@@ -57,6 +90,7 @@ impl Default for Config {
             batches_at_once: 8,
             batch_objects: 1000,
             max_objects: 1_000_000,
+            max_lifetime: None,
             poll_every: Duration::from_secs(60),
             connections: 16,
             request_timeout: Duration::from_secs(60),
@@ -94,6 +128,10 @@ impl Config {
             if span.is_zero() {
                 return Err(Error::invalid_input(format!("{key}: is zero")));
             }
+        }
+        if let Some(longest) = self.max_lifetime.filter(|longest| *longest < MIN_LIFETIME) {
+            let (longest, least) = (format_duration(longest), format_duration(MIN_LIFETIME));
+            return Err(Error::invalid_input(format!("max_lifetime: {longest} is shorter than {least}")));
         }
         for (from, to) in &self.paths {
             if !from.starts_with('/') || !to.starts_with('/') {
@@ -137,6 +175,7 @@ mod tests {
             ("api = \"https://tape.example/api?x\"", "api"),
             ("endpoint = \"https://tape.example\"\nbatch_objects = 0", "batch_objects"),
             ("endpoint = \"https://tape.example\"\npoll_every = \"0s\"", "poll_every"),
+            ("endpoint = \"https://tape.example\"\nmax_lifetime = \"1m\"", "max_lifetime"),
             ("endpoint = \"https://tape.example\"\n[paths]\nwebdav = \"/pnfs\"", "paths"),
         ] {
             let config: Config = toml::from_str(text).unwrap();

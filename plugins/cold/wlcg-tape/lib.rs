@@ -20,15 +20,19 @@
 //! ```
 //!
 //! # Limits
-//! The site decides when its copies end: `diskLifetime` is the longest lifetime of those who want the batch, and nothing is
-//! released earlier. A request that the site refuses as a whole fails each of its files, with the site's words. Whether a
-//! request was accepted whose answer got lost cannot be known: where its files are is looked at before they are asked
-//! for again, and the site shares their recalls anyway. The interface knows no tapes, no positions, and no progress.
+//! The site keeps what is pinned: `diskLifetime` is the longest lifetime of those who want a batch, and files whose pins last
+//! longer, that others have brought to disk, or that are pinned after a restart are asked for again. Nothing is released
+//! earlier, and between two such requests the site may do as it likes. A request that the site refuses for its files is made
+//! again in halves, until those are alone that it does not take: they fail, with the site's words. Whether a request was
+//! accepted whose answer got lost cannot be known: where its files are is looked at before they are asked for again, and the
+//! site shares their recalls anyway. The interface knows no tapes, no positions, and no progress.
 
+mod ask;
 mod batch;
 mod client;
 mod config;
 mod documents;
+mod keep;
 mod look;
 mod places;
 
@@ -54,6 +58,7 @@ use thermocline_core::{Error, Result};
 
 use client::{Client, FileHead};
 pub use config::Config as WlcgTapeConfig;
+use keep::Kept;
 use places::Paths;
 
 /// A tape site.
@@ -69,6 +74,7 @@ pub struct WlcgTapeStore {
     heads: Mutex<HashMap<ObjectId, (FileHead, i64)>>,
     /// Files of which nobody knows whether the site has accepted them.
     doubtful: Mutex<HashSet<ObjectId>>,
+    kept: Kept,
 }
 
 impl WlcgTapeStore {
@@ -96,6 +102,7 @@ impl WlcgTapeStore {
             clock,
             heads: Mutex::default(),
             doubtful: Mutex::default(),
+            kept: Kept::default(),
             config,
         })
     }
@@ -146,6 +153,10 @@ impl ColdStore for WlcgTapeStore {
 
     async fn read(&self, object: &ColdObject, _version: &str, _range: Range<u64>) -> Result<Bytes> {
         Err(Error::unsupported(format!("{} is read in place", object.id)))
+    }
+
+    fn copies_end(&self) -> bool {
+        true
     }
 
     async fn prolong(&self, objects: &[ColdObject], lifetime: Duration) -> Result<()> {

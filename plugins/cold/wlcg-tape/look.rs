@@ -27,6 +27,8 @@ impl WlcgTapeStore {
     async fn status_of(&self, object: &ColdObject, locality: Result<Locality>) -> Result<ObjectStatus> {
         let locality = locality?;
         let FileHead { len_bytes, version } = self.head(object).await?;
+        // What is on disk only does not go.
+        let may_go = locality == Locality::OnlineAndNearline;
         Ok(ObjectStatus {
             locality,
             len_bytes,
@@ -34,7 +36,7 @@ impl WlcgTapeStore {
             place: None,
             checksum: None,
             links_to: None,
-            online_until_ns: None,
+            online_until_ns: may_go.then(|| self.kept.until_ns(&object.id, self.clock.now_ns())),
         })
     }
 

@@ -193,16 +193,80 @@ async fn a_site_that_is_busy_or_does_not_know_us_says_when_to_come_back_and_noth
 }
 
 #[tokio::test]
-async fn a_request_that_is_refused_as_a_whole_fails_its_files_in_the_words_of_the_site() {
+async fn a_file_that_the_site_refuses_fails_alone_in_its_words_and_the_rest_goes_on() {
     let site = Site::start().await;
     let store = store(&site);
-    site.fail_next_stage(Fault::Status(400));
-    let ticket = store.stage(&request("k", &[object(&site, "a.nc"), object(&site, "b.nc")])).await.unwrap();
-    for state in states(&store, &ticket).await.values() {
-        let StageState::Failed(StageFailure { cause, reason }) = state else { panic!("{state:?}") };
-        assert_eq!(*cause, FailureCause::Retryable { after: None });
-        assert!(reason.contains("400") && reason.contains("made to fail"), "{reason}");
+    let names = ["a.nc", "b.nc", "c.nc", "d.nc", "e.nc"];
+    let objects = names.map(|name| object(&site, name));
+    site.refuse("/pnfs/c.nc");
+    let ticket = store.stage(&request("k", &objects)).await.unwrap();
+    names.iter().for_each(|name| site.bring_online(&format!("/pnfs/{name}")));
+    let mut found = states(&store, &ticket).await;
+    let Some(StageState::Failed(StageFailure { cause, reason })) = found.remove("c.nc") else {
+        panic!("{found:?}")
+    };
+    assert_eq!(cause, FailureCause::Denied);
+    assert!(reason.contains("400") && reason.contains("made to fail"), "{reason}");
+    assert!(found.values().all(|state| *state == StageState::Staged), "{found:?}");
+    assert_eq!(site.n_recalls(), 4);
+}
+
+#[tokio::test]
+async fn a_batch_that_is_longer_than_the_site_takes_is_several_requests_also_after_a_restart() {
+    let site = Site::start().await;
+    let objects = ["a.nc", "b.nc", "c.nc", "d.nc", "e.nc"].map(|name| object(&site, name));
+    site.take_at_most(2);
+    let ticket = store(&site).stage(&request("k", &objects)).await.unwrap();
+    assert_eq!((site.n_requests(), site.n_recalls()), (3, 5));
+
+    let restarted = store(&site);
+    site.bring_online("/pnfs/a.nc");
+    restarted.cancel(&ticket, &[objects[1].id.clone(), objects[4].id.clone()]).await.unwrap();
+    let found = states(&restarted, &ticket).await;
+    let of = |name: &str| found[name].clone();
+    assert_eq!(of("a.nc"), StageState::Staged);
+    assert_eq!((of("b.nc"), of("e.nc")), (StageState::Unknown, StageState::Unknown));
+    assert_eq!((of("c.nc"), of("d.nc")), (StageState::Queued, StageState::Queued));
+    assert_eq!(site.n_requests(), 3, "nothing was asked for again");
+}
+
+#[tokio::test]
+async fn what_was_accepted_goes_on_when_the_site_takes_no_more() {
+    let site = Site::start().await;
+    let store = store(&site);
+    let objects = ["a.nc", "b.nc", "c.nc", "d.nc"].map(|name| object(&site, name));
+    site.take_at_most(2);
+    site.fail_stages([None, None, Some(Fault::Status(503))]);
+    let ticket = store.stage(&request("k", &objects)).await.unwrap();
+    let found = states(&store, &ticket).await;
+    assert_eq!((&found["a.nc"], &found["b.nc"]), (&StageState::Queued, &StageState::Queued));
+    for name in ["c.nc", "d.nc"] {
+        let StageState::Failed(StageFailure { cause, .. }) = &found[name] else { panic!("{found:?}") };
+        assert_eq!(*cause, FailureCause::Retryable { after: Some(Duration::from_secs(7)) });
     }
+}
+
+#[tokio::test]
+async fn what_is_cancelled_while_it_is_being_asked_for_is_cancelled_at_the_site() {
+    let site = Site::start().await;
+    let store = store(&site);
+    let objects = ["a.nc", "b.nc"].map(|name| object(&site, name));
+    site.hold_stages(true);
+    let wanted = request("k", &objects);
+    let cancel = async {
+        while !store.batches.knows("k") {
+            tokio::task::yield_now().await;
+        }
+        let ticket = StageTicket { key: "k".to_owned(), objects: objects.to_vec(), store_id: None };
+        store.cancel(&ticket, &[objects[0].id.clone()]).await.unwrap();
+        site.hold_stages(false);
+    };
+    let (ticket, ()) = tokio::join!(store.stage(&wanted), cancel);
+    let ticket = ticket.unwrap();
+    // The site's own word for it, as a server that was started again reads it.
+    let restarted = store_with(&site, config(&site));
+    let found = states(&restarted, &ticket).await;
+    assert_eq!((&found["a.nc"], &found["b.nc"]), (&StageState::Unknown, &StageState::Queued));
 }
 
 #[tokio::test]
@@ -261,6 +325,43 @@ async fn credentials_are_not_taken_to_another_host() {
         ..config(&site)
     };
     assert_eq!(locality(&store_with(&site, known), &object(&site, "a.nc")).await, Ok(Locality::Nearline));
+}
+
+#[tokio::test]
+async fn what_is_on_disk_stays_there_as_long_as_the_site_was_asked_for() {
+    let site = Site::start().await;
+    let store = store(&site);
+    let objects = ["a.nc", "b.nc", "c.nc"].map(|name| object(&site, name));
+    let left = async |number: usize| {
+        let status = store.status(&objects[number..=number]).await.remove(0).unwrap();
+        let until_ns = status.online_until_ns?;
+        Some((until_ns - store.clock.now_ns()) / 1_000_000_000)
+    };
+    store.stage(&request("k", &objects[..1])).await.unwrap();
+    assert_eq!(left(0).await, None, "it is on tape");
+    site.end_recalls();
+    site.bring_online("/pnfs/b.nc");
+    site.keep_off_tape("/pnfs/c.nc");
+    assert!((3500..=3600).contains(&left(0).await.unwrap()), "an hour was asked for");
+    assert!(left(1).await.unwrap() <= 20, "others have brought it there");
+    assert_eq!(left(2).await, None, "it has no other place");
+
+    store.prolong(&objects[1..2], Duration::from_secs(7200)).await.unwrap();
+    assert!((7100..=7200).contains(&left(1).await.unwrap()));
+}
+
+#[tokio::test]
+async fn a_site_that_keeps_files_for_a_while_only_is_asked_for_no_more() {
+    let site = Site::start().await;
+    let longest = Some(Duration::from_secs(1800));
+    let store = store_with(&site, WlcgTapeConfig { max_lifetime: longest, ..config(&site) });
+    let objects = [object(&site, "a.nc")];
+    store.stage(&request("k", &objects)).await.unwrap();
+    store.prolong(&objects, Duration::from_secs(7200)).await.unwrap();
+    assert_eq!(site.lifetimes(), ["PT1800S", "PT1800S"]);
+    site.end_recalls();
+    let until_ns = store.status(&objects).await.remove(0).unwrap().online_until_ns.unwrap();
+    assert!(until_ns - store.clock.now_ns() <= 1_800_000_000_000);
 }
 
 #[tokio::test]

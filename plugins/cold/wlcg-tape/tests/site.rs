@@ -1,6 +1,6 @@
 //! A tape site for tests: HTTP/1.1 without haste, one answer for each connection.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
 use parking_lot::Mutex;
@@ -57,7 +57,11 @@ struct State {
     n_requests: usize,
     requests: BTreeMap<String, BTreeMap<String, bool>>,
     staged: Vec<(String, String)>,
-    next_stage: Option<Fault>,
+    next_stages: VecDeque<Option<Fault>>,
+    is_held: bool,
+    refused: BTreeSet<String>,
+    most_files: Option<usize>,
+    disk_only: BTreeSet<String>,
     everything: Option<Fault>,
     came_unauthorized: bool,
 }
@@ -98,7 +102,34 @@ impl Site {
 
     /// The next request for files is acted on if its fault is none of a refusal, and then its answer is lost.
     pub(crate) fn fail_next_stage(&self, fault: Fault) {
-        self.state.lock().next_stage = Some(fault);
+        self.fail_stages([Some(fault)]);
+    }
+
+    /// The same of several ones, in their order.
+    pub(crate) fn fail_stages(&self, faults: impl IntoIterator<Item = Option<Fault>>) {
+        self.state.lock().next_stages.extend(faults);
+    }
+
+    /// Requests for files wait for an answer.
+    pub(crate) fn hold_stages(&self, is_held: bool) {
+        self.state.lock().is_held = is_held;
+    }
+
+    /// Requests with this path in them are refused as a whole.
+    pub(crate) fn refuse(&self, path: &str) {
+        self.state.lock().refused.insert(path.to_owned());
+    }
+
+    /// Requests for more files are refused as a whole.
+    pub(crate) fn take_at_most(&self, n_files: usize) {
+        self.state.lock().most_files = Some(n_files);
+    }
+
+    /// A file that has no copy on tape.
+    pub(crate) fn keep_off_tape(&self, path: &str) {
+        let mut state = self.state.lock();
+        state.online.insert(path.to_owned());
+        state.disk_only.insert(path.to_owned());
     }
 
     pub(crate) fn fail_everything(&self, fault: Option<Fault>) {
@@ -142,6 +173,9 @@ async fn answer(mut stream: TcpStream, state: Arc<Mutex<State>>) {
     let mut words = head.split_whitespace();
     let (method, path) = (words.next().unwrap_or_default(), words.next().unwrap_or_default());
     let body: Value = serde_json::from_slice(&body).unwrap_or_default();
+    while path == "/api/v1/stage" && state.lock().is_held {
+        tokio::time::sleep(std::time::Duration::from_millis(1)).await;
+    }
     let reply = {
         let mut state = state.lock();
         state.n_calls += 1;
@@ -249,6 +283,7 @@ impl State {
     fn info(&self, path: &str) -> Value {
         match (exists(path), self.online.contains(path)) {
             (false, _) => json!({"path": path, "error": "No such file or directory"}),
+            (true, true) if self.disk_only.contains(path) => json!({"path": path, "locality": "DISK"}),
             (true, true) => json!({"path": path, "locality": "DISK_AND_TAPE"}),
             (true, false) => json!({"path": path, "locality": "TAPE"}),
         }
@@ -266,7 +301,14 @@ impl State {
     }
 
     fn stage(&mut self, body: &Value) -> Option<String> {
-        let fault = self.next_stage.take();
+        let fault = self.next_stages.pop_front().flatten();
+        let asked: Vec<&Value> =
+            body["files"].as_array().into_iter().flatten().map(|file| &file["path"]).collect();
+        let is_refused =
+            asked.iter().any(|path| path.as_str().is_some_and(|path| self.refused.contains(path)));
+        if is_refused || self.most_files.is_some_and(|most_files| asked.len() > most_files) {
+            return failed(Fault::Status(400));
+        }
         if let Some(Fault::Status(400 | 401 | 403 | 429 | 503)) = fault {
             return failed(fault?);
         }
