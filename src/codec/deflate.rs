@@ -3,8 +3,9 @@
 //! # Source
 //! RFC 1950 and RFC 1952. Like libhdf5, a zlib stream ends where it says; bytes after it have no meaning.
 //!
-//! Streams of known length go through libdeflate, which has the whole of both sides and is 1.4 times as fast as zlib-rs on
-//! shuffled floats. What it refuses is given to zlib-rs, which decides and says what is wrong.
+//! Streams of known length that are not short go through a decoder for shuffled floats. What it leaves, and the short ones, go
+//! through libdeflate, which has the whole of both sides and is 1.4 times as fast as zlib-rs on such data. What both refuse is
+//! given to zlib-rs, which decides and says what is wrong.
 
 use std::cell::RefCell;
 
@@ -12,10 +13,14 @@ use flate2::{Compression, Decompress, FlushDecompress, Status};
 use libdeflater::Decompressor;
 
 use crate::expected::Expected;
+use crate::inflate::Inflater;
 use crate::{CodecError, limited, spare};
 
 /// Room beyond the expected length: the decoder's fast loop needs it near the end.
 const SLACK: usize = 512;
+
+/// Shortest stream, inflated, that is worth the tables of [`Inflater`], in bytes.
+const MIN_TABLES_BYTES: usize = 256 << 10;
 
 /// First guess of the output of a stream whose length is not known, in multiples of its input.
 const GUESSED_RATIO: usize = 4;
@@ -28,10 +33,17 @@ thread_local! {
     static INFLATE: RefCell<Decompress> = RefCell::new(Decompress::new(true));
     /// The same of libdeflate.
     static INFLATE_WHOLE: RefCell<Decompressor> = RefCell::new(Decompressor::new());
+    /// The tables for streams that are not short.
+    static INFLATE_TABLES: RefCell<Inflater> = RefCell::new(Inflater::default());
 }
 
 /// Fills `out` with a zlib stream at once; false if it is not exactly that, whatever the reason.
 fn inflates_whole(stored: &[u8], out: &mut [u8]) -> bool {
+    if out.len() >= MIN_TABLES_BYTES
+        && INFLATE_TABLES.with_borrow_mut(|inflate| inflate.zlib(stored, out)).is_ok()
+    {
+        return true;
+    }
     let inflated = INFLATE_WHOLE.with_borrow_mut(|inflate| inflate.zlib_decompress(stored, out));
     inflated.is_ok_and(|len| len == out.len())
 }

@@ -17,6 +17,7 @@ mod expected;
 mod fill;
 pub mod fletcher32;
 pub mod hdf5;
+mod inflate;
 mod limited;
 mod lz4;
 mod lzf;
