@@ -140,11 +140,7 @@ impl Default for Rules {
     /// Everybody reads everything.
     fn default() -> Self {
         let by_name = [(DEFAULT_RULE.into(), 0), (PUBLIC_RULE.into(), 1)];
-        Self {
-            by_name: Arc::new(by_name.into()),
-            rules: vec![Rule::open(), Rule::open()],
-            restricts: false,
-        }
+        Self { by_name: Arc::new(by_name.into()), rules: vec![Rule::open(), Rule::open()], restricts: false }
     }
 }
 

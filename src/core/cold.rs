@@ -280,10 +280,22 @@ pub trait ColdStore: Send + Sync {
         None
     }
 
+    /// How long recalls usually take, while somebody waits or not, where all objects of a batch come online at the same time
+    /// however many they are; `None` for stores that read one after the other. Never changes.
+    fn usual_time(&self, _is_interactive: bool) -> Option<Duration> {
+        None
+    }
+
     /// True if the store itself refuses to read what is not online, so that reading needs no question before and after: an
     /// object store does, a file system recalls or gives zeros. Never changes.
     fn refuses_cold_reads(&self) -> bool {
         false
+    }
+
+    /// True if copies that are online may end by themselves, so that pinned ones are asked about after a restart. Never
+    /// changes.
+    fn copies_end(&self) -> bool {
+        self.refuses_cold_reads()
     }
 
     /// Keeps objects that are online so for at least `lifetime` from now; never makes the time shorter.

@@ -99,6 +99,11 @@ impl Error {
         self
     }
 
+    /// True if what caused it is a `C`.
+    pub(crate) fn is_caused_by<C: StdError + 'static>(&self) -> bool {
+        self.source.as_deref().is_some_and(|cause| cause.is::<C>())
+    }
+
     /// What a caller can do.
     pub fn kind(&self) -> ErrorKind {
         self.kind

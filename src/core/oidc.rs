@@ -119,6 +119,32 @@ impl Issuers {
         Self { issuers, clock: Arc::clone(clock), remembered: Mutex::default() }
     }
 
+    /// Takes over what `before` knows of the same issuers: a change of the configuration must not depend on their
+    /// answering.
+    pub fn take_keys_of(&self, before: &Self) {
+        for issuer in &self.issuers {
+            let same = before.issuers.iter().find(|other| other.settings().issuer == issuer.settings().issuer);
+            if let Some(same) = same {
+                issuer.take_keys_of(same);
+            }
+        }
+    }
+
+    /// Asks all issuers for their keys before anybody brings a token: nobody then waits for them, and what is wrong is told
+    /// at once. Must be called within a runtime; does not wait.
+    pub fn ask(&self) {
+        for issuer in &self.issuers {
+            issuer.ask_beside();
+        }
+    }
+
+    /// Asks those again that gave no keys when they were asked last; at most once a minute, like whatever asks them.
+    pub fn ask_again(&self) {
+        for issuer in self.issuers.iter().filter(|issuer| issuer.problem().is_some()) {
+            issuer.ask_beside();
+        }
+    }
+
     /// Looks at a token with the keys that are known.
     pub fn check(&self, text: &str) -> Checked {
         let (digest, now_ns) = (digest(text), self.clock.now_ns());

@@ -14,6 +14,7 @@
 //! | `driver` | turns the rules into writes, answers, events and work for stores, in this order |
 //! | `requests`, `readers`, `operators` | what is asked of it |
 //! | `seen` | what is online at stores that refuse to read what is cold |
+//! | `hints` | what others say of objects, which are looked at then |
 //! | `limits`, `spending` | what owners may have, and what they pay |
 //! | `watch` | wakes who watches a request |
 //! | `standing` | how objects stand, whoever wants them, and who is told at once when that changes |
@@ -32,6 +33,7 @@ pub mod cache;
 mod deliveries;
 mod driver;
 mod engine;
+mod hints;
 pub mod landing;
 mod limits;
 mod numbers;
@@ -65,6 +67,7 @@ use crate::bytes::ObjectOpener;
 use crate::clock::Clock;
 use crate::cold::{ColdStore, Landing, Namespace};
 use crate::state::Database;
+use crate::webhook::HostList;
 
 use cache::{CacheDir, Space};
 use driver::{Driver, Input};
@@ -131,6 +134,8 @@ struct Shared {
     looks: readers::Looks,
     /// Is told when there is something to tell others.
     deliveries: Arc<tokio::sync::Notify>,
+    /// Who may be told.
+    webhook_hosts: HostList,
     seen: seen::Seen,
     turns: spending::Turns,
     space: Space,
@@ -147,6 +152,8 @@ struct Shared {
     landings: Vec<Landing>,
     /// Whether each store itself refuses to read what is cold.
     refusing: Vec<bool>,
+    /// Is told when somebody says something of objects of each store.
+    hints: Vec<hints::Hints>,
     runtime: tokio::runtime::Handle,
 }
 
@@ -165,6 +172,7 @@ impl Staging {
         let shared = Shared {
             landings: parts.stores.iter().map(|store| store.store.capabilities().landing).collect(),
             refusing: parts.stores.iter().map(|store| store.store.refuses_cold_reads()).collect(),
+            hints: parts.stores.iter().map(|_| hints::Hints::default()).collect(),
             database: parts.database.clone(),
             clock: Arc::clone(&parts.clock),
             steady: restored.steady,
@@ -177,6 +185,7 @@ impl Staging {
             shelf: restored.shelf,
             looks: readers::Looks::default(),
             deliveries: Arc::default(),
+            webhook_hosts: HostList::default(),
             seen: seen::Seen::default(),
             turns: spending::Turns::default(),
             space: restored.space,

@@ -302,7 +302,9 @@ fn not_online(reason: NotOnline, base: &BaseUrl) -> Problem {
         NotOnline::NotJoined(error) if error.kind() == ErrorKind::NotFound => {
             Error::internal("what an answer is made of was not found").with_source(error).into()
         }
-        NotOnline::NotJoined(error) if matches!(error.kind(), ErrorKind::OverQuota { .. }) => over_quota(&error),
+        NotOnline::NotJoined(error) if matches!(error.kind(), ErrorKind::OverQuota { .. }) => {
+            over_quota(&error)
+        }
         NotOnline::NotJoined(error) => error.into(),
     }
 }

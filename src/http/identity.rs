@@ -20,7 +20,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use http::header::{AUTHORIZATION, WWW_AUTHENTICATE};
 use http::request::Parts;
-use http::{HeaderMap, HeaderValue, Method};
+use http::{HeaderMap, HeaderValue, Method, StatusCode, Uri};
 use thermocline_core::access::{Caller, View};
 use thermocline_core::staging::Owner;
 
@@ -33,8 +33,9 @@ pub use client::client_address;
 pub use rules::{Access, AccessRules, Holder, Token};
 pub use thermocline_core::access::Right;
 
-/// Longest `Authorization` header that is looked at, in bytes: tokens of issuers may have 16 KiB.
-const MAX_HEADER_BYTES: usize = 17 << 10;
+/// Longest `Authorization` header that is looked at, in bytes: tokens of issuers may have 16 KiB, and are a third longer as
+/// passwords.
+const MAX_HEADER_BYTES: usize = 23 << 10;
 
 const CHALLENGES: [HeaderValue; 2] = [
     HeaderValue::from_static("Bearer realm=\"thermocline\""),
@@ -243,13 +244,17 @@ pub(crate) struct AskedDataset {
     pub(crate) is_hidden: bool,
 }
 
-/// Notes a call that would have changed something and was refused.
+/// A problem, which is noted if the call would have changed something.
 fn audited(who: &Identity, parts: &Parts, problem: Problem) -> Problem {
     if !matches!(parts.method, Method::GET | Method::HEAD) {
-        let subject = format!("{} {}", parts.method, parts.uri.path());
-        audit(who, "call", &subject, &format!("refused with {}", problem.status));
+        audit_refused(who, &parts.method, &parts.uri, problem.status);
     }
     problem
+}
+
+/// Notes a call that was refused.
+pub(crate) fn audit_refused(who: &Identity, method: &Method, uri: &Uri, status: StatusCode) {
+    audit(who, "call", &format!("{method} {}", uri.path()), &format!("refused with {status}"));
 }
 
 /// A client that may stage: the dataset that the path names, else paths.

@@ -37,6 +37,7 @@ use stores::{NamedStores, NamingProvider};
 use unwatched::{NEVER, Unwatched};
 
 pub(crate) use harvest::of_place;
+pub(crate) use missing_rules::MissingRules;
 pub(crate) use reload::Reloads;
 
 mod access;
@@ -46,6 +47,7 @@ mod harvest;
 mod jobs;
 mod lock;
 mod look;
+mod missing_rules;
 mod oidc;
 mod reload;
 mod roots;
@@ -102,6 +104,8 @@ pub(crate) struct Parts {
     clients: Arc<Clients>,
     /// What goes wrong when the configuration is read again.
     pub(crate) reloads: Arc<Reloads>,
+    /// Access rules that datasets name in vain.
+    pub(crate) missing_rules: Arc<MissingRules>,
     /// What declares the datasets of each path, in order.
     of_paths: Vec<Arc<dyn Provider>>,
 }
@@ -195,6 +199,7 @@ pub(crate) async fn assemble(
         keys,
         access: Arc::clone(&access),
         clients: Arc::clone(&clients),
+        webhook_hosts: recalls.as_ref().map(|recalls| recalls.staging.webhook_hosts().clone()),
         paths: places,
         folders,
     };
@@ -224,8 +229,10 @@ pub(crate) async fn assemble(
         ..ReadSettings::default()
     };
     let reader = Reader::new(opener(), opener(), formats, read).on_cold_stores(residency.clone());
+    let catalog = Arc::new(Catalog::new(parts));
+    let missing_rules = Arc::new(MissingRules::new(Arc::clone(&catalog), Arc::clone(&access)));
     Ok(Parts {
-        catalog: Arc::new(Catalog::new(parts)),
+        catalog,
         reader: Arc::new(reader),
         harvests,
         // A command that only looks has no folder of its own: a server may be using it.
@@ -235,6 +242,7 @@ pub(crate) async fn assemble(
         access,
         clients,
         reloads,
+        missing_rules,
         of_paths,
     })
 }
@@ -358,6 +366,7 @@ pub(crate) async fn start(
             ..App::new(Arc::clone(&parts.catalog), Arc::clone(&parts.reader), http.clone())
         })
     };
+    oidc::ask(&parts.access);
     let app = with(plugins.clone());
     let mut started = Vec::with_capacity(plugins.len());
     for (plugin, status) in plugins {

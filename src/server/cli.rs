@@ -290,6 +290,19 @@ mod tests {
     }
 
     #[test]
+    fn no_option_of_a_command_has_the_name_of_a_general_one() {
+        let cli = Cli::command();
+        let general: Vec<_> = cli.get_arguments().map(|argument| argument.get_id().clone()).collect();
+        assert!(general.iter().any(|id| id == "state"));
+        let mut left: Vec<_> = cli.get_subcommands().collect();
+        while let Some(command) = left.pop() {
+            let taken = command.get_arguments().find(|argument| general.contains(argument.get_id()));
+            assert!(taken.is_none(), "{}: {:?}", command.get_name(), taken.map(|argument| argument.get_id()));
+            left.extend(command.get_subcommands());
+        }
+    }
+
+    #[test]
     fn flags_are_keys_of_the_configuration() {
         let arguments = [
             "thermocline",

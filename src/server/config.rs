@@ -83,11 +83,16 @@ pub struct Config {
     pub cold: BTreeMap<String, ColdConfig>,
     /// How cold objects are brought online, who may ask for it, and how long readers wait.
     pub staging: StagingConfig,
-    /// Who may read, stage and administer which datasets: rules by name, which datasets name in their catalog files.
+    /// Who may read, stage and administer which datasets: rules by name, which datasets name in their catalog files. The
+    /// rule called "default" is that of datasets that name none; without it they are open to anyone. Each list is of
+    /// "anyone", "token:NAME" (the name of a token, or the owner of some), "group:NAME" and "network:CIDR". Tokens with the
+    /// scope "admin" may everything.
     pub access: BTreeMap<String, AccessConfig>,
     /// Tokens by which clients are known, by name.
     pub tokens: BTreeMap<String, TokenConfig>,
-    /// Issuers of tokens that count too, by name.
+    /// OpenID Connect issuers whose tokens count too, by name, as bearer tokens or as passwords of Basic authentication. The
+    /// program has to be built with the feature "oidc". Rules of access know the holders by their groups, and all of them
+    /// as "token:oidc:NAME".
     pub oidc: BTreeMap<String, OidcConfig>,
     /// Long work: how much of it at once, and how long its results are kept.
     pub jobs: JobsConfig,

@@ -177,7 +177,7 @@ impl Protocol {
     ///
     /// # Errors
     /// A connection that ends or sends nothing in time; a client that cannot speak TLS where that is spoken.
-    async fn open(&self, mut stream: TcpStream) -> io::Result<Opened> {
+    async fn open(&self, stream: TcpStream) -> io::Result<Opened> {
         // Answers are written whole: waiting for more would only delay the last packet.
         let _ = stream.set_nodelay(true);
         let Some(tls) = &self.tls else {

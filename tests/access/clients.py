@@ -11,7 +11,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 
-EXPECTED = sum(100 + n for n in range(16))
+EXPECTED = sum(200 + n for n in range(16))
 """Sum of the variable, as run.py writes it."""
 
 

@@ -2,7 +2,8 @@
 
     python check_eodag.py --server URL --cold ID --file archive/ID.nc [--token TOKEN]
 
-ID is a data set of one file on a cold store that nobody has staged yet; `--file` holds its bytes. What eodag is told of the
+ID is a data set of one file on a cold store that nobody has staged yet; `--file` holds its bytes; with a token nobody else
+may see it. What eodag is told of the
 server is the configuration below: that of any catalog which orders by a link `retrieve`.
 The last line is "N passed, N failed".
 """
@@ -22,6 +23,7 @@ thermocline:
   search:
     type: StacSearch
     api_endpoint: {server}/stac/search
+    need_auth: {need_auth}
     metadata_mapping:
       order:status: '{{$.properties."order:status"#get_group_name((?P<succeeded>succeeded)|(?P<ordered>ordered|pending|shipping)|(?P<orderable>orderable))}}'
       _order_href: '$.links[?rel=="retrieve"].href'
@@ -70,7 +72,7 @@ class Check:
         from eodag import EODataAccessGateway
         self.args, self.folder = args, folder
         self.gateway = EODataAccessGateway()
-        config = PROVIDER.format(server=args.server)
+        config = PROVIDER.format(server=args.server, need_auth="true" if args.token else "false")
         if args.token:
             config += AUTH.replace("{token}", args.token)
         self.gateway.update_providers_config(config)

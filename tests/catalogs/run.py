@@ -13,6 +13,7 @@ The last line is "N passed, N failed".
 from __future__ import annotations
 
 import argparse
+import hashlib
 import os
 import re
 import shutil
@@ -30,6 +31,7 @@ from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
 COLD = "tas-noleap"
+TOKEN = "tcl_this-token-is-for-the-tests-of-the-repository-only"
 START = 5.0  # seconds until a server that was here before answers
 SUMMARY = re.compile(r"(\d+) passed, (\d+) failed")
 
@@ -80,11 +82,11 @@ class Server:
         self.stop()
         raise OSError(f"the server did not start:\n{self.log.read_text(errors='replace')[-2000:]}")
 
-    def listed(self, n_items: int) -> Server:
-        """Waits until so many Items are found."""
+    def listed(self, n_items: int, token: str = "") -> Server:
+        """Waits until so many Items are found by whoever has the token."""
         end = time.monotonic() + 120
         while time.monotonic() < end:
-            if f'"numberMatched":{n_items}' in text(f"{self.base}/stac/search?limit=1").replace(" ", ""):
+            if f'"numberMatched":{n_items}' in text(f"{self.base}/stac/search?limit=1", token).replace(" ", ""):
                 return self
             time.sleep(0.1)
         self.stop()
@@ -116,9 +118,10 @@ def answers(url: str) -> bool:
         return False
 
 
-def text(url: str) -> str:
+def text(url: str, token: str = "") -> str:
+    headers = {"Authorization": f"Bearer {token}"} if token else {}
     try:
-        with urllib.request.urlopen(url, timeout=30) as answer:
+        with urllib.request.urlopen(urllib.request.Request(url, headers=headers), timeout=30) as answer:
             return answer.read().decode()
     except (OSError, urllib.error.URLError) as error:
         return str(error)
@@ -197,12 +200,19 @@ class Run:
         with self.cold_server("cold") as server:
             self.check("a dataset on tape", "check_stac.py", *self.of(server), "--cold", COLD, "--only", "order")
         if self.args.all:  # The environment is large.
-            with self.cold_server("eodag") as server:
-                file = str(self.folder / "eodag" / "archive" / f"{COLD}.nc")
-                self.check("eodag orders", "check_eodag.py", "--server", server.base, "--cold", COLD, "--file", file, env="eodag")
+            self.eodag("eodag")
+            self.eodag("eodag-protected", TOKEN)
 
-    def cold_server(self, name: str) -> Server:
-        """One of the fixtures lies on tape: indexed while it was online, cold when the server starts."""
+    def eodag(self, name: str, token: str = "") -> None:
+        """Orders what everybody may, or what the token alone may see."""
+        with self.cold_server(name, token) as server:
+            file = str(self.folder / name / "archive" / f"{COLD}.nc")
+            known = ["--token", token] if token else []
+            self.check(name, "check_eodag.py", "--server", server.base, "--cold", COLD, "--file", file, *known, env="eodag")
+
+    def cold_server(self, name: str, token: str = "") -> Server:
+        """One of the fixtures lies on tape: indexed while it was online, cold when the server starts. A token may read and
+        stage alone."""
         folder = self.folder / name
         for place in ("hot", "archive"):
             (folder / place).mkdir(parents=True)
@@ -214,8 +224,12 @@ class Run:
         index = [self.args.binary, "index", *paths, "--config", str(folder / "index.toml"), "--state", str(folder / "state")]
         subprocess.run(index, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, timeout=120, check=False)
         library = 'kind = "simulated"\nspeed = 60\npoll_every = "200ms"\n'
-        config = f'{roots}[cold.tape]\nroots = ["archive"]\n{library}[staging]\nanonymous = true\nstaged_files_dir = "{folder}/staged"\n'
-        return Server(self.args.binary, folder, paths, config).listed(self.n_items)
+        everybody = "false" if token else "true"
+        config = f'{roots}[cold.tape]\nroots = ["archive"]\n{library}[staging]\nanonymous = {everybody}\nstaged_files_dir = "{folder}/staged"\n'
+        if token:
+            digest = hashlib.sha256(token.encode()).hexdigest()
+            config += f'[tokens.me]\nhash = "sha256:{digest}"\nscopes = ["read", "stage"]\n[access.default]\nread = ["token:me"]\nstage = ["token:me"]\n'
+        return Server(self.args.binary, folder, paths, config).listed(self.n_items, token)
 
     def export(self) -> None:
         self.check("static export", "check_export.py", "--binary", self.args.binary, "--fixtures", str(self.args.fixtures))

@@ -40,7 +40,7 @@ def rates(report: Report, server: Server) -> None:
     answers = many(server, 60, "192.0.2.1")
     late = [answer for answer in answers if answer.status_code == 429]
     report.check("a burst passes", all(answer.status_code == 200 for answer in answers[:10]))
-    report.check("what comes beyond is refused", len(late) > 10 and len(late) < 50, len(late))
+    report.check("what comes beyond is refused", 10 < len(late) <= 50, len(late))
     if late:
         problem = late[0].json()
         report.check("the problem names the limit", problem["type"] == "/problems/too-many" and

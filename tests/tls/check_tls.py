@@ -144,9 +144,20 @@ def mistakes(report: Report, binary: Path, authority: Authority, folder: Path) -
         ("a certificate without a key", f'cert = "{first}"', "server.tls.key"),
         ("a key instead of a certificate", f'cert = "{renewed}"\nkey = "{renewed}"', "server.tls.cert"),
     ]:
-        server = Server(binary, folder, f"[server.tls]\n{tls}\n")
-        said = server.log.read_text()
-        report.check(f"{what} is a mistake of the configuration", server.process.poll() == 2 and says in said, said)
+        ended, said = outcome(Server(binary, folder, f"[server.tls]\n{tls}\n"))
+        report.check(f"{what} is a mistake of the configuration", ended == 2 and says in said, said)
+    issuer = '[oidc.a]\nissuer = "https://login.example.org"\naudience = ["thermocline"]\n'
+    ended, said = outcome(Server(binary, folder, issuer))
+    report.check("so are issuers of tokens for a program that was built without them",
+                 ended == 2 and 'without the feature "oidc"' in said, said)
+
+
+def outcome(server: Server) -> tuple[int | None, str]:
+    """The exit status of a server that is not expected to start, none if it does; and what it said."""
+    ended, said = server.process.poll(), server.log.read_text()
+    if ended is None:
+        server.stop()
+    return ended, said
 
 
 def main() -> int:

@@ -129,7 +129,10 @@ impl Shared {
             len_bytes.ok_or_else(|| unavailable(format!("the locality command says no size of {id}")))?;
         let version = said.version.or_else(|| file.map(|file| file.version()));
         let version = version.unwrap_or_else(|| format!("size {len_bytes}"));
-        self.remember(object, &version, len_bytes);
+        // What is read in place is asked for by nobody here.
+        if self.spool.is_some() {
+            self.remember(object, &version, len_bytes);
+        }
         let is_at_hand = locality.is_online();
         let locality = match (&self.spool, locality) {
             (None, locality) => locality,

@@ -103,9 +103,7 @@ impl Calls {
         loop {
             let answer = self.once("head", bucket.head(key)).await;
             let may_be_better = match &answer {
-                Ok(answer) => {
-                    answer.status.is_server_error() || answer.status == StatusCode::TOO_MANY_REQUESTS
-                }
+                Ok(answer) => is_for_now(answer),
                 Err(_) => true,
             };
             if !may_be_better || number == N_TRIES {
@@ -144,7 +142,7 @@ impl Calls {
         }
     }
 
-    /// What is wrong with a bucket as a whole, by an answer that has words.
+    /// What is wrong with a bucket as a whole, or keeps it from being known, by an answer that has words.
     async fn bucket_trouble(&self, bucket: &Bucket, key: &str) -> Option<String> {
         let now_ns = self.clock.now_ns();
         let is_fresh = |at_ns: i64| (0..BUCKET_FOR_NS).contains(&now_ns.saturating_sub(at_ns));
@@ -157,7 +155,13 @@ impl Calls {
         if let Some((.., known)) = known {
             return known;
         }
-        let answer = self.once("list", bucket.list(key, "", 1)).await.ok()?;
+        let answer = match self.once("list", bucket.list(key, "", 1)).await {
+            Ok(answer) if is_for_now(&answer) => {
+                return Some(format!("bucket {}: the store answers {}", bucket.name, answer.status));
+            }
+            Ok(answer) => answer,
+            Err(error) => return Some(error.to_string()),
+        };
         let why = self.complaint("head", bucket, &answer).await;
         let mut buckets = self.buckets.lock();
         buckets.retain(|(name, ..)| *name != bucket.name);
@@ -203,6 +207,11 @@ impl Calls {
         self.is_in_trouble(operation, &why);
         Some(why)
     }
+}
+
+/// True for an answer that may be better the next time.
+fn is_for_now(answer: &Answer) -> bool {
+    answer.status.is_server_error() || answer.status == StatusCode::TOO_MANY_REQUESTS
 }
 
 /// True if the store asks for fewer requests.

@@ -39,6 +39,18 @@ impl Tier {
         }
     }
 
+    /// How long a restore from Glacier Flexible Retrieval takes at most, as a rule; from Deep Archive up to four times that.
+    ///
+    /// # Source
+    /// Amazon S3 User Guide, "Understanding archive retrieval options".
+    pub(crate) fn usual_time(self) -> Duration {
+        match self {
+            Self::Bulk => Duration::from_secs(12 * 3600),
+            Self::Standard => Duration::from_secs(5 * 3600),
+            Self::Expedited => Duration::from_secs(5 * 60),
+        }
+    }
+
     /// The next slower one, for when this one is refused.
     pub(crate) fn slower(self) -> Option<Self> {
         match self {
@@ -66,10 +78,13 @@ pub struct GlacierConfig {
     /// How objects are restored: "Bulk", "Standard" or "Expedited".
     pub tier: Tier,
     /// How they are restored while somebody waits for them. Without it as all others: faster ways cost more.
+    #[schemars(example = Tier::Expedited)]
     pub interactive_tier: Option<Tier>,
     /// Least days for which a restored copy is kept; it is kept for as long as it is wanted, in whole days.
     pub min_days: u32,
-    /// What restores cost, by tier; without it nothing is said of prices.
+    /// What restores cost, by tier: for each GB (1,000,000,000 bytes), and for each 1,000 requests, of which each object is
+    /// one. Without it nothing is said of prices.
+    #[schemars(example = BTreeMap::from([(Tier::Standard, Price { per_gb: 0.01, per_1000_requests: 0.05 })]))]
     pub prices: BTreeMap<Tier, Price>,
     /// Currency of the prices.
     pub currency: String,
@@ -87,7 +102,7 @@ pub struct GlacierConfig {
     pub poll_max: Duration,
     /// From how many objects of a bucket on they are listed rather than looked at one by one.
     pub list_after: usize,
-    /// Most batches under way.
+    /// Most batches under way. What readers wait for comes in small ones: each of them is one for hours.
     pub batches_at_once: usize,
     /// Most objects in one batch.
     pub batch_objects: usize,
@@ -108,7 +123,7 @@ impl Default for GlacierConfig {
             poll_every: Duration::from_secs(30),
             poll_max: Duration::from_secs(15 * 60),
             list_after: 500,
-            batches_at_once: 200,
+            batches_at_once: 5000,
             batch_objects: 1000,
             max_objects: 1_000_000,
         }

@@ -34,6 +34,8 @@ pub(crate) struct Manners {
     pub(crate) tells_restores: bool,
     /// The code with which every request is refused.
     pub(crate) refuses_all: Option<&'static str>,
+    /// Whether listings are answered with InternalError.
+    pub(crate) lists_nothing: bool,
 }
 
 impl Default for Manners {
@@ -48,6 +50,7 @@ impl Default for Manners {
             has_expedited: true,
             tells_restores: true,
             refuses_all: None,
+            lists_nothing: false,
         }
     }
 }
@@ -231,6 +234,7 @@ impl Bucket {
         };
         let key = percent_decode_str(key).decode_utf8().unwrap().into_owned();
         match request.method.as_str() {
+            "GET" if key.is_empty() && self.manners.lists_nothing => Some(error(500, "InternalError")),
             "GET" if key.is_empty() => Some(self.list(&request.query)),
             _ if !self.objects.contains_key(&key) => {
                 self.counts.heads += usize::from(request.method == "HEAD");

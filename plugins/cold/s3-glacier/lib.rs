@@ -21,6 +21,11 @@
 //! prices.Standard = { per_gb = 0.01, per_1000_requests = 0.05 }
 //! ```
 //!
+//! That a restore has ended is noticed by looking. Notifications of the bucket (`s3:ObjectRestore:Completed`, and
+//! `:Delete`) make it be noticed at once: sent to `POST /cold/{store}/events` by SNS, by EventBridge or by the bucket
+//! itself, with a token that may stage, as a bearer token or as the password of an address such as
+//! `https://aws:TOKEN@host/cold/glacier/events`. An address that a topic has to have confirmed is in the log.
+//!
 //! # Limits
 //! Restores can neither be cancelled nor be given back: what was asked for comes and stays for its days. One list of prices
 //! serves all objects of a store; classes with other prices are other stores, over roots of their own. Tiers of running
@@ -173,6 +178,10 @@ impl ColdStore for GlacierStore {
 
     fn refuses_cold_reads(&self) -> bool {
         true
+    }
+
+    fn usual_time(&self, is_interactive: bool) -> Option<Duration> {
+        Some(self.shared.config.tier_for(is_interactive).usual_time())
     }
 
     async fn prolong(&self, objects: &[ColdObject], lifetime: Duration) -> Result<()> {

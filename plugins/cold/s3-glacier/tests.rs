@@ -357,6 +357,19 @@ async fn what_is_wrong_with_credentials_is_said_in_words_and_costs_no_object() {
 }
 
 #[tokio::test]
+async fn what_is_not_found_is_missing_only_if_its_bucket_is_known_to_be_there() {
+    let fake = Fake::start(Manners { lists_nothing: true, ..Manners::default() }, &[("g", "GLACIER")]).await;
+    let store = fake.store(|_| {});
+    let kind = store.status(&[object("gone")]).await.remove(0).unwrap_err().kind();
+    assert!(matches!(kind, ErrorKind::Unavailable { .. }), "{kind:?}");
+    assert_eq!(locality(&store, "g").await, Locality::Nearline);
+
+    fake.set(|manners| manners.lists_nothing = false);
+    let kind = store.status(&[object("gone")]).await.remove(0).unwrap_err().kind();
+    assert_eq!(kind, ErrorKind::NotFound);
+}
+
+#[tokio::test]
 async fn a_store_without_credentials_or_out_of_reach_says_so() {
     let fake = Fake::start(Manners::default(), &[("g", "GLACIER")]).await;
     let store = GlacierStore::new(GlacierConfig::default(), &fake.context(Credentials::None)).unwrap();

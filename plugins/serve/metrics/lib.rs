@@ -22,7 +22,8 @@
 //!
 //! # Limits
 //! A process has one recorder: where a host program has installed its own, the answer is empty. Processor
-//! time is counted in whole seconds.
+//! time is counted in whole seconds. `thermocline_datasets` counts those that the client may see: where access rules hide some,
+//! Prometheus needs a token of the scope "admin" to be told of all. Nothing here names a dataset.
 
 mod upkeep;
 
@@ -38,9 +39,9 @@ use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
 use metrics_process::Collector;
 use parking_lot::Mutex;
 use thermocline_core::Result;
-use thermocline_core::catalog::Catalog;
+use thermocline_core::catalog::{Catalog, CatalogCounts};
 use thermocline_core::clock::SystemClock;
-use thermocline_http::{App, AppState, Operation, Route, ServePlugin};
+use thermocline_http::{App, AppState, Identity, Operation, Route, ServePlugin};
 use tokio::task::JoinSet;
 
 /// Upper bounds of the buckets of recalls, in seconds: from a disk behind a command to a library that is busy all day.
@@ -90,7 +91,6 @@ impl Measuring {
         let _ = metrics::set_global_recorder(recorder);
         let process = Collector::default();
         process.describe();
-        describe_gauge!("thermocline_datasets", "Listed datasets by state");
         describe_gauge!("thermocline_cache_bytes", "Bytes of what is kept to be sent again");
         describe_counter!("thermocline_read_bytes_total", "Bytes read from objects of datasets");
         // Who watches it sees that nothing was read.
@@ -100,18 +100,23 @@ impl Measuring {
             "thermocline_recall_seconds",
             "Time from the wish for an object until it is online"
         );
-        describe_counter!("thermocline_webhooks_total", "Attempts to tell of the end of requests, by outcome");
+        describe_counter!(
+            "thermocline_webhooks_total",
+            "Attempts to tell of the end of requests, by outcome"
+        );
         describe_gauge!("thermocline_pins", "Pins of objects that requests keep online");
         describe_gauge!("thermocline_index_manifests_bytes", "Memory of manifests, estimated");
         describe_gauge!("thermocline_index_tables_bytes", "Memory of chunk tables");
         Self { handle, process }
     }
 
-    fn render(&self, app: &App) -> String {
-        measure_catalog(&app.catalog);
+    fn render(&self, app: &App, who: &Identity) -> String {
+        measure_index(&app.catalog);
         measure_caches(app);
         self.process.collect();
-        self.handle.render()
+        let mut text = self.handle.render();
+        text.push_str(&dataset_lines(&counts(app, who)));
+        text
     }
 }
 
@@ -123,8 +128,8 @@ impl ServePlugin for MetricsPlugin {
 
     fn app_routes(&self) -> Vec<Route> {
         let measuring = Arc::clone(&self.measuring);
-        let answer = get(async move |State(app): State<AppState>| {
-            let text = measuring.get().map(|measuring| measuring.render(&app)).unwrap_or_default();
+        let answer = get(async move |State(app): State<AppState>, who: Identity| {
+            let text = measuring.get().map(|measuring| measuring.render(&app, &who)).unwrap_or_default();
             ([(CONTENT_TYPE, MEDIA_TYPE)], text).into_response()
         });
         let operation = Operation::get("What the server measures", MEDIA_TYPE);
@@ -147,20 +152,32 @@ fn measure_caches(app: &App) {
     }
 }
 
-/// Sets the gauges of the datasets and their index.
-fn measure_catalog(catalog: &Catalog) {
-    let counts = catalog.counts();
+/// Sets the gauges of the index.
+fn measure_index(catalog: &Catalog) {
+    gauge!("thermocline_index_manifests_bytes").set(catalog.manifest_memory_bytes() as f64);
+    gauge!("thermocline_index_tables_bytes").set(catalog.index().table_memory_bytes() as f64);
+}
+
+/// How many datasets there are for a client.
+fn counts(app: &App, who: &Identity) -> CatalogCounts {
+    match app.restricts() && !who.may_administer {
+        true => app.catalog.counts_seen_by(&who.view),
+        false => app.catalog.counts(),
+    }
+}
+
+/// The gauge of the datasets, which the recorder does not have: it is another one for each client.
+fn dataset_lines(counts: &CatalogCounts) -> String {
     let states = [
         ("indexed", counts.n_indexed),
         ("indexing", counts.n_indexing),
         ("refused", counts.n_refused),
         ("lost", counts.n_lost),
     ];
-    for (state, n_datasets) in states {
-        gauge!("thermocline_datasets", "state" => state).set(n_datasets as f64);
-    }
-    gauge!("thermocline_index_manifests_bytes").set(catalog.manifest_memory_bytes() as f64);
-    gauge!("thermocline_index_tables_bytes").set(catalog.index().table_memory_bytes() as f64);
+    let lines =
+        states.map(|(state, n_datasets)| format!("thermocline_datasets{{state=\"{state}\"}} {n_datasets}\n"));
+    let head = "# HELP thermocline_datasets Listed datasets by state\n# TYPE thermocline_datasets gauge\n";
+    format!("{head}{}", lines.concat())
 }
 
 #[cfg(test)]

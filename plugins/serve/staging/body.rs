@@ -2,7 +2,7 @@
 
 use http::header::CONTENT_TYPE;
 use http::request::Parts;
-use serde::de::DeserializeOwned;
+use serde::Deserialize;
 use thermocline_http::Problem;
 use thermocline_http::problem::TOO_LARGE;
 
@@ -42,7 +42,7 @@ impl Label {
 ///
 /// # Errors
 /// 400 with what is wrong, and where.
-pub(crate) fn json<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Problem> {
+pub(crate) fn json<'b, T: Deserialize<'b>>(bytes: &'b [u8]) -> Result<T, Problem> {
     let bytes = if bytes.trim_ascii().is_empty() { b"{}" } else { bytes };
     serde_json::from_slice(bytes)
         .map_err(|cause| Problem::invalid_input(format!("the body cannot be read: {cause}")))

@@ -27,6 +27,7 @@
 //! | `POST /objects/evict` | makes unpinned objects cold again (administrators) |
 //! | `GET /recalls`, `GET /pins`, `GET /cold` | what is under way, what is pinned, how stores and the cache stand |
 //! | `POST /cold/{store}/{action}` | `pause`, `drain`, `resume` (administrators) |
+//! | `POST /cold/{store}/events` | takes what a bucket says of its objects: notifications of S3, directly, by SNS or by EventBridge |
 //! | `GET /webhooks` | who was told, and who could not be: `?state=due`, `done` or `dead` (administrators) |
 //! | `POST /webhooks/{webhook_id}/retry` | tries one again at once (administrators) |
 //!
@@ -40,6 +41,7 @@
 mod body;
 mod documents;
 mod events;
+mod events_s3;
 mod find;
 mod listing;
 mod locality;
@@ -58,7 +60,6 @@ use std::time::Duration;
 
 use axum::Extension;
 use axum::routing::{MethodRouter, get, post};
-use thermocline_core::webhook::Hosts;
 use thermocline_http::bodies::{Bodies, BodySettings};
 use thermocline_http::lifetime;
 use thermocline_http::{AppState, Operation, Parameter, Route, ServePlugin};
@@ -98,8 +99,6 @@ pub struct StagingApiSettings {
     pub search_memory_bytes: usize,
     /// Most files and folders that one page of a search looks at.
     pub search_entries: usize,
-    /// Hosts that may be told of the end of a request; `None` if nobody is told.
-    pub webhook_hosts: Option<Arc<Hosts>>,
 }
 
 impl Default for StagingApiSettings {
@@ -120,7 +119,6 @@ impl Default for StagingApiSettings {
             max_search_time: Duration::from_secs(270),
             search_memory_bytes: 128 << 20,
             search_entries: 1_000_000,
-            webhook_hosts: None,
         }
     }
 }
@@ -241,6 +239,11 @@ impl ServePlugin for StagingPlugin {
                 "/cold/{store}/{action}",
                 post(operators::set_activity),
                 vec![posts("Pauses, drains or resumes a cold store", &[])],
+            ),
+            self.route(
+                "/cold/{store}/events",
+                post(events_s3::take),
+                vec![posts("Takes what a bucket says of its objects", &[])],
             ),
             self.route(
                 "/webhooks",

@@ -72,9 +72,11 @@ pub(crate) async fn find(
 /// The body of `POST /objects/locality` as JSON.
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct WrittenPaths {
-    paths: Option<Listed>,
-    objects: Option<Listed>,
+struct WrittenPaths<'b> {
+    #[serde(borrow)]
+    paths: Option<Listed<'b>>,
+    #[serde(borrow)]
+    objects: Option<Listed<'b>>,
 }
 
 /// Where many objects are, each with its own answer, in the order in which they were asked for.

@@ -28,8 +28,9 @@ const MAX_SHOWN: usize = 50;
 /// The body of `POST /objects/evict` as JSON.
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct WrittenEviction {
-    paths: Option<Listed>,
+struct WrittenEviction<'b> {
+    #[serde(borrow)]
+    paths: Option<Listed<'b>>,
     #[serde(default)]
     all: bool,
 }
@@ -82,7 +83,7 @@ fn named(
     };
     let objects: Vec<Wanted> = match label.written(bytes) {
         Written::Lines => lines(namespace, bytes, limit)?,
-        Written::Json => match body::json::<WrittenEviction>(bytes)? {
+        Written::Json => match body::json::<WrittenEviction<'_>>(bytes)? {
             WrittenEviction { paths: None, all: true } => return Ok(None),
             WrittenEviction { paths: Some(paths), all: false } => paths.wanted(namespace, limit)?,
             _ => return Err(missing()),

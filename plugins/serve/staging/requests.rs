@@ -1,7 +1,7 @@
 //! Handlers of requests.
 
+use std::borrow::Cow;
 use std::fmt;
-use std::marker::PhantomData;
 use std::sync::Arc;
 use std::time::SystemTime;
 
@@ -40,8 +40,9 @@ const MAX_LISTED: usize = 10_000_000;
 /// The body of `POST /requests` as JSON.
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct WrittenRequest {
-    objects: Option<Listed>,
+struct WrittenRequest<'b> {
+    #[serde(borrow)]
+    objects: Option<Listed<'b>>,
     root: Option<String>,
     pattern: Option<String>,
     newer: Option<String>,
@@ -98,7 +99,7 @@ fn named(
 }
 
 fn named_by(
-    request: WrittenRequest,
+    request: WrittenRequest<'_>,
     namespace: &Namespace,
     limit: usize,
 ) -> Result<(Named, WrittenOptions), Problem> {
@@ -120,16 +121,20 @@ fn named_by(
     Ok((named, options))
 }
 
-/// Spellings in a JSON list, a bounded number of them.
+/// Spellings in a JSON list, a bounded number of them. Of millions none is kept beside the body in which it stands.
 #[derive(Debug)]
-pub(crate) struct Listed(Vec<String>);
+pub(crate) struct Listed<'b>(Vec<Cow<'b, str>>);
 
-impl Listed {
+/// One of them.
+#[derive(Deserialize)]
+struct Entry<'b>(#[serde(borrow)] Cow<'b, str>);
+
+impl<'b> Listed<'b> {
     /// The spellings.
     ///
     /// # Errors
     /// 413 for more than `limit` of them.
-    pub(crate) fn within(self, limit: usize) -> Result<Vec<String>, Problem> {
+    fn within(self, limit: usize) -> Result<Vec<Cow<'b, str>>, Problem> {
         if self.0.len() > limit { Err(too_long(limit)) } else { Ok(self.0) }
     }
 
@@ -142,24 +147,24 @@ impl Listed {
     }
 }
 
-impl<'de> Deserialize<'de> for Listed {
+impl<'de: 'b, 'b> Deserialize<'de> for Listed<'b> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_seq(ListedVisitor(PhantomData))
+        deserializer.deserialize_seq(ListedVisitor)
     }
 }
 
-struct ListedVisitor(PhantomData<String>);
+struct ListedVisitor;
 
 impl<'de> Visitor<'de> for ListedVisitor {
-    type Value = Listed;
+    type Value = Listed<'de>;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("a list of paths, URLs or ids")
     }
 
-    fn visit_seq<A: SeqAccess<'de>>(self, mut entries: A) -> Result<Listed, A::Error> {
+    fn visit_seq<A: SeqAccess<'de>>(self, mut entries: A) -> Result<Listed<'de>, A::Error> {
         let mut listed = Vec::new();
-        while let Some(entry) = entries.next_element()? {
+        while let Some(Entry(entry)) = entries.next_element()? {
             if listed.len() >= MAX_LISTED {
                 return Err(serde::de::Error::custom(format_args!(
                     "more than {MAX_LISTED} entries in a list"
@@ -260,8 +265,16 @@ pub(crate) async fn cancel(
 /// Which pins end.
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct WrittenRelease {
-    paths: Option<Listed>,
+struct WrittenRelease<'b> {
+    #[serde(borrow)]
+    paths: Option<Listed<'b>>,
+}
+
+/// The spellings whose pins end; `None` for all of the request.
+fn released(bytes: &[u8], limit: usize) -> Result<Option<Vec<String>>, Problem> {
+    let WrittenRelease { paths } = body::json(bytes)?;
+    let paths = paths.map(|paths| paths.within(limit)).transpose()?;
+    Ok(paths.map(|paths| paths.into_iter().map(Cow::into_owned).collect()))
 }
 
 /// Ends pins.
@@ -276,8 +289,8 @@ pub(crate) async fn release(
 ) -> Result<Response, Problem> {
     let request = own((&app, &staging), &who, &id, "release").await?;
     let read = api.bodies.read(body).await?;
-    let (WrittenRelease { paths }, _turn) = read.work(body::json).await?;
-    let paths = paths.map(|paths| paths.within(api.settings.max_objects)).transpose()?;
+    let limit = api.settings.max_objects;
+    let (paths, _turn) = read.work(move |bytes| released(bytes, limit)).await?;
     let answer = staging.release(&request.id, paths).await;
     audit(&who, "release", &id, outcome(answer.is_ok()));
     live::json(&parts, StatusCode::OK, &RequestDocument::new(&answer?, &base))
@@ -288,6 +301,10 @@ pub(crate) async fn release(
 #[serde(deny_unknown_fields)]
 struct WrittenExtension {
     lifetime: Option<String>,
+}
+
+fn extension(bytes: &[u8]) -> Result<WrittenExtension, Problem> {
+    body::json(bytes)
 }
 
 /// Keeps pins for a lifetime from now.
@@ -302,7 +319,7 @@ pub(crate) async fn extend(
 ) -> Result<Response, Problem> {
     let request = own((&app, &staging), &who, &id, "extend").await?;
     let read = api.bodies.read_within(body, api.settings.max_question_bytes).await?;
-    let (written, _turn) = read.work(body::json::<WrittenExtension>).await?;
+    let (written, _turn) = read.work(extension).await?;
     let lifetime = match written.lifetime.or_else(|| query.value("lifetime")) {
         Some(text) => bounded_lifetime(&text, &api.settings)?,
         None => api.settings.default_lifetime,

@@ -84,7 +84,7 @@ async fn take(
     let Order { objects, dataset, options, idempotency, .. } = order;
     check(&objects, settings)?;
     let notify = match &options.notify {
-        Some(url) => Some(webhooks::notify(url, asking.base, settings).await?),
+        Some(url) => Some(webhooks::notify(url, asking.base, staging).await?),
         None => None,
     };
     if options.is_dry_run {

@@ -2,6 +2,7 @@
 
 mod access;
 mod audit;
+mod bucket;
 mod events;
 mod find;
 mod operators;

@@ -12,7 +12,6 @@ use thermocline_http::problem::WRONG_STATE;
 use thermocline_http::query::Query;
 use thermocline_http::{MayAdminister, Problem};
 
-use crate::StagingApiSettings;
 use crate::documents::Link;
 use crate::requests::{limit, page_url};
 
@@ -20,15 +19,12 @@ use crate::requests::{limit, page_url};
 ///
 /// # Errors
 /// 400 for an address that this server does not call.
-pub(crate) async fn notify(
-    url: &str,
-    base: &BaseUrl,
-    settings: &StagingApiSettings,
-) -> Result<Notify, Problem> {
-    let Some(hosts) = settings.webhook_hosts.as_ref().filter(|hosts| !hosts.is_empty()) else {
+pub(crate) async fn notify(url: &str, base: &BaseUrl, staging: &Staging) -> Result<Notify, Problem> {
+    let hosts = staging.webhook_hosts().get();
+    if hosts.is_empty() {
         let detail = "notify is not offered: this server calls nobody; watch the events of the request";
         return Err(Problem::invalid_input(detail));
-    };
+    }
     let target = hosts.admit(url).await.map_err(|error| {
         Problem::invalid_input(format!("notify: {}", error.message())).with_field("option", "notify")
     })?;

@@ -260,7 +260,7 @@ struct ColdRefusal;
 
 /// True for the error of a read that a store refused because the object is cold.
 pub(super) fn is_cold_refusal(error: &Error) -> bool {
-    std::error::Error::source(error).is_some_and(|cause| cause.is::<ColdRefusal>())
+    error.is_caused_by::<ColdRefusal>()
 }
 
 /// True for the refusal of S3 to read an object of a class of storage that has to be restored first.

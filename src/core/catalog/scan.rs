@@ -15,6 +15,7 @@ use tracing::{info, warn};
 use super::entry::{Entries, Entry, Phase};
 use super::indexing::source_key;
 use super::{Catalog, DatasetSpec, Provider, SharedSpecs, watch};
+use crate::access::{DEFAULT_RULE, PUBLIC_RULE};
 use crate::clock::nanoseconds;
 use crate::manifest::blocking;
 use crate::{Error, Result};
@@ -351,7 +352,7 @@ impl Catalog {
         merged.set_withdrawn(self.withdrawn_since(&before, &merged));
         info!(n_datasets = merged.all().len(), n_before = before.all().len(), "catalog changed");
         // Before anybody can open them.
-        if merged.all().iter().any(|entry| entry.spec.access.is_some()) {
+        if merged.all().iter().any(|entry| is_named_rule(entry.spec.access.as_deref())) {
             self.shared.names_rules.store(true, Ordering::Release);
         }
         *self.shared.entries.write() = Arc::new(merged);
@@ -373,6 +374,11 @@ impl Catalog {
             .map(|(id, since_ns)| (id.into(), since_ns))
             .collect()
     }
+}
+
+/// True if a rule is none of those that are always there.
+fn is_named_rule(name: Option<&str>) -> bool {
+    name.is_some_and(|name| name != DEFAULT_RULE && name != PUBLIC_RULE)
 }
 
 /// Entries of what a provider declares, those that it declared before in the state in which they are.

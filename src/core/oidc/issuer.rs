@@ -42,7 +42,7 @@ pub(super) struct Issuer {
 }
 
 /// Keys as the issuer published them last.
-#[derive(Default)]
+#[derive(Clone, Default)]
 struct Known {
     keys: Arc<Keys>,
     /// When, in nanoseconds since 1970.
@@ -96,6 +96,12 @@ impl Issuer {
         self.problem.lock().clone()
     }
 
+    /// Takes over the keys of the same issuer.
+    pub(super) fn take_keys_of(&self, same: &Self) {
+        let known = same.known.read().clone();
+        *self.known.write() = known;
+    }
+
     /// Whether a token of this issuer counts, by the keys that are known.
     pub(super) fn check(&self, token: &Token<'_>, now_ns: i64) -> Checked {
         let keys = Arc::clone(&self.known.read().keys);
@@ -140,7 +146,13 @@ impl Issuer {
     /// Asks for the keys if the one of a token is not known, or if they are old.
     pub(super) async fn make_ready(self: &Arc<Self>, token: &Token<'_>) {
         let keys = Arc::clone(&self.known.read().keys);
-        if keys.may_have_signed(&token.header) {
+        let Token { signed, signature, header, .. } = token;
+        let is_known = match header.kid {
+            Some(_) => keys.may_have_signed(header),
+            // Only its signature tells whether its key is one of those.
+            None => keys.have_signed(header, signed, signature),
+        };
+        if is_known {
             return self.refresh();
         }
         // Whoever asked goes away before the answer does not end it: it counts for all others too.
@@ -154,8 +166,13 @@ impl Issuer {
     pub(super) fn refresh(self: &Arc<Self>) {
         let since_ns = self.known.read().since_ns;
         if since_ns.is_some_and(|since_ns| self.is_over(since_ns, STALE_AFTER)) {
-            drop(self.tasks.spawn(Arc::clone(self).ask()));
+            self.ask_beside();
         }
+    }
+
+    /// Asks for the keys while nobody waits for them.
+    pub(super) fn ask_beside(self: &Arc<Self>) {
+        drop(self.tasks.spawn(Arc::clone(self).ask()));
     }
 
     /// Asks for the keys, unless that was done a moment ago.
@@ -178,8 +195,11 @@ impl Issuer {
                 None
             }
             Err(error) => {
-                warn!(%issuer, %error, "keys of the issuer cannot be read, those before stay in force");
-                Some(format!("issuer {issuer}: its keys cannot be read, those before stay in force: {error}"))
+                let n_known = self.known.read().keys.len();
+                warn!(%issuer, %error, n_known, "keys of the issuer cannot be read, those known stay in force");
+                Some(format!(
+                    "issuer {issuer}: its keys cannot be read, {n_known} known ones stay in force: {error}"
+                ))
             }
         };
     }

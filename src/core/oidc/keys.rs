@@ -77,6 +77,11 @@ impl Keys {
         Ok(Self(keys))
     }
 
+    /// How many there are.
+    pub(super) fn len(&self) -> usize {
+        self.0.len()
+    }
+
     /// True if one of them may have signed a token with this header.
     pub(super) fn may_have_signed(&self, header: &Header) -> bool {
         self.fitting(header).next().is_some()

@@ -200,7 +200,8 @@ fn world(changes: &Value) -> (World, String) {
 async fn tokens_of_each_algorithm_say_who_holds_them() {
     for pair in [Pair::rsa("2048"), Pair::p256(), Pair::ed25519()] {
         let world = World::new(settings(), &[pair.published("k"), Pair::p256().published("other")]);
-        let person = world.person(&pair.issue("k", &claims(&json!({})))).await.expect(pair.algorithm());
+        let person = world.person(&pair.issue("k", &claims(&json!({})))).await;
+        let person = person.unwrap_or_else(|| panic!("{} is not known", pair.algorithm()));
         assert_eq!((&*person.issuer, &*person.owner), ("dkrz", "anna"));
         assert_eq!(*person.groups, ["climate".into(), "ocean".into()]);
         assert!(person.may_read && person.may_stage && !person.may_administer);
@@ -335,6 +336,50 @@ async fn a_new_key_is_fetched_when_a_token_names_it_at_most_once_a_minute() {
 }
 
 #[tokio::test]
+async fn a_token_that_names_no_key_has_a_new_one_fetched_too() {
+    let (old, new) = (Pair::p256(), Pair::p256());
+    let world = World::new(settings(), &[old.published("old")]);
+    let unnamed = |pair: &Pair| pair.token(&json!({"alg": "ES256"}), &claims(&json!({})));
+    assert!(world.person(&unnamed(&old)).await.is_some());
+    world.fake.publish(&[old.published("old"), new.published("new")]);
+    assert_eq!(world.check(&unnamed(&new)).await, Checked::Unknown);
+    world.clock.advance(Duration::from_secs(60));
+    assert!(world.person(&unnamed(&new)).await.is_some());
+    assert_eq!(world.fake.n_asked(), 2);
+}
+
+#[tokio::test]
+async fn keys_that_were_asked_for_beforehand_make_nobody_wait() {
+    let (world, token) = world(&json!({}));
+    world.issuers.ask();
+    for _ in 0..100 {
+        tokio::task::yield_now().await;
+    }
+    assert!(matches!(world.issuers.check(&token), Checked::Valid(_)));
+    assert_eq!(world.fake.n_asked(), 1);
+}
+
+#[tokio::test]
+async fn what_is_known_of_an_issuer_outlives_a_change_of_its_settings_and_of_no_other() {
+    let (world, token) = world(&json!({}));
+    assert!(world.person(&token).await.is_some());
+    let changed = |settings| {
+        let (fetch, time): (Arc<dyn Fetch>, Arc<dyn Clock>) =
+            (world.fake.clone(), Arc::new(world.clock.clone()));
+        let issuers = Issuers::new([("renamed".to_owned(), settings)].into(), &fetch, &time);
+        issuers.take_keys_of(&world.issuers);
+        issuers
+    };
+    world.fake.documents.lock().clear();
+    let same = changed(IssuerSettings { stage_scopes: Vec::new(), ..settings() });
+    let Checked::Valid(person) = same.check(&token) else { panic!("its key is known") };
+    assert_eq!((&*person.issuer, person.may_stage), ("renamed", false), "the settings are those of now");
+    let other = changed(IssuerSettings { issuer: "https://other.example.org".into(), ..settings() });
+    let foreign = ELLIPTIC.issue("k", &claims(&json!({"iss": "https://other.example.org"})));
+    assert_eq!(other.check(&foreign), Checked::Unknown);
+}
+
+#[tokio::test]
 async fn a_key_that_was_withdrawn_ends_within_an_hour_although_nobody_brings_another() {
     let (world, token) = world(&json!({"exp": NOW_S + 100_000}));
     assert!(world.person(&token).await.is_some());
@@ -376,6 +421,27 @@ async fn an_issuer_that_is_down_at_first_is_asked_again() {
     world.fake.publish(&[ELLIPTIC.published("k")]);
     world.clock.advance(Duration::from_secs(61));
     assert!(world.person(&token).await.is_some());
+}
+
+#[tokio::test]
+async fn what_was_wrong_with_an_issuer_is_forgotten_although_nobody_brings_a_token() {
+    let (world, _) = world(&json!({}));
+    let look = async || {
+        world.issuers.ask_again();
+        for _ in 0..100 {
+            tokio::task::yield_now().await;
+        }
+        world.issuers.problems().len()
+    };
+    world.fake.documents.lock().clear();
+    world.issuers.ask();
+    assert_eq!(look().await, 1);
+    world.fake.publish(&[ELLIPTIC.published("k")]);
+    assert_eq!(look().await, 1, "it was asked a moment ago");
+    world.clock.advance(Duration::from_secs(60));
+    assert_eq!(look().await, 0);
+    look().await;
+    assert_eq!(world.fake.n_asked(), 1, "an issuer that is well is left alone");
 }
 
 #[tokio::test]

@@ -5,6 +5,7 @@
 
 use std::collections::HashMap;
 use std::hash::{BuildHasher, RandomState};
+use std::ops::{Deref, DerefMut};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -172,44 +173,67 @@ pub(super) struct Flight {
     pub(super) is_counted: bool,
     /// How often the object was found replaced.
     pub(super) n_changes: u8,
-    pub(super) done_bytes: Option<u64>,
     pub(super) at_store: AtStore,
-    /// Under which key parts of the object may lie in the cache.
-    pub(super) parts: Option<Box<CacheKey>>,
     /// The copy that its store has staged is damaged: it is staged anew before it is read again.
     pub(super) is_spoilt: bool,
     /// Whether the database knows of it.
     pub(super) is_written: bool,
+    /// What most recalls have not.
+    pub(super) extra: Extra,
+}
+
+/// What a recall has once it is made, has failed, or is waited for by readers: one word in each of the millions that only
+/// wait. Writing to it makes it.
+#[derive(Debug, Default)]
+pub(super) struct Extra(Option<Box<Details>>);
+
+/// The same.
+#[derive(Debug)]
+pub(super) struct Details {
+    pub(super) done_bytes: Option<u64>,
+    /// Under which key parts of the object may lie in the cache.
+    pub(super) parts: Option<CacheKey>,
     /// Why the last attempt failed.
     pub(super) why: Option<Arc<str>>,
     /// The requests of the readers that wait for it: one for each owner.
-    pub(super) readers: ThinVec,
+    pub(super) readers: Vec<RequestSlot>,
 }
 
-/// Requests, mostly none: one word then.
-#[derive(Debug, Default)]
-pub(super) struct ThinVec(
-    #[expect(clippy::box_collection, reason = "one word instead of three, in each of millions of recalls")]
-    Option<Box<Vec<RequestSlot>>>,
-);
+/// Of a recall that has none of it.
+static NO_DETAILS: Details = Details { done_bytes: None, parts: None, why: None, readers: Vec::new() };
 
-impl ThinVec {
-    pub(super) fn push(&mut self, request: RequestSlot) {
-        self.0.get_or_insert_default().push(request);
+impl Extra {
+    pub(super) fn forget_reader(&mut self, request: RequestSlot) {
+        if let Some(details) = &mut self.0 {
+            details.readers.retain(|known| *known != request);
+        }
     }
 
-    pub(super) fn remove(&mut self, request: RequestSlot) {
-        if let Some(requests) = &mut self.0 {
-            requests.retain(|known| *known != request);
+    pub(super) fn forget_progress(&mut self) {
+        if let Some(details) = &mut self.0 {
+            details.done_bytes = None;
+        }
+    }
+
+    pub(super) fn set_why(&mut self, why: Option<Arc<str>>) {
+        if self.why != why {
+            self.deref_mut().why = why;
         }
     }
 }
 
-impl std::ops::Deref for ThinVec {
-    type Target = [RequestSlot];
+impl Deref for Extra {
+    type Target = Details;
 
-    fn deref(&self) -> &[RequestSlot] {
-        self.0.as_deref().map_or(&[], Vec::as_slice)
+    fn deref(&self) -> &Details {
+        self.0.as_deref().unwrap_or(&NO_DETAILS)
+    }
+}
+
+impl DerefMut for Extra {
+    fn deref_mut(&mut self) -> &mut Details {
+        let none = || Details { done_bytes: None, parts: None, why: None, readers: Vec::new() };
+        self.0.get_or_insert_with(|| Box::new(none()))
     }
 }
 

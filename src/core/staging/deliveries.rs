@@ -3,6 +3,7 @@
 //! Sending is not done here: [`crate::webhook`] asks what is due, and says what came of it.
 
 use super::{RequestId, Staging, tables};
+use crate::webhook::HostList;
 use crate::{Error, Result};
 
 /// How far a delivery is.
@@ -85,6 +86,11 @@ pub struct DeliveryFilter {
 }
 
 impl Staging {
+    /// Hosts that may be told of the end of requests: none until somebody puts another list in force.
+    pub fn webhook_hosts(&self) -> &HostList {
+        &self.shared.webhook_hosts
+    }
+
     /// Deliveries, newest first.
     ///
     /// # Errors

@@ -35,7 +35,7 @@ use std::time::Duration;
 use super::book::{Book, ObjectSlot, Place, RequestSlot};
 use super::cache::{CacheKey, Eviction, Reservation, Space, Stamp};
 use super::landing::{LandFailure, Landed};
-use super::schedule::{BatchId, Flow, Limits, Scheduler};
+use super::schedule::{BatchId, Flow, Limits, Scheduler, Together};
 use super::tables::Op;
 use super::waiting::Signal;
 use super::{Activity, NamedStore, Outcome, Request, RequestId, StagingSettings};
@@ -407,6 +407,9 @@ impl StoreLane {
         let mut policy = settings.policy.clone();
         policy.owner_cap = policy.owner_cap.or(Some(cap));
         policy.media = store.store.media().unwrap_or(policy.media);
+        let usual = |is_interactive| store.store.usual_time(is_interactive);
+        policy.together =
+            usual(false).zip(usual(true)).map(|(bulk, interactive)| Together { bulk, interactive });
         let mut scheduler = Scheduler::new(policy, limits);
         let shares = settings.shares.iter().map(|(owner, _)| owner);
         for name in shares.chain(settings.owner_limits.iter().map(|(owner, _)| owner)) {

@@ -1,12 +1,12 @@
 //! What operators ask: where objects are, what is pinned, how full the cache is; and what they decide.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, BinaryHeap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::{mpsc, oneshot};
 
-use super::book::Place;
+use super::book::{ObjectSlot, Place};
 use super::cache::SpaceUse;
 use super::driver::Input;
 use super::engine::{Done, Engine, Note, Now, Reply};
@@ -19,6 +19,9 @@ use crate::{Error, Result};
 
 /// Objects that a store is asked about at once.
 const TOGETHER: usize = 1000;
+
+/// Objects of which is told before the engine may go on.
+const TOLD_TOGETHER: usize = 256;
 
 /// Objects of a dry run that are shown.
 const SHOWN: usize = 100;
@@ -56,8 +59,6 @@ impl Staging {
     /// Those of a store that does not answer.
     pub async fn dry_run(&self, objects: Vec<Wanted>) -> Result<DryRun> {
         let answers = self.shared.look_up(&objects).await;
-        let now = self.shared.now();
-        let mut engine = self.shared.engine.lock();
         let mut dry_run = DryRun {
             n_objects: answers.len() as u64,
             bytes: 0,
@@ -71,29 +72,35 @@ impl Staging {
         let mut priced: BTreeMap<usize, Vec<Priced>> = BTreeMap::new();
         let mut nearline: BTreeMap<usize, Vec<(Option<TapePlace>, u64)>> = BTreeMap::new();
         let mut seen = HashSet::new();
-        for (wanted, answer) in objects.iter().zip(&answers) {
-            let info = engine.info(wanted, answer, &self.shared);
-            // What is named twice, by a link too, is counted once.
-            let is_new = answer.object.as_ref().is_none_or(|id| seen.insert(id));
-            let len_bytes = info.len_bytes.filter(|_| is_new).unwrap_or_default();
-            dry_run.bytes = dry_run.bytes.saturating_add(len_bytes);
-            if info.locality == Locality::Nearline && is_new {
-                dry_run.n_nearline += 1;
-                dry_run.nearline_bytes = dry_run.nearline_bytes.saturating_add(len_bytes);
-                if let (Place::Store(lane), Ok(status)) = (answer.place, &answer.status) {
-                    nearline.entry(usize::from(lane)).or_default().push((status.place.clone(), len_bytes));
+        for (some, answers) in objects.chunks(TOLD_TOGETHER).zip(answers.chunks(TOLD_TOGETHER)) {
+            let engine = self.shared.engine.lock();
+            for (wanted, answer) in some.iter().zip(answers) {
+                let info = engine.info(wanted, answer, &self.shared);
+                // What is named twice, by a link too, is counted once.
+                let is_new = answer.object.as_ref().is_none_or(|id| seen.insert(id));
+                let len_bytes = info.len_bytes.filter(|_| is_new).unwrap_or_default();
+                dry_run.bytes = dry_run.bytes.saturating_add(len_bytes);
+                if info.locality == Locality::Nearline && is_new {
+                    dry_run.n_nearline += 1;
+                    dry_run.nearline_bytes = dry_run.nearline_bytes.saturating_add(len_bytes);
+                    if let (Place::Store(lane), Ok(status)) = (answer.place, &answer.status) {
+                        nearline
+                            .entry(usize::from(lane))
+                            .or_default()
+                            .push((status.place.clone(), len_bytes));
+                    }
+                }
+                let begins = |id| self.shared.is_paid_for(&engine, id, info.locality);
+                if let Some(lane) = answer.object.as_ref().filter(|_| is_new).and_then(begins) {
+                    priced.entry(lane).or_default().push(Priced { len_bytes, is_interactive: false });
+                }
+                if dry_run.objects.len() < SHOWN {
+                    dry_run.objects.push(info);
                 }
             }
-            let begins = |id| self.shared.is_paid_for(&engine, id, info.locality);
-            if let Some(lane) = answer.object.as_ref().filter(|_| is_new).and_then(begins) {
-                priced.entry(lane).or_default().push(Priced { len_bytes, is_interactive: false });
-            }
-            if dry_run.objects.len() < SHOWN {
-                dry_run.objects.push(info);
-            }
         }
-        engine.foresee(&nearline, &mut dry_run, now);
-        drop(engine);
+        let now = self.shared.now();
+        self.shared.engine.lock().foresee(&nearline, &mut dry_run, now);
         let cost = |(lane, recalls): (usize, Vec<Priced>)| self.shared.store(lane)?.cost(&recalls);
         dry_run.costs = sums(priced.into_iter().filter_map(cost));
         Ok(dry_run)
@@ -105,12 +112,14 @@ impl Staging {
     /// None of single objects.
     pub async fn locality(&self, objects: Vec<Wanted>) -> Result<Vec<ObjectInfo>> {
         let answers = self.shared.look_up(&objects).await;
-        let engine = self.shared.engine.lock();
-        Ok(objects
-            .iter()
-            .zip(&answers)
-            .map(|(wanted, answer)| engine.info(wanted, answer, &self.shared))
-            .collect())
+        let mut infos = Vec::with_capacity(objects.len());
+        // Locked for some at a time: the engine goes on between them.
+        for (some, answers) in objects.chunks(TOLD_TOGETHER).zip(answers.chunks(TOLD_TOGETHER)) {
+            let engine = self.shared.engine.lock();
+            let pairs = some.iter().zip(answers);
+            infos.extend(pairs.map(|(wanted, answer)| engine.info(wanted, answer, &self.shared)));
+        }
+        Ok(infos)
     }
 
     /// Makes unpinned, unread objects cold again: these, or all. How many were.
@@ -153,10 +162,28 @@ impl Staging {
         Ok(n_evicted)
     }
 
-    /// Recalls that wait or are under way, those under way first.
+    /// Recalls that wait or are under way, those under way first. Others may begin and end meanwhile: of millions some
+    /// are looked at after the other.
     pub async fn recalls(&self, limit: usize) -> Vec<Recall> {
-        let now = self.shared.now();
-        self.shared.engine.lock().recalls(limit, now)
+        let mut first: BinaryHeap<(bool, i64, ObjectSlot)> = BinaryHeap::new();
+        let mut place = Some(0);
+        while let Some(from) = place {
+            let (some, next) = self.shared.engine.lock().recalls_from(from);
+            for recall in some {
+                first.push(recall);
+                if first.len() > limit {
+                    first.pop();
+                }
+            }
+            place = next;
+            tokio::task::yield_now().await;
+        }
+        let (now, mut recalls) = (self.shared.now(), Vec::new());
+        for some in first.into_sorted_vec().chunks(TOLD_TOGETHER) {
+            let mut engine = self.shared.engine.lock();
+            recalls.extend(some.iter().filter_map(|(.., slot)| engine.recall(*slot, now)));
+        }
+        recalls
     }
 
     /// Objects that are pinned.
@@ -164,9 +191,14 @@ impl Staging {
     /// # Errors
     /// A database that cannot be read.
     pub async fn pins(&self, limit: usize) -> Result<Vec<ObjectInfo>> {
-        let engine = self.shared.engine.lock();
-        let pinned = engine.book.objects().filter(|(_, object)| object.is_pinned()).take(limit);
-        Ok(pinned.map(|(_, object)| engine.pinned_info(object)).collect())
+        let (mut pins, mut place) = (Vec::new(), Some(0));
+        while let Some(from) = place.filter(|_| pins.len() < limit) {
+            let (some, next) = self.shared.engine.lock().pins_from(from);
+            pins.extend(some.into_iter().take(limit - pins.len()));
+            place = next;
+            tokio::task::yield_now().await;
+        }
+        Ok(pins)
     }
 
     /// Cold stores as they stand.
@@ -241,6 +273,16 @@ impl Engine {
             pinned_until_ns: known.and_then(|object| self.pinned_until(object)),
             error: answer.status.as_ref().err().cloned(),
         }
+    }
+
+    /// Objects that are pinned, of some from a place on, which is 0 at first. With the place where to go on; `None` at
+    /// the end.
+    fn pins_from(&self, place: usize) -> (Vec<ObjectInfo>, Option<usize>) {
+        let end = place.saturating_add(TOLD_TOGETHER);
+        let slots = (place..end).filter_map(|slot| ObjectSlot::try_from(slot).ok());
+        let pinned = slots.filter_map(|slot| self.book.object(slot)).filter(|object| object.is_pinned());
+        let pins = pinned.map(|object| self.pinned_info(object)).collect();
+        (pins, Some(end).filter(|end| *end < self.book.objects_end()))
     }
 
     fn pinned_info(&self, object: &super::book::Object) -> ObjectInfo {

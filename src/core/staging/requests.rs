@@ -299,8 +299,10 @@ impl Shared {
         if let Some(number) = self.known_by(&idempotency, &head.owner, now_ns).await? {
             return Ok(number);
         }
+        let looked = self.look_at_rows(&limits, &rows).await?;
         let turn = self.turn_of(&limits).await;
-        let bill = self.bill((&head.owner, head.face), limits, &rows).await?;
+        let bill = self.bill((&head.owner, head.face), limits, &looked)?;
+        drop(looked);
         let acceptance = Acceptance { head, rows, idempotency, notify, bill, now_ns };
         let acceptance = match self.database.write(move |tables| tables::accept(tables, acceptance)).await? {
             Accepted::Known(number) => return Ok(number),
@@ -310,7 +312,9 @@ impl Shared {
             request = %acceptance.head.id, owner = %acceptance.head.owner, n_objects = acceptance.rows.len(),
             "request accepted"
         );
-        if !acceptance.has_failed() {
+        if acceptance.has_failed() {
+            self.deliveries.notify_one();
+        } else {
             let onlooker = self.onlooker.get();
             let admission = blocking(move || {
                 standing::tell_accepted(onlooker.as_deref(), &acceptance);
@@ -339,9 +343,9 @@ impl Shared {
     }
 
     fn refuse_if_draining(&self, rows: &[AcceptedRow]) -> Result<()> {
-        let engine = self.engine.lock();
         let roots: HashSet<&str> =
             rows.iter().filter_map(|row| row.objects.as_ref().ok()).flatten().map(ObjectId::root).collect();
+        let engine = self.engine.lock();
         for root in roots {
             let id = ObjectId::new(root, "any")?;
             if let Place::Store(lane) = engine.place_of(&id) {

@@ -90,6 +90,7 @@ pub(super) fn take_up(engine: &mut Engine, loaded: Loaded, missing: &HashSet<Cac
     engine.restore_pins(now);
     engine.restore_recalls(recalls, now);
     engine.restore_states(now);
+    engine.restore_bytes();
     shelf
 }
 

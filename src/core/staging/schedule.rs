@@ -52,7 +52,7 @@ use std::time::Duration;
 pub use forecast::{Basis, Estimate};
 pub use foresee::Foresight;
 pub use overview::{OwnerOverview, TapeOverview};
-pub use policy::{Limits, MountPolicy, Policy};
+pub use policy::{Limits, MountPolicy, Policy, Together};
 pub use reason::Reason;
 
 use crate::cold::TapePlace;
@@ -61,7 +61,7 @@ use forecast::Forecast;
 use lanes::Balance;
 use owners::Owners;
 use pace::Pace;
-use recall::Recall;
+use recall::{ById, Recall};
 use slab::Slab;
 use tapes::Tapes;
 
@@ -168,7 +168,7 @@ pub struct Scheduler {
     flow: Flow,
     slow_until_ns: i64,
     recalls: Slab<Recall>,
-    by_id: HashMap<u64, u32>,
+    by_id: ById,
     owners: Owners,
     tapes: Tapes,
     slots: Vec<Slot>,
@@ -190,7 +190,7 @@ impl Scheduler {
             flow: Flow::Running,
             slow_until_ns: i64::MIN,
             recalls: Slab::default(),
-            by_id: HashMap::new(),
+            by_id: ById::default(),
             owners: Owners::default(),
             tapes: Tapes::default(),
             slots: Vec::new(),
@@ -252,8 +252,13 @@ impl Scheduler {
         self.by_id.is_empty()
     }
 
+    /// The number of a recall.
+    fn number_of(&self, recall: u64) -> Option<u32> {
+        self.by_id.get(recall, &self.recalls)
+    }
+
     /// True if a recall is known: it waits or is under way.
     pub fn knows(&self, recall: u64) -> bool {
-        self.by_id.contains_key(&recall)
+        self.number_of(recall).is_some()
     }
 }

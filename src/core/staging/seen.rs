@@ -56,11 +56,11 @@ impl Default for Seen {
 }
 
 impl Seen {
-    /// Notes what a store says of an object that it was asked about at `asked`.
-    pub(super) fn note(&self, id: &ObjectId, status: &ObjectStatus, asked: Now) {
+    /// Notes what a store says of an object that it was asked about at `asked`. True if it counted as online and does not
+    /// any more.
+    pub(super) fn note(&self, id: &ObjectId, status: &ObjectStatus, asked: Now) -> bool {
         if !status.locality.is_online() {
-            self.by_object.remove(id);
-            return;
+            return self.by_object.remove(id).is_some();
         }
         let until_ns = status.online_until_ns;
         let online = Online { locality: status.locality, asked_ns: asked.steady_ns, until_ns };
@@ -72,6 +72,7 @@ impl Seen {
                 ends.push(Reverse((until_ns, id.clone())));
             }
         }
+        false
     }
 
     /// Where an object is, if it was seen online and still is so as far as can be known.
@@ -150,8 +151,9 @@ mod tests {
         seen.note(&id, &status(Locality::Online, None), at(HOUR_NS));
         seen.forget([&id]);
         assert_eq!(seen.get(&id, at(HOUR_NS)), None);
-        seen.note(&id, &status(Locality::Online, None), at(HOUR_NS));
-        seen.note(&id, &status(Locality::Nearline, None), at(HOUR_NS));
+        assert!(!seen.note(&id, &status(Locality::Online, None), at(HOUR_NS)));
+        assert!(seen.note(&id, &status(Locality::Nearline, None), at(HOUR_NS)));
+        assert!(!seen.note(&id, &status(Locality::Nearline, None), at(HOUR_NS)), "it was cold already");
         assert_eq!(seen.get(&id, at(HOUR_NS)), None);
     }
 }

@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures::future::join_all;
 use tokio::sync::{Mutex, MutexGuard, oneshot};
 
 use super::driver::Input;
@@ -15,10 +16,26 @@ use super::tables::{self, AcceptedRow, Bill};
 use super::{Face, ObjectState, Owner, OwnerLimits, Shared, Wanted};
 use crate::clock::nanoseconds;
 use crate::cold::{Cost, Landing, Locality, ObjectId, Priced};
+use crate::manifest::blocking;
 use crate::{Error, ErrorKind, Result};
 
 /// When to come back if nobody can tell when there will be room.
 const RETRY_AFTER: Duration = Duration::from_secs(3600);
+
+/// Objects that are looked at together.
+const TOGETHER: usize = 1000;
+
+/// Most such questions under way for one request.
+const LOOKS_AT_ONCE: usize = 4;
+
+/// What stores say of the objects of a request.
+#[derive(Debug, Default)]
+pub(super) struct Looked {
+    /// Of all of them.
+    len_bytes: u64,
+    /// Those that are nearline, with their sizes.
+    nearline: Vec<(ObjectId, u64)>,
+}
 
 /// The turn of those who have to stay within limits.
 pub(super) type Turns = Mutex<()>;
@@ -33,82 +50,97 @@ impl Shared {
         if limits.asks_stores() { Some(self.turns.lock().await) } else { None }
     }
 
+    /// What stores say of the objects of a request, if its owner has limits for which that counts. Nobody else waits
+    /// for it: it is done before it is the owner's turn.
+    pub(super) async fn look_at_rows(&self, limits: &OwnerLimits, rows: &[AcceptedRow]) -> Result<Looked> {
+        if !limits.asks_stores() {
+            return Ok(Looked::default());
+        }
+        let mut looked = Looked::default();
+        for some in rows.chunks(LOOKS_AT_ONCE * TOGETHER) {
+            let looks: Vec<_> = some.chunks(TOGETHER).map(|some| self.look_at_some(some)).collect();
+            for Looked { len_bytes, nearline } in join_all(looks).await {
+                looked.len_bytes = looked.len_bytes.saturating_add(len_bytes);
+                looked.nearline.extend(nearline);
+            }
+        }
+        // What is named twice, by a link too, is recalled once.
+        blocking(move || {
+            looked.nearline.sort_unstable();
+            looked.nearline.dedup();
+            Ok(looked)
+        })
+        .await
+    }
+
+    async fn look_at_some(&self, rows: &[AcceptedRow]) -> Looked {
+        let wanted =
+            |row: &AcceptedRow| Wanted { spelling: Arc::clone(&row.spelling), object: row.objects.clone() };
+        let wanted: Vec<Wanted> = rows.iter().map(wanted).collect();
+        let mut looked = Looked::default();
+        for answer in self.look_up(&wanted).await {
+            let (Some(object), Ok(status)) = (answer.object, answer.status) else { continue };
+            looked.len_bytes = looked.len_bytes.saturating_add(status.len_bytes);
+            if status.locality == Locality::Nearline {
+                looked.nearline.push((object, status.len_bytes));
+            }
+        }
+        looked
+    }
+
     /// What a request has to stay within, and what it costs.
     ///
     /// # Errors
     /// [`ErrorKind::OverQuota`] if the owner would pin more bytes than it may.
-    pub(super) async fn bill(
+    pub(super) fn bill(
         &self,
         (owner, face): (&Owner, Face),
         limits: OwnerLimits,
-        rows: &[AcceptedRow],
+        looked: &Looked,
     ) -> Result<Option<Bill>> {
         let max_requests = limits.max_requests.filter(|_| matches!(face, Face::Native | Face::Chiller));
-        let costs = match limits.asks_stores() {
-            true => self.look_at_rows(owner, &limits, rows).await?,
-            false => Vec::new(),
-        };
+        if let Some(most) = limits.max_pinned_bytes {
+            self.check_pinned(owner, (looked.len_bytes, most))?;
+        }
+        let costs = if limits.max_cost_per_day.is_some() { self.costs_of(looked) } else { Vec::new() };
         if costs.is_empty() && max_requests.is_none() {
             return Ok(None);
         }
-        let owner = owner.clone();
-        Ok(Some(Bill {
-            owner,
-            max_cost: limits.max_cost_per_day,
-            max_requests,
-            costs,
-            now_ns: self.now().wall_ns,
-        }))
+        let (owner, max_cost) = (owner.clone(), limits.max_cost_per_day);
+        Ok(Some(Bill { owner, max_cost, max_requests, costs, now_ns: self.now().wall_ns }))
     }
 
-    /// What the recalls of a request cost, if its bytes are within the limit.
-    async fn look_at_rows(
-        &self,
-        owner: &Owner,
-        limits: &OwnerLimits,
-        rows: &[AcceptedRow],
-    ) -> Result<Vec<Cost>> {
-        let wanted =
-            |row: &AcceptedRow| Wanted { spelling: Arc::clone(&row.spelling), object: row.objects.clone() };
-        let wanted: Vec<Wanted> = rows.iter().map(wanted).collect();
-        let answers = self.look_up(&wanted).await;
-        drop(wanted);
-        let mut len_bytes: u64 = 0;
+    /// What the recalls cost that a request would begin now.
+    fn costs_of(&self, looked: &Looked) -> Vec<Cost> {
         let mut priced: BTreeMap<usize, Vec<Priced>> = BTreeMap::new();
-        let engine = self.engine.lock();
-        for answer in &answers {
-            let Ok(status) = &answer.status else { continue };
-            len_bytes = len_bytes.saturating_add(status.len_bytes);
-            if let Some(lane) =
-                answer.object.as_ref().and_then(|id| self.is_paid_for(&engine, id, status.locality))
-            {
-                let recall = Priced { len_bytes: status.len_bytes, is_interactive: false };
-                priced.entry(lane).or_default().push(recall);
+        // Locked for some at a time: the engine goes on between them.
+        for some in looked.nearline.chunks(TOGETHER) {
+            let engine = self.engine.lock();
+            for (id, len_bytes) in some {
+                if let Some(lane) = self.is_paid_for(&engine, id, Locality::Nearline) {
+                    let recall = Priced { len_bytes: *len_bytes, is_interactive: false };
+                    priced.entry(lane).or_default().push(recall);
+                }
             }
         }
-        if let Some(most) = limits.max_pinned_bytes {
-            self.check_pinned(&engine, owner, (len_bytes, most))?;
-        }
-        drop(engine);
-        if limits.max_cost_per_day.is_none() {
-            return Ok(Vec::new());
-        }
         let cost = |(lane, recalls): (usize, Vec<Priced>)| self.store(lane)?.cost(&recalls);
-        Ok(priced.into_iter().filter_map(cost).collect())
+        priced.into_iter().filter_map(cost).collect()
     }
 
-    /// The store at which bringing an object online begins a recall; `None` if it needs none, or one is under way.
+    /// The store at which bringing an object online begins a recall; `None` if it needs none, one is under way, or one
+    /// has ended since the object was looked at.
     pub(super) fn is_paid_for(&self, engine: &Engine, id: &ObjectId, locality: Locality) -> Option<usize> {
         let super::book::Place::Store(lane) = engine.place_of(id) else { return None };
         let lane = usize::from(lane);
         let is_being_recalled = engine.book.find(id).is_some_and(|object| object.flight.is_some());
         let is_there = self.landing_of(lane) == Landing::Copied && self.shelf.get(id).is_some();
-        (locality == Locality::Nearline && !is_being_recalled && !is_there).then_some(lane)
+        let is_cold = locality == Locality::Nearline && self.seen.get(id, self.now()).is_none();
+        (is_cold && !is_being_recalled && !is_there).then_some(lane)
     }
 
     /// Refuses to pin more bytes for an owner than it may have.
-    fn check_pinned(&self, engine: &Engine, owner: &Owner, (new_bytes, most): (u64, u64)) -> Result<()> {
-        let now_ns = self.now().wall_ns;
+    fn check_pinned(&self, owner: &Owner, (new_bytes, most): (u64, u64)) -> Result<()> {
+        let (now_ns, engine) = (self.now().wall_ns, self.engine.lock());
         let (mut held_bytes, mut first_ns): (u64, Option<i64>) = (0, None);
         for (_, request) in engine.book.requests().filter(|(_, request)| request.owner == *owner) {
             let bytes =
@@ -164,8 +196,9 @@ impl Shared {
         if !begins_recall(Locality::Nearline) {
             return Ok(None);
         }
-        let turn = self.turns.lock().await;
+        // Nobody else waits for the store: what has changed since it was asked is known in the owner's turn.
         let status = self.seen(id, lane).await;
+        let turn = self.turns.lock().await;
         let Ok(status) = &*status else { return Ok(Some(turn)) };
         if !begins_recall(status.locality) {
             return Ok(Some(turn));

@@ -118,6 +118,13 @@ impl Shared {
         ended.iter().for_each(|id| onlooker.went_offline(id));
     }
 
+    /// Tells the onlooker of an object that is found not to be online any more.
+    pub(super) fn tell_of_end(&self, object: &ObjectId) {
+        if let Some(onlooker) = self.onlooker.get() {
+            onlooker.went_offline(object);
+        }
+    }
+
     /// Tells the onlooker of what was written.
     pub(super) fn tell_onlooker(&self, ops: &[Op]) {
         let Some(onlooker) = self.onlooker.get() else { return };

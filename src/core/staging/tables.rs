@@ -142,7 +142,7 @@ CREATE TABLE staging_deliveries (
   last_error TEXT,
   UNIQUE (request, event)
 );
-CREATE INDEX staging_deliveries_due ON staging_deliveries (next_ns) WHERE state = 0;
+CREATE INDEX staging_deliveries_due ON staging_deliveries (host, next_ns) WHERE state = 0;
 
 CREATE TABLE staging_spending (
   owner TEXT NOT NULL,

@@ -4,9 +4,11 @@
 //! Special addresses are those of the IANA registries for special purposes (RFC 6890), as of 2026.
 
 use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
 use std::time::Duration;
 
 use ipnet::IpNet;
+use parking_lot::RwLock;
 use url::{Host, Url};
 
 use crate::{Error, Result};
@@ -64,6 +66,28 @@ enum Name {
     Host(Host),
     /// Every host whose name ends so; begins with a dot.
     Below(String),
+}
+
+/// The hosts that may be called at the moment: the list may become another one while the server runs.
+#[derive(Debug, Clone, Default)]
+pub struct HostList(Arc<RwLock<Arc<Hosts>>>);
+
+impl HostList {
+    /// The list as it is now.
+    pub fn get(&self) -> Arc<Hosts> {
+        Arc::clone(&self.0.read())
+    }
+
+    /// Puts another list in force, for whoever has this one.
+    pub fn replace(&self, hosts: Hosts) {
+        *self.0.write() = Arc::new(hosts);
+    }
+}
+
+impl From<Hosts> for HostList {
+    fn from(hosts: Hosts) -> Self {
+        Self(Arc::new(RwLock::new(Arc::new(hosts))))
+    }
 }
 
 /// An address that may be called.

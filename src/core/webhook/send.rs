@@ -7,7 +7,7 @@ use http::header::{CONTENT_TYPE, RETRY_AFTER};
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use reqwest::redirect::Policy;
 
-use super::hosts::Hosts;
+use super::hosts::HostList;
 use super::sign::{KeyFile, SIGNATURE, Signatures};
 use crate::manifest::blocking;
 use crate::staging::DueDelivery;
@@ -25,7 +25,7 @@ const MAX_ERROR_CHARS: usize = 300;
 /// Calls addresses.
 #[derive(Clone)]
 pub struct Sender {
-    hosts: Arc<Hosts>,
+    hosts: HostList,
     key: KeyFile,
     http: reqwest::Client,
 }
@@ -51,14 +51,14 @@ impl Sender {
     ///
     /// # Errors
     /// A system without certificates.
-    pub fn new(hosts: Arc<Hosts>, key: KeyFile) -> Result<Self> {
+    pub fn new(hosts: HostList, key: KeyFile) -> Result<Self> {
         let http = reqwest::Client::builder()
             .redirect(Policy::none())
             .no_proxy()
             .timeout(TIMEOUT)
             // Names are resolved for each attempt.
             .pool_max_idle_per_host(0)
-            .dns_resolver(Arc::new(Resolver(Arc::clone(&hosts))))
+            .dns_resolver(Arc::new(Resolver(hosts.clone())))
             .user_agent(concat!("thermocline/", env!("CARGO_PKG_VERSION")))
             .build()
             .map_err(|cause| Error::internal("cannot make a client for webhooks").with_source(cause))?;
@@ -68,7 +68,7 @@ impl Sender {
     /// Tells an address once. `now_ns`: nanoseconds since 1970, by which the message is dated.
     pub(super) async fn send(&self, due: &DueDelivery, now_ns: i64) -> Outcome {
         // The list may be another one than when the request was accepted.
-        let target = match self.hosts.target(&due.delivery.url) {
+        let target = match self.hosts.get().target(&due.delivery.url) {
             Ok(target) => target,
             Err(error) => return Outcome::Hopeless(error.message().to_owned()),
         };
@@ -130,11 +130,11 @@ fn short(text: &str) -> String {
 }
 
 /// Finds the addresses of hosts, those alone that may be called.
-struct Resolver(Arc<Hosts>);
+struct Resolver(HostList);
 
 impl Resolve for Resolver {
     fn resolve(&self, name: Name) -> Resolving {
-        let hosts = Arc::clone(&self.0);
+        let hosts = self.0.get();
         Box::pin(async move {
             let found = hosts.resolve(name.as_str()).await?;
             Ok(Box::new(found.into_iter()) as Addrs)

@@ -77,9 +77,28 @@ impl Access {
 
 #[cfg(feature = "oidc")]
 impl Access {
-    /// Takes the tokens of these issuers too, and of no others, from the next request on.
+    /// Takes the tokens of these issuers too, and of no others, from the next request on. Keys that are known of them stay
+    /// known.
     pub fn trust(&self, issuers: Option<Arc<Issuers>>) {
-        self.trusted().issuers.store(issuers);
+        let trusted = &self.trusted().issuers;
+        if let (Some(now), Some(before)) = (&issuers, trusted.load().as_ref()) {
+            now.take_keys_of(before);
+        }
+        trusted.store(issuers);
+    }
+
+    /// Asks the issuers for their keys, as [`Issuers::ask`] does.
+    pub fn ask_issuers(&self) {
+        if let Some(issuers) = self.trusted().issuers.load().as_ref() {
+            issuers.ask();
+        }
+    }
+
+    /// Asks those again that gave no keys, as [`Issuers::ask_again`] does.
+    pub fn ask_issuers_again(&self) {
+        if let Some(issuers) = self.trusted().issuers.load().as_ref() {
+            issuers.ask_again();
+        }
     }
 
     /// What is wrong with the issuers.

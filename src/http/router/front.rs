@@ -184,8 +184,13 @@ impl Front {
             Passage::Open | Passage::Private => self.pass(request, matched).await,
             Passage::Refused(problem) => problem.into_response(),
             Passage::Hidden(asked) => {
+                let call = guard::Call::of(&self.app, &request);
                 request.extensions_mut().insert(asked.clone());
-                guard::as_unknown(&asked, self.pass(request, matched).await)
+                let response = guard::as_unknown(&asked, self.pass(request, matched).await);
+                if let Some(call) = call {
+                    call.audit(response.status());
+                }
+                response
             }
         }
     }

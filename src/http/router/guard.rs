@@ -7,12 +7,12 @@
 use axum::extract::Request;
 use axum::response::{IntoResponse, Response};
 use http::header::{CACHE_CONTROL, VARY};
-use http::{HeaderMap, HeaderValue, Method, StatusCode};
+use http::{HeaderMap, HeaderValue, Method, StatusCode, Uri};
 use matchit::Match;
 
 use super::front::Place;
 use crate::extract::{DATASET_ID, names_values};
-use crate::identity::{AskedDataset, Credentials, Right};
+use crate::identity::{AskedDataset, Credentials, Right, audit_refused};
 use crate::keys::KeyNames;
 use crate::links::peer_of;
 use crate::{App, Identity, Problem};
@@ -35,7 +35,11 @@ impl Passage {
         if !app.restricts() || request.method() == Method::OPTIONS {
             return Self::Open;
         }
-        let Some(names) = matched.and_then(|matched| dataset_of(app, matched)) else { return Self::Private };
+        let Some(matched) = matched.filter(|matched| is_of_dataset(matched)) else { return Self::Private };
+        // What cannot be read names no dataset that there is.
+        let Some(names) = KeyNames::of(app, &matched.params) else {
+            return Self::Hidden(AskedDataset { id: "".into(), is_hidden: true });
+        };
         let spec = app.catalog.spec(&names.dataset_id);
         let rule = spec.as_ref().and_then(|spec| spec.access.as_deref());
         if spec.is_some() && app.access.is_open(rule) {
@@ -46,13 +50,16 @@ impl Passage {
         if who.sees(app, &names.dataset_id) || (spec.is_none() && !app.catalog.is_loaded()) {
             return Self::Private;
         }
-        let is_reading = matches!(*request.method(), Method::GET | Method::HEAD);
-        if is_reading && names_values(request.uri().path(), Some(&names.key)) {
+        if is_reading(request) && names_values(request.uri().path(), Some(&names.key)) {
             return Self::Refused(Box::new(who.may_not_read()));
         }
         let would_help = || spec.is_some() && app.access.some_token_has(rule, Right::Read);
         if who.credentials != Credentials::Valid && would_help() {
-            return Self::Refused(Box::new(who.may_not_read()));
+            let problem = who.may_not_read();
+            if !is_reading(request) {
+                audit_refused(&who, request.method(), request.uri(), problem.status);
+            }
+            return Self::Refused(Box::new(problem));
         }
         Self::Hidden(AskedDataset { id: names.dataset_id.into(), is_hidden: true })
     }
@@ -65,13 +72,39 @@ impl Passage {
 
 /// The dataset that a request's path names, for what is asked without a key; `None` for paths of the whole server.
 pub(super) fn asked_dataset(app: &App, matched: &Match<'_, '_, &Place>) -> Option<AskedDataset> {
-    let names = dataset_of(app, matched)?;
+    let names = is_of_dataset(matched).then(|| KeyNames::of(app, &matched.params))??;
     Some(AskedDataset { id: names.dataset_id.into(), is_hidden: false })
 }
 
-fn dataset_of(app: &App, matched: &Match<'_, '_, &Place>) -> Option<KeyNames> {
-    let is_of_dataset = matched.value.is_of_dataset || matched.params.get(DATASET_ID).is_some();
-    if is_of_dataset { KeyNames::of(app, &matched.params) } else { None }
+fn is_reading(request: &Request) -> bool {
+    matches!(*request.method(), Method::GET | Method::HEAD)
+}
+
+/// A call that would change something of a dataset that is hidden: who sends it, and what.
+pub(super) struct Call {
+    who: Identity,
+    method: Method,
+    uri: Uri,
+}
+
+impl Call {
+    /// `None` for what only reads.
+    pub(super) fn of(app: &App, request: &Request) -> Option<Self> {
+        let who = || Identity::seen_by(app, request.headers(), peer_of(request.extensions()));
+        let call = || Self { who: who(), method: request.method().clone(), uri: request.uri().clone() };
+        (!is_reading(request)).then(call)
+    }
+
+    /// Notes what came of it, unless a handler did that had another reason to refuse it.
+    pub(super) fn audit(&self, status: StatusCode) {
+        if status == StatusCode::NOT_FOUND {
+            audit_refused(&self.who, &self.method, &self.uri, status);
+        }
+    }
+}
+
+fn is_of_dataset(matched: &Match<'_, '_, &Place>) -> bool {
+    matched.value.is_of_dataset || matched.params.get(DATASET_ID).is_some()
 }
 
 /// The answer of whatever handles a path of a dataset that is hidden: what a dataset that does not exist is answered,

@@ -92,11 +92,18 @@ impl Keyring {
         Ok(key)
     }
 
-    /// Takes over credentials that were configured anew: whoever holds a key sees it.
+    /// Takes over credentials that were configured anew: whoever holds a key sees it. One that is configured no more, or
+    /// comes from the environment now, is kept by those who hold it.
     pub(super) fn update(&self, config: &Config) {
         self.keys.lock().retain(|(name, _), key| {
             let now = config.credentials.get(name).filter(|now| now.kind != CredentialsKind::Env);
-            now.inspect(|now| key.configure(now)).is_some()
+            match now {
+                Some(now) => key.configure(now),
+                None => {
+                    warn!(credentials = name, "credentials are gone, cold stores keep them until a restart")
+                }
+            }
+            now.is_some()
         });
     }
 

@@ -44,6 +44,26 @@ pub(super) fn trust(_: &Config, _: &Access) -> Result<()> {
     Ok(())
 }
 
+/// Asks the issuers for their keys while nobody waits for them.
+#[cfg(feature = "oidc")]
+pub(super) fn ask(access: &Access) {
+    access.ask_issuers();
+}
+
+/// There are no issuers.
+#[cfg(not(feature = "oidc"))]
+pub(super) fn ask(_: &Access) {}
+
+/// Asks the issuers again that gave no keys.
+#[cfg(feature = "oidc")]
+pub(super) fn ask_again(access: &Access) {
+    access.ask_issuers_again();
+}
+
+/// There are no issuers.
+#[cfg(not(feature = "oidc"))]
+pub(super) fn ask_again(_: &Access) {}
+
 /// What is wrong with the issuers.
 #[cfg(feature = "oidc")]
 pub(super) fn problems(access: &Access) -> Vec<String> {

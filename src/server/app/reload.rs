@@ -1,8 +1,9 @@
 //! Reading the configuration and secrets again while the server runs.
 //!
-//! What can change while running is taken over: the level of the log, credentials, access rules, tokens, who may stage, and what the
-//! catalog files say. The other keys that differ are named in the log as needing a restart. Files with secrets are looked at
-//! whenever the catalogs are. What has mistakes changes nothing, and shows on `/health` until it is mended.
+//! What can change while running is taken over: the level of the log, credentials, access rules, tokens and their issuers,
+//! who may stage, what each client may ask for, and what the catalog files say. The other keys that differ are named in the
+//! log as needing a restart. Files with secrets are looked at whenever the catalogs are. What has mistakes changes nothing,
+//! and shows on `/health` until it is mended.
 
 use std::path::PathBuf;
 use std::sync::{Arc, OnceLock};
@@ -10,6 +11,7 @@ use std::sync::{Arc, OnceLock};
 use async_trait::async_trait;
 use parking_lot::Mutex;
 use thermocline_core::catalog::{DatasetSpec, Provider};
+use thermocline_core::webhook::{HostList, Hosts};
 use thermocline_core::{Error, Result};
 use thermocline_http::clients::Clients;
 use thermocline_http::identity::Access;
@@ -28,6 +30,8 @@ use crate::logs::set_log_level;
 pub(crate) struct Reloads {
     reach: Reach,
     running: Mutex<Config>,
+    /// Held while the configuration is read again and taken over.
+    turn: Mutex<()>,
     /// What the server shows to clients that speak TLS.
     certificates: OnceLock<Arc<Certificates>>,
     problems: Mutex<Problems>,
@@ -42,6 +46,8 @@ pub(super) struct Reach {
     pub(super) access: Arc<Access>,
     /// What each client may ask for.
     pub(super) clients: Arc<Clients>,
+    /// Who may be told of the end of requests, if this command stages.
+    pub(super) webhook_hosts: Option<HostList>,
     /// Paths and addresses of the command line.
     pub(super) paths: Vec<String>,
     /// Folders of catalog files.
@@ -52,11 +58,18 @@ pub(super) struct Reach {
 struct Problems {
     config: Option<String>,
     secrets: Option<String>,
+    webhook_key: Option<String>,
 }
 
 impl Reloads {
     pub(super) fn new(config: Config, reach: Reach) -> Self {
-        Self { reach, running: Mutex::new(config), certificates: OnceLock::new(), problems: Mutex::default() }
+        Self {
+            reach,
+            running: Mutex::new(config),
+            turn: Mutex::default(),
+            certificates: OnceLock::new(),
+            problems: Mutex::default(),
+        }
     }
 
     /// Tells what is wrong with these certificates too.
@@ -65,9 +78,11 @@ impl Reloads {
         let _ = self.certificates.set(certificates);
     }
 
-    /// Takes over what can change of a configuration that was read again; an error is its mistakes. Blocking.
-    pub(crate) fn take_over(&self, read: std::result::Result<Config, String>) {
-        match read {
+    /// Reads the configuration again and takes over what can change of it; an error is its mistakes. Blocking.
+    pub(crate) fn take_over(&self, read: impl FnOnce() -> std::result::Result<Config, String>) {
+        // What was read first is taken over first: what stands in the file now is what counts in the end.
+        let _turn = self.turn.lock();
+        match read() {
             Ok(config) => {
                 self.problems.lock().config = None;
                 self.apply(config);
@@ -92,7 +107,10 @@ impl Reloads {
         if changed.iter().any(is_issuer) {
             running.oidc = config.oidc.clone();
             match super::oidc::trust(&running, &self.reach.access) {
-                Ok(()) => info!("issuers of tokens taken over"),
+                Ok(()) => {
+                    super::oidc::ask(&self.reach.access);
+                    info!("issuers of tokens taken over");
+                }
                 Err(error) => error!(%error, "issuers of tokens cannot be taken over"),
             }
         }
@@ -101,6 +119,13 @@ impl Reloads {
             running.limits.per_client = config.limits.per_client.clone();
             self.reach.clients.replace(running.limits.per_client.limits());
             info!("limits of clients taken over");
+        }
+        // Without a key nobody is told before a restart.
+        let has_key = running.staging.webhook_key_file.is_some();
+        let is_webhook_host = |key: &String| has_key && key == "limits.webhook_hosts";
+        if changed.iter().any(is_webhook_host) {
+            running.limits.webhook_hosts = config.limits.webhook_hosts.clone();
+            self.tell_at(&running.limits.webhook_hosts);
         }
         if changed.iter().any(is_log_level) {
             set_log_level(&config.server.log_level);
@@ -120,12 +145,40 @@ impl Reloads {
             info!("access rules, tokens and networks taken over");
         }
         let is_taken = |key: &String| {
-            is_log_level(key) || is_credentials(key) || is_access(key) || is_limit(key) || is_issuer(key)
+            is_log_level(key)
+                || is_credentials(key)
+                || is_access(key)
+                || is_limit(key)
+                || is_issuer(key)
+                || is_webhook_host(key)
         };
         let fixed: Vec<String> = changed.into_iter().filter(|key| !is_taken(key)).collect();
         if !fixed.is_empty() {
             warn!(keys = fixed.join(", "), "configuration changed, these keys count after a restart");
         }
+    }
+
+    /// Lets these hosts be told of the end of requests, and no others.
+    fn tell_at(&self, listed: &[String]) {
+        let Some(hosts) = &self.reach.webhook_hosts else { return };
+        match Hosts::parse(listed) {
+            Ok(listed) => {
+                hosts.replace(listed);
+                info!("hosts of webhooks taken over");
+            }
+            Err(error) => error!(%error, "hosts of webhooks cannot be taken over"),
+        }
+    }
+
+    /// Looks whether messages can be signed. What is wrong is logged once. Blocking.
+    fn look_at_webhook_key(&self) {
+        let running = self.running.lock().clone();
+        let found = super::webhooks::problem(&running);
+        let mut problems = self.problems.lock();
+        if let Some(error) = found.as_deref().filter(|_| found != problems.webhook_key) {
+            error!(error, "webhooks cannot be signed, they wait");
+        }
+        problems.webhook_key = found;
     }
 
     /// Connects to the stores again, with the credentials as they are configured now.
@@ -146,16 +199,21 @@ impl Reloads {
     }
 }
 
-/// A provider without datasets: secrets are looked at when providers are asked, and what is wrong is told where
-/// providers tell it.
+/// A provider without datasets: secrets are looked at when providers are asked, issuers that did not answer are asked again,
+/// and what is wrong is told where providers tell it.
 pub(super) struct Watch(pub(super) Arc<Reloads>);
 
 #[async_trait]
 impl Provider for Watch {
     async fn specs(&self) -> Result<Vec<DatasetSpec>> {
+        super::oidc::ask_again(&self.0.reach.access);
         let reloads = Arc::clone(&self.0);
-        tokio::task::spawn_blocking(move || reloads.reach.keys.look())
-            .await
+        let look = move || {
+            reloads.reach.keys.look();
+            reloads.look_at_webhook_key();
+        };
+        let looking = tokio::task::spawn_blocking(look).await;
+        looking
             .map_err(|cause| Error::internal("files with secrets were not looked at").with_source(cause))?;
         Ok(Vec::new())
     }
@@ -163,7 +221,10 @@ impl Provider for Watch {
     fn problems(&self) -> Vec<String> {
         let problems = self.0.problems.lock();
         let certificate = self.0.certificates.get().and_then(|certificates| certificates.problem());
-        let own = [&problems.config, &problems.secrets, &certificate].into_iter().flatten().cloned();
+        let own = [&problems.config, &problems.secrets, &problems.webhook_key, &certificate]
+            .into_iter()
+            .flatten()
+            .cloned();
         let keys = self.0.reach.keys.problems();
         own.chain(keys).chain(super::oidc::problems(&self.0.reach.access)).collect()
     }

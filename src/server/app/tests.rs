@@ -163,8 +163,77 @@ async fn a_changed_secret_is_used_and_a_wrong_one_is_reported() {
 async fn mistakes_of_the_configuration_show_until_they_are_mended() {
     let state = tempfile::tempdir().unwrap();
     let parts = parts_of(&demo(), &state, &Registry::builtin()).await;
-    parts.reloads.take_over(Err("no such key".to_owned()));
+    parts.reloads.take_over(|| Err("no such key".to_owned()));
     assert_eq!(parts.catalog.problems(), ["configuration: no such key"]);
-    parts.reloads.take_over(Ok(config(&state)));
+    parts.reloads.take_over(|| Ok(config(&state)));
     assert!(parts.catalog.problems().is_empty());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_stood_in_the_configuration_last_is_what_counts() {
+    let state = tempfile::tempdir().unwrap();
+    let parts = parts_of(&demo(), &state, &Registry::builtin()).await;
+    let (reads, was_read) = std::sync::mpsc::channel();
+    let stands = Arc::new(parking_lot::Mutex::new("first"));
+    let slow = {
+        let (reloads, stands) = (Arc::clone(&parts.reloads), Arc::clone(&stands));
+        move || {
+            reloads.take_over(|| {
+                let stood = stands.lock().to_owned();
+                reads.send(()).unwrap();
+                // The other one, which reads what stands there now, has all the time to be faster.
+                std::thread::sleep(Duration::from_millis(100));
+                Err(stood)
+            });
+        }
+    };
+    let slow = tokio::task::spawn_blocking(slow);
+    was_read.recv().unwrap();
+    *stands.lock() = "second";
+    let (reloads, stands) = (Arc::clone(&parts.reloads), Arc::clone(&stands));
+    let fast = tokio::task::spawn_blocking(move || reloads.take_over(|| Err(stands.lock().to_owned())));
+    slow.await.unwrap();
+    fast.await.unwrap();
+    assert_eq!(parts.catalog.problems(), ["configuration: second"]);
+}
+
+/// A path with every parameter named "none".
+fn filled(path: &str) -> String {
+    let segments = path.split('/').map(|segment| if segment.starts_with('{') { "none" } else { segment });
+    segments.collect::<Vec<_>>().join("/")
+}
+
+/// Whoever checks every route takes them from the OpenAPI document: what is not there would be checked by nobody.
+#[tokio::test(flavor = "multi_thread")]
+async fn every_route_answers_the_methods_that_it_declares_and_no_others() {
+    let (state, registry) = (tempfile::tempdir().unwrap(), Registry::builtin());
+    let parts = parts_of(&demo(), &state, &registry).await;
+    let app = start(&registry, &config(&state), None, &parts).await.unwrap();
+    let document = thermocline_http::openapi::document(&app);
+    let plugins: Vec<_> = app.running().cloned().collect();
+    let router = thermocline_http::router::build(app).unwrap();
+    parts.catalog.scan().await;
+    let mut n_routes = 0;
+    for plugin in plugins {
+        let of_server = plugin.app_routes().into_iter().map(|route| route.path.to_owned());
+        let of_dataset = plugin.dataset_routes().into_iter().map(|route| match route.path {
+            "/" => "/datasets/{dataset_id}".to_owned(),
+            path => format!("/datasets/{{dataset_id}}{path}"),
+        });
+        for path in of_server.chain(of_dataset) {
+            n_routes += 1;
+            let described = document["paths"].get(path.replace("{*", "{"));
+            let declared = described.and_then(|described| described.as_object());
+            let declared = declared.unwrap_or_else(|| panic!("{path} is not in the document"));
+            for method in ["get", "post", "put", "patch", "delete"] {
+                let request = Request::builder().method(method.to_uppercase().as_str()).uri(filled(&path));
+                let request = request.header("host", "h").body(Body::empty()).unwrap();
+                let status = router.answer(request).await.status().as_u16();
+                // What declares nothing says of everything that it is not there.
+                let is_offered = status != 405 && !(declared.is_empty() && status == 404);
+                assert_eq!(is_offered, declared.contains_key(method), "{method} {path}: {status}");
+            }
+        }
+    }
+    assert!(n_routes > 80, "{n_routes} routes");
 }

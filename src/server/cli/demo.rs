@@ -57,7 +57,7 @@ pub(crate) fn run(registry: &Registry, given: &Given, args: DemoArgs) -> Result<
         let (registry, given, home) = (registry.clone(), given.clone(), home.path().to_owned());
         move || load(&registry, &given, flags.clone(), &home)
     };
-    let life = Life { greet: |address: &str| println!("{}", greeting(address)), reload };
+    let life = Life { greet: |address: &str| println!("{}", greeting(address)), reload, file: None };
     super::serve::serve(registry, &config, &sources, life)
 }
 

@@ -1,5 +1,8 @@
 //! `thermocline serve`: the server's life from start to shutdown.
 
+mod again;
+
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
 
@@ -8,15 +11,17 @@ use thermocline_core::ErrorKind;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
-use tracing::{error, info, warn};
+use tracing::{info, warn};
 
 use super::{Failure, Given, SourceArgs, flag};
-use crate::app::{self, Parts, Purpose, Sources};
-use crate::config::{Config, Flag};
+use crate::app::{self, Purpose, Sources};
+use crate::config::{Config, Flag, Loaded};
 use crate::listener::{self, Certificates};
 use crate::logs::start_logs;
 use crate::plugins::Registry;
 use crate::shutdown::Signals;
+
+use again::Again;
 
 /// What to serve, and where.
 #[derive(Debug, Clone, Default, Args)]
@@ -41,7 +46,7 @@ impl ServeArgs {
 
 pub(crate) fn run(registry: &Registry, given: &Given, args: ServeArgs) -> Result<ExitCode, Failure> {
     let flags = args.flags();
-    let config = given.load(registry, flags.clone())?.config;
+    let Loaded { config, file, .. } = given.load(registry, flags.clone())?;
     let sources = Sources { paths: args.source.paths, is_single: args.single, ..Sources::default() };
     // Files of a cold store can be staged without being datasets.
     if sources.paths.is_empty() && config.catalogs.dirs.is_empty() && config.cold.is_empty() {
@@ -58,7 +63,7 @@ pub(crate) fn run(registry: &Registry, given: &Given, args: ServeArgs) -> Result
         let registry = registry.clone();
         move || Ok(given.load(&registry, flags.clone())?.config)
     };
-    serve(&registry, &config, &sources, Life { greet: |_: &str| {}, reload })
+    serve(&registry, &config, &sources, Life { greet: |_: &str| {}, reload, file })
 }
 
 /// What happens beside serving.
@@ -67,6 +72,8 @@ pub(crate) struct Life<G, R> {
     pub(crate) greet: G,
     /// Reads the configuration again.
     pub(crate) reload: R,
+    /// The file that it is read from.
+    pub(crate) file: Option<PathBuf>,
 }
 
 /// Serves until a signal ends it.
@@ -129,13 +136,18 @@ async fn live(
 
     let tasks = TaskTracker::new();
     let shutdown = CancellationToken::new();
-    obey_signals(&tasks, &shutdown, &parts, life.reload)?;
+    let again = Again::new(life.reload, &parts, &tasks);
+    obey_signals(&tasks, &shutdown, &again)?;
+    if let Some(file) = life.file.filter(|_| config.catalogs.watch) {
+        tasks.spawn(again.watch(file, config.catalogs.scan_every.0, shutdown.clone()));
+    }
     if let Some(certificates) = certificates {
         parts.reloads.show(Arc::clone(&certificates));
         tasks.spawn(certificates.watch(shutdown.clone()));
     }
     let catalog = Arc::clone(&parts.catalog);
     tasks.spawn(async move { catalog.start().await });
+    tasks.spawn(Arc::clone(&parts.missing_rules).watch(shutdown.clone()));
     if let (Some(harvests), Some(jobs)) = (parts.harvests.clone(), jobs.clone()) {
         let is_ending = shutdown.clone();
         tasks.spawn(async move {
@@ -180,28 +192,15 @@ fn usage(error: thermocline_core::Error) -> Failure {
     }
 }
 
-fn obey_signals(
+/// Ends the server, and reads its configuration again, when it is told to.
+fn obey_signals<R: Fn() -> Result<Config, Failure> + Send + Sync + 'static>(
     tasks: &TaskTracker,
     shutdown: &CancellationToken,
-    parts: &Parts,
-    read_config: impl Fn() -> Result<Config, Failure> + Send + Sync + 'static,
+    again: &Arc<Again<R>>,
 ) -> Result<(), Failure> {
     let signals = Signals::listen().map_err(|cause| Failure::because("cannot listen to signals", cause))?;
-    let (catalog, reloads) = (Arc::clone(&parts.catalog), Arc::clone(&parts.reloads));
-    let (read_config, scans) = (Arc::new(read_config), tasks.clone());
-    tasks.spawn(signals.obey(shutdown.clone(), move || {
-        let (catalog, reloads, read_config) =
-            (Arc::clone(&catalog), Arc::clone(&reloads), Arc::clone(&read_config));
-        scans.spawn(async move {
-            let taken_over = tokio::task::spawn_blocking(move || {
-                reloads.take_over(read_config().map_err(|error| error.to_string()));
-            });
-            if let Err(error) = taken_over.await {
-                error!(%error, "configuration was not read again");
-            }
-            catalog.scan().await;
-        });
-    }));
+    let again = Arc::clone(again);
+    tasks.spawn(signals.obey(shutdown.clone(), move || again.begin()));
     Ok(())
 }
 

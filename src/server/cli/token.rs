@@ -51,7 +51,7 @@ pub(crate) struct NewToken {
 const TOKEN_BYTES: usize = 32;
 
 /// How a running server takes over what changed.
-const TAKE_OVER: &str = "a running server takes it over when it gets SIGHUP";
+const TAKE_OVER: &str = "a running server takes it over in seconds, or at SIGHUP";
 
 pub(crate) fn run(registry: &Registry, given: &Given, command: &TokenCommand) -> Result<ExitCode, Failure> {
     match command {

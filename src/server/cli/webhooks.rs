@@ -22,7 +22,7 @@ pub(crate) enum WebhookCommand {
 pub(crate) struct ListArgs {
     /// Only those that are due, done, or dead: given up
     #[arg(long, value_enum)]
-    state: Option<State>,
+    only: Option<State>,
     /// Most lines
     #[arg(long, default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..=1000))]
     limit: u32,
@@ -66,7 +66,7 @@ pub(crate) fn run(command: &WebhookCommand) -> Result<ExitCode, Failure> {
 }
 
 fn list(args: &ListArgs) -> Result<ExitCode, Failure> {
-    let state = args.state.map(|state| format!("&state={}", state.as_str())).unwrap_or_default();
+    let state = args.only.map(|state| format!("&state={}", state.as_str())).unwrap_or_default();
     let url = address(&args.server, &format!("webhooks?limit={}{state}", args.limit));
     let client = Client::new(&args.server.token)?;
     let answer = runtime()?.block_on(client.get(&url))?;

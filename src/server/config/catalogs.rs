@@ -18,8 +18,8 @@ pub struct CatalogsConfig {
     /// Catalog files, and folders of them (`*.yaml`, `*.yml`, `*.toml`, any depth). By default `catalogs` beside
     /// this file if it is there.
     pub dirs: Vec<PathBuf>,
-    /// Reads a catalog again when it changes, and looks for new and vanished files below the paths that are
-    /// served. SIGHUP does so once, also without this.
+    /// Reads a catalog, and this file, again when it changes, and looks for new and vanished files below the paths that
+    /// are served. SIGHUP does so once, also without this.
     pub watch: bool,
     /// How often to look, as a duration: network file systems send no notices. Also how soon a change shows.
     pub scan_every: Span,

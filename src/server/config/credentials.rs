@@ -130,9 +130,12 @@ impl CredentialsConfig {
             (false, Some(_)) => check.mistake(&key, "belongs to kind command"),
             (true, Some(_)) | (false, None) => {}
         }
-        let has_no_time = self.command_timeout.0.is_zero();
-        if has_no_time {
-            check.mistake(&["credentials", name, "command_timeout"], "has to be more than 0s");
+        let key = ["credentials", name, "command_timeout"];
+        if self.kind != CredentialsKind::Command && check.is_set(&key) {
+            check.mistake(&key, "belongs to kind command");
+        }
+        if self.command_timeout.0.is_zero() {
+            check.mistake(&key, "has to be more than 0s");
         }
     }
 }

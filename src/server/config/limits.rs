@@ -35,7 +35,8 @@ pub struct LimitsConfig {
     pub coordinates: Size,
     /// What one client may ask for: the owner of a token, else an address (of IPv6 a network of 64 bits), as trusted
     /// proxies tell it. Further requests are answered 429 with the time to wait. Clients of Zarr differ then: obstore
-    /// tries again for a second or two, fsspec raises an error at once; neither takes it for data. /health, /ready and /metrics are free.
+    /// tries again for a second or two, fsspec raises an error at once; neither takes it for data. /health, /ready and
+    /// /metrics are free.
     pub per_client: PerClientConfig,
     /// Hosts that requests may have told of their end (`notify`): "hooks.example", "hooks.example:8443",
     /// "*.example.org", "http://hooks.example" (without TLS). Without any, nobody is told. Their addresses must be public
@@ -74,7 +75,8 @@ pub struct PerClientConfig {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(example = 2000)]
     pub burst: Option<NonZeroU32>,
-    /// Most plots and groupby results (of a lazy Zarr group: chunks) that are computed at the same time.
+    /// Most plots and groupby results (of a lazy Zarr group: chunks) that are computed at the same time. Those that become
+    /// jobs are bounded by `jobs.workers` instead.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(example = 8)]
     pub computations: Option<NonZeroU32>,

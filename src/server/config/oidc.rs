@@ -21,7 +21,7 @@ pub struct OidcConfig {
     /// The claim that says whose a token is: what shares and requests are counted by. As for the other claims, one inside
     /// others is named by a JSON pointer, "/a/b".
     pub owner_claim: String,
-    /// The claim with the groups: a list, or one name.
+    /// The claim with the groups: a list, or one name. Rules name them as "group:NAME", whichever issuer says so.
     #[schemars(example = "/realm_access/roles")]
     pub groups_claim: String,
     /// The claim with the scopes: a list, or words between spaces.

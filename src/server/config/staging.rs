@@ -49,6 +49,9 @@ pub struct StagingConfig {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(example = "/etc/thermocline/webhook.key")]
     pub webhook_key_file: Option<PathBuf>,
+    /// Most attempts to tell a receiver, before an administrator must ask for more. The first pause is 10 s, each
+    /// twice as long as the one before, at most an hour: 40 take a day and a half.
+    pub webhook_attempts: u32,
     /// Most objects of one request.
     pub max_objects: usize,
     /// Most bytes of the body of a staging call, as a size. A path takes about 100 bytes.
@@ -104,7 +107,8 @@ pub struct StagingConfig {
     pub recall_timeout: Span,
     /// How long an object stays online at least, as a duration: it must be there when those who waited read it.
     pub min_residency: Span,
-    /// What owners get that is not the usual, by their name (`token:NAME`, `network:CIDR`, `anonymous`).
+    /// What owners get that is not the usual, by their name (`token:NAME`, `oidc:ISSUER/OWNER`, `network:CIDR`,
+    /// `anonymous`).
     pub owners: BTreeMap<String, OwnerConfig>,
 }
 
@@ -128,15 +132,19 @@ pub struct OwnerConfig {
     pub share: f64,
     /// Most recalls under way at once, instead of `max_active_per_owner`.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(example = 1000)]
     pub max_active: Option<usize>,
     /// Most bytes that its requests may wait for or pin, as a size, instead of `max_pinned`.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(example = "50 TiB")]
     pub max_pinned: Option<Size>,
     /// Most requests that have not ended, instead of `max_requests`.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(example = 1000)]
     pub max_requests: Option<u64>,
     /// What its recalls may cost on one day (UTC), instead of `max_cost_per_day`.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(example = "100 USD")]
     pub max_cost_per_day: Option<Money>,
 }
 
@@ -159,6 +167,7 @@ impl Default for StagingConfig {
             networks: Vec::new(),
             staged_files_dir: None,
             webhook_key_file: None,
+            webhook_attempts: 40,
             max_objects: 2_000_000,
             max_body: Size::mebibytes(512),
             max_arriving: 32,
@@ -207,10 +216,11 @@ impl StagingConfig {
             Some(dir) => Some(check.absolute(&["staging", "staged_files_dir"], dir)),
             None => state.map(|state| state.join("staged")),
         };
-        let most: [(&str, u64); 7] = [
+        let most: [(&str, u64); 8] = [
             ("max_objects", self.max_objects as u64),
             ("max_active_per_owner", self.max_active_per_owner as u64),
             ("max_attempts", u64::from(self.max_attempts)),
+            ("webhook_attempts", u64::from(self.webhook_attempts)),
             ("max_body", self.max_body.0),
             ("max_arriving", self.max_arriving as u64),
             ("max_large_bodies", self.max_large_bodies as u64),

@@ -1,9 +1,7 @@
 //! Settings of the plugins by which cold data are staged and long work is watched, from the configuration.
 
 use std::path::PathBuf;
-use std::sync::Arc;
 
-use thermocline_core::webhook::Hosts;
 use thermocline_groupby::EngineSettings;
 use thermocline_serve_chiller::ChillerSettings;
 use thermocline_serve_groupby::GroupbyPluginSettings;
@@ -30,7 +28,6 @@ pub(super) fn staging(config: &Config) -> StagingApiSettings {
         // Before the request itself has taken too long, so that the answer says what did.
         max_search_time: config.server.request_timeout.0.mul_f64(0.9),
         search_memory_bytes: staging.search_memory.as_usize(),
-        webhook_hosts: Hosts::parse(&config.limits.webhook_hosts).ok().map(Arc::new),
         ..StagingApiSettings::default()
     }
 }

@@ -6,8 +6,13 @@
 mod cold;
 #[path = "process/groupby.rs"]
 mod groupby;
+#[path = "process/limits.rs"]
+mod limits;
 #[path = "process/neighbours.rs"]
 mod neighbours;
+#[cfg(feature = "oidc")]
+#[path = "process/oidc.rs"]
+mod oidc;
 #[path = "process/plot.rs"]
 mod plot;
 #[path = "process/proxy.rs"]
@@ -66,8 +71,13 @@ impl Server {
     }
 
     fn ask(&self, method: &str, path: &str, body: &str) -> (u16, String) {
+        self.ask_with("", method, path, body)
+    }
+
+    /// The same with further headers, each with its end of line.
+    fn ask_with(&self, headers: &str, method: &str, path: &str, body: &str) -> (u16, String) {
         let mut stream = TcpStream::connect(&self.address).expect("a connection");
-        let head = format!("{method} {path} HTTP/1.1\r\nHost: test\r\nConnection: close\r\n");
+        let head = format!("{method} {path} HTTP/1.1\r\nHost: test\r\nConnection: close\r\n{headers}");
         write!(stream, "{head}Content-Length: {}\r\n\r\n{body}", body.len()).expect("a request");
         let mut answer = Vec::new();
         stream.read_to_end(&mut answer).expect("an answer");

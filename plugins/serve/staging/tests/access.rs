@@ -247,3 +247,24 @@ async fn calls_that_are_refused_are_in_the_audit_log_and_questions_are_not() {
         [refused("token:reader", "POST /requests"), refused("token:ann", "POST /objects/evict")]
     );
 }
+
+#[tokio::test]
+async fn calls_for_what_is_hidden_are_in_the_audit_log() {
+    let world = ruled().await;
+    let log = thermocline_testkit::AuditLog::keep();
+    for who in ["", "bob", "reader"] {
+        world.send(who, "POST", "/datasets/toy/stage", "{}").await;
+        world.send(who, "GET", "/datasets/toy/stage", "").await;
+    }
+    let said: Vec<[String; 3]> =
+        log.take().into_iter().map(|entry| [entry.owner, entry.subject, entry.outcome]).collect();
+    let refused = |owner: &str, status: &str| {
+        [owner, "POST /datasets/toy/stage", &format!("refused with {status}")].map(str::to_owned)
+    };
+    let expected = [
+        refused("anonymous", "401 Unauthorized"),
+        refused("token:bob", "404 Not Found"),
+        refused("token:reader", "403 Forbidden"),
+    ];
+    assert_eq!(said, expected);
+}

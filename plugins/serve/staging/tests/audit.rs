@@ -38,6 +38,7 @@ async fn every_call_that_changes_something_is_in_the_audit_log() {
         ("delete", "/requests/{request_id}", &nothing, ("cancel", &*id, "done")),
         ("post", "/objects/evict", &json!({"all": true}), ("evict", "all", " evicted")),
         ("post", "/cold/{store}/{action}", &nothing, ("pause", "tape", "done")),
+        ("post", "/cold/{store}/events", &json!({"Records": []}), ("events", "tape", "0 objects")),
         ("post", "/webhooks/{webhook_id}/retry", &nothing, ("retry webhook", "7", "refused with 404")),
     ];
     for (method, path, body, (what, subject, outcome)) in calls {

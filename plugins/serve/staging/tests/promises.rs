@@ -41,7 +41,7 @@ fn every_promise_names_tests_that_exist() {
     let plugin = Path::new(env!("CARGO_MANIFEST_DIR"));
     let repository = plugin.ancestors().nth(3).unwrap();
     let mut files = Vec::new();
-    for folder in ["plugins/serve", "src/core", "src/http", "src/server"] {
+    for folder in ["plugins/serve", "plugins/cold", "src/core", "src/http", "src/server"] {
         sources(&repository.join(folder), &mut files);
     }
     let code: String = files.iter().map(|file| std::fs::read_to_string(file).unwrap()).collect();

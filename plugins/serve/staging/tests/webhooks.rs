@@ -10,13 +10,15 @@ use super::*;
 
 const URL: &str = "https://192.0.2.7/hook?secret=1";
 
-fn settings() -> StagingApiSettings {
-    let hosts = Hosts::parse(&["192.0.2.7", "*.site.example"]).unwrap();
-    StagingApiSettings { webhook_hosts: Some(Arc::new(hosts)), ..StagingApiSettings::default() }
+async fn world() -> World {
+    let world = World::with(StagingApiSettings::default(), open_rules(), vec![("toy", toy())]).await;
+    list(&world, &["192.0.2.7", "*.site.example"]);
+    world
 }
 
-async fn world() -> World {
-    World::with(settings(), open_rules(), vec![("toy", toy())]).await
+/// Lets these hosts be told from now on.
+fn list(world: &World, hosts: &[&str]) {
+    world.server.cold().unwrap().staging.webhook_hosts().replace(Hosts::parse(hosts).unwrap());
 }
 
 /// A request with a dead delivery; its number.
@@ -48,6 +50,19 @@ async fn only_listed_hosts_are_taken_in_bodies_and_in_addresses() {
         assert_eq!(problem(&world.post("/datasets/toy/stage", &body).await).0, 400, "{url}");
     }
     assert_eq!(world.get("/requests").await["requests"], json!([]));
+}
+
+#[tokio::test]
+async fn a_list_that_becomes_another_one_counts_at_once() {
+    let world = world().await;
+    let body = json!({"objects": [world.path("a.nc")], "notify": URL});
+    list(&world, &["192.0.2.8"]);
+    assert_eq!(problem(&world.post("/requests", &body).await).0, 400);
+    list(&world, &[]);
+    let (status, detail) = problem(&world.post("/requests", &body).await);
+    assert_eq!((status, detail.contains("this server calls nobody")), (400, true), "{detail}");
+    list(&world, &["192.0.2.7"]);
+    assert_eq!(world.post("/requests", &body).await.status, 202);
 }
 
 #[tokio::test]
@@ -104,7 +119,7 @@ async fn only_administrators_see_addresses() {
     };
     let rules =
         AccessRules { tokens: vec![token("ann", false), token("root", true)], ..AccessRules::default() };
-    let world = World::with(settings(), rules, Vec::new()).await;
+    let world = World::with(StagingApiSettings::default(), rules, Vec::new()).await;
     for (who, status) in [("", 401), ("ann", 403), ("root", 200)] {
         let bearer = format!("Bearer {who}");
         let headers = [("authorization", &*bearer)];

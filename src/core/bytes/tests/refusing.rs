@@ -1,4 +1,4 @@
-//! Objects in stores that themselves refuse to read what is cold: nobody is asked, and a refusal is the answer.
+//! Objects in stores that refuse: reads of what is cold, where nobody is asked and a refusal is the answer, and secrets.
 
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
@@ -23,6 +23,8 @@ struct Bucket {
 #[derive(Default)]
 struct State {
     is_cold: AtomicBool,
+    /// Words without which a request is refused.
+    password: Mutex<Option<&'static str>>,
     n_heads: AtomicUsize,
     n_gets: AtomicUsize,
 }
@@ -50,7 +52,11 @@ fn answer(mut stream: TcpStream, state: &State) {
     let mut request = [0; 8192];
     let n_bytes = stream.read(&mut request).unwrap_or(0);
     let text = String::from_utf8_lossy(&request[..n_bytes]).to_lowercase();
-    let (status, headers, body): (_, String, &[u8]) = if text.starts_with("head") {
+    let is_refused = state.password.lock().is_some_and(|password| !text.contains(password));
+    let (status, headers, body): (_, String, &[u8]) = if is_refused {
+        let body = b"<Error><Code>InvalidAccessKeyId</Code></Error>";
+        ("403 Forbidden", format!("Content-Length: {}\r\n", body.len()), body)
+    } else if text.starts_with("head") {
         state.n_heads.fetch_add(1, Ordering::Relaxed);
         ("200 OK", format!("Content-Length: {}\r\n", BYTES.len()), b"")
     } else if state.is_cold.load(Ordering::Relaxed) {
@@ -111,10 +117,14 @@ impl Residency for Refusing {
 }
 
 fn objects(bucket: &Bucket, residency: Option<Arc<dyn Residency>>) -> Arc<Objects> {
+    let options = StoreOptions { endpoint: Some(bucket.endpoint.clone()), ..StoreOptions::default() };
+    below("s3://bucket", &options, residency)
+}
+
+fn below(root: &str, options: &StoreOptions, residency: Option<Arc<dyn Residency>>) -> Arc<Objects> {
     // Another test may have been first.
     let _ = rustls::crypto::ring::default_provider().install_default();
-    let options = StoreOptions { endpoint: Some(bucket.endpoint.clone()), ..StoreOptions::default() };
-    let root = Root::store("s3://bucket", &options).expect("a root");
+    let root = Root::store(root, options).expect("a root");
     let runtime = tokio::runtime::Handle::current();
     Objects::on_cold_stores(vec![root], ObjectSettings::default(), runtime, residency)
 }
@@ -168,4 +178,103 @@ async fn a_cold_object_on_no_cold_store_says_what_is_missing() {
     let error = objects.read(&object(), 2..5).await.unwrap_err();
     assert!(matches!(error.kind(), ErrorKind::Unavailable { .. }), "{error}");
     assert!(error.to_string().contains("lies on no [cold.NAME]"), "{error}");
+}
+
+/// A source whose secret can be exchanged, and which notes what stores think of it.
+#[derive(Debug)]
+struct Source {
+    secret: Mutex<Arc<Secret>>,
+    thoughts: Mutex<Vec<(Arc<Secret>, String)>>,
+}
+
+impl Source {
+    fn of(secret: Secret) -> Arc<Self> {
+        Arc::new(Self { secret: Mutex::new(Arc::new(secret)), thoughts: Mutex::default() })
+    }
+
+    fn think(&self, secret: &Arc<Secret>, thought: String) {
+        let mut thoughts = self.thoughts.lock();
+        if thoughts.last().is_none_or(|(of, last)| (of, last) != (secret, &thought)) {
+            thoughts.push((Arc::clone(secret), thought));
+        }
+    }
+
+    fn thoughts(&self) -> Vec<String> {
+        self.thoughts.lock().iter().map(|(_, thought)| thought.clone()).collect()
+    }
+}
+
+#[async_trait]
+impl CredentialSource for Source {
+    async fn secret(&self) -> Result<Arc<Secret>> {
+        Ok(Arc::clone(&self.secret.lock()))
+    }
+
+    fn refused(&self, secret: &Arc<Secret>, refusal: Refusal<'_>) {
+        self.think(secret, format!("{refusal:?}"));
+    }
+
+    fn taken(&self, secret: &Arc<Secret>) {
+        self.think(secret, "taken".to_owned());
+    }
+}
+
+fn key(key_id: &str) -> Secret {
+    Secret::Key { key_id: key_id.to_owned(), secret: "secret".to_owned(), token: None }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_key_that_a_bucket_does_not_take_is_told_to_its_source_and_the_next_one_counts_at_once() {
+    let (bucket, source) = (Bucket::start(), Source::of(key("old")));
+    *bucket.state.password.lock() = Some("credential=new/");
+    let options = StoreOptions {
+        endpoint: Some(bucket.endpoint.clone()),
+        credentials: Credentials::Source(Arc::clone(&source) as Arc<dyn CredentialSource>),
+        ..StoreOptions::default()
+    };
+    let objects = below("s3://bucket", &options, None);
+
+    let error = objects.read(&object(), 2..5).await.unwrap_err();
+    assert!(matches!(error.kind(), ErrorKind::Unavailable { .. }), "{error}");
+    assert_eq!(source.thoughts(), [r#"Wrong("InvalidAccessKeyId")"#]);
+
+    *source.secret.lock() = Arc::new(key("new"));
+    assert_eq!(objects.read(&object(), 2..5).await.unwrap(), &BYTES[2..5]);
+    assert_eq!(source.thoughts()[1..], ["taken"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn that_an_object_is_cold_is_not_held_against_the_key() {
+    let (bucket, source) = (Bucket::start(), Source::of(key("right")));
+    bucket.state.is_cold.store(true, Ordering::Relaxed);
+    let options = StoreOptions {
+        endpoint: Some(bucket.endpoint.clone()),
+        credentials: Credentials::Source(Arc::clone(&source) as Arc<dyn CredentialSource>),
+        ..StoreOptions::default()
+    };
+    let objects = below("s3://bucket", &options, Some(Arc::new(Refusing::default())));
+
+    let error = objects.read(&object(), 2..5).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::NotStaged);
+    assert!(source.thoughts().is_empty(), "{:?}", source.thoughts());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_token_that_a_web_server_does_not_take_is_told_to_its_source_and_the_next_one_counts_at_once() {
+    let (server, source) = (Bucket::start(), Source::of(Secret::Bearer("old".to_owned())));
+    *server.state.password.lock() = Some("authorization: bearer new");
+    let options = StoreOptions {
+        credentials: Credentials::Source(Arc::clone(&source) as Arc<dyn CredentialSource>),
+        ..StoreOptions::default()
+    };
+    let objects = below(&server.endpoint, &options, None);
+    let object = Object { href: format!("{}/a", server.endpoint), ..object() };
+
+    let error = objects.read(&object, 2..5).await.unwrap_err();
+    assert!(matches!(error.kind(), ErrorKind::Unavailable { .. }), "{error}");
+    assert_eq!(source.thoughts(), [r#"Denied("403 Forbidden")"#]);
+
+    *source.secret.lock() = Arc::new(Secret::Bearer("new".to_owned()));
+    assert_eq!(objects.read(&object, 2..5).await.unwrap(), &BYTES[2..5]);
+    assert_eq!(source.thoughts()[1..], ["taken"]);
 }

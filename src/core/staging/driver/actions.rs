@@ -12,6 +12,7 @@ use crate::staging::Shared;
 use crate::staging::book::{ObjectSlot, Place};
 use crate::staging::cache::{CacheKey, Eviction, Reservation, Stamp};
 use crate::staging::engine::{Action, Happening};
+use crate::staging::hints::Hints;
 use crate::staging::landing::{Source, land};
 use crate::{Error, ErrorKind, Result};
 
@@ -37,14 +38,14 @@ impl Shared {
                     let ticket = outcome.as_ref().ok().cloned();
                     shared.send(Happening::Staged { batch, outcome }).await;
                     if let Some(ticket) = ticket {
-                        shared.watch(batch, store, ticket, stop).await;
+                        shared.watch((lane, batch), store, ticket, stop).await;
                     }
                 });
             }
             Action::Watch { batch, lane, ticket } => {
                 let Some(store) = this.store(lane) else { return };
                 let stop = this.watch_token(ticket.key.as_str().into());
-                this.tasks.spawn(async move { shared.watch(batch, store, ticket, stop).await });
+                this.tasks.spawn(async move { shared.watch((lane, batch), store, ticket, stop).await });
             }
             Action::StopWatching { key } => {
                 if let Some(stop) = this.watched.lock().remove(&key) {
@@ -196,7 +197,8 @@ impl Shared {
         if self.refuses_cold_reads(lane) && self.landing_of(lane) == Landing::InPlace {
             for (object, answer) in objects.iter().zip(&answers) {
                 match answer {
-                    Ok(status) => self.seen.note(&object.id, status, asked),
+                    Ok(status) if self.seen.note(&object.id, status, asked) => self.tell_of_end(&object.id),
+                    Ok(_) => {}
                     Err(_) => self.seen.forget([&object.id]),
                 }
             }
@@ -225,10 +227,10 @@ impl Shared {
         looked.await.unwrap_or_default()
     }
 
-    /// Asks how far a batch is until it is watched no more.
+    /// Asks how far a batch of a lane is until it is watched no more.
     async fn watch(
         &self,
-        batch: u64,
+        (lane, batch): (usize, u64),
         store: Arc<dyn ColdStore>,
         ticket: StageTicket,
         stop: CancellationToken,
@@ -236,12 +238,13 @@ impl Shared {
         let usual = store.capabilities().poll_every.max(Duration::from_millis(1));
         // What is done quickly is noticed quickly.
         let mut wait = usual / 8;
+        let mut hints = self.hints.get(lane).map(Hints::listen);
         loop {
             tokio::select! {
                 () = stop.cancelled() => break,
-                () = self.clock.sleep(wait) => {}
+                () = self.clock.sleep(wait) => wait = (wait * 2).min(usual),
+                () = self.hinted(hints.as_mut()) => {}
             }
-            wait = (wait * 2).min(usual);
             let answer = tokio::select! {
                 () = stop.cancelled() => break,
                 answer = store.progress(&ticket) => answer,

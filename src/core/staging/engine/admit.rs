@@ -3,7 +3,7 @@
 use super::{Chore, Engine, Now};
 use crate::cold::ObjectId;
 use crate::staging::book::{
-    AtStore, Flight, Hold, Interest, ObjectSlot, Place, RequestHead, RequestSlot, Stage, ThinVec,
+    AtStore, Extra, Flight, Hold, Interest, ObjectSlot, Place, RequestHead, RequestSlot, Stage,
 };
 use crate::staging::schedule::{Lane, Wanted};
 use crate::staging::{Face, ObjectState, Tally};
@@ -116,7 +116,7 @@ impl Engine {
         if is_reader
             && let Some(flight) = self.book.object_mut(slot).and_then(|object| object.flight.as_deref_mut())
         {
-            flight.readers.push(interest.request);
+            flight.extra.readers.push(interest.request);
         }
     }
 
@@ -133,13 +133,10 @@ impl Engine {
             attempt: 0,
             is_counted: false,
             n_changes: 0,
-            done_bytes: None,
             at_store: AtStore::Untold,
-            parts: None,
             is_spoilt: false,
             is_written: false,
-            why: None,
-            readers: ThinVec::default(),
+            extra: Extra::default(),
         }));
         if object.place == Place::Undeclared {
             let reason =

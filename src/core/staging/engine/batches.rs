@@ -139,8 +139,8 @@ impl Engine {
         match state {
             StageState::Queued | StageState::Accepted => false,
             StageState::Active { done_bytes } => {
-                let is_more = !before.may_be_read() || done_bytes > flight.done_bytes;
-                flight.done_bytes = done_bytes.max(flight.done_bytes);
+                let is_more = !before.may_be_read() || done_bytes > flight.extra.done_bytes;
+                flight.extra.done_bytes = done_bytes.max(flight.extra.done_bytes);
                 is_more
             }
             StageState::Staged => {

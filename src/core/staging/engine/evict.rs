@@ -153,7 +153,7 @@ impl Engine {
             return false;
         }
         if let Some(flight) = self.book.object_mut(slot).and_then(|object| object.flight.as_deref_mut()) {
-            flight.why = Some("it is being made cold".into());
+            flight.extra.why = Some("it is being made cold".into());
         }
         self.rest(slot, LOOK_AFTER_RELEASE, now);
         true

@@ -78,7 +78,7 @@ impl Engine {
             && let Some(flight) = self.book.object(slot).and_then(|object| object.flight.as_ref())
         {
             let state = flight.state;
-            let mut readers = flight.readers.iter().filter_map(|reader| self.book.request(*reader));
+            let mut readers = flight.extra.readers.iter().filter_map(|reader| self.book.request(*reader));
             let request = readers.find(|request| request.owner == *owner)?.id.clone();
             return Some(Joined { request, state, estimate: self.estimate(slot, now) });
         }

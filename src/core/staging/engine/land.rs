@@ -24,7 +24,7 @@ impl Engine {
         };
         flight.stage = Stage::ToLand;
         let number = flight.number;
-        let is_urgent = !flight.readers.is_empty();
+        let is_urgent = !flight.extra.readers.is_empty();
         self.to_land.insert(number, status);
         let has_space = self.reservations.contains_key(&number);
         let Some(lane) = self.lanes.get_mut(lane) else { return };
@@ -81,9 +81,9 @@ impl Engine {
         self.to_land.remove(&number);
         if let Some(flight) = self.book.object_mut(slot).and_then(|object| object.flight_of(number)) {
             flight.stage = Stage::Landing;
-            flight.done_bytes = Some(0);
+            flight.extra.done_bytes = Some(0);
             // Of a state that is no more, parts are of no use.
-            if let Some(old) = flight.parts.replace(Box::new(key)).map(|old| *old).filter(|old| *old != key) {
+            if let Some(old) = flight.extra.parts.replace(key).filter(|old| *old != key) {
                 self.discard(&object.id, old);
             }
         }
@@ -102,7 +102,7 @@ impl Engine {
         let Some(flight) = object.flight_of(number).filter(|flight| flight.stage == Stage::Landing) else {
             return;
         };
-        flight.done_bytes = Some(done_bytes);
+        flight.extra.done_bytes = Some(done_bytes);
         if len_bytes.is_some_and(|len_bytes| done_bytes >= len_bytes) {
             self.set_state(slot, ObjectState::Verifying, now);
         }
@@ -129,7 +129,7 @@ impl Engine {
             Err(failed) => {
                 let (failure, kept) = *failed;
                 if let Some(flight) = self.book.object_mut(slot).and_then(|object| object.flight_of(number)) {
-                    flight.parts = flight.parts.take().filter(|_| failure.cause.keeps_parts());
+                    flight.extra.parts = flight.extra.parts.take().filter(|_| failure.cause.keeps_parts());
                 }
                 self.reservations.extend(kept.map(|kept| (number, kept)));
                 self.not_landed(slot, &failure, now);
@@ -194,7 +194,7 @@ impl Engine {
     /// Removes what a landing left behind, unless the object is wanted in the same state: then it is of use.
     pub(super) fn discard(&mut self, object: &ObjectId, key: CacheKey) {
         let flight = self.book.find(object).and_then(|object| object.flight.as_ref());
-        let is_wanted = flight.is_some_and(|flight| flight.parts.as_deref() == Some(&key));
+        let is_wanted = flight.is_some_and(|flight| flight.extra.parts == Some(key));
         if !is_wanted && !self.copies.contains_key(&key) && self.discarding.insert(key) {
             self.out.actions.push(Action::Discard { key });
         }
@@ -206,7 +206,7 @@ impl Engine {
         let flight =
             self.book.slot(object).and_then(|slot| self.book.object_mut(slot)?.flight.as_deref_mut());
         if let Some(flight) = flight {
-            flight.parts.get_or_insert_with(|| Box::new(key));
+            flight.extra.parts.get_or_insert(key);
         }
         self.discard(object, key);
     }

@@ -52,6 +52,10 @@ impl Engine {
         }
         let n_objects = looks.waiting.len().min(TOGETHER);
         let waiting: Vec<_> = looks.waiting.drain(..n_objects).collect();
+        // Millions may have waited at once.
+        if looks.waiting.len() < looks.waiting.capacity() / 4 {
+            looks.waiting.shrink_to(2 * looks.waiting.len());
+        }
         let mut objects = Vec::with_capacity(waiting.len());
         for (slot, number) in waiting {
             let is_wanted =
@@ -306,7 +310,7 @@ impl Engine {
         let Some(flight) = self.book.object_mut(slot).and_then(|object| object.flight.as_deref_mut()) else {
             return;
         };
-        flight.why = Some(Arc::from(why));
+        flight.extra.why = Some(Arc::from(why));
         self.rest(slot, after.clamp(Duration::from_secs(1), Duration::from_secs(600)), now);
     }
 }

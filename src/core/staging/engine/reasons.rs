@@ -5,12 +5,15 @@ use crate::staging::book::{ObjectSlot, RequestSlot, Stage};
 use crate::staging::schedule::{Basis, Lane, Reason};
 use crate::staging::{Estimate, Recall, StoreState};
 
+/// Objects that are looked at before the engine may go on.
+const TOGETHER: usize = 4096;
+
 impl Engine {
     /// Why the recall of an object has not ended.
     pub(in crate::staging) fn reason(&mut self, slot: ObjectSlot, now: Now) -> Option<String> {
         let object = self.book.object(slot)?;
         let flight = object.flight.as_ref()?;
-        let (stage, why, attempt) = (flight.stage, flight.why.clone(), flight.n_attempt());
+        let (stage, why, attempt) = (flight.stage, flight.extra.why.clone(), flight.n_attempt());
         let lane = self.lane_of(slot);
         match stage {
             Stage::Look => Some("waiting to be looked at".to_owned()),
@@ -61,23 +64,24 @@ impl Engine {
         found
     }
 
-    /// Recalls that wait or are under way, those under way first.
-    pub(in crate::staging) fn recalls(&mut self, limit: usize, now: Now) -> Vec<Recall> {
+    /// Recalls of some objects, from a place on, which is 0 at first: whether each only waits, since when, and the
+    /// position of its object. With the place where to go on; `None` at the end.
+    pub(in crate::staging) fn recalls_from(
+        &self,
+        place: usize,
+    ) -> (Vec<(bool, i64, ObjectSlot)>, Option<usize>) {
         let is_under_way = |stage: Stage| !matches!(stage, Stage::Look | Stage::Waiting | Stage::Resting);
-        let mut slots: Vec<(bool, i64, ObjectSlot)> = self
-            .book
-            .objects()
-            .filter_map(|(slot, object)| {
-                let flight = object.flight.as_ref()?;
-                Some((!is_under_way(flight.stage), flight.since_ns, slot))
-            })
-            .collect();
-        slots.sort_unstable();
-        slots.truncate(limit);
-        slots.into_iter().filter_map(|(.., slot)| self.recall(slot, now)).collect()
+        let end = place.saturating_add(TOGETHER);
+        let slots = (place..end).filter_map(|slot| ObjectSlot::try_from(slot).ok());
+        let recalls = slots.filter_map(|slot| {
+            let flight = self.book.object(slot)?.flight.as_ref()?;
+            Some((!is_under_way(flight.stage), flight.since_ns, slot))
+        });
+        (recalls.collect(), Some(end).filter(|end| *end < self.book.objects_end()))
     }
 
-    fn recall(&mut self, slot: ObjectSlot, now: Now) -> Option<Recall> {
+    /// The recall of an object.
+    pub(in crate::staging) fn recall(&mut self, slot: ObjectSlot, now: Now) -> Option<Recall> {
         let reason = self.reason(slot, now);
         let store = self.lane_of(slot).and_then(|lane| self.lanes.get(lane)).map(|lane| lane.name.clone());
         let object = self.book.object(slot)?;
@@ -87,7 +91,7 @@ impl Engine {
             store: store?,
             state: flight.state,
             attempt: flight.n_attempt(),
-            done_bytes: flight.done_bytes,
+            done_bytes: flight.extra.done_bytes,
             len_bytes: object.len_bytes,
             n_requests: object.waiting().count() as u32,
             reason,
@@ -116,5 +120,6 @@ pub(in crate::staging) fn basis(basis: Basis) -> &'static str {
         Basis::TapeModel => "tape cost model",
         Basis::MeasuredRate => "measured rate of this store",
         Basis::NumberAhead => "number of recalls ahead",
+        Basis::UsualTime => "usual time of such a store",
     }
 }

@@ -70,9 +70,9 @@ impl Engine {
 
     /// True if copies of a store may end by themselves.
     pub(super) fn has_endings(&self, lane: usize) -> bool {
-        self.lanes.get(lane).is_some_and(|lane| {
-            lane.capabilities.landing == Landing::InPlace && lane.store.refuses_cold_reads()
-        })
+        self.lanes
+            .get(lane)
+            .is_some_and(|lane| lane.capabilities.landing == Landing::InPlace && lane.store.copies_end())
     }
 
     fn next_check(&mut self) -> u64 {

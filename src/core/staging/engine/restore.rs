@@ -11,6 +11,10 @@ use crate::staging::cache::CacheKey;
 use crate::staging::schedule::{self, BatchId};
 use crate::staging::tables::{LoadedObject, LoadedRequest, OnlineRow, Op, RecallRow};
 
+/// States of objects that wait or are pinned.
+const HELD: [ObjectState; 4] =
+    [ObjectState::Queued, ObjectState::Active, ObjectState::Verifying, ObjectState::Hot];
+
 /// The store's own name of a batch that was given to it, and the recalls that it has.
 type OpenBatch = (Option<Arc<str>>, Vec<ObjectSlot>);
 
@@ -94,7 +98,7 @@ impl Engine {
             return;
         };
         if is_reader {
-            flight.readers.push(interest.request);
+            flight.extra.readers.push(interest.request);
         }
         if is_first {
             flight.state = state;
@@ -110,6 +114,9 @@ impl Engine {
 
     /// Counts the room of what has landed in part: the next attempt goes on with it.
     pub(in crate::staging) fn restore_parts(&mut self, partial: &HashSet<CacheKey>) {
+        if partial.is_empty() {
+            return;
+        }
         let mut found = Vec::new();
         for (slot, object) in self.book.objects() {
             let (Some(version), Some(len_bytes)) = (object.version.as_deref(), object.len_bytes) else {
@@ -125,7 +132,7 @@ impl Engine {
             else {
                 continue;
             };
-            flight.parts = Some(Box::new(key));
+            flight.extra.parts = Some(key);
             // Without room for all of it, it waits like the others.
             if let Ok(reservation) = self.space.reserve(key, len_bytes) {
                 reservation.allocated();
@@ -209,7 +216,7 @@ impl Engine {
             flight.attempt = recall.attempt;
             flight.is_counted = recall.batch.is_some();
             flight.n_changes = recall.n_changes;
-            flight.why = recall.why;
+            flight.extra.set_why(recall.why);
             if let Some(batch) = recall.batch {
                 let (store_id, slots) = by_key.entry((lane, batch)).or_default();
                 *store_id = store_id.take().or(recall.store_id);
@@ -286,6 +293,32 @@ impl Engine {
             Some(batch) => lane.scheduler.add_running_to(batch, wanted, now.steady_ns),
             None => lane.scheduler.add_running(wanted, now.steady_ns),
         })
+    }
+
+    /// Counts the bytes anew of what waits or is pinned: a size that was learned while an object waited is among those of
+    /// its request, and not known of the object.
+    pub(in crate::staging) fn restore_bytes(&mut self) {
+        let mut sums: HashMap<RequestSlot, [u64; 8]> = HashMap::new();
+        for (_, object) in self.book.objects() {
+            let (len_bytes, flight) = (object.len_bytes.unwrap_or_default(), object.flight.as_ref());
+            for interest in &object.interests {
+                let waits = interest.hold == Hold::Waiting;
+                let state = if waits { flight.map(|flight| flight.state) } else { Some(ObjectState::Hot) };
+                let sum = sums.entry(interest.request).or_default();
+                if let Some(sum) = state.and_then(|state| sum.get_mut(state as usize)) {
+                    *sum = sum.saturating_add(len_bytes);
+                }
+            }
+        }
+        for (request, sums) in sums {
+            let Some(request) = self.book.request_mut(request) else { continue };
+            for state in HELD {
+                let (tally, sum) = (request.tallies.get_mut(state as usize), sums.get(state as usize));
+                if let (Some(tally), Some(sum)) = (tally, sum) {
+                    tally.bytes = *sum;
+                }
+            }
+        }
     }
 
     /// Says in which state recalls are that go on from the beginning.

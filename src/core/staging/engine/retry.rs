@@ -33,7 +33,7 @@ impl Engine {
             flight.attempt = flight.attempt.saturating_add(1);
         }
         let (attempt, number) = (flight.attempt, flight.number);
-        flight.why = Some(Arc::from(why));
+        flight.extra.why = Some(Arc::from(why));
         let took_ns = now.watched_ns.saturating_sub(flight.began_ns);
         if !is_wanted {
             self.give_up(slot, now);
@@ -59,9 +59,9 @@ impl Engine {
             return;
         };
         flight.stage = Stage::Resting;
-        flight.done_bytes = None;
+        flight.extra.forget_progress();
         let number = flight.number;
-        if flight.parts.is_none() {
+        if flight.extra.parts.is_none() {
             self.reservations.remove(&number);
         }
         self.to_land.remove(&number);
@@ -79,7 +79,7 @@ impl Engine {
             return;
         }
         flight.stage = Stage::Look;
-        let is_urgent = !flight.readers.is_empty();
+        let is_urgent = !flight.extra.readers.is_empty();
         if !self.rests_while_released(slot, now) {
             self.look_at(slot, number, is_urgent);
         }
@@ -101,7 +101,7 @@ impl Engine {
             attempt: flight.attempt,
             n_changes: flight.n_changes,
             version: object.version.clone(),
-            why: flight.why.clone(),
+            why: flight.extra.why.clone(),
             retry_ns,
         })));
     }

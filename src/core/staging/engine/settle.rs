@@ -154,7 +154,8 @@ impl Engine {
         let was = flight.state;
         // The log has one warning for each request: a list may have 100,000 files that do not exist.
         tracing::debug!(object = %object.id, error = %reason, attempt = flight.attempt, "recall failed");
-        let reader = flight.readers.first().and_then(|reader| Some(self.book.request(*reader)?.id.clone()));
+        let reader =
+            flight.extra.readers.first().and_then(|reader| Some(self.book.request(*reader)?.id.clone()));
         let (id, waiting): (_, Vec<Interest>) = (object.id.clone(), object.waiting().copied().collect());
         for interest in waiting {
             if let Some(request) = self.book.request_mut(interest.request)
@@ -188,9 +189,9 @@ impl Engine {
             }
         }
         if flight.stage != Stage::Landing
-            && let Some(key) = flight.parts
+            && let Some(key) = flight.extra.parts
         {
-            self.discard(&id, *key);
+            self.discard(&id, key);
         }
         self.reservations.remove(&flight.number);
         self.to_land.remove(&flight.number);

@@ -108,7 +108,7 @@ impl Engine {
         let Some(owner) = self.book.request(request).map(|request| request.owner.clone()) else { return };
         let Some(object) = self.book.object_mut(slot) else { return };
         if let Some(flight) = object.flight.as_deref_mut() {
-            flight.readers.remove(request);
+            flight.extra.forget_reader(request);
         }
         let others: Vec<RequestSlot> = object.waiting().map(|interest| interest.request).collect();
         let is_same =

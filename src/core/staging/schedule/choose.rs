@@ -145,7 +145,10 @@ impl Scheduler {
             recalls.push(recall.id);
             self.hand_out(number, batch, 0.0);
         }
-        let seconds = recalls.len() as f64 * self.loose_seconds().unwrap_or(1.0);
+        let seconds = match self.together(lane) {
+            Some((seconds, _)) => seconds,
+            None => recalls.len() as f64 * self.loose_seconds().unwrap_or(1.0),
+        };
         match lane {
             Lane::Interactive => self.count_work(seconds, 0.0),
             Lane::Bulk => self.count_work(0.0, seconds),

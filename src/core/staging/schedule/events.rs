@@ -8,8 +8,8 @@ use super::{BatchId, Dropped, OwnerId, Scheduler, Wanted};
 impl Scheduler {
     /// Adds a recall that is to be made. If it is known already, the owner joins it.
     pub fn add(&mut self, wanted: Wanted) {
-        match self.by_id.get(&wanted.recall) {
-            Some(&number) => self.join(number, &wanted),
+        match self.number_of(wanted.recall) {
+            Some(number) => self.join(number, &wanted),
             None => {
                 let number = self.insert(&wanted);
                 self.enqueue(number);
@@ -32,7 +32,7 @@ impl Scheduler {
     fn add_running_in(&mut self, batch: Option<u64>, wanted: Wanted, now_ns: i64) -> BatchId {
         let id = wanted.recall;
         self.add(wanted);
-        let Some(&number) = self.by_id.get(&id) else { return BatchId(0) };
+        let Some(number) = self.number_of(id) else { return BatchId(0) };
         if let Some(Recall { stage: Stage::Active { batch, .. }, .. }) = self.recalls.get(number) {
             return BatchId(*batch);
         }
@@ -44,7 +44,7 @@ impl Scheduler {
 
     /// An owner no longer wants a recall.
     pub fn drop_interest(&mut self, recall: u64, owner: OwnerId) -> Dropped {
-        let Some(&number) = self.by_id.get(&recall) else { return Dropped::Unknown };
+        let Some(number) = self.number_of(recall) else { return Dropped::Unknown };
         let Some(recall) = self.recalls.get_mut(number) else { return Dropped::Unknown };
         if !recall.interests.iter().any(|interest| interest.owner == owner.0) {
             return Dropped::Unknown;
@@ -93,7 +93,7 @@ impl Scheduler {
             tape.n_recalls += 1;
         }
         let number = self.recalls.insert(recall);
-        self.by_id.insert(id, number);
+        self.by_id.insert(number, &self.recalls);
         self.enqueue(number);
         true
     }
@@ -119,7 +119,7 @@ impl Scheduler {
         recall.interests.push(interest(wanted));
         recall.renew();
         let number = self.recalls.insert(recall);
-        self.by_id.insert(wanted.recall, number);
+        self.by_id.insert(number, &self.recalls);
         number
     }
 
@@ -200,7 +200,7 @@ impl Scheduler {
 
     /// Ends a recall that is under way, and its batch if it was the last of it.
     fn end(&mut self, id: u64, now_ns: i64) -> Option<Recall> {
-        let number = *self.by_id.get(&id)?;
+        let number = self.number_of(id)?;
         let Stage::Active { batch, .. } = self.recalls.get(number)?.stage else { return None };
         let recall = self.forget(number)?;
         self.uncount(recall.interests.iter().copied());
@@ -220,8 +220,9 @@ impl Scheduler {
         match running.is_tape {
             true => self.pace.tape(took, running.work_seconds),
             // When a batch began that was found after a restart is not known.
-            false if running.work_seconds > 0.0 => self.pace.loose(took, running.n_recalls),
-            false => {}
+            false if running.work_seconds <= 0.0 => {}
+            false if self.policy.together.is_some() => self.pace.together(took, running.lane),
+            false => self.pace.loose(took, running.n_recalls),
         }
         let slot = running.slot.and_then(|slot| self.slots.get_mut(slot));
         if let Some(slot) = slot.filter(|slot| slot.batch == Some(batch)) {
@@ -233,7 +234,7 @@ impl Scheduler {
     /// Removes a recall that is in no queue. Its tape is to be tidied unless the recall comes back.
     fn forget(&mut self, number: u32) -> Option<Recall> {
         let recall = self.recalls.remove(number)?;
-        self.by_id.remove(&recall.id);
+        self.by_id.remove(recall.id, number);
         if let Some(tape) = recall.tape.and_then(|tape| self.tapes.get_mut(tape)) {
             tape.n_recalls = tape.n_recalls.saturating_sub(1);
         }

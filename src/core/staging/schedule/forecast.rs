@@ -34,6 +34,8 @@ pub enum Basis {
     MeasuredRate,
     /// The usual time of a recall, and how many go before; nothing has been measured yet.
     NumberAhead,
+    /// What recalls of such a store usually take; nothing has been measured yet.
+    UsualTime,
 }
 
 impl fmt::Display for Basis {
@@ -42,6 +44,7 @@ impl fmt::Display for Basis {
             Self::TapeModel => "tape cost model",
             Self::MeasuredRate => "measured rate of this store",
             Self::NumberAhead => "number of recalls ahead",
+            Self::UsualTime => "usual time of such a store",
         })
     }
 }
@@ -91,7 +94,7 @@ impl Scheduler {
     /// nothing to tell it from.
     pub fn estimate(&mut self, recall: u64, now_ns: i64) -> Option<Estimate> {
         self.renew_forecast(now_ns);
-        let number = *self.by_id.get(&recall)?;
+        let number = self.number_of(recall)?;
         let recall = self.recalls.get(number)?;
         if let Stage::Active { batch, due_seconds } = recall.stage {
             return self.rest_of(batch, due_seconds, now_ns);
@@ -113,6 +116,8 @@ impl Scheduler {
         let passed = seconds_between(running.started_ns, now_ns);
         let (due, basis) = if running.is_tape {
             (f64::from(due_seconds) * self.pace.tape_factor(), Basis::TapeModel)
+        } else if let Some(together) = self.together(running.lane) {
+            together
         } else {
             (self.loose_seconds()? * f64::from(running.n_recalls), self.loose_basis())
         };
@@ -156,12 +161,16 @@ impl Scheduler {
 
     /// Seconds for a recall without tape: what goes before it for its owner, and meanwhile for the others.
     fn seconds_in_queue(&self, number: u32, recall: &Recall) -> Option<(f64, Basis)> {
-        let each = self.loose_seconds()?;
         let weight = |number: u32| self.owners.get(number).map_or(0.0, |owner| f64::from(owner.weight));
         let own: f64 = recall.interests.iter().map(|interest| weight(interest.owner)).fold(0.0, f64::max);
         let all: f64 = self.owners.line(recall.lane).map(|(_, owner)| f64::from(owner.weight)).sum();
         let share = if own > 0.0 { (all / own).max(1.0) } else { 1.0 };
         let ahead = (self.place_in_queue(number, recall) as f64 * share).min(self.by_id.len() as f64);
+        if let Some((seconds, basis)) = self.together(recall.lane) {
+            let rounds = (ahead / self.at_once_together()).floor() + 1.0;
+            return Some((rounds * seconds, basis));
+        }
+        let each = self.loose_seconds()?;
         let slots = self.limits.n_at_once as f64;
         // Those at the front of the queue still take as long as a recall does.
         Some(((ahead / slots).max(1.0) * each, self.loose_basis()))
@@ -171,6 +180,21 @@ impl Scheduler {
     pub(super) fn loose_seconds(&self) -> Option<f64> {
         let usual = || self.policy.usual_recall.map(|usual| usual.as_secs_f64());
         self.pace.loose_seconds().or_else(usual)
+    }
+
+    /// Seconds of a batch whose recalls come online together, and where that is from; `None` where they do not.
+    pub(super) fn together(&self, lane: Lane) -> Option<(f64, Basis)> {
+        let usual = self.policy.together?;
+        let usual = if lane == Lane::Interactive { usual.interactive } else { usual.bulk };
+        Some(match self.pace.together_seconds(lane) {
+            Some(measured) => (measured, Basis::MeasuredRate),
+            None => (usual.as_secs_f64(), Basis::UsualTime),
+        })
+    }
+
+    /// Recalls that are under way at the same time where those of a batch come online together.
+    pub(super) fn at_once_together(&self) -> f64 {
+        self.limits.n_at_once as f64 * self.limits.batch_objects as f64
     }
 
     pub(super) fn loose_basis(&self) -> Basis {

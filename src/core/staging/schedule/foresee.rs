@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use super::forecast::Drives;
 use super::pace::duration;
-use super::{Basis, Estimate, Scheduler};
+use super::{Basis, Estimate, Lane, Scheduler};
 use crate::cold::TapePlace;
 
 /// What a request would cost.
@@ -87,9 +87,13 @@ impl Scheduler {
 
     /// Seconds for so many recalls without tape, in turns with the other owners.
     fn seconds_for_loose(&self, n_recalls: u64) -> Option<(f64, Basis)> {
-        let each = self.loose_seconds()?;
         let n_others = self.owners.iter().filter(|owner| owner.n_waiting > 0).count();
         let ahead = (n_recalls as f64 * n_others as f64).min(self.by_id.len() as f64);
+        if let Some((seconds, basis)) = self.together(Lane::Bulk) {
+            let rounds = ((n_recalls as f64 + ahead) / self.at_once_together()).ceil().max(1.0);
+            return Some((rounds * seconds, basis));
+        }
+        let each = self.loose_seconds()?;
         let rounds = ((n_recalls as f64 + ahead) / self.limits.n_at_once as f64).max(1.0);
         Some((rounds * each, self.loose_basis()))
     }

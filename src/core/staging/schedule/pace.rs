@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use super::Lane;
+
 /// What the newest measurement counts.
 const NEWEST: f64 = 0.2;
 
@@ -12,6 +14,8 @@ pub(super) struct Pace {
     tape_factor: Option<f64>,
     /// Seconds that a slot needs for one recall where no tape is known.
     loose_seconds: Option<f64>,
+    /// Seconds of a batch whose recalls come online together, in the interactive lane and in the bulk one.
+    together_seconds: [Option<f64>; 2],
 }
 
 impl Pace {
@@ -28,6 +32,19 @@ impl Pace {
         if n_recalls > 0 && took >= 0.0 {
             renew(&mut self.loose_seconds, took / f64::from(n_recalls));
         }
+    }
+
+    /// Notes how long a batch took whose recalls came online together.
+    pub(super) fn together(&mut self, took: f64, lane: Lane) {
+        if took >= 0.0 {
+            let [interactive, bulk] = &mut self.together_seconds;
+            renew(if lane == Lane::Interactive { interactive } else { bulk }, took);
+        }
+    }
+
+    pub(super) fn together_seconds(&self, lane: Lane) -> Option<f64> {
+        let [interactive, bulk] = self.together_seconds;
+        if lane == Lane::Interactive { interactive } else { bulk }
     }
 
     pub(super) fn tape_factor(&self) -> f64 {

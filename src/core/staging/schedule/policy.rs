@@ -79,6 +79,18 @@ pub struct Policy {
     pub owner_cap: Option<u32>,
     /// What a recall takes before any was measured, where no tape tells. Default unknown.
     pub usual_recall: Option<Duration>,
+    /// What recalls take of a store that brings all objects of a batch online at the same time, however many they are,
+    /// before any was measured. Default none: one is read after the other.
+    pub together: Option<Together>,
+}
+
+/// How long recalls take that come online together.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Together {
+    /// In the bulk lane.
+    pub bulk: Duration,
+    /// In the interactive lane.
+    pub interactive: Duration,
 }
 
 impl Default for Policy {
@@ -96,6 +108,7 @@ impl Default for Policy {
             reserved_slots: None,
             owner_cap: None,
             usual_recall: None,
+            together: None,
         }
     }
 }

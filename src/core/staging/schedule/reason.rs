@@ -99,7 +99,7 @@ impl Scheduler {
     /// Why a recall waits; `None` if it is under way or not known.
     pub fn waiting_for(&mut self, recall: u64, now_ns: i64) -> Option<Reason> {
         self.renew_forecast(now_ns);
-        let number = *self.by_id.get(&recall)?;
+        let number = self.number_of(recall)?;
         let recall = self.recalls.get(number)?;
         if !recall.is_waiting() {
             return None;

@@ -184,9 +184,10 @@ pub(in crate::staging) fn due(
 ) -> Result<(Vec<StoredDelivery>, Option<i64>)> {
     let busy = Value::from(busy).to_string();
     let mut find = tables.prepare_cached(&format!(
-        "SELECT {COLUMNS}, body, min(next_ns) FROM staging_deliveries
-         WHERE state = 0 AND next_ns <= ?1 AND host NOT IN (SELECT value FROM json_each(?2))
-         GROUP BY host ORDER BY min(next_ns) LIMIT ?3"
+        "SELECT {COLUMNS}, body FROM staging_deliveries JOIN
+         (SELECT id AS oldest, min(next_ns) AS since FROM staging_deliveries
+          WHERE state = 0 AND next_ns <= ?1 AND host NOT IN (SELECT value FROM json_each(?2))
+          GROUP BY host ORDER BY since LIMIT ?3) ON id = oldest ORDER BY since, id"
     ))?;
     let mut rows = find.query(params![now_ns, busy, as_i64(limit as u64)])?;
     let mut found = Vec::new();

@@ -71,7 +71,8 @@ pub(in crate::staging) fn load(tables: &Connection) -> Result<Loaded> {
 fn requests(tables: &Connection) -> Result<Vec<LoadedRequest>> {
     let mut find = tables.prepare(
         "SELECT number, face, owner, priority, lifetime_ns, dataset, state, tallies, reason, started_ns,
-         finished_ns, expires_ns, pins_until_ns FROM staging_requests WHERE is_live = 1 ORDER BY number",
+         finished_ns, expires_ns, pins_until_ns FROM staging_requests WHERE is_live = 1 AND is_forgotten = 0
+         ORDER BY number",
     )?;
     let mut rows = find.query([])?;
     let mut requests = Vec::new();

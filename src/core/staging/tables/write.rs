@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use rusqlite::{Connection, params};
 
-use super::{deliveries, NewRequestRow, ObjectRow, OnlineRow, Op, RecallRow, RequestRow};
+use super::{NewRequestRow, ObjectRow, OnlineRow, Op, RecallRow, RequestRow, deliveries};
 use super::{activity_number, as_i64, face_number, pack_tallies, request_state_number};
 use crate::Result;
 use crate::staging::{ObjectState, Tally};

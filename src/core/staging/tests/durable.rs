@@ -41,6 +41,29 @@ async fn a_request_goes_on_after_a_restart() {
 }
 
 #[tokio::test]
+async fn bytes_that_are_waited_for_are_the_same_after_a_restart() {
+    let store = FakeStore::new(Landing::InPlace).with(|can| (can.n_at_once, can.batch_objects) = (1, 1));
+    let world = World::new(store).await;
+    ["a", "b", "c"].iter().for_each(|path| world.put(path));
+    world.store.hold(true);
+    let request = world.request("x", &["a", "b", "c"]).await;
+    let len_bytes = "the bytes of a".len() as u64;
+    let bytes = |request: crate::staging::Request| {
+        (request.tally(ObjectState::Active).bytes, request.tally(ObjectState::Queued).bytes)
+    };
+    world.pass(Duration::from_secs(3)).await;
+    assert_eq!(bytes(world.get(&request.id).await), (len_bytes, 2 * len_bytes));
+    let world = world.restart().await;
+    for _ in 0..3 {
+        world.pass(Duration::from_secs(3)).await;
+    }
+    assert_eq!(bytes(world.get(&request.id).await), (len_bytes, 2 * len_bytes));
+    world.store.hold(false);
+    let request = world.ended(&request.id).await;
+    assert_eq!(request.tally(ObjectState::Hot).bytes, 3 * len_bytes);
+}
+
+#[tokio::test]
 async fn a_recall_that_its_store_forgot_meanwhile_is_asked_for_again() {
     let world = copied().await;
     world.store.hold(true);

@@ -4,8 +4,9 @@ use std::time::Duration;
 
 use super::store::FakeStore;
 use super::world::{START_NS, World, href, id, new_request, settings};
+use crate::ErrorKind;
 use crate::clock::{ManualClock, nanoseconds};
-use crate::cold::{Landing, Locality};
+use crate::cold::{Landing, Locality, ObjectId};
 use crate::staging::{ObjectState, Presence, Request, RequestState};
 
 const MINUTE: Duration = Duration::from_secs(60);
@@ -173,4 +174,45 @@ async fn what_is_online_without_a_recall_does_not_look_nearline_once_it_was_look
     pass_minutes(&world, 70).await;
     world.staging.localities(&[href("standard").into()]).await;
     assert_eq!(world.staging.known_locality(&href("standard")), Locality::Online);
+}
+
+#[tokio::test]
+async fn what_somebody_says_has_changed_is_looked_at_and_not_believed() {
+    let world = bucket(&["a", "b"]).await;
+    let request = pinned(&world, "x", &["a", "b"], HOUR).await;
+    world.staging.release(&request.id, None).await.unwrap();
+    world.store.change(&id("a"), |stored| stored.locality = Locality::Nearline);
+    assert!(is_online(&world, "a"), "nobody has told yet");
+
+    assert_eq!(world.staging.hint("tape", vec![id("a"), id("b")]).await.unwrap(), 2);
+
+    assert!(!is_online(&world, "a") && !can_be_read(&world, "a").await);
+    assert!(is_online(&world, "b") && can_be_read(&world, "b").await);
+    let foreign = vec![ObjectId::new("warm", "a").unwrap()];
+    assert_eq!(world.staging.hint("tape", foreign).await.unwrap(), 0);
+    let kind = world.staging.hint("disk", vec![id("a")]).await.unwrap_err().kind();
+    assert_eq!(kind, ErrorKind::NotFound);
+}
+
+#[tokio::test]
+async fn a_store_that_is_seldom_asked_is_asked_at_once_when_somebody_says_that_it_has_done_something() {
+    let store = FakeStore::new(Landing::InPlace).with(|can| can.poll_every = 8 * HOUR);
+    let world = World::new(store).await;
+    world.put("a");
+    world.store.hold(true);
+    let request = world.request("x", &["a"]).await;
+    // It is asked every four hours or more by then.
+    for _ in 0..10 {
+        world.pass(HOUR).await;
+    }
+    world.store.hold(false);
+    world.pass(10 * MINUTE).await;
+    assert_eq!(world.states(&request.id).await, [ObjectState::Active]);
+
+    world.staging.hint("tape", vec![id("a")]).await.unwrap();
+    for _ in 0..3 {
+        world.pass(Duration::from_secs(1)).await;
+    }
+
+    assert_eq!(world.states(&request.id).await, [ObjectState::Hot]);
 }

@@ -95,6 +95,32 @@ async fn who_joins_a_recall_pays_nothing_and_of_two_at_once_one_pays() {
 }
 
 #[tokio::test]
+async fn what_is_named_by_a_link_too_is_paid_for_once() {
+    let world = dear().await;
+    world.store.link(&id("link"), &id("0"));
+    ask(&world, new_request("x", &["link", "0", "1", "2", "3", "4"])).await.unwrap();
+    over_quota(&ask(&world, new_request("x", &["5"])).await.unwrap_err());
+}
+
+#[tokio::test]
+async fn a_store_that_is_slow_to_tell_of_ones_objects_keeps_nobody_else_waiting() {
+    let world = dear().await;
+    let slow = world.store.slow_to_look_at(&id("0")).await;
+    let staging = world.staging.clone();
+    let first = tokio::spawn(async move { staging.request(new_request("x", &["0"])).await });
+    while world.store.n_looks() == 0 {
+        tokio::task::yield_now().await;
+    }
+    let long = Duration::from_secs(20);
+    tokio::time::timeout(long, ask(&world, new_request("y", &["1"]))).await.unwrap().unwrap();
+    let (wanted, reader) = (href("2"), owner("z"));
+    let join = world.staging.join(&wanted, &reader, None);
+    tokio::time::timeout(long, join).await.unwrap().unwrap();
+    drop(slow);
+    first.await.unwrap().unwrap();
+}
+
+#[tokio::test]
 async fn repeating_a_request_with_its_key_costs_nothing_and_is_never_refused() {
     let world = dear().await;
     let mut new = new_request("x", &["0", "1", "2", "3", "4"]);

@@ -72,6 +72,8 @@ struct State {
     n_refused: usize,
     /// How often it was asked for the status of objects.
     n_looks: usize,
+    /// Whoever asks for the status of this object waits for that.
+    slow: Option<(ObjectId, Arc<tokio::sync::Mutex<()>>)>,
     /// What the recall of a mebibyte costs, in millionths of a dollar.
     price: Option<u64>,
     released: Vec<ObjectId>,
@@ -141,6 +143,13 @@ impl FakeStore {
     /// The next attempts to keep objects fail.
     pub(super) fn refuse_to_prolong(&self, n_times: usize) {
         self.state.lock().n_refused = n_times;
+    }
+
+    /// Whoever asks for the status of an object waits until what this gives is dropped.
+    pub(super) async fn slow_to_look_at(&self, id: &ObjectId) -> tokio::sync::OwnedMutexGuard<()> {
+        let gate = Arc::new(tokio::sync::Mutex::new(()));
+        self.state.lock().slow = Some((id.clone(), Arc::clone(&gate)));
+        gate.lock_owned().await
     }
 
     /// How often it was asked for the status of objects.
@@ -299,6 +308,12 @@ impl ColdStore for FakeStore {
         let silent = self.check();
         self.end_copies();
         self.state.lock().n_looks += 1;
+        let slow = self.state.lock().slow.clone();
+        if let Some((id, gate)) = slow
+            && objects.iter().any(|object| object.id == id)
+        {
+            drop(gate.lock().await);
+        }
         let state = self.state.lock();
         let status = |object: &ColdObject| {
             if silent.is_err() {

@@ -87,7 +87,8 @@ impl Telling {
         let _ = rustls::crypto::ring::default_provider().install_default();
         let key = world.folder.path().join("webhook.key");
         std::fs::write(&key, format!("{KEY}\n")).unwrap();
-        let sender = Sender::new(Arc::new(Hosts::parse(listed).unwrap()), KeyFile::new(key)).unwrap();
+        world.staging.webhook_hosts().replace(Hosts::parse(listed).unwrap());
+        let sender = Sender::new(world.staging.webhook_hosts().clone(), KeyFile::new(key)).unwrap();
         let settings = WebhookSettings { max_attempts, ..WebhookSettings::default() };
         let stop = CancellationToken::new();
         tokio::spawn(Webhooks::new(world.staging.clone(), sender, settings).run(stop.clone()));
@@ -191,7 +192,10 @@ async fn a_name_with_a_private_address_is_never_called() {
 #[tokio::test]
 async fn a_host_that_is_listed_no_more_is_not_called_any_more() {
     let receiver = Receiver::answering(&["200 OK"]).await;
-    let telling = Telling::begin(world().await, &["hooks.example".to_owned()], 40).await;
+    let listed = [format!("http://127.0.0.1:{}", receiver.port)];
+    let telling = Telling::begin(world().await, &listed, 40).await;
+    let others = Hosts::parse(&["hooks.example"]).unwrap();
+    telling.world.staging.webhook_hosts().replace(others);
     telling.request(format!("http://127.0.0.1:{}/", receiver.port)).await;
     let dead = telling.until(DeliveryState::Dead).await;
     assert!(dead.last_error.unwrap().contains("may not call"));

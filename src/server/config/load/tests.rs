@@ -176,3 +176,29 @@ fn without_a_file_no_folder_is_a_catalog_by_itself() {
     let surroundings = Surroundings { working_dir: elsewhere.path().to_owned(), ..surroundings(&[]) };
     assert!(load(&surroundings, None, &[], &Known::default()).unwrap().config.catalogs.dirs.is_empty());
 }
+
+#[test]
+fn credentials_have_what_their_kind_needs_and_nothing_else() {
+    let (dir, path) = written(concat!(
+        "[credentials.a]\nkind = \"command\"\ncommand = [\"key.sh\"]\ncommand_timeout = \"0s\"\n",
+        "[credentials.b]\nkind = \"netrc\"\nnetrc_file = \"none\"\n",
+        "[credentials.c]\nkind = \"bearer\"\nprofile = \"x\"\ncommand = [\"/bin/true\"]\ncommand_timeout = \"9s\"\n",
+        "[credentials.d]\nkind = \"netrc\"\n[credentials.e]\nkind = \"command\"\n",
+    ));
+    let found = messages(load(&surroundings(&[]), Some(&path), &[], &Known::default()));
+    let (file, folder) = (path.display(), dir.path().display());
+    let begins = [
+        format!("{file}:3: credentials.a.command: \"key.sh\" is no absolute path"),
+        format!("{file}:4: credentials.a.command_timeout: has to be more than 0s"),
+        format!("{file}:7: credentials.b.netrc_file: cannot read {folder}/none"),
+        format!("{file}:8: credentials.c.token_file: kind bearer needs it"),
+        format!("{file}:10: credentials.c.profile: belongs to kind aws"),
+        format!("{file}:11: credentials.c.command: belongs to kind command"),
+        format!("{file}:12: credentials.c.command_timeout: belongs to kind command"),
+        format!("{file}:15: credentials.e.command: kind command needs it"),
+    ];
+    for expected in &begins {
+        assert!(found.iter().any(|message| message.starts_with(expected)), "{expected}\nnot in {found:#?}");
+    }
+    assert_eq!(found.len(), begins.len(), "{found:#?}");
+}

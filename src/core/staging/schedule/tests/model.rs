@@ -180,7 +180,8 @@ impl Model {
         for recall in &batch.recalls {
             let owners = self.waiting.remove(recall).expect("it waited, and was not handed out before");
             self.active.insert(*recall, owners);
-            let interests = &self.scheduler.recalls.get(self.scheduler.by_id[recall]).unwrap().interests;
+            let interests =
+                &self.scheduler.recalls.get(self.scheduler.number_of(*recall).unwrap()).unwrap().interests;
             assert!(interests.iter().any(|one| one.is_counted), "it counts for nobody");
         }
         let places = batch.recalls.iter().map(|recall| self.tape_of(*recall)).collect::<BTreeSet<_>>();
@@ -193,7 +194,7 @@ impl Model {
     }
 
     fn tape_of(&self, recall: u64) -> Option<Arc<str>> {
-        let recall = self.scheduler.recalls.get(self.scheduler.by_id[&recall]).unwrap();
+        let recall = self.scheduler.recalls.get(self.scheduler.number_of(recall).unwrap()).unwrap();
         recall.tape.map(|tape| Arc::clone(&self.scheduler.tapes.get(tape).unwrap().name))
     }
 
@@ -234,8 +235,9 @@ impl Model {
         assert_eq!(scheduler.running.len(), self.batches.len());
         let mut active = vec![0; N_OWNERS];
         let mut on_tapes: BTreeMap<u32, u32> = BTreeMap::new();
-        for (id, number) in &scheduler.by_id {
-            let recall = scheduler.recalls.get(*number).unwrap();
+        for id in self.waiting.keys().chain(self.active.keys()) {
+            let recall = scheduler.recalls.get(scheduler.number_of(*id).unwrap()).unwrap();
+            assert_eq!(recall.id, *id);
             assert_eq!(recall.is_waiting(), self.waiting.contains_key(id));
             if let Stage::Active { batch, .. } = recall.stage {
                 assert!(self.batches[&BatchId(batch)].contains(id));

@@ -164,6 +164,41 @@ fn without_tapes_an_estimate_needs_a_measurement_or_a_usual_time() {
     assert_eq!((estimate.wait, estimate.basis), (Duration::from_secs(60), Basis::NumberAhead));
 }
 
+/// A store that brings all of a batch online at the same time: in twelve hours, or five if somebody waits.
+fn together(n_at_once: usize, batch_objects: usize) -> Scheduler {
+    let (bulk, interactive) = (Duration::from_secs(12 * 3600), Duration::from_secs(5 * 3600));
+    let policy = Policy { together: Some(Together { bulk, interactive }), ..Policy::default() };
+    Scheduler::new(policy, Limits { n_at_once, batch_objects, knows_tapes: false })
+}
+
+#[test]
+fn what_comes_together_takes_as_long_as_one_however_many_they_are() {
+    let hours = |n: u64| Duration::from_secs(n * 3600);
+    let mut scheduler = together(4, 10);
+    let owner = scheduler.owner("ada");
+    for (n, expected) in [(1, hours(12)), (40, hours(12)), (41, hours(24))] {
+        let foreseen = scheduler.foresee((0..n).map(|_| (None, GIGABYTE)), 0).estimate.unwrap();
+        assert_eq!((foreseen.wait, foreseen.basis), (expected, Basis::UsualTime), "{n}");
+    }
+    (0..10).for_each(|recall| scheduler.add(wanted(recall, owner)));
+    scheduler.add(wanted(10, owner).now());
+    assert_eq!(scheduler.estimate(9, 0).unwrap().wait, hours(12));
+    assert_eq!(scheduler.estimate(10, 0).unwrap().wait, hours(5));
+
+    let batches = all_next(&mut scheduler, 0);
+    let hour_ns = 3600 * SECOND;
+    assert_eq!(scheduler.estimate(9, hour_ns).unwrap().wait, hours(11));
+    assert_eq!(scheduler.estimate(10, hour_ns).unwrap().wait, hours(4));
+    // What was measured counts then, for those only who come the same way.
+    let bulk = batches.iter().find(|batch| batch.recalls.len() == 10).unwrap();
+    finish(&mut scheduler, bulk, 8 * hour_ns);
+    scheduler.add(wanted(11, owner));
+    let estimate = scheduler.estimate(11, 8 * hour_ns).unwrap();
+    assert_eq!((estimate.wait, estimate.basis), (hours(8), Basis::MeasuredRate));
+    scheduler.add(wanted(12, owner).now());
+    assert_eq!(scheduler.estimate(12, 8 * hour_ns).unwrap().basis, Basis::UsualTime);
+}
+
 #[test]
 fn an_estimate_learns_how_slow_the_library_is() {
     let mut scheduler = tapes(1);
