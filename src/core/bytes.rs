@@ -36,6 +36,7 @@ pub use directory::Directory;
 pub(crate) use keys::plain;
 pub use residency::{Residency, Staged};
 pub use roots::{Credentials, Root, StoreOptions, s3_client};
+pub use signed::judge;
 
 /// Ranged reads from source objects.
 #[async_trait]

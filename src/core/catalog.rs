@@ -56,7 +56,7 @@ pub(crate) use directory::{is_inside, outermost_stores};
 pub use harvest_spec::{DatasetPer, HarvestPlace, HarvestSpec};
 pub use ids::id_of_path;
 pub(crate) use ids::{is_ignored, is_promising};
-pub use listing::{IndexedManifests, Listed, Listing};
+pub use listing::{CollectionRules, IndexedManifests, Listed, Listing};
 pub use patterns::NamePatterns;
 pub use settings::CatalogSettings;
 
@@ -213,6 +213,13 @@ pub struct CatalogCounts {
     pub n_lost: usize,
 }
 
+/// Under which access rule a dataset is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DatasetAccess {
+    /// Name of the rule; `None` for the usual one.
+    pub rule: Option<Arc<str>>,
+}
+
 /// What a catalog is made of.
 pub struct CatalogParts {
     /// Who declares datasets, in catalog order.
@@ -319,6 +326,14 @@ impl Catalog {
         self.entries().get(id).map(|entry| Arc::clone(&entry.spec))
     }
 
+    /// The access rule of a dataset that is declared, or was until lately; `None` for what is not known.
+    pub fn access(&self, id: &str) -> Option<DatasetAccess> {
+        let entries = self.entries();
+        let declared = entries.get(id).map(|entry| entry.spec.access.clone());
+        let rule = declared.or_else(|| entries.withdrawn(id).map(|withdrawn| withdrawn.access.clone()))?;
+        Some(DatasetAccess { rule })
+    }
+
     /// True if a dataset was ever declared that names an access rule which is not always there, and so may not exist.
     pub fn names_rules(&self) -> bool {
         self.shared.names_rules.load(Ordering::Acquire)
@@ -353,7 +368,7 @@ impl Catalog {
                 self.open_entry(&entry).await
             }
             None => Err(match entries.withdrawn(id) {
-                Some(since_ns) => self.withdrawn(id, since_ns),
+                Some(withdrawn) => self.withdrawn(id, withdrawn.since_ns),
                 // Clients read "not found" as fill values: not before every provider has answered.
                 None if !entries.is_complete() => {
                     let retry_after = self.shared.settings.retry_after;
@@ -378,6 +393,11 @@ impl Catalog {
     /// True once every provider was asked, whether it answered or failed: what the others declare is served.
     pub fn is_loaded(&self) -> bool {
         self.shared.unasked.lock().is_empty() && self.entries().has_been_asked()
+    }
+
+    /// True once every provider has answered: what none declares does not exist.
+    pub fn is_complete(&self) -> bool {
+        self.entries().is_complete()
     }
 
     /// How many listed datasets are in which state.

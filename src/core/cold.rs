@@ -193,8 +193,14 @@ pub enum FailureCause {
     Denied,
     /// Nothing: no copy is left.
     Lost,
-    /// Ask again, after this time if the store names one: it is busy, a drive failed, a time-out.
+    /// Ask again, after this time if the store names one: a drive failed, a time-out.
     Retryable {
+        /// When to ask again.
+        after: Option<Duration>,
+    },
+    /// Ask again, after this time if the store names one: it has too much to do and did not take the object. Nothing went
+    /// wrong with it, so this is no attempt; the time that a recall may take in all bounds it.
+    Busy {
         /// When to ask again.
         after: Option<Duration>,
     },
@@ -203,7 +209,7 @@ pub enum FailureCause {
 impl FailureCause {
     /// True if asking again is of no use.
     pub fn is_final(self) -> bool {
-        !matches!(self, Self::Retryable { .. })
+        !matches!(self, Self::Retryable { .. } | Self::Busy { .. })
     }
 }
 
@@ -284,6 +290,12 @@ pub trait ColdStore: Send + Sync {
     /// however many they are; `None` for stores that read one after the other. Never changes.
     fn usual_time(&self, _is_interactive: bool) -> Option<Duration> {
         None
+    }
+
+    /// True if recalls take from one another what there is little of, drives above all: then the recalls that one owner may
+    /// have under way are bounded. Never changes.
+    fn recalls_share_drives(&self) -> bool {
+        self.usual_time(false).is_none()
     }
 
     /// True if the store itself refuses to read what is not online, so that reading needs no question before and after: an

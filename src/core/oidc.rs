@@ -123,7 +123,8 @@ impl Issuers {
     /// answering.
     pub fn take_keys_of(&self, before: &Self) {
         for issuer in &self.issuers {
-            let same = before.issuers.iter().find(|other| other.settings().issuer == issuer.settings().issuer);
+            let same =
+                before.issuers.iter().find(|other| other.settings().issuer == issuer.settings().issuer);
             if let Some(same) = same {
                 issuer.take_keys_of(same);
             }

@@ -74,7 +74,7 @@ use driver::{Driver, Input};
 use engine::{Engine, Now};
 
 pub use api::*;
-pub use deliveries::{Delivery, DeliveryFilter, DeliveryState, Due, DueDelivery};
+pub use deliveries::{AfterFailure, Delivery, DeliveryFilter, DeliveryState, Due, DueDelivery, Turns};
 pub use limits::{Amount, OwnerLimits};
 pub use retries::Retries;
 pub use settings::StagingSettings;

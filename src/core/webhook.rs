@@ -16,7 +16,7 @@ mod run;
 mod send;
 pub mod sign;
 
-pub use hosts::{HostList, Hosts, Target};
+pub use hosts::{HostList, Hosts};
 pub use run::{WebhookSettings, Webhooks};
 pub use send::Sender;
 pub use sign::KeyFile;

@@ -28,11 +28,11 @@ use thermocline_model::DatasetId;
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::Instant;
 
-use crate::identity::Right;
+use crate::identity::{Presented, Right};
 use crate::links::{BaseUrl, segment};
 use crate::problem::{RECALL_FAILED, STAGING_NOT_ALLOWED};
 use crate::query::Query;
-use crate::{App, Identity, Problem, Waiting, prefer};
+use crate::{App, Problem, Waiting, prefer};
 
 const X_LOCALITY: HeaderName = HeaderName::from_static("x-locality");
 
@@ -82,6 +82,8 @@ const CLIENTS: [(&str, Duration); 2] =
 pub struct Wait {
     /// Who reads what.
     pub reader: ReadFor,
+    /// By what the reader is known, when it is asked again whether he may.
+    presented: Presented,
     /// Whether this reader's reads cause recalls.
     pub may_recall: bool,
     /// How long the client waits.
@@ -107,7 +109,8 @@ impl Wait {
     /// How a request for bytes of a dataset waits: by what it says of itself.
     pub fn of(app: &App, asked: &Asked<'_>, dataset: &DatasetId) -> Self {
         let config = &app.config.hold;
-        let who = Identity::seen_by(app, asked.headers, asked.peer);
+        let presented = Presented::seen_by(app, asked.headers, asked.peer);
+        let who = presented.identity(app);
         let may_recall = match config.recall_on_read {
             RecallOnRead::Anyone => true,
             RecallOnRead::Owners => {
@@ -117,6 +120,7 @@ impl Wait {
         };
         Self {
             reader: ReadFor { owner: who.owner, dataset: dataset.clone() },
+            presented,
             may_recall,
             time: time(config, asked.headers, asked.uri.query()),
             base: BaseUrl::seen_by(app, asked.headers, asked.uri, asked.peer),
@@ -214,6 +218,11 @@ impl Held {
     pub(crate) fn take(response: &mut Response) -> Option<Self> {
         let Mark(held) = response.extensions_mut().remove()?;
         held.lock().take()
+    }
+
+    /// Who reads which dataset.
+    pub(crate) fn reader(&self) -> (Presented, DatasetId) {
+        (self.wait.presented.clone(), self.wait.reader.dataset.clone())
     }
 
     /// When the client has waited for as long as it does.

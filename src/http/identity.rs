@@ -10,6 +10,7 @@
 
 mod client;
 mod issuers;
+mod paths;
 mod rules;
 
 use std::net::{IpAddr, SocketAddr};
@@ -30,6 +31,7 @@ use crate::problem::{CREDENTIALS_NEEDED, NOT_ALLOWED};
 use crate::{App, AppState, Problem};
 
 pub use client::client_address;
+pub use paths::{Paths, PathsToRead, PathsToStage};
 pub use rules::{Access, AccessRules, Holder, Token};
 pub use thermocline_core::access::Right;
 
@@ -53,8 +55,10 @@ pub struct Identity {
     pub groups: Arc<[Arc<str>]>,
     /// Which datasets it may see and read.
     pub view: View,
-    /// Whether objects may be staged.
+    /// Whether objects may be staged: where no rule says who stages, or files of some root by their paths.
     pub may_stage: bool,
+    /// Whether objects may be staged where no rule says who stages.
+    stages_as_usual: bool,
     /// Whether objects may be evicted, stores paused, everybody's requests changed.
     pub may_administer: bool,
     /// Whether its token counts where rules say who may stage or administer datasets.
@@ -86,9 +90,7 @@ impl Identity {
 
     /// The same for a request from `peer` that was taken apart.
     pub fn seen_by(app: &App, headers: &HeaderMap, peer: Option<SocketAddr>) -> Self {
-        let from = client_address(app, headers, peer);
-        let token = presented_token(headers);
-        app.access.identify(token.as_ref().map(Option::as_deref), from)
+        Presented::seen_by(app, headers, peer).identity(app)
     }
 
     /// True if the client sent a token of this server by itself: passwords are sent by browsers that keep them.
@@ -106,7 +108,7 @@ impl Identity {
             owner: self.token.as_ref().and_then(|_| self.owner.0.strip_prefix("token:")),
             groups: &self.groups,
             from: self.from,
-            may_stage: self.may_stage,
+            may_stage: self.stages_as_usual,
         }
     }
 
@@ -115,7 +117,7 @@ impl Identity {
         if self.token_stages {
             return self.known_caller();
         }
-        Caller { from: self.from, may_stage: self.may_stage, ..Caller::default() }
+        Caller { from: self.from, may_stage: self.stages_as_usual, ..Caller::default() }
     }
 
     /// True if a request or a job of `owner` may be changed.
@@ -128,23 +130,26 @@ impl Identity {
         self.may_change(owner) || dataset.is_some_and(|dataset| self.has(app, dataset, Right::Administer))
     }
 
-    /// True if a dataset is there for this client. What no catalog declares any more is there for those who see
-    /// everything.
+    /// True if a dataset is there for this client. What no catalog declares any more is so for whom it was before; what
+    /// is not known is there for those who see everything.
     pub fn sees(&self, app: &App, dataset: &str) -> bool {
         if !app.restricts() {
             return true;
         }
-        match app.catalog.spec(dataset) {
-            Some(spec) => self.view.sees_rule(spec.access.as_deref()),
+        match app.catalog.access(dataset) {
+            Some(access) => self.view.sees_rule(access.rule.as_deref()),
             None => app.access.is_whole(&self.view),
         }
     }
 
-    /// The same of a dataset that a request or a job of `owner` concerns: its owner knows what he asked for.
+    /// The same of a dataset that a request or a job of `owner` concerns: its owner knows what he asked for once nobody
+    /// declares it any more. Whoever has no token shares his name with others, and knows nothing by it. What was asked for by
+    /// paths is known to its owner, and to those from whom no root is hidden.
     pub fn sees_of(&self, app: &App, owner: &Owner, dataset: Option<&str>) -> bool {
-        let Some(dataset) = dataset else { return true };
-        let is_withdrawn = || app.catalog.spec(dataset).is_none() && self.owner == *owner;
-        self.sees(app, dataset) || is_withdrawn()
+        let Some(dataset) = dataset else { return self.owner == *owner || self.sees_all_roots(app) };
+        let is_own = self.credentials == Credentials::Valid && self.owner == *owner;
+        let is_withdrawn = || app.catalog.is_complete() && app.catalog.spec(dataset).is_none();
+        self.sees(app, dataset) || (is_own && is_withdrawn())
     }
 
     /// True if this client has a right on a dataset; on one that is not declared, as on what no rule says anything of.
@@ -152,7 +157,7 @@ impl Identity {
         match (app.catalog.spec(dataset), right) {
             (Some(spec), _) => app.access.allows(self, spec.access.as_deref(), right),
             (None, Right::Read) => self.sees(app, dataset),
-            (None, Right::Stage) => self.may_stage,
+            (None, Right::Stage) => self.stages_as_usual,
             (None, Right::Administer) => self.may_administer,
         }
     }
@@ -225,6 +230,40 @@ impl Identity {
             Credentials::None if would_help => challenge(format!("{what} needs a token")),
             _ => Problem::new(&NOT_ALLOWED, detail),
         }
+    }
+}
+
+/// What a request says of who sent it, for those who look again later: tokens end, and rules change.
+#[derive(Debug, Clone)]
+pub struct Presented {
+    /// The token; `Some(None)` are credentials that hold none.
+    token: Option<Option<Box<str>>>,
+    from: Option<IpAddr>,
+}
+
+impl Presented {
+    /// That of a request.
+    pub fn of(app: &App, parts: &Parts) -> Self {
+        Self::seen_by(app, &parts.headers, peer(parts))
+    }
+
+    /// The same for a request from `peer` that was taken apart. It shares no memory with the request.
+    pub fn seen_by(app: &App, headers: &HeaderMap, peer: Option<SocketAddr>) -> Self {
+        let token = presented_token(headers).map(|token| token.map(String::into_boxed_str));
+        Self { token, from: client_address(app, headers, peer) }
+    }
+
+    /// Who that is by the tokens and rules at present.
+    pub fn identity(&self, app: &App) -> Identity {
+        app.access.identify(self.token.as_ref().map(Option::as_deref), self.from)
+    }
+}
+
+impl FromRequestParts<AppState> for Presented {
+    type Rejection = std::convert::Infallible;
+
+    async fn from_request_parts(parts: &mut Parts, app: &AppState) -> Result<Self, Self::Rejection> {
+        Ok(Self::of(app, parts))
     }
 }
 

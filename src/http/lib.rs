@@ -12,6 +12,7 @@ pub mod conditional;
 mod extract;
 pub mod hold;
 pub mod html;
+pub mod idempotency;
 pub mod identity;
 pub mod jobs;
 mod keys;

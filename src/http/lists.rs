@@ -3,24 +3,23 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 
-use thermocline_core::cold::Namespace;
 use thermocline_core::staging::Wanted;
 
 use crate::Problem;
+use crate::identity::Paths;
 use crate::problem::TOO_LARGE;
 
 /// Longest spelling that is shown in full, in bytes. No object has a longer one.
 const MAX_SPELLING_BYTES: usize = 8192;
 
-/// What a spelling means: an object below a declared root, percent-encoded or not, or the reason why none.
-pub fn wanted(namespace: &Namespace, spelling: &str) -> Wanted {
+/// What a spelling means for a client: an object below a declared root, percent-encoded or not, or the reason why none.
+pub fn wanted(paths: &Paths, spelling: &str) -> Wanted {
     if spelling.len() > MAX_SPELLING_BYTES {
         let shown: String = spelling.chars().take(200).collect();
         let reason = format!("a path has at most {MAX_SPELLING_BYTES} bytes");
         return Wanted { spelling: shown.into(), object: Err(reason) };
     }
-    let object = namespace.resolve_encoded(spelling).map_err(|error| error.message().to_owned());
-    Wanted { spelling: spelling.into(), object }
+    Wanted { spelling: spelling.into(), object: paths.objects(spelling) }
 }
 
 /// The objects of a body with one spelling a line. Empty lines, line ends of either kind and repeated lines do not
@@ -28,11 +27,11 @@ pub fn wanted(namespace: &Namespace, spelling: &str) -> Wanted {
 ///
 /// # Errors
 /// 413 for more than `limit` of them.
-pub fn lines(namespace: &Namespace, body: &[u8], limit: usize) -> Result<Vec<Wanted>, Problem> {
+pub fn lines(paths: &Paths, body: &[u8], limit: usize) -> Result<Vec<Wanted>, Problem> {
     let mut seen = HashSet::new();
     let lines = body.split(|byte| *byte == b'\n').map(|line| line.trim_ascii());
     let mut lines = lines.filter(|line| !line.is_empty() && seen.insert(*line));
-    let wanted = lines.by_ref().take(limit).map(|line| wanted_line(namespace, line)).collect();
+    let wanted = lines.by_ref().take(limit).map(|line| wanted_line(paths, line)).collect();
     if lines.next().is_some() {
         return Err(too_long(limit));
     }
@@ -45,9 +44,9 @@ pub fn too_long(limit: usize) -> Problem {
         .with_field("limit", limit)
 }
 
-fn wanted_line(namespace: &Namespace, line: &[u8]) -> Wanted {
+fn wanted_line(paths: &Paths, line: &[u8]) -> Wanted {
     match std::str::from_utf8(line) {
-        Ok(spelling) => wanted(namespace, spelling),
+        Ok(spelling) => wanted(paths, spelling),
         Err(_) => {
             let line = line.get(..line.len().min(200)).unwrap_or_default();
             let spelling: Arc<str> = String::from_utf8_lossy(line).into();
@@ -58,18 +57,18 @@ fn wanted_line(namespace: &Namespace, line: &[u8]) -> Wanted {
 
 #[cfg(test)]
 mod tests {
-    use thermocline_core::cold::NamespaceRoot;
+    use thermocline_core::cold::{Namespace, NamespaceRoot};
 
     use super::*;
 
-    fn archive() -> Namespace {
+    fn archive() -> Paths {
         let root = NamespaceRoot {
             name: "archive".into(),
             base: "/archive".to_owned(),
             map: Vec::new(),
             store: None,
         };
-        Namespace::new(vec![root])
+        Paths::all(Arc::new(Namespace::new(vec![root])))
     }
 
     #[test]

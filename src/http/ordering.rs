@@ -4,12 +4,12 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use thermocline_core::Error;
-use thermocline_core::cold::Namespace;
 use thermocline_core::manifest::Manifest;
 use thermocline_core::select::{Selection, objects, resolve};
 use thermocline_core::staging::{Staging, Wanted};
 
 use crate::Problem;
+use crate::identity::Paths;
 use crate::lists::wanted;
 
 /// The objects that hold a chunk of a selection of these variables; of all without names.
@@ -24,13 +24,14 @@ pub async fn needed(
 ) -> Result<Vec<Wanted>, Problem> {
     let resolved = Arc::new(resolve(manifest, selection, variables).await?);
     let numbers = objects(manifest, &resolved).await?;
-    let (manifest, namespace) = (Arc::clone(manifest), Arc::clone(staging.namespace()));
-    let naming = tokio::task::spawn_blocking(move || named(&manifest, &namespace, &numbers));
+    // What a dataset needs is under the rule of the dataset.
+    let (manifest, paths) = (Arc::clone(manifest), Paths::all(Arc::clone(staging.namespace())));
+    let naming = tokio::task::spawn_blocking(move || named(&manifest, &paths, &numbers));
     naming.await.map_err(|_| Error::internal("naming the objects of a selection stopped by a mistake"))?
 }
 
 /// What objects of a dataset are called. There may be very many of them.
-fn named(manifest: &Manifest, namespace: &Namespace, numbers: &[u32]) -> Result<Vec<Wanted>, Problem> {
+fn named(manifest: &Manifest, paths: &Paths, numbers: &[u32]) -> Result<Vec<Wanted>, Problem> {
     let sources = &manifest.dataset.objects;
     let found = numbers.iter().filter_map(|number| sources.get(*number as usize));
     // One file may be several objects of a dataset that was put together from references.
@@ -40,5 +41,5 @@ fn named(manifest: &Manifest, namespace: &Namespace, numbers: &[u32]) -> Result<
             "the selection needs no object: all its values are kept with the index",
         ));
     }
-    Ok(hrefs.into_iter().map(|href| wanted(namespace, href)).collect())
+    Ok(hrefs.into_iter().map(|href| wanted(paths, href)).collect())
 }

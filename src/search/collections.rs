@@ -23,7 +23,8 @@ const MAX_VARIABLES: usize = 1000;
 /// An attribute with more different values is not listed.
 const MAX_VALUES: usize = 50;
 
-/// All collections in order of their ids, those that are declared included; not those of whose datasets none is seen.
+/// All collections in order of their ids, those that are declared included (`specs` has those of them that may be seen while
+/// nothing of them is found); not those of whose datasets none is seen.
 pub(crate) fn collections(
     columns: &Columns,
     specs: &[Arc<CollectionSpec>],

@@ -14,7 +14,7 @@ use thermocline_core::catalog::{Catalog, DatasetSpec, IndexedManifests, Listed};
 use thermocline_core::manifest::{Manifest, blocking};
 use tracing::{debug, error, info, warn};
 
-use crate::columns::{Added, Governed};
+use crate::columns::{Added, Columns, Governed};
 use crate::entry::Entry;
 use crate::search::{Search, Shared};
 use crate::store::{Key, New, Packed, Stored, VERSION};
@@ -248,15 +248,19 @@ impl Search {
 
     /// Lets changes be found.
     async fn publish(&self, removed: Vec<String>, added: Vec<Added>, governed: Vec<Governed>) -> Result<()> {
-        let specs = self.shared.catalog.collections();
+        let catalog = Arc::clone(&self.shared.catalog);
+        let declared = blocking(move || Ok((catalog.collections(), catalog.collection_rules()))).await?;
         let before = Arc::clone(&self.shared.snapshot.read());
         let is_same = removed.is_empty() && added.is_empty() && governed.is_empty();
-        if is_same && before.has_declared(&specs) {
+        if is_same && before.has_declared(&declared) {
             return Ok(());
         }
         let shared = Arc::clone(&self.shared);
         blocking(move || {
-            let after = Arc::new(before.next(&removed, added, &governed, specs));
+            // Making summaries takes long: what was put under another rule meanwhile is under that one from now on.
+            let mut governed = governed;
+            governed.extend(shared.governed_meanwhile(&before.columns, &added));
+            let after = Arc::new(before.next(&removed, added, &governed, declared));
             // The old table goes when the last search in it ends.
             *shared.snapshot.write() = after;
             Ok(())
@@ -318,6 +322,17 @@ impl Followed {
 }
 
 impl Shared {
+    /// Datasets that the catalog has under another access rule than they are found under.
+    fn governed_meanwhile(&self, columns: &Columns, added: &[Added]) -> Vec<Governed> {
+        let found = (0..columns.len()).zip(&columns.access).map(|(row, rule)| (columns.ids.get(row), rule));
+        let added = added.iter().map(|added| (added.entry.id.as_str(), &added.access));
+        let governed = found.chain(added).filter_map(|(id, rule)| {
+            let access = self.catalog.access(id)?;
+            (access.rule != *rule).then(|| (id.to_owned(), access.rule))
+        });
+        governed.collect()
+    }
+
     fn summarise(&self, listed: Vec<Listed>, now_ns: i64) -> Result<Summarised> {
         let ids: Vec<&str> = listed.iter().map(|listed| listed.spec.id.as_str()).collect();
         let mut stored = self.store()?.find(&ids)?;

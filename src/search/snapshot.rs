@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use parking_lot::Mutex;
 use thermocline_core::access::View;
-use thermocline_core::catalog::CollectionSpec;
+use thermocline_core::catalog::{CollectionRules, CollectionSpec};
 
 use crate::columns::{Added, Columns, Governed};
 use crate::order::Orders;
@@ -13,6 +13,9 @@ use crate::sight::Sight;
 
 /// Most views of which is kept what they see of one moment, besides those that see all.
 const MAX_SIGHTS: usize = 32;
+
+/// Collections that are declared, and the access rules of the datasets that are declared in them.
+pub(crate) type Declared = (Vec<Arc<CollectionSpec>>, CollectionRules);
 
 /// What is found at one moment.
 pub(crate) struct Snapshot {
@@ -26,20 +29,23 @@ pub(crate) struct Snapshot {
     sights: Mutex<Vec<(View, Arc<Sight>)>>,
     /// Those that are declared.
     specs: Vec<Arc<CollectionSpec>>,
+    /// Under which access rules datasets are declared in them, found or not.
+    members: CollectionRules,
     /// When what is told of each row last changed, and the generation of the orders that it is of.
     updated_us: Mutex<Option<(u64, Arc<Vec<i64>>)>>,
 }
 
 impl Default for Snapshot {
     fn default() -> Self {
-        Self::new(0, Columns::default(), Vec::new())
+        Self::new(0, Columns::default(), (Vec::new(), CollectionRules::new()))
     }
 }
 
 impl Snapshot {
-    fn new(generation: u64, columns: Columns, specs: Vec<Arc<CollectionSpec>>) -> Self {
+    fn new(generation: u64, columns: Columns, (specs, members): Declared) -> Self {
         let mut rules = BTreeSet::new();
-        for rule in &columns.access {
+        // Who does not see all that are declared in a collection does not see all.
+        for rule in columns.access.iter().chain(members.values().flatten()) {
             if !rules.contains(rule) {
                 rules.insert(rule.clone());
             }
@@ -48,6 +54,7 @@ impl Snapshot {
             generation,
             rules,
             whole: Arc::new(Sight::whole(&columns, &specs)),
+            members,
             sights: Mutex::default(),
             columns,
             specs,
@@ -56,8 +63,8 @@ impl Snapshot {
     }
 
     /// True if these collections were declared at that moment.
-    pub(crate) fn has_declared(&self, specs: &[Arc<CollectionSpec>]) -> bool {
-        self.specs == specs
+    pub(crate) fn has_declared(&self, (specs, members): &Declared) -> bool {
+        self.specs == *specs && self.members == *members
     }
 
     /// The next moment, without some datasets and with others, and with some under other access rules.
@@ -66,13 +73,13 @@ impl Snapshot {
         removed: &[String],
         added: Vec<Added>,
         governed: &[Governed],
-        specs: Vec<Arc<CollectionSpec>>,
+        declared: Declared,
     ) -> Self {
         let columns = match removed.is_empty() && added.is_empty() {
             true => self.columns.clone(),
             false => self.columns.patched(removed, added),
         };
-        Self::new(self.generation + 1, columns.governed(governed), specs)
+        Self::new(self.generation + 1, columns.governed(governed), declared)
     }
 
     /// What a view sees, if that is known.
@@ -93,7 +100,12 @@ impl Snapshot {
         if let Some(known) = self.known_sight(view) {
             return known;
         }
-        let sight = Arc::new(Sight::of(view, &self.columns, &self.specs));
+        let is_seen = |spec: &&Arc<CollectionSpec>| {
+            let rules = self.members.get(spec.id.as_str());
+            rules.is_none_or(|rules| rules.iter().any(|rule| view.sees_rule(rule.as_deref())))
+        };
+        let specs: Vec<Arc<CollectionSpec>> = self.specs.iter().filter(is_seen).cloned().collect();
+        let sight = Arc::new(Sight::of(view, &self.columns, &specs));
         let mut sights = self.sights.lock();
         if sights.len() >= MAX_SIGHTS {
             sights.remove(0);

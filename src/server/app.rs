@@ -126,6 +126,7 @@ impl Recalls {
     /// A key of webhooks that cannot be read.
     pub(crate) async fn start(&self, config: &Config) -> Result<()> {
         self.staging.start().await;
+        access::warn_of_paths(config);
         webhooks::start(config, self)
     }
 
@@ -191,8 +192,8 @@ pub(crate) async fn assemble(
         Arc::new(provider.with_index(Arc::clone(&index)))
     };
     let of_paths: Vec<Arc<dyn Provider>> = sources.paths.iter().map(directory).collect();
-    let access = Arc::new(Access::new(access::rules(config), Arc::new(SystemClock)));
-    oidc::trust(config, &access)?;
+    let access = Arc::new(Access::new(access::rules(config)?, Arc::new(SystemClock)));
+    oidc::trusted(config)?.count(&access);
     let clients = Clients::new(config.limits.per_client.limits());
     let reach = Reach {
         stores: opener(),

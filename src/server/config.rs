@@ -30,6 +30,7 @@ mod units;
 mod unsupported;
 
 pub use access::AccessConfig;
+pub(crate) use access::UNNAMED_PROXY;
 pub use catalogs::CatalogsConfig;
 pub use cold::{CheckStore, ColdConfig, KeyMistake, StoreKeys, StorePaths};
 pub use credentials::{CredentialsConfig, CredentialsKind};

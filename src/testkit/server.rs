@@ -104,7 +104,7 @@ struct Stack {
 enum Kept {
     Online,
     OnTape(Arc<FakeTape>),
-    Staged(ColdParts),
+    Staged(Box<ColdParts>),
 }
 
 impl Kept {
@@ -145,7 +145,7 @@ impl TestServer {
         plugins: Vec<Arc<dyn ServePlugin>>,
         cold: ColdParts,
     ) -> anyhow::Result<Self> {
-        Self::start_with(toys, plugins, HttpConfig::default(), Kept::Staged(cold)).await
+        Self::start_with(toys, plugins, HttpConfig::default(), Kept::Staged(Box::new(cold))).await
     }
 
     /// The engines of [`TestServer::with_staging`].
@@ -197,7 +197,7 @@ impl TestServer {
         let (tape, cold) = match kept {
             Kept::Online => (None, None),
             Kept::OnTape(tape) => (Some(tape), None),
-            Kept::Staged(cold) => (None, Some(cold)),
+            Kept::Staged(cold) => (None, Some(*cold)),
         };
         if let Some(tape) = &tape {
             tape.bind(&root);

@@ -141,6 +141,8 @@ pub struct ColdParts {
     pub kinds: Vec<Arc<dyn JobKind>>,
     /// Whether this is a server without jobs and without staging.
     pub has_no_engine: bool,
+    /// Name of another root, and the folder of the archive that it is.
+    pub inner_root: Option<(&'static str, &'static str)>,
     /// Time; that of the machine without one.
     pub clock: Option<Arc<dyn Clock>>,
 }
@@ -178,9 +180,16 @@ impl Cold {
             map: Vec::new(),
             store: Some("tape".into()),
         };
+        let inner = parts.inner_root.map(|(name, folder)| NamespaceRoot {
+            name: name.into(),
+            base: format!("{}/{folder}", root.display()),
+            map: Vec::new(),
+            store: Some("tape".into()),
+        });
+        let roots = [bound, bucket].into_iter().chain(inner).collect();
         let runtime = tokio::runtime::Handle::current();
         let staging = Staging::open(StagingParts {
-            namespace: Arc::new(Namespace::new(vec![bound, bucket])),
+            namespace: Arc::new(Namespace::new(roots)),
             stores: vec![NamedStore { name: "tape".into(), store: Arc::clone(&archive) as _ }],
             opener: Objects::new(vec![Root::directory(root)?], ObjectSettings::default(), runtime),
             database: database(dir, "requests.sqlite", Staging::MIGRATIONS)?,

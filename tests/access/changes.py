@@ -31,6 +31,9 @@ def check_lists_show(server: Server, checks: Checks) -> None:
                 checks.that(f"{path} by {caller} shows {dataset}", is_shown == (dataset in read), is_shown)
         n_seen = 2 * len(read)
         measured = server.ask("GET", "/metrics", caller).body.decode()
+        growing = re.findall(r"^thermocline_(?:search_(?:datasets|summarised_total)|index_\w+_bytes) .*$", measured, re.M)
+        checks.that(f"/metrics by {caller} tells what grows with all datasets", (len(growing) == 4) == (caller == "admin") and
+                    (caller == "admin" or not growing), growing)
         counts = {
             "/stac/search": json.loads(server.ask("GET", "/stac/search", caller).body)["numberMatched"],
             "/stac/collections": 2 * len(json.loads(server.ask("GET", "/stac/collections", caller).body)["collections"]),
@@ -133,8 +136,13 @@ def check_withdrawn(server: Server, checks: Checks, requests: dict[str, str]) ->
     """What no catalog declares any more tells nobody that it was there, but whose request it was."""
     server.catalog.write_text(catalog(without=CLIMATE))
     document = f"/datasets/{CLIMATE}/keys"
-    becomes(server, checks, "a dataset is withdrawn", "owner", 404, document)
-    for caller in set(CALLERS) - {"admin"}:
+    becomes(server, checks, "a dataset is withdrawn", "owner", 503, document)
+    # Its readers are told that it is away, as those of any dataset that is.
+    for caller in ("owner", "admin"):
+        for path in (document, CHUNK):
+            got = server.ask("GET", path, caller)
+            checks.that(f"{path} of what is withdrawn by {caller}", got.status in (503, 410), (got.status, got.body))
+    for caller in set(CALLERS) - {"admin", "owner"}:
         got, unknown = (server.ask("GET", path, caller) for path in (document, f"/datasets/{UNKNOWN}/keys"))
         is_same = (got.status, got.body.replace(CLIMATE.encode(), UNKNOWN.encode())) == (unknown.status, unknown.body)
         checks.that(f"what is withdrawn is as unknown to {caller}", is_same, (got.status, got.body))

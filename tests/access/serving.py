@@ -65,6 +65,8 @@ scan_every = "200ms"
 static_max_items = 1
 [staging]
 mount_after = "0s"
+[server]
+trusted_proxies = ["127.0.0.1/32"]
 """
 RULES = """
 [access.climate]

@@ -22,6 +22,7 @@ from serving import Report, Server, temperatures, until, write
 
 TOKEN = "tcl_this-token-is-for-the-tests-of-the-repository-only"
 TOKENS = f'[tokens.reader]\nhash = "sha256:{hashlib.sha256(TOKEN.encode()).hexdigest()}"\nscopes = ["read"]\n'
+PROXY = '[server]\ntrusted_proxies = ["127.0.0.1/32"]\n'
 RATE = "[limits.per_client]\nrequests_per_second = 20\nburst = 10\n"
 
 
@@ -65,31 +66,41 @@ def rates(report: Report, server: Server) -> None:
         report.check(f"{path} is free", found == {200}, found)
 
 
-def arrays(report: Report, server: Server) -> None:
+def outcomes(server: Server) -> dict[str, str]:
+    """What clients make of the dataset: its values, others, or an error."""
     import xarray as xr
     from obstore.store import HTTPStore
     from zarr.storage import ObjectStore
     url, truth = f"{server.url}/datasets/field/zarr", temperatures()
     store = HTTPStore.from_url(url, client_options={"allow_http": True})
+    found = {}
     for name, source in (("obstore", ObjectStore(store, read_only=True)), ("fsspec", url)):
         try:
             values = xr.open_dataset(source, engine="zarr", chunks=None).t2m.values
-            outcome = "right" if (values == truth).all() else "wrong"
+            found[name] = "right" if (values == truth).all() else "wrong"
         except Exception as error:
-            outcome = f"raises {type(error).__name__}"
-        report.check(f"{name} raises, or reads the values", outcome != "wrong", outcome)
-        print(f"     {name}: {outcome}")
+            found[name] = f"raises {type(error).__name__}"
+        print(f"     {name}: {found[name]}")
         time.sleep(1)
+    return found
+
+
+def arrays(report: Report, server: Server) -> None:
+    for name, outcome in outcomes(server).items():
+        report.check(f"{name} raises, or reads the values", outcome != "wrong", outcome)
     metrics = requests.get(f"{server.url}/metrics", timeout=20).text
     report.check("chunks were refused", re.search(r'plugin="zarr".*status_class="4xx"\} [1-9]', metrics), metrics[:500])
 
 
 def reloaded(report: Report, server: Server) -> None:
     config = server.folder / "thermocline.toml"
-    config.write_text(TOKENS)
+    config.write_text(PROXY + TOKENS)
     server.process.send_signal(signal.SIGHUP)
     report.check("limits are lifted without a restart", until(lambda: refused(many(server, 60, "192.0.2.1")) == 0))
-    config.write_text(TOKENS + RATE)
+    # Else whoever raises always would pass above.
+    for name, outcome in outcomes(server).items():
+        report.check(f"{name} reads the values without limits", outcome == "right", outcome)
+    config.write_text(PROXY + TOKENS + RATE)
     server.process.send_signal(signal.SIGHUP)
     report.check("and set again", until(lambda: refused(many(server, 60, "192.0.2.1")) > 0))
 
@@ -124,8 +135,8 @@ def main() -> int:
     parser.add_argument("--binary", type=Path, required=True)
     binary = parser.parse_args().binary.resolve()
     report = Report("limits of clients")
-    for config, checks in [(TOKENS + RATE, [rates, arrays, reloaded]),
-                           ("[limits.per_client]\ncomputations = 1\n", [computations])]:
+    for config, checks in [(PROXY + TOKENS + RATE, [rates, arrays, reloaded]),
+                           (PROXY + "[limits.per_client]\ncomputations = 1\n", [computations])]:
         with tempfile.TemporaryDirectory() as name:
             folder = Path(name)
             (folder / "files").mkdir()

@@ -13,10 +13,11 @@ use object_store::ClientOptions;
 use object_store::aws::{AmazonS3, AmazonS3Builder, AmazonS3ConfigKey, AwsAuthorizer};
 use object_store::client::{HttpClient, HttpConnector, HttpRequest, HttpRequestBody, ReqwestConnector};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
-use thermocline_core::bytes::{Credentials, Refusal, StoreOptions, s3_client};
+use thermocline_core::bytes::{CredentialSource, Credentials, Secret, StoreOptions, judge, s3_client};
 use thermocline_core::{Error, ErrorKind, Result};
 use url::Url;
 
+use crate::looks::Telling;
 use crate::xml;
 
 /// What a signature needs to be encoded: everything but the unreserved (RFC 3986, section 2.3).
@@ -39,12 +40,22 @@ pub(crate) struct Bucket {
     /// Its name.
     pub(crate) name: String,
     /// Address of the bucket, without a slash at the end.
-    address: String,
+    pub(crate) address: String,
+    /// Whether its listings tell of restores.
+    pub(crate) telling: Telling,
     region: String,
-    /// Knows the credentials; `None` for requests that are not signed.
-    signer: Option<AmazonS3>,
+    signer: Signer,
     http: HttpClient,
-    credentials: Credentials,
+}
+
+/// Knows the credentials.
+enum Signer {
+    /// Requests are not signed.
+    None,
+    /// The client of `object_store` finds them.
+    Client(Box<AmazonS3>),
+    /// Whose opinion of each secret is told to where it comes from.
+    Source(Arc<dyn CredentialSource>),
 }
 
 /// An answer, whatever it is.
@@ -83,11 +94,12 @@ impl Bucket {
             .with_allow_http(address.starts_with("http:"));
         let http = ReqwestConnector::default().connect(&client);
         let http = http.map_err(|cause| Error::invalid_input(format!("root {root}")).with_source(cause))?;
-        let signer = match options.credentials {
-            Credentials::None | Credentials::Bearer(_) => None,
-            _ => Some(s3_client(&url, options)?),
+        let signer = match &options.credentials {
+            Credentials::None | Credentials::Bearer(_) => Signer::None,
+            Credentials::Source(source) => Signer::Source(Arc::clone(source)),
+            _ => Signer::Client(Box::new(s3_client(&url, options)?)),
         };
-        Ok(Self { name, address, region, signer, http, credentials: options.credentials.clone() })
+        Ok(Self { name, telling: Telling::of(&address), address, region, signer, http })
     }
 
     /// Asks for the headers of an object.
@@ -114,15 +126,6 @@ impl Bucket {
         self.send(Method::GET, &query, headers, String::new()).await
     }
 
-    /// Tells the source of the credentials that the store does not take them.
-    pub(crate) async fn refused(&self, why: &str) {
-        if let Credentials::Source(source) = &self.credentials
-            && let Ok(secret) = source.secret().await
-        {
-            source.refused(&secret, Refusal::Wrong(why));
-        }
-    }
-
     async fn send(&self, method: Method, path: &str, headers: HeaderMap, body: String) -> Result<Answer> {
         let unreachable = || {
             let kind = ErrorKind::Unavailable { retry_after: UNREACHABLE_RETRY_AFTER };
@@ -135,7 +138,7 @@ impl Bucket {
                 Error::invalid_input(format!("bucket {}: {path} is no address", self.name)).with_source(cause)
             })?;
         *request.headers_mut() = headers;
-        self.sign(&mut request).await?;
+        let secret = self.sign(&mut request).await?;
         let response = self.http.execute(request).await.map_err(|cause| unreachable().with_source(cause))?;
         let (head, body) = response.into_parts();
         let mut parts = body.bytes_stream();
@@ -148,24 +151,37 @@ impl Bucket {
             }
             body.extend_from_slice(&part);
         }
-        Ok(Answer { status: head.status, headers: head.headers, body: body.freeze() })
+        let answer = Answer { status: head.status, headers: head.headers, body: body.freeze() };
+        if let (Signer::Source(source), Some(secret)) = (&self.signer, &secret) {
+            let code = (!answer.status.is_success()).then(|| answer.code()).flatten();
+            judge(source, secret, answer.status, code.as_deref());
+        }
+        Ok(answer)
     }
 
-    async fn sign(&self, request: &mut HttpRequest) -> Result<()> {
-        let Some(signer) = &self.signer else { return Ok(()) };
-        let failed = |cause: object_store::Error| {
-            let kind = ErrorKind::Unavailable { retry_after: UNREACHABLE_RETRY_AFTER };
-            Error::new(kind, format!("no credentials for bucket {}", self.name)).with_source(cause)
+    /// Signs a request, and gives the secret by which it was signed if it came from a source.
+    async fn sign(&self, request: &mut HttpRequest) -> Result<Option<Arc<Secret>>> {
+        let kind = ErrorKind::Unavailable { retry_after: UNREACHABLE_RETRY_AFTER };
+        let none = || Error::new(kind, format!("no credentials for bucket {}", self.name));
+        let failed = |cause: object_store::Error| none().with_source(cause);
+        let (credential, secret) = match &self.signer {
+            Signer::None => return Ok(None),
+            Signer::Client(client) => (client.credentials().get_credential().await.map_err(failed)?, None),
+            Signer::Source(source) => {
+                let secret = source.secret().await.map_err(|cause| none().with_source(cause))?;
+                let no_key = || none().with_source(Error::invalid_input("a token signs no requests to S3"));
+                (Arc::new(secret.aws_key().ok_or_else(no_key)?), Some(secret))
+            }
         };
-        let credential = signer.credentials().get_credential().await.map_err(failed)?;
         // What no header can hold would end the signing in a panic.
         let words = [Some(&credential.key_id), credential.token.as_ref()];
         if words.into_iter().flatten().any(|word| HeaderValue::from_str(word).is_err()) {
             let message = format!("the credentials for bucket {} hold signs that no header can", self.name);
-            return Err(Error::new(ErrorKind::Unavailable { retry_after: UNREACHABLE_RETRY_AFTER }, message));
+            return Err(Error::new(kind, message));
         }
         let authorizer = AwsAuthorizer::new(&credential, "s3", &self.region);
-        authorizer.try_authorize(request, None).map_err(failed)
+        authorizer.try_authorize(request, None).map_err(failed)?;
+        Ok(secret)
     }
 }
 
@@ -199,7 +215,7 @@ pub(crate) fn key_of(href: &str) -> Option<&str> {
     Some(key).filter(|key| !key.is_empty())
 }
 
-/// Buckets are shared between roots.
+/// The bucket of a root, as whatever is sent to it holds it.
 pub(crate) type SharedBucket = Arc<Bucket>;
 
 #[cfg(test)]

@@ -34,8 +34,8 @@ pub(crate) struct Manners {
     pub(crate) tells_restores: bool,
     /// The code with which every request is refused.
     pub(crate) refuses_all: Option<&'static str>,
-    /// Whether listings are answered with InternalError.
-    pub(crate) lists_nothing: bool,
+    /// Status, and code if it names one, with which listings are refused.
+    pub(crate) refuses_lists: Option<(u16, &'static str)>,
 }
 
 impl Default for Manners {
@@ -50,7 +50,7 @@ impl Default for Manners {
             has_expedited: true,
             tells_restores: true,
             refuses_all: None,
-            lists_nothing: false,
+            refuses_lists: None,
         }
     }
 }
@@ -146,6 +146,13 @@ impl Fake {
         is_online.then(|| bucket.objects[key].content.clone())
     }
 
+    /// Somebody else has asked for a restore, which ends at this time from now.
+    pub(crate) fn restored_by_others(&self, key: &str, in_time: Duration) {
+        let ready = Instant::now() + in_time;
+        let restore = Restore { ready, ends: ready + Duration::from_secs(86_400), tier: "Bulk".to_owned() };
+        self.bucket.lock().objects.get_mut(key).unwrap().restore = Some(restore);
+    }
+
     /// The context of a store over the bucket, with a key unless it is left out.
     pub(crate) fn context(&self, credentials: Credentials) -> StoreContext {
         let root = NamespaceRoot {
@@ -234,8 +241,11 @@ impl Bucket {
         };
         let key = percent_decode_str(key).decode_utf8().unwrap().into_owned();
         match request.method.as_str() {
-            "GET" if key.is_empty() && self.manners.lists_nothing => Some(error(500, "InternalError")),
-            "GET" if key.is_empty() => Some(self.list(&request.query)),
+            "GET" if key.is_empty() => Some(match self.manners.refuses_lists {
+                Some((status, "")) => (status, Vec::new(), "<html>back soon</html>".to_owned()),
+                Some((status, code)) => error(status, code),
+                None => self.list(&request.query),
+            }),
             _ if !self.objects.contains_key(&key) => {
                 self.counts.heads += usize::from(request.method == "HEAD");
                 Some(error(404, "NoSuchKey"))

@@ -30,7 +30,8 @@
 //! Restores can neither be cancelled nor be given back: what was asked for comes and stays for its days. One list of prices
 //! serves all objects of a store; classes with other prices are other stores, over roots of their own. Tiers of running
 //! restores are forgotten with the server: one that was asked for by others, or before a restart, is asked for once more if
-//! somebody waits and a faster tier is configured. Objects of INTELLIGENT_TIERING are always looked at one by one.
+//! somebody waits and a faster tier is configured. Objects of INTELLIGENT_TIERING are always looked at one by one; those of
+//! stores other than Amazon's are until a listing has told of a restore.
 
 mod calls;
 mod client;
@@ -66,10 +67,9 @@ use thermocline_core::{Error, Result};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use calls::Calls;
+use calls::{Calls, Lane};
 use client::{Bucket, SharedBucket};
 pub use config::{GlacierConfig, Price, Tier};
-use looks::Telling;
 use running::{Looks, Restores};
 use states::Seen;
 
@@ -86,7 +86,6 @@ struct Shared {
     calls: Calls,
     batches: Batches,
     restores: Restores,
-    telling: Telling,
     clock: Arc<dyn Clock>,
     tasks: TaskTracker,
     shutdown: CancellationToken,
@@ -106,7 +105,6 @@ impl GlacierStore {
             calls: Calls::new(config.requests_per_second, config.connections, Arc::clone(&clock)),
             batches: Batches::new(batch_limits, Arc::clone(&clock)),
             restores: Restores::new(Looks { every: config.poll_every, max: config.poll_max }),
-            telling: Telling::default(),
             clock,
             tasks: context.tasks.clone(),
             shutdown: context.shutdown.clone(),
@@ -140,7 +138,10 @@ impl ColdStore for GlacierStore {
     }
 
     async fn status(&self, objects: &[ColdObject]) -> Vec<Result<ObjectStatus>> {
-        let looks = self.shared.look(objects).await;
+        // Who asks of a few is a reader.
+        let is_reader = objects.len() <= self.shared.config.connections;
+        let lane = if is_reader { Lane::Urgent } else { Lane::Batch };
+        let looks = self.shared.look(objects, lane).await;
         looks.into_iter().map(|look| look.map(Seen::status)).collect()
     }
 

@@ -6,11 +6,12 @@ use std::sync::atomic::{AtomicU8, Ordering};
 use futures::StreamExt;
 use thermocline_core::cold::{ColdObject, ObjectId};
 use thermocline_core::{Error, Result};
+use url::Url;
 
 use crate::Shared;
-use crate::calls::Place;
+use crate::calls::{Lane, Place};
 use crate::client::{SharedBucket, key_of};
-use crate::states::{Listed, Seen, listed};
+use crate::states::{Listed, Seen, Standing, listed};
 use crate::xml;
 
 /// Objects of one page of a listing.
@@ -24,16 +25,23 @@ const N_WORTH_A_PAGE: usize = 13;
 /// Pages after which it shows whether listing is worth it.
 const N_TRIAL_PAGES: usize = 4;
 
-/// Objects that are looked at one by one to find out whether listings tell of restores.
-const N_SAMPLED: usize = 8;
-
-/// Whether the listings of a store tell of restores.
-#[derive(Default)]
+/// Whether the listings of a bucket tell of restores.
 pub(crate) struct Telling(AtomicU8);
 
 impl Telling {
+    const UNKNOWN: u8 = 0;
     const YES: u8 = 1;
     const NO: u8 = 2;
+
+    /// Those of Amazon do; of other stores it has to be found out.
+    ///
+    /// Source: Amazon S3 API Reference, ListObjectsV2, `x-amz-optional-object-attributes`.
+    pub(crate) fn of(address: &str) -> Self {
+        let url = Url::parse(address).ok();
+        let host = url.as_ref().and_then(Url::host_str).unwrap_or_default();
+        let is_amazon = host.ends_with(".amazonaws.com") || host.ends_with(".amazonaws.com.cn");
+        Self(AtomicU8::new(if is_amazon { Self::YES } else { Self::UNKNOWN }))
+    }
 
     /// `None` as long as nobody knows.
     fn get(&self) -> Option<bool> {
@@ -66,19 +74,19 @@ impl Shared {
     ///
     /// # Errors
     /// Those of [`crate::calls::Calls::look`].
-    pub(crate) async fn look_at(&self, object: &ColdObject) -> Result<Seen> {
+    pub(crate) async fn look_at(&self, object: &ColdObject, lane: Lane) -> Result<Seen> {
         let place = self.place(object)?;
-        self.calls.look(&place.bucket, &place.key).await
+        self.calls.look(&place.bucket, &place.key, lane).await
     }
 
     /// How objects stand, in the same order. An object that is named twice is looked at once.
-    pub(crate) async fn look(&self, objects: &[ColdObject]) -> Vec<Result<Seen>> {
+    pub(crate) async fn look(&self, objects: &[ColdObject], lane: Lane) -> Vec<Result<Seen>> {
         let mut unique: HashMap<&ObjectId, &ColdObject> = HashMap::with_capacity(objects.len());
         objects.iter().for_each(|object| {
             unique.entry(&object.id).or_insert(object);
         });
         let mut found: HashMap<ObjectId, Result<Seen>> = HashMap::with_capacity(unique.len());
-        if unique.len() >= self.config.list_after && self.telling.get() != Some(false) {
+        if unique.len() >= self.config.list_after {
             let mut groups: HashMap<&str, Vec<(&str, &ColdObject)>> = HashMap::new();
             for object in unique.values().copied() {
                 if let Some(key) = key_of(&object.href) {
@@ -86,18 +94,18 @@ impl Shared {
                 }
             }
             for (root, group) in groups {
-                let Some(bucket) = self.buckets.get(root).filter(|_| group.len() >= self.config.list_after)
-                else {
-                    continue;
+                let is_worth_it = |bucket: &&SharedBucket| {
+                    group.len() >= self.config.list_after && bucket.telling.get() != Some(false)
                 };
-                let listed = self.list(bucket, group).await;
+                let Some(bucket) = self.buckets.get(root).filter(is_worth_it) else { continue };
+                let listed = self.list(bucket, group, lane).await;
                 found.extend(listed.into_iter().map(|(id, seen)| (id, Ok(seen))));
             }
         }
         let rest: Vec<ColdObject> =
             unique.values().copied().filter(|object| !found.contains_key(&object.id)).cloned().collect();
         let look = |object: ColdObject| async move {
-            let seen = self.look_at(&object).await;
+            let seen = self.look_at(&object, lane).await;
             (object.id, seen)
         };
         let looks = futures::stream::iter(rest).map(look).buffer_unordered(self.config.connections);
@@ -117,12 +125,14 @@ impl Shared {
         &self,
         bucket: &SharedBucket,
         mut wanted: Vec<(&str, &ColdObject)>,
+        lane: Lane,
     ) -> HashMap<ObjectId, Seen> {
         wanted.sort_unstable_by_key(|(key, _)| *key);
         let prefix = common_prefix(
             wanted.first().map_or("", |(key, _)| *key),
             wanted.last().map_or("", |(key, _)| *key),
         );
+        let running = self.restores.known_of(wanted.iter().map(|(_, object)| *object));
         let mut found = HashMap::with_capacity(wanted.len());
         let mut silent = Vec::new();
         let (mut next, mut n_pages, mut n_answered) = (0, 0, 0);
@@ -130,7 +140,9 @@ impl Shared {
             if n_pages >= N_TRIAL_PAGES && n_answered < n_pages * N_WORTH_A_PAGE {
                 break;
             }
-            let Some((entries, is_last)) = self.page(bucket, prefix, just_before(key)).await else { break };
+            let Some((entries, is_last)) = self.page(bucket, (prefix, just_before(key)), lane).await else {
+                break;
+            };
             n_pages += 1;
             let covered_to = entries.last().map(|entry| entry.key.clone()).filter(|_| !is_last);
             let by_key: HashMap<&str, &Listed> =
@@ -143,7 +155,7 @@ impl Shared {
                 if let Some(entry) = by_key.get(key).filter(|entry| !entry.is_unclear) {
                     n_answered += 1;
                     found.insert(object.id.clone(), entry.seen.clone());
-                    if !entry.tells_restore && entry.seen.class.makes_copies() {
+                    if entry.seen.is_presumed {
                         silent.push((*object).clone());
                     }
                 }
@@ -154,61 +166,72 @@ impl Shared {
                 break;
             }
         }
-        self.check_silence(&mut found, silent).await;
+        // Those whose restore is known to run are looked at in any case.
+        if bucket.telling.get() == Some(true) {
+            silent.retain(|object: &ColdObject| running.contains(&object.id));
+        }
+        self.check_silence(bucket, &mut found, (silent, running), lane).await;
         found
     }
 
     /// A page of a listing in order, and whether it is the last one; `None` if there is none to be had.
-    async fn page(&self, bucket: &SharedBucket, prefix: &str, after: &str) -> Option<(Vec<Listed>, bool)> {
-        let answer = self.calls.once("list", bucket.list(prefix, after, PAGE)).await.ok()?;
+    async fn page(
+        &self,
+        bucket: &SharedBucket,
+        (prefix, after): (&str, &str),
+        lane: Lane,
+    ) -> Option<(Vec<Listed>, bool)> {
+        let page = bucket.list(prefix, after, PAGE);
+        let answer = self.calls.once("list", bucket, lane, page).await.ok()?;
         if !answer.status.is_success() {
-            self.calls.complaint("list", bucket, &answer).await;
+            self.calls.complaint("list", bucket, &answer);
             return None;
         }
-        let page = xml::page(&answer.body)?;
-        let is_last = !page.is_truncated;
-        let entries: Vec<Listed> = page.entries.into_iter().map(listed).collect::<Option<_>>()?;
+        // Megabytes of XML are no work for a thread of the runtime.
+        let read = tokio::task::spawn_blocking(move || entries_of(&answer.body));
+        let (entries, is_last) = read.await.ok()??;
         if entries.iter().any(|entry| entry.tells_restore) {
-            self.telling.set(true);
+            bucket.telling.set(true);
         }
         entries.is_sorted_by(|a, b| a.key < b.key).then_some((entries, is_last))
     }
 
-    /// Finds out what it means that a listing says nothing of restores: that there are none, or that it never does.
-    ///
-    /// Those whose restore is known to run are looked at in any case.
-    async fn check_silence(&self, found: &mut HashMap<ObjectId, Seen>, silent: Vec<ColdObject>) {
-        let running: HashSet<ObjectId> = self.restores.known_of(&silent);
-        let (expected, others): (Vec<ColdObject>, Vec<ColdObject>) =
-            silent.into_iter().partition(|object| running.contains(&object.id));
-        let n_sampled = if self.telling.get().is_none() { N_SAMPLED } else { 0 };
-        let sample = others.into_iter().take(n_sampled).chain(expected);
+    /// Looks at objects of which a listing says that they lie in the archive, and nothing of restores: there may be none, or
+    /// the bucket's listings may never tell. Any restore that is found, and has not begun since, shows that they do not.
+    async fn check_silence(
+        &self,
+        bucket: &SharedBucket,
+        found: &mut HashMap<ObjectId, Seen>,
+        (silent, running): (Vec<ColdObject>, HashSet<ObjectId>),
+        lane: Lane,
+    ) {
         let look = |object: ColdObject| async move {
-            let seen = self.look_at(&object).await;
-            (object.id, seen)
+            let seen = self.look_at(&object, lane).await;
+            (object, seen)
         };
-        let mut looks = futures::stream::iter(sample.collect::<Vec<_>>())
-            .map(look)
-            .buffer_unordered(self.config.connections);
-        let mut is_contradicted = false;
-        while let Some((id, seen)) = looks.next().await {
-            match seen {
-                Ok(seen) => {
-                    let contradicts = seen.standing.is_online() && seen.class.makes_copies();
-                    is_contradicted |= contradicts && self.telling.get().is_none();
-                    found.insert(id, seen);
-                }
-                Err(_) => {
-                    found.remove(&id);
-                }
+        let mut looks = futures::stream::iter(silent).map(look).buffer_unordered(self.config.connections);
+        while let Some((object, seen)) = looks.next().await {
+            let Ok(seen) = seen else {
+                found.remove(&object.id);
+                continue;
+            };
+            let has_restore = seen.standing != Standing::Cold && seen.class.makes_copies();
+            let is_new = || {
+                !running.contains(&object.id) && !self.restores.known_of(std::iter::once(&object)).is_empty()
+            };
+            if has_restore && bucket.telling.get().is_none() && !is_new() {
+                bucket.telling.set(false);
             }
-        }
-        if is_contradicted {
-            self.telling.set(false);
-            // Nothing that lies in the archive is known by such a listing.
-            found.retain(|_, seen| !seen.class.makes_copies());
+            found.insert(object.id, seen);
         }
     }
+}
+
+/// The entries of a page of a listing, and whether it is the last one; `None` if it is none.
+fn entries_of(document: &[u8]) -> Option<(Vec<Listed>, bool)> {
+    let page = xml::page(document)?;
+    let entries = page.entries.into_iter().map(listed).collect::<Option<_>>()?;
+    Some((entries, !page.is_truncated))
 }
 
 /// What two keys begin with.
@@ -228,6 +251,18 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+
+    #[test]
+    fn only_of_amazon_it_is_known_that_listings_tell_of_restores() {
+        for (address, expected) in [
+            ("https://s3.eu-central-1.amazonaws.com/b", Some(true)),
+            ("https://b.s3.cn-north-1.amazonaws.com.cn", Some(true)),
+            ("https://amazonaws.com.example/b", None),
+            ("http://127.0.0.1:9000/s3.amazonaws.com", None),
+        ] {
+            assert_eq!(Telling::of(address).get(), expected, "{address}");
+        }
+    }
 
     #[test]
     fn keys_share_what_they_begin_with() {

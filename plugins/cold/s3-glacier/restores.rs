@@ -13,6 +13,7 @@ use thermocline_core::{Error, ErrorKind, Result};
 use tracing::warn;
 
 use crate::Shared;
+use crate::calls::Lane;
 use crate::config::Tier;
 use crate::running::{Absence, nanoseconds};
 use crate::states::{Restored, Seen, Standing, restore_answer};
@@ -44,21 +45,34 @@ const NEARLY: Duration = Duration::from_secs(60);
 struct Wanted {
     lifetime: Duration,
     is_interactive: bool,
+    lane: Lane,
+    /// Whether it is wanted for no longer than a batch with it is under way.
+    is_for_batch: bool,
+}
+
+impl Wanted {
+    fn by_batch(lifetime: Duration, is_interactive: bool) -> Self {
+        let lane = if is_interactive { Lane::Urgent } else { Lane::Batch };
+        Self { lifetime, is_interactive, lane, is_for_batch: true }
+    }
 }
 
 impl Shared {
     /// Brings what is cold of a batch online, to the point where the store has accepted it.
     pub(crate) async fn work_off(self: Arc<Self>, request: StageRequest) {
-        let wanted = Wanted { lifetime: request.lifetime, is_interactive: request.is_interactive };
+        let wanted = Wanted::by_batch(request.lifetime, request.is_interactive);
         let (shared, key) = (&*self, &request.key);
         let work = async {
             let looked_ns = shared.clock.now_ns();
-            let looks = shared.look(&request.objects).await;
+            let looks = shared.look(&request.objects, wanted.lane).await;
             let work = |(object, look): (ColdObject, Result<Seen>)| async move {
                 if shared.batches.take_waiting(key, std::slice::from_ref(&object)).is_empty() {
                     return;
                 }
                 let step = shared.bring(&object, look.map(|seen| (seen, looked_ns)), wanted).await;
+                if wanted.is_interactive {
+                    shared.restores.set_urgent(&object.id);
+                }
                 shared.batches.set(key, [(object.id, step)]);
             };
             let each = futures::stream::iter(request.objects.clone().into_iter().zip(looks));
@@ -75,12 +89,12 @@ impl Shared {
     async fn bring(&self, object: &ColdObject, look: Result<(Seen, i64)>, wanted: Wanted) -> Step {
         let (seen, looked_ns) = match look {
             Ok(look) => look,
-            Err(error) => return Step::Failed(StageFailure::from(&error)),
+            Err(error) => return not_looked_at(&error),
         };
         match seen.standing {
             Standing::Online => Step::Staged,
             Standing::Restored { .. } => {
-                self.keep(object, &seen, wanted.lifetime).await;
+                self.keep(object, &seen, wanted).await;
                 Step::Staged
             }
             Standing::Restoring if !self.may_be_faster(object, &seen, wanted) => self.joined(&object.id),
@@ -93,14 +107,18 @@ impl Shared {
     async fn ask(&self, object: &ColdObject, look: (Seen, i64), wanted: Wanted) -> Step {
         let Some(_asking) = self.restores.ask(&object.id) else { return self.accepted() };
         let (mut seen, looked_ns) = look;
-        let mut is_fresh = (0..LOOK_COUNTS_NS).contains(&self.clock.now_ns().saturating_sub(looked_ns));
+        let age_ns = self.clock.now_ns().saturating_sub(looked_ns);
+        let mut is_fresh = !seen.is_presumed && (0..LOOK_COUNTS_NS).contains(&age_ns);
         let mut tier = seen.class.tier(self.config.tier_for(wanted.is_interactive));
         let (mut wait, mut reason) = (FIRST_WAIT, String::new());
         for _ in 0..N_TRIES {
+            if !self.is_wanted(&object.id) {
+                return Step::Cancelled;
+            }
             if !is_fresh {
-                seen = match self.look_at(object).await {
+                seen = match self.look_at(object, wanted.lane).await {
                     Ok(seen) => seen,
-                    Err(error) => return Step::Failed(StageFailure::from(&error)),
+                    Err(error) => return not_looked_at(&error),
                 };
             }
             is_fresh = false;
@@ -112,12 +130,12 @@ impl Shared {
                 _ => {}
             }
             let is_running = seen.standing == Standing::Restoring;
-            match self.restore(object, &seen, tier, wanted.lifetime).await {
+            match self.restore(object, &seen, tier, wanted).await {
                 Restored::Started => {
                     metrics::counter!("thermocline_glacier_restores_total", "tier" => tier.as_str())
                         .increment(1);
                     self.restores.started(&object.id, tier, self.clock.now_ns());
-                    return self.accepted();
+                    return self.kept_if_wanted(&object.id);
                 }
                 // A copy is there, although it was not a moment ago: what is true shows at the next look, at once.
                 Restored::Prolonged => {
@@ -130,6 +148,7 @@ impl Shared {
                     return step;
                 }
                 Restored::Online => return Step::Staged,
+                Restored::Cancelled => return Step::Cancelled,
                 Restored::NextTier => {
                     let Some(slower) = tier.slower().filter(|_| !is_running) else {
                         return self.no_faster(object, tier, is_running);
@@ -177,45 +196,56 @@ impl Shared {
     }
 
     /// One request for a restore. Transport failures are unclear, never failures of the object.
-    async fn restore(&self, object: &ColdObject, seen: &Seen, tier: Tier, lifetime: Duration) -> Restored {
+    async fn restore(&self, object: &ColdObject, seen: &Seen, tier: Tier, wanted: Wanted) -> Restored {
         let place = match self.place(object) {
             Ok(place) => place,
             Err(error) => return Restored::Failed(StageFailure::from(&error)),
         };
-        let days = seen.class.makes_copies().then(|| self.config.days(lifetime));
+        let days = seen.class.makes_copies().then(|| self.config.days(wanted.lifetime));
         let body = xml::restore_request(days, tier);
-        let answer = self.calls.once("restore", place.bucket.restore(&place.key, body)).await;
-        let answer = match answer {
+        let turn = match self.calls.turn(wanted.lane).await {
+            Ok(turn) => turn,
+            Err(error) => return Restored::Unclear(error.to_string()),
+        };
+        // Its turn may have been long in coming, and what is asked for from here on is paid for.
+        if wanted.is_for_batch && !self.is_wanted(&object.id) {
+            return Restored::Cancelled;
+        }
+        let request = place.bucket.restore(&place.key, body);
+        let answer = match self.calls.send(turn, "restore", &place.bucket, request).await {
             Ok(answer) => answer,
             Err(error) => return Restored::Unclear(error.to_string()),
         };
         let outcome = restore_answer(answer.status.as_u16(), answer.code().as_deref());
         if matches!(outcome, Restored::Credentials | Restored::Failed(_)) {
-            self.calls.complaint("restore", &place.bucket, &answer).await;
+            self.calls.complaint("restore", &place.bucket, &answer);
         }
         outcome
     }
 
     /// Sees to it that a copy stays as long as it is wanted. It can be read in any case.
-    async fn keep(&self, object: &ColdObject, seen: &Seen, lifetime: Duration) {
+    async fn keep(&self, object: &ColdObject, seen: &Seen, wanted: Wanted) {
+        let lifetime = wanted.lifetime;
         let early = (lifetime / EARLY.0).min(EARLY.1);
         let needed_ns = self.clock.now_ns().saturating_add(nanoseconds(lifetime.saturating_sub(early)));
         if !seen.standing.ends_before(needed_ns) {
             return;
         }
-        if let Err(error) = self.prolong_one(object, seen, lifetime).await {
+        if let Err(error) = self.prolong_one(object, seen, wanted).await {
             warn!(object = %object.id, %error, "a restored copy could not be prolonged");
         }
     }
 
     /// Asks for another end of a copy. The end is set anew by it: it is never asked for where it would come earlier.
-    async fn prolong_one(&self, object: &ColdObject, seen: &Seen, lifetime: Duration) -> Result<()> {
+    async fn prolong_one(&self, object: &ColdObject, seen: &Seen, wanted: Wanted) -> Result<()> {
         let mut wait = FIRST_WAIT;
         for _ in 0..N_TRIES / 2 {
-            match self.restore(object, seen, seen.class.tier(self.config.tier), lifetime).await {
-                Restored::Started | Restored::Prolonged | Restored::Joined | Restored::Online => {
-                    return Ok(());
-                }
+            match self.restore(object, seen, seen.class.tier(self.config.tier), wanted).await {
+                Restored::Started
+                | Restored::Prolonged
+                | Restored::Joined
+                | Restored::Online
+                | Restored::Cancelled => return Ok(()),
                 Restored::SlowDown | Restored::Unclear(_) => {}
                 Restored::NextTier | Restored::Credentials => break,
                 Restored::Failed(StageFailure { cause: FailureCause::NotFound, reason }) => {
@@ -235,25 +265,43 @@ impl Shared {
     /// # Errors
     /// The first failure, when all were tried.
     pub(crate) async fn prolong_all(&self, objects: &[ColdObject], lifetime: Duration) -> Result<()> {
-        let looks = self.look(objects).await;
+        // A copy that ends meanwhile is paid for again.
+        let wanted = Wanted { lifetime, is_interactive: false, lane: Lane::Urgent, is_for_batch: false };
+        let looks = self.look(objects, wanted.lane).await;
         let now_ns = self.clock.now_ns();
         let needed_ns = now_ns.saturating_add(nanoseconds(lifetime.saturating_sub(NEARLY)));
         let prolong = |(object, look): (ColdObject, Result<Seen>)| async move {
             let seen = look?;
             if seen.standing.ends_before(needed_ns) {
-                return self.prolong_one(&object, &seen, lifetime).await;
+                return self.prolong_one(&object, &seen, wanted).await;
             }
             Ok(())
         };
-        let each = futures::stream::iter(objects.to_vec().into_iter().zip(looks)).map(prolong);
+        let each: Vec<(ColdObject, Result<Seen>)> = objects.iter().cloned().zip(looks).collect();
+        let each = futures::stream::iter(each).map(prolong);
         let outcomes: Vec<Result<()>> = each.buffer_unordered(self.config.connections).collect().await;
         outcomes.into_iter().collect()
     }
 
     /// A restore runs, whoever has asked for it.
-    fn joined(&self, id: &ObjectId) -> Step {
+    pub(crate) fn joined(&self, id: &ObjectId) -> Step {
         self.restores.seen(id, self.clock.now_ns());
-        self.accepted()
+        self.kept_if_wanted(id)
+    }
+
+    /// Whether any batch still wants an object.
+    fn is_wanted(&self, id: &ObjectId) -> bool {
+        // No batch has this key.
+        self.batches.is_wanted_elsewhere("", id)
+    }
+
+    /// A restore that was noted as running is forgotten if it was cancelled meanwhile: nobody asks about it any more.
+    fn kept_if_wanted(&self, id: &ObjectId) -> Step {
+        if self.is_wanted(id) {
+            return self.accepted();
+        }
+        self.restores.forget(id);
+        Step::Cancelled
     }
 
     fn accepted(&self) -> Step {
@@ -272,7 +320,8 @@ impl Shared {
             matches!(item.step, Step::Accepted { .. }) && self.restores.is_due(&item.object.id, now_ns)
         };
         let due: Vec<ColdObject> = items.iter().filter(is_due).map(|item| item.object.clone()).collect();
-        let looks = self.look(&due).await;
+        let lane = if self.restores.is_urgent(&due) { Lane::Urgent } else { Lane::Batch };
+        let looks = self.look(&due, lane).await;
         let steps = due.into_iter().zip(looks).filter_map(|(object, look)| {
             let step = self.next_step(&object, look)?;
             Some((object.id, step))
@@ -296,7 +345,7 @@ impl Shared {
                 Some(Step::Staged)
             }
             Ok(seen) if seen.standing == Standing::Restoring => {
-                self.restores.seen(&object.id, now_ns);
+                self.joined(&object.id);
                 None
             }
             Ok(_) => {
@@ -318,7 +367,7 @@ impl Shared {
 
     /// Takes a batch up again that this server has no memory of: the bucket knows what runs. The others are asked for again.
     async fn found_again(&self, ticket: &StageTicket) {
-        let looks = self.look(&ticket.objects).await;
+        let looks = self.look(&ticket.objects, Lane::Batch).await;
         let is_running =
             |look: &Result<Seen>| look.as_ref().is_ok_and(|seen| seen.standing == Standing::Restoring);
         let running = ticket.objects.iter().zip(&looks).filter(|(_, look)| is_running(look));
@@ -337,9 +386,22 @@ impl Shared {
     }
 }
 
+/// The store did not take it: no attempt of the object.
 fn busy(reason: String) -> Step {
-    let cause = FailureCause::Retryable { after: Some(BUSY_RETRY_AFTER) };
+    let cause = FailureCause::Busy { after: Some(BUSY_RETRY_AFTER) };
     Step::Failed(StageFailure { cause, reason })
+}
+
+/// Nothing was asked for, because nothing could be seen: no attempt either, unless the object is at fault.
+fn not_looked_at(error: &Error) -> Step {
+    let failure = StageFailure::from(error);
+    let cause = match (error.kind(), failure.cause) {
+        (ErrorKind::Unavailable { retry_after }, FailureCause::Retryable { .. }) => {
+            FailureCause::Busy { after: Some(retry_after) }
+        }
+        (_, cause) => cause,
+    };
+    Step::Failed(StageFailure { cause, reason: failure.reason })
 }
 
 /// A number from 0 to 1 that differs between objects, so that they are not all asked for again at the same moment.

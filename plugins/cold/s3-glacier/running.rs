@@ -15,6 +15,8 @@ struct Running {
     next_look_ns: i64,
     /// By which tier this server asked; `None` for what others asked for, or this server before it was started again.
     tier: Option<Tier>,
+    /// Whether somebody waits for it at this moment.
+    is_urgent: bool,
     /// Whether the store was seen to be at it.
     was_seen: bool,
     /// How often it was not.
@@ -81,8 +83,14 @@ impl Restores {
     /// A restore was asked for, and has begun.
     pub(crate) fn started(&self, id: &ObjectId, tier: Tier, now_ns: i64) {
         let next_look_ns = self.looks.next_ns(now_ns, now_ns);
-        let running =
-            Running { since_ns: now_ns, next_look_ns, tier: Some(tier), was_seen: false, n_absent: 0 };
+        let running = Running {
+            since_ns: now_ns,
+            next_look_ns,
+            tier: Some(tier),
+            is_urgent: false,
+            was_seen: false,
+            n_absent: 0,
+        };
         self.running.lock().insert(id.clone(), running);
     }
 
@@ -93,6 +101,7 @@ impl Restores {
             since_ns: now_ns,
             next_look_ns: now_ns,
             tier: None,
+            is_urgent: false,
             was_seen: true,
             n_absent: 0,
         });
@@ -160,6 +169,19 @@ impl Restores {
         }
     }
 
+    /// Notes that somebody waits for a restore at this moment.
+    pub(crate) fn set_urgent(&self, id: &ObjectId) {
+        if let Some(running) = self.running.lock().get_mut(id) {
+            running.is_urgent = true;
+        }
+    }
+
+    /// Whether somebody waits for any of some restores.
+    pub(crate) fn is_urgent<'o>(&self, objects: impl IntoIterator<Item = &'o ColdObject>) -> bool {
+        let all = self.running.lock();
+        objects.into_iter().any(|object| all.get(&object.id).is_some_and(|running| running.is_urgent))
+    }
+
     /// A batch was taken up again after a restart.
     pub(crate) fn found_again(&self, key: &str) {
         self.found_again.lock().insert(key.to_owned());
@@ -171,9 +193,12 @@ impl Restores {
     }
 
     /// Those of some objects whose restore is known to run.
-    pub(crate) fn known_of(&self, objects: &[ColdObject]) -> HashSet<ObjectId> {
+    pub(crate) fn known_of<'o>(
+        &self,
+        objects: impl IntoIterator<Item = &'o ColdObject>,
+    ) -> HashSet<ObjectId> {
         let all = self.running.lock();
-        objects.iter().map(|object| &object.id).filter(|id| all.contains_key(*id)).cloned().collect()
+        objects.into_iter().map(|object| &object.id).filter(|id| all.contains_key(*id)).cloned().collect()
     }
 }
 
@@ -208,6 +233,20 @@ mod tests {
         assert!(!restores.is_due(&id, SECOND));
         restores.hint(std::slice::from_ref(&id));
         assert!(restores.is_due(&id, SECOND));
+    }
+
+    #[test]
+    fn what_somebody_waits_for_is_looked_at_first_until_it_is_over() {
+        let (restores, id) = restores();
+        let object = ColdObject { id: id.clone(), href: "s3://a/x".into() };
+        restores.set_urgent(&id);
+        restores.seen(&id, 0);
+        assert!(!restores.is_urgent([&object]));
+        restores.set_urgent(&id);
+        assert!(restores.is_urgent([&object]));
+        restores.forget(&id);
+        restores.seen(&id, 0);
+        assert!(!restores.is_urgent([&object]));
     }
 
     #[test]

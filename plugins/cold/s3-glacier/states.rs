@@ -93,6 +93,8 @@ pub(crate) struct Seen {
     pub(crate) len_bytes: u64,
     /// The entity tag, or the time of modification where there is none.
     pub(crate) version: String,
+    /// Whether a listing showed it that said nothing of its restore: one may run, or have made a copy.
+    pub(crate) is_presumed: bool,
 }
 
 impl Seen {
@@ -131,6 +133,7 @@ pub(crate) fn seen(headers: &HeaderMap) -> Result<Seen> {
         version: version
             .ok_or_else(|| nonsense("names neither an ETag nor a time of modification"))?
             .to_owned(),
+        is_presumed: false,
     })
 }
 
@@ -201,7 +204,13 @@ pub(crate) fn listed(entry: crate::xml::Entry) -> Option<Listed> {
         tells_restore: entry.restore.is_some(),
         // Which of its tiers such an object lies in no listing says.
         is_unclear: entry.class.as_deref() == Some("INTELLIGENT_TIERING"),
-        seen: Seen { standing, class, len_bytes: entry.len_bytes, version: entry.tag? },
+        seen: Seen {
+            standing,
+            class,
+            len_bytes: entry.len_bytes,
+            version: entry.tag?,
+            is_presumed: class.makes_copies() && entry.restore.is_none(),
+        },
         key: entry.key,
     })
 }
@@ -223,6 +232,8 @@ pub(crate) enum Restored {
     SlowDown,
     /// It may or may not have begun: the store has to be looked at.
     Unclear(String),
+    /// Nobody wanted it any more when it was its turn: it was not asked for.
+    Cancelled,
     /// The credentials are at fault, not the object.
     Credentials,
     /// It did not begin.
@@ -239,7 +250,7 @@ pub(crate) fn restore_answer(status: u16, code: Option<&str>) -> Restored {
     match (status, code) {
         (202, _) => Restored::Started,
         (200..=299, _) => Restored::Prolonged,
-        (_, Some("RestoreAlreadyInProgress")) | (409, _) => Restored::Joined,
+        (_, Some("RestoreAlreadyInProgress")) => Restored::Joined,
         (_, Some("ObjectAlreadyInActiveTierError")) => Restored::Online,
         (_, Some("GlacierExpeditedRetrievalNotAvailable")) => Restored::NextTier,
         (_, Some("SlowDown" | "RequestLimitExceeded" | "ThrottlingException")) | (429, _) => {
@@ -247,12 +258,18 @@ pub(crate) fn restore_answer(status: u16, code: Option<&str>) -> Restored {
         }
         (_, Some(code)) if is_about_credentials(code) => Restored::Credentials,
         (404, Some("NoSuchBucket")) => failed(
-            FailureCause::Retryable { after: Some(NONSENSE_RETRY_AFTER) },
+            FailureCause::Busy { after: Some(NONSENSE_RETRY_AFTER) },
             "there is no such bucket".to_owned(),
         ),
+        (300..=399, _) => failed(FailureCause::Busy { after: Some(NONSENSE_RETRY_AFTER) }, said()),
+        // The store names the error in each of its answers: these come from something in front of it.
+        (_, None) => Restored::Unclear(said()),
         (404, _) => failed(FailureCause::NotFound, "there is no such object".to_owned()),
         (403, _) => failed(FailureCause::Denied, format!("{}: restoring needs s3:RestoreObject", said())),
-        (408 | 500..=599, _) => Restored::Unclear(said()),
+        // Of the connection, or of two requests at the same time: the next one may go well.
+        (408 | 409 | 500..=599, _) | (400, Some("RequestTimeout" | "IncompleteBody")) => {
+            Restored::Unclear(said())
+        }
         _ => failed(FailureCause::Denied, said()),
     }
 }
@@ -369,9 +386,26 @@ mod tests {
             assert_eq!(restore_answer(status, code), expected, "{status} {code:?}");
         }
         assert_eq!(cause(restore_answer(404, Some("NoSuchKey"))), FailureCause::NotFound);
+        for (status, code) in [(404, "NoSuchBucket"), (301, "PermanentRedirect"), (307, "TemporaryRedirect")]
+        {
+            let cause = cause(restore_answer(status, Some(code)));
+            assert!(matches!(cause, FailureCause::Busy { .. }), "{status} {code}");
+        }
         assert_eq!(cause(restore_answer(403, Some("AccessDenied"))), FailureCause::Denied);
         assert_eq!(cause(restore_answer(400, Some("InvalidArgument"))), FailureCause::Denied);
         // Whether it has begun nobody knows: never a failure of the object.
+        for (status, code) in [
+            (400, Some("RequestTimeout")),
+            (400, Some("IncompleteBody")),
+            (409, Some("OperationAborted")),
+            (409, None),
+            (403, None),
+            (404, None),
+            (405, None),
+            (413, None),
+        ] {
+            assert!(matches!(restore_answer(status, code), Restored::Unclear(_)), "{status} {code:?}");
+        }
         assert!(matches!(restore_answer(500, Some("InternalError")), Restored::Unclear(_)));
         assert!(matches!(restore_answer(503, None), Restored::Unclear(_)));
     }

@@ -315,6 +315,48 @@ async fn a_server_whose_listings_say_nothing_of_restores_is_asked_one_by_one() {
 }
 
 #[tokio::test]
+async fn one_restored_object_among_many_is_found_where_listings_say_nothing_of_restores() {
+    let keys: Vec<String> = (0..60).map(|number| format!("{number:05}.nc")).collect();
+    let objects: Vec<(&str, &str)> = keys.iter().map(|key| (key.as_str(), "GLACIER")).collect();
+    let wanted: Vec<ColdObject> = keys.iter().map(|key| object(key)).collect();
+    for (number, in_time, expected) in
+        [(59, Duration::ZERO, Locality::OnlineAndNearline), (58, DAY, Locality::Nearline)]
+    {
+        let manners = Manners { tells_restores: false, ..Manners::default() };
+        let fake = Fake::start(manners, &objects).await;
+        fake.restored_by_others(&keys[number], in_time);
+        let store = fake.store(|config| config.list_after = 10);
+
+        let answers = store.status(&wanted).await;
+
+        assert_eq!(answers[number].as_ref().unwrap().locality, expected);
+        let n_lists = fake.counts().lists;
+        store.status(&wanted).await;
+        assert_eq!(fake.counts().lists, n_lists, "its listings are not believed any more");
+    }
+}
+
+#[tokio::test]
+async fn nothing_is_asked_for_by_a_listing_alone() {
+    let keys: Vec<String> = (0..20).map(|number| format!("{number:05}.nc")).collect();
+    let objects: Vec<(&str, &str)> = keys.iter().map(|key| (key.as_str(), "GLACIER")).collect();
+    let names: Vec<&str> = keys.iter().map(String::as_str).collect();
+    let wanted: Vec<ColdObject> = keys.iter().map(|key| object(key)).collect();
+    let fake = Fake::start(Manners::default(), &objects).await;
+    let store = fake.store(|config| config.list_after = 10);
+    fake.restored_by_others(&keys[0], Duration::ZERO);
+    assert!(store.status(&wanted).await.iter().all(Result::is_ok));
+
+    // Its listings were seen to tell of restores, and leave one out.
+    fake.set(|manners| manners.tells_restores = false);
+    fake.restored_by_others(&keys[13], Duration::ZERO);
+    assert!(all_staged(&stage(&store, &request("k", &names)).await));
+
+    let counts = fake.counts();
+    assert_eq!((counts.prolonged, counts.posts), (0, 18));
+}
+
+#[tokio::test]
 async fn few_objects_among_many_are_not_listed_page_by_page() {
     let keys: Vec<String> = (0..12_000).map(|number| format!("{number:05}.nc")).collect();
     let objects: Vec<(&str, &str)> = keys.iter().map(|key| (key.as_str(), "GLACIER")).collect();
@@ -348,7 +390,7 @@ async fn what_is_wrong_with_credentials_is_said_in_words_and_costs_no_object() {
         else {
             panic!("{code}: it did not fail")
         };
-        assert!(matches!(failure.cause, FailureCause::Retryable { .. }), "{code}: {failure:?}");
+        assert!(matches!(failure.cause, FailureCause::Busy { .. }), "{code}: {failure:?}");
 
         fake.set(|manners| manners.refuses_all = None);
         assert!(all_staged(&stage(&store, &request("l", &["g"])).await));
@@ -358,15 +400,40 @@ async fn what_is_wrong_with_credentials_is_said_in_words_and_costs_no_object() {
 
 #[tokio::test]
 async fn what_is_not_found_is_missing_only_if_its_bucket_is_known_to_be_there() {
-    let fake = Fake::start(Manners { lists_nothing: true, ..Manners::default() }, &[("g", "GLACIER")]).await;
-    let store = fake.store(|_| {});
-    let kind = store.status(&[object("gone")]).await.remove(0).unwrap_err().kind();
-    assert!(matches!(kind, ErrorKind::Unavailable { .. }), "{kind:?}");
-    assert_eq!(locality(&store, "g").await, Locality::Nearline);
+    for refusal in [(500, "InternalError"), (404, ""), (404, "NoSuchKey"), (400, "Odd"), (405, ""), (200, "")]
+    {
+        let manners = Manners { refuses_lists: Some(refusal), ..Manners::default() };
+        let fake = Fake::start(manners, &[("g", "GLACIER")]).await;
+        let store = fake.store(|_| {});
+        let kind = store.status(&[object("gone")]).await.remove(0).unwrap_err().kind();
+        assert!(matches!(kind, ErrorKind::Unavailable { .. }), "{refusal:?}: {kind:?}");
+        assert_eq!(locality(&store, "g").await, Locality::Nearline);
 
-    fake.set(|manners| manners.lists_nothing = false);
+        fake.set(|manners| manners.refuses_lists = None);
+        let store = fake.store(|_| {});
+        let kind = store.status(&[object("gone")]).await.remove(0).unwrap_err().kind();
+        assert_eq!(kind, ErrorKind::NotFound);
+    }
+}
+
+#[tokio::test]
+async fn what_is_known_of_a_bucket_says_nothing_of_one_with_its_name_elsewhere() {
+    let here = Fake::start(Manners::default(), &[]).await;
+    let there = Fake::start(Manners { refuses_lists: Some((404, "")), ..Manners::default() }, &[]).await;
+    let mut context = here.context(key());
+    let (root, place) = (context.roots[0].clone(), there.context(key()).places["cold"].clone());
+    context.roots.push(thermocline_core::cold::NamespaceRoot { name: "other".into(), ..root });
+    context.places.insert("other".into(), place);
+    let store = GlacierStore::new(GlacierConfig::default(), &context).unwrap();
+    let elsewhere = ColdObject {
+        id: thermocline_core::cold::ObjectId::new("other", "gone").unwrap(),
+        href: object("gone").href,
+    };
+
     let kind = store.status(&[object("gone")]).await.remove(0).unwrap_err().kind();
     assert_eq!(kind, ErrorKind::NotFound);
+    let kind = store.status(&[elsewhere]).await.remove(0).unwrap_err().kind();
+    assert!(matches!(kind, ErrorKind::Unavailable { .. }), "{kind:?}");
 }
 
 #[tokio::test]
@@ -388,20 +455,36 @@ async fn a_store_without_credentials_or_out_of_reach_says_so() {
 #[derive(Debug, Default)]
 struct Renewed {
     key_id: Mutex<String>,
+    /// What was said of keys, by their names.
+    said: Mutex<Vec<(String, String)>>,
     n_asked: Mutex<usize>,
-    refused: Mutex<Vec<String>>,
+    /// Whether it gives another one each time that it is asked.
+    is_restless: bool,
+}
+
+fn id_of(secret: &Arc<Secret>) -> String {
+    match &**secret {
+        Secret::Key { key_id, .. } => key_id.clone(),
+        other => panic!("{other:?}"),
+    }
 }
 
 #[async_trait]
 impl CredentialSource for Renewed {
     async fn secret(&self) -> thermocline_core::Result<Arc<Secret>> {
-        *self.n_asked.lock() += 1;
+        let mut n_asked = self.n_asked.lock();
+        *n_asked += 1;
         let key_id = self.key_id.lock().clone();
+        let key_id = if self.is_restless { format!("{key_id}{n_asked}") } else { key_id };
         Ok(Arc::new(Secret::Key { key_id, secret: "secret".to_owned(), token: None }))
     }
 
-    fn refused(&self, _secret: &Arc<Secret>, refusal: Refusal<'_>) {
-        self.refused.lock().push(format!("{refusal:?}"));
+    fn refused(&self, secret: &Arc<Secret>, refusal: Refusal<'_>) {
+        self.said.lock().push((id_of(secret), format!("{refusal:?}")));
+    }
+
+    fn taken(&self, secret: &Arc<Secret>) {
+        self.said.lock().push((id_of(secret), "taken".to_owned()));
     }
 }
 
@@ -420,11 +503,28 @@ async fn each_request_is_signed_by_the_credentials_of_its_moment() {
 
     fake.set(|manners| manners.refuses_all = Some("ExpiredToken"));
     assert!(store.status(&[object("g")]).await.remove(0).is_err());
-    assert!(
-        source.refused.lock().iter().any(|why| why.contains("ExpiredToken")),
-        "{:?}",
-        source.refused.lock()
+    assert_eq!(
+        *source.said.lock().last().unwrap(),
+        ("second".to_owned(), "Wrong(\"ExpiredToken\")".to_owned())
     );
+
+    fake.set(|manners| manners.refuses_all = None);
+    assert_eq!(locality(&store, "g").await, Locality::Nearline);
+    assert_eq!(*source.said.lock().last().unwrap(), ("second".to_owned(), "taken".to_owned()));
+}
+
+#[tokio::test]
+async fn only_the_key_that_signed_a_request_is_blamed_for_its_answer() {
+    let manners = Manners { refuses_all: Some("InvalidAccessKeyId"), ..Manners::default() };
+    let fake = Fake::start(manners, &[("g", "GLACIER")]).await;
+    let source = Arc::new(Renewed { is_restless: true, ..Renewed::default() });
+    let context = fake.context(Credentials::Source(Arc::clone(&source) as Arc<dyn CredentialSource>));
+    let store = GlacierStore::new(GlacierConfig::default(), &context).unwrap();
+
+    assert!(store.status(&[object("g")]).await.remove(0).is_err());
+
+    let (blamed, why) = source.said.lock().last().unwrap().clone();
+    assert_eq!((Some(blamed), why.as_str()), (fake.last_key(), "Wrong(\"InvalidAccessKeyId\")"));
 }
 
 #[tokio::test]
@@ -438,6 +538,47 @@ async fn what_was_cancelled_before_it_was_asked_for_is_not_paid_for() {
 
     assert_eq!((&states["a"], &states["b"]), (&StageState::Staged, &StageState::Unknown));
     once_each(&fake.counts(), &["a"]);
+}
+
+#[tokio::test]
+async fn what_was_cancelled_while_the_store_was_busy_is_not_paid_for() {
+    let manners = Manners { slow_down_every: Some(1), restore: Duration::from_secs(1), ..Manners::default() };
+    let fake = Fake::start(manners, &[("a", "GLACIER"), ("b", "GLACIER")]).await;
+    let store = fake.store(|_| {});
+    let ticket = store.stage(&request("k", &["a", "b"])).await.unwrap();
+    until_asked(&fake, 2).await;
+
+    store.cancel(&ticket, &[object("a").id]).await.unwrap();
+    fake.set(|manners| manners.slow_down_every = None);
+
+    // The restore of the other one takes longer than the longest wait of the first.
+    let states = outcome(&store, &ticket).await;
+    assert_eq!((&states["a"], &states["b"]), (&StageState::Unknown, &StageState::Staged));
+    let counts = fake.counts();
+    once_each(&counts, &["b"]);
+    assert_eq!(counts.posts, 3);
+    assert!(store.shared.restores.known_of(&[object("a"), object("b")]).is_empty());
+}
+
+#[tokio::test]
+async fn what_was_cancelled_while_it_was_asked_for_is_not_remembered() {
+    let fake = Fake::start(Manners::default(), &[("a", "GLACIER")]).await;
+    let store = fake.store(|_| {});
+    fake.restored_by_others("a", DAY);
+    let ticket = store.stage(&request("k", &["a"])).await.unwrap();
+    let accepted = async {
+        while store.progress(&ticket).await.unwrap()[0].1 != StageState::Accepted {
+            tokio::time::sleep(Duration::from_millis(2)).await;
+        }
+    };
+    tokio::time::timeout(PATIENCE, accepted).await.expect("it is accepted");
+    assert_eq!(store.shared.restores.known_of(&[object("a")]).len(), 1);
+
+    store.cancel(&ticket, &[object("a").id]).await.unwrap();
+    // A look that was under way comes back.
+    store.shared.joined(&object("a").id);
+
+    assert!(store.shared.restores.known_of(&[object("a")]).is_empty());
 }
 
 #[test]

@@ -98,7 +98,7 @@ impl From<StageFailure> for Failure {
             FailureCause::NotFound => Cause::NotFound,
             FailureCause::Denied => Cause::Denied,
             FailureCause::Lost => Cause::Lost,
-            FailureCause::Retryable { .. } => Cause::Retryable,
+            FailureCause::Retryable { .. } | FailureCause::Busy { .. } => Cause::Retryable,
         };
         Self { cause, reason: failure.reason }
     }

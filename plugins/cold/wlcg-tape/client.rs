@@ -1,44 +1,24 @@
-//! Talks to the site: finds its interface, signs what is sent, reads answers within bounds.
+//! Talks to the site: the calls of its interface, and what they mean.
+
+mod discovery;
+mod signature;
+mod transport;
 
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use bytes::{Bytes, BytesMut};
-use futures::StreamExt;
-use http::header::{AUTHORIZATION, CONTENT_LENGTH, CONTENT_TYPE, ETAG, LAST_MODIFIED, RETRY_AFTER};
+use http::header::{CONTENT_LENGTH, ETAG, LAST_MODIFIED};
 use http::{HeaderMap, HeaderValue, Method, StatusCode};
 use parking_lot::Mutex;
-use reqwest::redirect::Policy;
 use serde::Serialize;
-use serde::de::DeserializeOwned;
-use thermocline_core::bytes::{CredentialSource, Credentials, Refusal, Secret};
+use thermocline_core::bytes::Credentials;
 use thermocline_core::clock::Clock;
 use thermocline_core::{Error, ErrorKind, Result};
 use url::Url;
 
 use crate::config::Place;
-use crate::documents::{
-    ArchiveInfo, Discovery, PathsBody, PollDocument, StageAnswer, StageBody, refusal, shortened,
-};
-
-/// Longest answer that is read, in bytes.
-const MAX_ANSWER_BYTES: usize = 64 << 20;
-
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
-
-/// When a site is asked again that did not answer.
-const ASK_AGAIN: Duration = Duration::from_secs(30);
-
-/// When a site is asked again that does not take our credentials: somebody has to mend them.
-const ASK_AGAIN_REFUSED: Duration = Duration::from_secs(300);
-
-/// How long it is believed where the interface is.
-const DISCOVERED_FOR: Duration = Duration::from_secs(3600);
-
-/// Longest time for which a site can send us away.
-const MAX_RETRY_AFTER: Duration = Duration::from_secs(3600);
-
-const JSON: HeaderValue = HeaderValue::from_static("application/json");
+use crate::documents::{ArchiveInfo, PathsBody, PollDocument, StageAnswer, StageBody, shortened};
+use transport::{ASK_AGAIN, Answer, Clients, refused, with_body};
 
 /// The site. It is asked with the credentials of the root that a call is about.
 pub(crate) struct Client {
@@ -49,20 +29,6 @@ pub(crate) struct Client {
     /// Where the interface was found, and when.
     found: Mutex<Option<(Url, i64)>>,
     trouble: Mutex<Option<String>>,
-}
-
-struct Clients {
-    /// For the interface: nobody sends us elsewhere with what we ask for.
-    api: reqwest::Client,
-    /// For files, which sites serve from other machines. Credentials are not taken there.
-    files: reqwest::Client,
-}
-
-/// An answer that has come whole.
-struct Answer {
-    status: StatusCode,
-    headers: HeaderMap,
-    body: Bytes,
 }
 
 /// What came of asking for files.
@@ -88,12 +54,6 @@ pub(crate) struct FileHead {
     pub(crate) len_bytes: u64,
     /// Names the state of the file.
     pub(crate) version: String,
-}
-
-/// A secret, with whoever wants to know what the site thinks of it.
-struct Signature {
-    header: Option<HeaderValue>,
-    given: Option<(Arc<dyn CredentialSource>, Arc<Secret>)>,
 }
 
 impl Client {
@@ -208,206 +168,11 @@ impl Client {
             _ => Err(self.failed(what, &answer)),
         }
     }
-
-    /// The address of a call.
-    async fn url(&self, segments: &[&str], by: &Credentials) -> Result<Url> {
-        let mut url = match &self.place {
-            Place::Known(url) => url.clone(),
-            Place::Discovered(site) => self.discovered(site, by).await?,
-        };
-        let is_base = url.path_segments_mut().map(|mut path| {
-            path.pop_if_empty().extend(segments);
-        });
-        is_base.map_err(|()| Error::internal("the address of the interface has no path"))?;
-        Ok(url)
-    }
-
-    /// Where the site says that its interface is. What was found before counts while it does not answer.
-    async fn discovered(&self, site: &Url, by: &Credentials) -> Result<Url> {
-        let known = self.found.lock().clone();
-        let now_ns = self.clock.now_ns();
-        if let Some((url, at_ns)) = &known
-            && is_within(DISCOVERED_FOR, *at_ns, now_ns)
-        {
-            return Ok(url.clone());
-        }
-        match (self.discover(site, by).await, known) {
-            (Ok(url), _) => {
-                *self.found.lock() = Some((url.clone(), now_ns));
-                Ok(url)
-            }
-            (Err(_), Some((url, _))) => Ok(url),
-            (Err(error), None) => Err(error),
-        }
-    }
-
-    async fn discover(&self, site: &Url, by: &Credentials) -> Result<Url> {
-        let mut url = site.clone();
-        let path = url.path_segments_mut().map(|mut path| {
-            path.pop_if_empty().extend([".well-known", "wlcg-tape-rest-api"]);
-        });
-        path.map_err(|()| Error::internal("the address of the site has no path"))?;
-        let answer = self.send(self.clients()?.api.get(url), by).await.map_err(|(error, _)| error)?;
-        if !answer.status.is_success() {
-            return Err(self.failed("wlcg-tape-rest-api", &answer));
-        }
-        let found: Discovery = self.document("wlcg-tape-rest-api", &answer)?;
-        let endpoint = found.endpoints.iter().find(|endpoint| endpoint.version == "v1");
-        let endpoint = endpoint.ok_or_else(|| {
-            self.in_trouble("the site names no interface of version v1".to_owned(), ASK_AGAIN_REFUSED)
-        })?;
-        let url = Url::parse(endpoint.uri.trim_end_matches('/')).ok();
-        // Credentials are for this host: what the site writes must not send them elsewhere.
-        let url = url.filter(|url| {
-            url.host() == site.host() && (url.scheme() == site.scheme() || url.scheme() == "https")
-        });
-        url.ok_or_else(|| {
-            let uri = shortened(&endpoint.uri);
-            let message = format!(
-                "the site names {uri} as its interface, on another host: `api` says that it is meant"
-            );
-            self.in_trouble(message, ASK_AGAIN_REFUSED)
-        })
-    }
-
-    /// Sends a request and reads its answer. Else why not, and whether the site may have acted on it.
-    async fn send(
-        &self,
-        request: reqwest::RequestBuilder,
-        by: &Credentials,
-    ) -> Result<Answer, (Error, bool)> {
-        let signature = Signature::by(by).await.map_err(|error| (error, false))?;
-        let request = match signature.header.clone() {
-            Some(header) => request.header(AUTHORIZATION, header),
-            None => request,
-        };
-        let response = request.send().await.map_err(|cause| {
-            let is_doubtful = !cause.is_connect() && !cause.is_builder();
-            (
-                self.in_trouble(format!("the site does not answer: {}", deepest(&cause)), ASK_AGAIN),
-                is_doubtful,
-            )
-        })?;
-        let (status, headers) = (response.status(), response.headers().clone());
-        signature.tell(status);
-        let body = self.body(response).await.map_err(|error| (error, true))?;
-        if status.is_success() || status == StatusCode::NOT_FOUND {
-            *self.trouble.lock() = None;
-        }
-        Ok(Answer { status, headers, body })
-    }
-
-    async fn body(&self, response: reqwest::Response) -> Result<Bytes> {
-        let mut body = BytesMut::new();
-        let mut pieces = response.bytes_stream();
-        while let Some(piece) = pieces.next().await {
-            let broken = |cause| format!("the answer of the site broke off: {}", deepest(&cause));
-            body.extend_from_slice(&piece.map_err(|cause| self.in_trouble(broken(cause), ASK_AGAIN))?);
-            if body.len() > MAX_ANSWER_BYTES {
-                let message = format!("the answer of the site has more than {MAX_ANSWER_BYTES} bytes");
-                return Err(self.in_trouble(message, ASK_AGAIN_REFUSED));
-            }
-        }
-        Ok(body.freeze())
-    }
-
-    fn document<T: DeserializeOwned>(&self, what: &str, answer: &Answer) -> Result<T> {
-        serde_json::from_slice(&answer.body).map_err(|cause| {
-            let message = format!("the answer of the site to {what} is not as the interface has it: {cause}");
-            self.in_trouble(message, ASK_AGAIN).with_source(cause)
-        })
-    }
-
-    /// The error of an answer that is neither good nor final.
-    fn failed(&self, what: &str, answer: &Answer) -> Error {
-        let is_refused = matches!(answer.status, StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN);
-        let usual = if is_refused { ASK_AGAIN_REFUSED } else { ASK_AGAIN };
-        let after = retry_after(&answer.headers).unwrap_or(usual);
-        self.in_trouble(refused(what, answer), after)
-    }
-
-    /// Notes what is wrong with the site.
-    fn in_trouble(&self, message: String, retry_after: Duration) -> Error {
-        *self.trouble.lock() = Some(message.clone());
-        Error::new(ErrorKind::Unavailable { retry_after }, message)
-    }
-
-    /// The clients, made when they are needed: the provider of TLS is there by then.
-    fn clients(&self) -> Result<&Clients> {
-        if let Some(clients) = self.http.get() {
-            return Ok(clients);
-        }
-        let client = |redirects: Policy| {
-            let built = reqwest::Client::builder()
-                .redirect(redirects)
-                .connect_timeout(CONNECT_TIMEOUT)
-                .timeout(self.request_timeout)
-                .user_agent(concat!("thermocline/", env!("CARGO_PKG_VERSION")))
-                .build();
-            built.map_err(|cause| Error::internal("cannot make a client of tape sites").with_source(cause))
-        };
-        let made = Clients { api: client(Policy::none())?, files: client(Policy::limited(5))? };
-        Ok(self.http.get_or_init(|| made))
-    }
-}
-
-impl Signature {
-    async fn by(credentials: &Credentials) -> Result<Self> {
-        match credentials {
-            Credentials::Bearer(token) => {
-                let header = Secret::Bearer(token.clone()).authorization();
-                Ok(Self { header, given: None })
-            }
-            Credentials::Source(source) => {
-                let secret = source.secret().await?;
-                Ok(Self { header: secret.authorization(), given: Some((Arc::clone(source), secret)) })
-            }
-            // Keys of S3 mean nothing to a tape site.
-            Credentials::None | Credentials::Environment | Credentials::Key { .. } => {
-                Ok(Self { header: None, given: None })
-            }
-        }
-    }
-
-    /// Says what the site thinks of it.
-    fn tell(&self, status: StatusCode) {
-        let Some((source, secret)) = &self.given else { return };
-        match status {
-            StatusCode::UNAUTHORIZED => source.refused(secret, Refusal::Wrong(&status.to_string())),
-            StatusCode::FORBIDDEN => source.refused(secret, Refusal::Denied(&status.to_string())),
-            status if status.is_success() => source.taken(secret),
-            _ => {}
-        }
-    }
-}
-
-fn with_body(
-    request: reqwest::RequestBuilder,
-    body: Option<&impl Serialize>,
-) -> Result<reqwest::RequestBuilder> {
-    let Some(body) = body else { return Ok(request) };
-    let bytes = serde_json::to_vec(body)
-        .map_err(|cause| Error::internal("a question cannot be written as JSON").with_source(cause))?;
-    Ok(request.header(CONTENT_TYPE, JSON).body(bytes))
-}
-
-/// A refusal in words, with the site's own.
-fn refused(what: &str, answer: &Answer) -> String {
-    let status = answer.status.as_u16();
-    match refusal(&answer.body) {
-        Some(why) => format!("the site answers {status} to {what}: {why}"),
-        None => format!("the site answers {status} to {what}"),
-    }
 }
 
 /// True for what can stand in an address and in our database.
 fn is_name(id: &str) -> bool {
     !id.is_empty() && id.len() <= 200 && !id.chars().any(char::is_control) && !matches!(id, "." | "..")
-}
-
-fn retry_after(headers: &HeaderMap) -> Option<Duration> {
-    let seconds: u64 = headers.get(RETRY_AFTER)?.to_str().ok()?.trim().parse().ok()?;
-    Some(Duration::from_secs(seconds.max(1)).min(MAX_RETRY_AFTER))
 }
 
 fn file_head(href: &str, headers: &HeaderMap) -> Result<FileHead> {
@@ -423,18 +188,6 @@ fn file_head(href: &str, headers: &HeaderMap) -> Result<FileHead> {
 /// True if what was seen then, in nanoseconds since 1970, may still be believed. Clocks that went back are not.
 pub(crate) fn is_within(span: Duration, then_ns: i64, now_ns: i64) -> bool {
     u64::try_from(now_ns.saturating_sub(then_ns)).is_ok_and(|age_ns| u128::from(age_ns) < span.as_nanos())
-}
-
-/// The first cause of an error, which says most.
-fn deepest(error: &reqwest::Error) -> String {
-    if error.is_timeout() {
-        return "it takes too long".to_owned();
-    }
-    let mut deepest: &dyn std::error::Error = error;
-    while let Some(source) = deepest.source() {
-        deepest = source;
-    }
-    shortened(&deepest.to_string())
 }
 
 #[cfg(test)]
@@ -460,14 +213,5 @@ mod tests {
             assert_eq!(is_within(second, then_ns, now_ns), is_good, "{then_ns} {now_ns}");
         }
         assert!(!is_within(Duration::ZERO, 0, 0));
-    }
-
-    #[test]
-    fn a_site_cannot_send_us_away_for_ever() {
-        let headers =
-            |text: &'static str| [(RETRY_AFTER, HeaderValue::from_static(text))].into_iter().collect();
-        for (text, seconds) in [("5", Some(5)), ("0", Some(1)), ("999999", Some(3600)), ("soon", None)] {
-            assert_eq!(retry_after(&headers(text)).map(|after| after.as_secs()), seconds, "{text}");
-        }
     }
 }

@@ -112,8 +112,31 @@ pub(crate) fn failure(error: &str) -> StageFailure {
     StageFailure { cause, reason: shortened(error) }
 }
 
+/// True for words that say that a file does not exist. Of what else sites do not find, like pools and locations, they find
+/// it again.
 fn says_missing(lower: &str) -> bool {
-    ["no such file", "not exist", "not found", "enoent"].iter().any(|words| lower.contains(words))
+    let is_known = ["no such file", "enoent"].iter().any(|words| lower.contains(words));
+    is_known || ["does not exist", "doesn't exist", "not found"].iter().any(|gone| is_of_file(lower, gone))
+}
+
+/// True if a text says something of a file, and at most its name stands between.
+fn is_of_file(lower: &str, said: &str) -> bool {
+    lower.match_indices(said).any(|(at, _)| {
+        let mut before = lower.get(..at).unwrap_or_default().split_whitespace().rev();
+        let is_file =
+            |word: &str| matches!(word.trim_start_matches(|c: char| !c.is_alphanumeric()), "file" | "file:");
+        match (before.next(), before.next()) {
+            (Some(word), _) if is_file(word) => true,
+            (Some(name), Some(word)) => is_name(name) && is_file(word),
+            _ => false,
+        }
+    })
+}
+
+/// True for a path, in quotes or not.
+fn is_name(word: &str) -> bool {
+    let bare = word.trim_matches(['"', '\'', '`', '<', '>']);
+    word.len() > bare.len() || bare.starts_with('/')
 }
 
 /// The first of a text that the site wrote, without what no line has.
@@ -251,6 +274,17 @@ mod tests {
             (r#"{"state": "FAILED", "error": "drive failed"}"#, FailureCause::Retryable { after: None }),
             (r#"{"state": "FAILED", "error": "No such file or directory"}"#, FailureCause::NotFound),
             (r#"{"onDisk": false, "error": "USER ERROR: file does not exist"}"#, FailureCause::NotFound),
+            (r#"{"state": "FAILED", "error": "File /a/b.nc not found"}"#, FailureCause::NotFound),
+            (r#"{"state": "FAILED", "error": "the file '/a/b.nc' does not exist"}"#, FailureCause::NotFound),
+            (r#"{"state": "FAILED", "error": "Pool not found"}"#, FailureCause::Retryable { after: None }),
+            (
+                r#"{"state": "FAILED", "error": "location not found, retry"}"#,
+                FailureCause::Retryable { after: None },
+            ),
+            (
+                r#"{"state": "FAILED", "error": "file /a/b.nc: pool p1 does not exist"}"#,
+                FailureCause::Retryable { after: None },
+            ),
             (r#"{"state": "FAILED", "error": "Permission denied"}"#, FailureCause::Denied),
             (r#"{"state": "FAILED", "error": "file is lost"}"#, FailureCause::Lost),
         ] {
@@ -272,6 +306,7 @@ mod tests {
             (r#"{"locality": "NONE"}"#, Err(ErrorKind::NotFound)),
             (r#"{"error": "No such file or directory"}"#, Err(ErrorKind::NotFound)),
             (r#"{"locality": "UNAVAILABLE", "error": "pool is down"}"#, unavailable),
+            (r#"{"error": "pool not found"}"#, unavailable),
             (r#"{"error": "pool is down"}"#, unavailable),
             (r#"{}"#, unavailable),
         ] {

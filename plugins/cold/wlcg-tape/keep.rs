@@ -8,9 +8,10 @@ use parking_lot::Mutex;
 use thermocline_core::cold::{ColdObject, ObjectId};
 use thermocline_core::{Error, ErrorKind, Result};
 
-use crate::WlcgTapeStore;
 use crate::client::Asked;
 use crate::documents::{StageBody, disk_lifetime};
+use crate::parts::Parts;
+use crate::{Located, WlcgTapeStore};
 
 /// Most files of which is remembered how long the site keeps them, in 16 bytes each.
 const MAX_KEPT: usize = 2_000_000;
@@ -55,6 +56,15 @@ impl Kept {
             *longest_ns = until_ns.max(*longest_ns);
         }
     }
+
+    /// Forgets how long the site keeps files that are not wanted any more: another request may want them still, but which
+    /// time was granted for it is not known.
+    pub(crate) fn forget<'o>(&self, ids: impl IntoIterator<Item = &'o ObjectId>) {
+        let mut known = self.until_ns.lock();
+        for id in ids {
+            known.remove(&self.hashes.hash_one(id));
+        }
+    }
 }
 
 impl WlcgTapeStore {
@@ -63,31 +73,50 @@ impl WlcgTapeStore {
         self.config.max_lifetime.map_or(lifetime, |longest| lifetime.min(longest))
     }
 
-    /// Keeps files that are online: another request for them, which is not asked about.
+    /// Keeps files that are online: other requests for them, which are not asked about.
+    ///
+    /// # Errors
+    /// The last of what kept some files from being asked for. All others were.
     pub(crate) async fn keep(&self, objects: &[ColdObject], lifetime: Duration) -> Result<()> {
-        let mut by_root: BTreeMap<&str, Vec<(&ColdObject, String)>> = BTreeMap::new();
+        let mut outcome = Ok(());
+        let mut by_root: BTreeMap<&str, Vec<Located>> = BTreeMap::new();
         for object in objects {
-            by_root.entry(object.id.root()).or_default().push((object, self.paths.on_tape(&object.href)?));
-        }
-        let span = self.granted(lifetime);
-        let lifetime = disk_lifetime(span);
-        for (root, files) in by_root {
-            for some in files.chunks(self.config.batch_objects) {
-                let paths: Vec<String> = some.iter().map(|(_, path)| path.clone()).collect();
-                let now_ns = self.clock.now_ns();
-                match self.client.stage(&StageBody::new(&paths, &lifetime), self.credentials_of(root)).await {
-                    Ok(Asked::Accepted(_)) => {
-                        self.kept.note(some.iter().map(|(object, _)| *object), now_ns, span);
-                    }
-                    Ok(Asked::Refused(reason)) => {
-                        let kind = ErrorKind::Unavailable { retry_after: self.config.poll_every };
-                        return Err(Error::new(kind, reason));
-                    }
-                    Err(not_asked) => return Err(not_asked.error),
-                }
+            match self.paths.on_tape(&object.href) {
+                Ok(path) => by_root.entry(object.id.root()).or_default().push((object.clone(), path)),
+                Err(error) => outcome = Err(error),
             }
         }
-        Ok(())
+        let span = self.granted(lifetime);
+        for (root, files) in by_root {
+            for some in files.chunks(self.config.batch_objects) {
+                outcome = self.keep_in_parts(root, some, span).await.and(outcome);
+            }
+        }
+        outcome
+    }
+
+    /// Keeps files of one root, in halves where the site refuses some of them.
+    async fn keep_in_parts(&self, root: &str, files: &[Located], span: Duration) -> Result<()> {
+        let (lifetime, by) = (disk_lifetime(span), self.credentials_of(root));
+        let mut outcome = Ok(());
+        let mut parts = Parts::new(files.iter().collect());
+        while let Some(part) = parts.next() {
+            let paths: Vec<String> = part.iter().map(|(_, path)| path.clone()).collect();
+            let now_ns = self.clock.now_ns();
+            match self.client.stage(&StageBody::new(&paths, &lifetime), by).await {
+                Ok(Asked::Accepted(_)) => {
+                    self.kept.note(part.iter().map(|(object, _)| object), now_ns, span);
+                }
+                Ok(Asked::Refused(reason)) => {
+                    if parts.halve(part).is_err() {
+                        let kind = ErrorKind::Unavailable { retry_after: self.config.poll_every };
+                        outcome = Err(Error::new(kind, reason));
+                    }
+                }
+                Err(not_asked) => return Err(not_asked.error),
+            }
+        }
+        outcome
     }
 }
 
@@ -119,5 +148,7 @@ mod tests {
             "it is on disk, and nobody knows why"
         );
         assert_eq!(kept.until_ns(&b.id, 5), 5 + 20 * second_ns);
+        kept.forget([&a.id]);
+        assert_eq!(kept.until_ns(&a.id, 0), 20 * second_ns);
     }
 }

@@ -7,7 +7,8 @@
 //! WLCG Tape REST API, version 1 (<https://doi.org/10.5281/zenodo.8411675>). A batch is a request of the site, whose
 //! name is kept with its recalls and survives restarts. Both kinds of polls are understood (`state` and `onDisk`), and both
 //! spellings of `CANCELLED`. Where files are is told by `archiveinfo`, their size by `HEAD`, which recalls nothing.
-//! Errors of files have no codes: that one does not exist, is denied or lost is read from the words of the site.
+//! Errors of files have no codes: that one is denied is read from the words of the site; that one does not exist or is lost
+//! is believed if `archiveinfo` says it too. A batch over several roots is a request for each, with its credentials.
 //!
 //! ```toml
 //! [roots.tape]
@@ -25,7 +26,8 @@
 //! earlier, and between two such requests the site may do as it likes. A request that the site refuses for its files is made
 //! again in halves, until those are alone that it does not take: they fail, with the site's words. Whether a request was
 //! accepted whose answer got lost cannot be known: where its files are is looked at before they are asked for again, and the
-//! site shares their recalls anyway. The interface knows no tapes, no positions, and no progress.
+//! site shares their recalls anyway. A cancel that the site does not answer is made again for two days, but not after a
+//! restart. The interface knows no tapes, no positions, and no progress.
 
 mod ask;
 mod batch;
@@ -34,7 +36,10 @@ mod config;
 mod documents;
 mod keep;
 mod look;
+mod names;
+mod parts;
 mod places;
+mod withdraw;
 
 #[cfg(test)]
 mod tests;
@@ -60,11 +65,15 @@ use client::{Client, FileHead};
 pub use config::Config as WlcgTapeConfig;
 use keep::Kept;
 use places::Paths;
+use withdraw::Withdrawals;
+
+/// A file with its path on tape.
+type Located = (ColdObject, String);
 
 /// A tape site.
 pub struct WlcgTapeStore {
     config: WlcgTapeConfig,
-    client: Client,
+    client: Arc<Client>,
     paths: Paths,
     batches: Batches,
     /// How files of each root are asked for.
@@ -75,6 +84,9 @@ pub struct WlcgTapeStore {
     /// Files of which nobody knows whether the site has accepted them.
     doubtful: Mutex<HashSet<ObjectId>>,
     kept: Kept,
+    withdrawals: Withdrawals,
+    /// Held while files become accepted or cancelled: of those that become both, the site is told.
+    turn: Mutex<()>,
 }
 
 impl WlcgTapeStore {
@@ -94,15 +106,19 @@ impl WlcgTapeStore {
         let places = context.places.iter();
         let clock = Arc::clone(&context.clock);
         let limits = BatchLimits { max_objects: config.max_objects, ..BatchLimits::default() };
+        let client = Arc::new(Client::new(place, config.request_timeout, Arc::clone(&clock)));
+        let batches = Batches::new(limits, Arc::clone(&clock));
         Ok(Self {
-            client: Client::new(place, config.request_timeout, Arc::clone(&clock)),
+            withdrawals: Withdrawals::new(Arc::clone(&client), batches.clone(), context),
+            client,
             paths: Paths::new(&config.paths),
-            batches: Batches::new(limits, Arc::clone(&clock)),
+            batches,
             credentials: places.map(|(name, place)| (Arc::clone(name), place.credentials.clone())).collect(),
             clock,
             heads: Mutex::default(),
             doubtful: Mutex::default(),
             kept: Kept::default(),
+            turn: Mutex::default(),
             config,
         })
     }

@@ -69,7 +69,11 @@ impl WlcgTapeStore {
             Ok(answers) => {
                 let by_path = ByPath::new(answers, |info| &info.path);
                 let locality = |path: &str| {
-                    let untold = || Error::not_found(format!("the site says nothing of {path}"));
+                    // That it is missing in a list does not say that it does not exist.
+                    let untold = || {
+                        let kind = ErrorKind::Unavailable { retry_after: self.config.poll_every };
+                        Error::new(kind, format!("the site says nothing of {path}"))
+                    };
                     by_path.get(path).ok_or_else(untold)?.locality()
                 };
                 files.iter().map(|(number, path)| (*number, locality(path))).collect()

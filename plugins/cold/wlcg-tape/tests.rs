@@ -8,7 +8,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use thermocline_core::ErrorKind;
-use thermocline_core::bytes::{Credentials, StoreOptions};
+use thermocline_core::bytes::{CredentialSource, Credentials, Refusal, Secret, StoreOptions};
+use thermocline_core::clock::ManualClock;
 use thermocline_core::cold::{
     ColdObject, ColdStore, FailureCause, Locality, NamespaceRoot, ObjectId, StageFailure, StageRequest,
     StageState, StageTicket, StoreContext,
@@ -17,14 +18,29 @@ use thermocline_core::cold::{
 use crate::{WlcgTapeConfig, WlcgTapeStore};
 use site::{Fault, Site};
 
-fn store_with(site: &Site, config: WlcgTapeConfig) -> WlcgTapeStore {
+/// Roots of a site, each with its credentials.
+fn context(site: &Site, roots: &[(&str, Credentials)]) -> StoreContext {
     let _ = rustls::crypto::ring::default_provider().install_default();
     let base = format!("{}/webdav", site.address());
-    let root = NamespaceRoot { name: "tape".into(), base, map: Vec::new(), store: Some("tape".into()) };
-    let place =
-        StoreOptions { credentials: Credentials::Bearer("secret".to_owned()), ..StoreOptions::default() };
-    let context = StoreContext { places: [("tape".into(), place)].into(), ..StoreContext::new(vec![root]) };
-    WlcgTapeStore::new(config, &context).unwrap()
+    let root = |(name, _): &(&str, Credentials)| NamespaceRoot {
+        name: (*name).into(),
+        base: base.clone(),
+        map: Vec::new(),
+        store: Some("tape".into()),
+    };
+    let place = |(name, credentials): &(&str, Credentials)| {
+        ((*name).into(), StoreOptions { credentials: credentials.clone(), ..StoreOptions::default() })
+    };
+    let places = roots.iter().map(place).collect();
+    StoreContext { places, ..StoreContext::new(roots.iter().map(root).collect()) }
+}
+
+fn bearer(token: &str) -> Credentials {
+    Credentials::Bearer(token.to_owned())
+}
+
+fn store_with(site: &Site, config: WlcgTapeConfig) -> WlcgTapeStore {
+    WlcgTapeStore::new(config, &context(site, &[("tape", bearer("secret"))])).unwrap()
 }
 
 fn config(site: &Site) -> WlcgTapeConfig {
@@ -42,7 +58,11 @@ fn store(site: &Site) -> WlcgTapeStore {
 }
 
 fn object(site: &Site, name: &str) -> ColdObject {
-    let id = ObjectId::new("tape", &name.replace("%20", " ")).unwrap();
+    object_of("tape", site, name)
+}
+
+fn object_of(root: &str, site: &Site, name: &str) -> ColdObject {
+    let id = ObjectId::new(root, &name.replace("%20", " ")).unwrap();
     ColdObject { id, href: format!("{}/webdav/{name}", site.address()).into() }
 }
 
@@ -372,6 +392,215 @@ async fn what_is_kept_longer_is_asked_for_again() {
     assert_eq!(site.lifetimes(), ["PT7200S"]);
     site.fail_next_stage(Fault::Status(400));
     assert!(store.prolong(&[object(&site, "a.nc")], Duration::from_secs(7200)).await.is_err());
+}
+
+#[tokio::test]
+async fn a_file_of_which_the_site_says_nothing_is_asked_about_again() {
+    let site = Site::start().await;
+    let store = store(&site);
+    let objects = ["a.nc", "b.nc"].map(|name| object(&site, name));
+    site.say_nothing_of("/pnfs/a.nc");
+    let after = Err(ErrorKind::Unavailable { retry_after: Duration::from_secs(60) });
+    assert_eq!(locality(&store, &objects[0]).await, after);
+    assert_eq!(locality(&store, &objects[1]).await, Ok(Locality::Nearline));
+
+    let ticket = store.stage(&request("k", &objects)).await.unwrap();
+    let found = states(&store, &ticket).await;
+    assert_eq!((&found["a.nc"], &found["b.nc"]), (&StageState::Accepted, &StageState::Queued));
+}
+
+#[tokio::test]
+async fn a_recall_fails_for_good_only_if_the_site_has_the_file_no_more() {
+    let site = Site::start().await;
+    let store = store(&site);
+    let objects = ["a.nc", "b.nc", "missing.nc"].map(|name| object(&site, name));
+    site.fail_recall("/pnfs/a.nc", "Pool not found");
+    site.fail_recall("/pnfs/b.nc", "No such file in the request");
+    let ticket = store.stage(&request("k", &objects)).await.unwrap();
+    site.fail_looks(Some(Fault::Status(502)));
+    let early = states(&store, &ticket).await;
+    assert_eq!((&early["b.nc"], &early["missing.nc"]), (&StageState::Accepted, &StageState::Accepted));
+    site.fail_looks(None);
+    let found = states(&store, &ticket).await;
+    for (name, expected) in [
+        ("a.nc", FailureCause::Retryable { after: None }),
+        ("b.nc", FailureCause::Retryable { after: None }),
+        ("missing.nc", FailureCause::NotFound),
+    ] {
+        let StageState::Failed(StageFailure { cause, .. }) = &found[name] else { panic!("{found:?}") };
+        assert_eq!(*cause, expected, "{name}");
+    }
+}
+
+#[tokio::test]
+async fn a_batch_over_two_roots_is_asked_for_and_polled_and_cancelled_with_the_token_of_each() {
+    let site = Site::start().await;
+    let context = context(&site, &[("one", bearer("secret of one")), ("two", bearer("secret of two"))]);
+    let open = || WlcgTapeStore::new(config(&site), &context).unwrap();
+    let objects =
+        [("one", "a.nc"), ("two", "b.nc"), ("one", "c.nc")].map(|(root, name)| object_of(root, &site, name));
+    let ids = objects.clone().map(|object| object.id);
+    let ticket = open().stage(&request("k", &objects)).await.unwrap();
+    site.bring_online("/pnfs/a.nc");
+    let restarted = open();
+    let found = states(&restarted, &ticket).await;
+    let of = |name: &str| found[name].clone();
+    assert_eq!(
+        (of("a.nc"), of("b.nc"), of("c.nc")),
+        (StageState::Staged, StageState::Queued, StageState::Queued)
+    );
+    restarted.cancel(&ticket, &ids[1..]).await.unwrap();
+    assert_eq!(
+        (site.cancelled("request-1"), site.cancelled("request-2")),
+        (vec!["/pnfs/c.nc".to_owned()], vec!["/pnfs/b.nc".to_owned()])
+    );
+    let calls = site.calls_for_requests();
+    let calls: Vec<(&str, &str)> = calls.iter().map(|(call, token)| (&**call, &**token)).collect();
+    assert_eq!(
+        calls,
+        [
+            ("POST stage", "secret of one"),
+            ("POST stage", "secret of two"),
+            ("GET stage/request-1", "secret of one"),
+            ("GET stage/request-2", "secret of two"),
+            ("POST stage/request-1/cancel", "secret of one"),
+            ("POST stage/request-2/cancel", "secret of two"),
+        ]
+    );
+}
+
+#[tokio::test]
+async fn a_root_that_the_site_does_not_let_in_keeps_no_other_one_from_its_files() {
+    let site = Site::start().await;
+    let context = context(&site, &[("one", bearer("secret of one")), ("two", bearer("secret of two"))]);
+    let store = WlcgTapeStore::new(config(&site), &context).unwrap();
+    let objects = [object_of("one", &site, "a.nc"), object_of("two", &site, "b.nc")];
+    site.fail_next_stage(Fault::Status(401));
+    let ticket = store.stage(&request("k", &objects)).await.unwrap();
+    let found = states(&store, &ticket).await;
+    let StageState::Failed(StageFailure { cause, .. }) = &found["a.nc"] else { panic!("{found:?}") };
+    assert_eq!(*cause, FailureCause::Retryable { after: Some(Duration::from_secs(7)) });
+    assert_eq!(found["b.nc"], StageState::Queued);
+}
+
+#[tokio::test]
+async fn what_was_cancelled_is_not_believed_to_be_kept() {
+    let site = Site::start().await;
+    let store = store(&site);
+    let objects = ["a.nc", "b.nc"].map(|name| object(&site, name));
+    let ticket = store.stage(&request("k", &objects)).await.unwrap();
+    site.end_recalls();
+    store.cancel(&ticket, &[objects[0].id.clone()]).await.unwrap();
+    assert_eq!(locality(&store, &objects[0]).await, Ok(Locality::Nearline), "its pin has ended");
+
+    site.bring_online("/pnfs/a.nc");
+    let found = store.status(&objects).await;
+    let left_s = found.iter().map(|status| {
+        (status.as_ref().unwrap().online_until_ns.unwrap() - store.clock.now_ns()) / 1_000_000_000
+    });
+    let left_s: Vec<i64> = left_s.collect();
+    assert!(left_s[0] <= 20 && left_s[1] >= 3500, "{left_s:?}");
+}
+
+#[tokio::test]
+async fn a_request_is_given_up_only_if_the_site_knows_it_no_more_and_says_that_its_files_are_cold() {
+    let site = Site::start().await;
+    let store = store(&site);
+    let objects = ["a.nc", "b.nc"].map(|name| object(&site, name));
+    let ticket = store.stage(&request("k", &objects)).await.unwrap();
+    site.fail_everything(Some(Fault::Status(404)));
+    unavailable(store.progress(&ticket).await);
+    site.fail_everything(None);
+    assert_eq!(states(&store, &ticket).await["a.nc"], StageState::Queued, "it is the same request still");
+
+    site.forget_requests();
+    site.fail_looks(Some(Fault::Status(502)));
+    unavailable(store.progress(&ticket).await);
+    site.fail_looks(None);
+    assert_eq!(states(&store, &ticket).await["a.nc"], StageState::Unknown);
+}
+
+#[tokio::test]
+async fn files_that_are_kept_longer_are_asked_for_without_those_that_the_site_refuses() {
+    let site = Site::start().await;
+    let store = store_with(&site, WlcgTapeConfig { batch_objects: 4, ..config(&site) });
+    let mut objects: Vec<ColdObject> =
+        ["a.nc", "b.nc", "c.nc", "d.nc", "e.nc", "f.nc"].map(|name| object(&site, name)).into();
+    let id = ObjectId::new("tape", "no address").unwrap();
+    objects.insert(0, ColdObject { id, href: "/no/address".into() });
+    site.refuse("/pnfs/b.nc");
+    let refused = store.prolong(&objects, Duration::from_secs(7200)).await.unwrap_err();
+    assert!(refused.message().contains("400"), "{refused}");
+    let mut asked = site.staged_paths();
+    asked.sort();
+    assert_eq!(asked, ["a", "c", "d", "e", "f"].map(|name| format!("/pnfs/{name}.nc")));
+}
+
+#[tokio::test]
+async fn a_cancel_that_the_site_does_not_answer_is_made_again_until_it_does() {
+    let site = Site::start().await;
+    let clock = ManualClock::new(1_000_000_000);
+    let context =
+        StoreContext { clock: Arc::new(clock.clone()), ..context(&site, &[("tape", bearer("secret"))]) };
+    let store = WlcgTapeStore::new(config(&site), &context).unwrap();
+    let objects = ["a.nc", "b.nc"].map(|name| object(&site, name));
+    let ticket = store.stage(&request("k", &objects)).await.unwrap();
+    site.fail_cancels(Some(Fault::Status(503)));
+    let only = [objects[0].id.clone()];
+    for _ in 0..2 {
+        unavailable(store.cancel(&ticket, &only).await);
+    }
+    assert_eq!(states(&store, &ticket).await["a.nc"], StageState::Queued, "the site has it still");
+
+    site.fail_cancels(None);
+    assert!(site.cancelled("request-1").is_empty());
+    for _ in 0..1000 {
+        clock.advance(Duration::from_secs(60));
+        tokio::time::sleep(Duration::from_millis(1)).await;
+        if !site.cancelled("request-1").is_empty() {
+            break;
+        }
+    }
+    assert_eq!(site.cancelled("request-1"), ["/pnfs/a.nc"]);
+    let found = states(&store, &ticket).await;
+    assert_eq!((&found["a.nc"], &found["b.nc"]), (&StageState::Unknown, &StageState::Queued));
+    context.shutdown.cancel();
+    context.tasks.close();
+    context.tasks.wait().await;
+}
+
+/// Counts what is thought of its token.
+#[derive(Debug, Default)]
+struct Judged {
+    n_refused: std::sync::atomic::AtomicUsize,
+}
+
+#[async_trait::async_trait]
+impl CredentialSource for Judged {
+    async fn secret(&self) -> thermocline_core::Result<Arc<Secret>> {
+        Ok(Arc::new(Secret::Bearer("secret".to_owned())))
+    }
+
+    fn refused(&self, _: &Arc<Secret>, _: Refusal<'_>) {
+        self.n_refused.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+    }
+}
+
+#[tokio::test]
+async fn a_host_to_which_the_site_sends_us_does_not_judge_our_token() {
+    let (site, elsewhere) = (Site::start().await, Site::start().await);
+    let judged = Arc::new(Judged::default());
+    let source = Arc::clone(&judged) as Arc<dyn CredentialSource>;
+    let context = context(&site, &[("tape", Credentials::Source(source))]);
+    let store = WlcgTapeStore::new(config(&site), &context).unwrap();
+    let n_refused = || judged.n_refused.load(std::sync::atomic::Ordering::Relaxed);
+    site.say_files_are_at(&elsewhere.address());
+    elsewhere.fail_everything(Some(Fault::Status(401)));
+    assert!(locality(&store, &object(&site, "a.nc")).await.is_err());
+    assert_eq!((n_refused(), elsewhere.authorized_only(), elsewhere.n_calls()), (0, false, 1));
+    site.fail_everything(Some(Fault::Status(401)));
+    assert!(locality(&store, &object(&site, "a.nc")).await.is_err());
+    assert_eq!(n_refused(), 1);
 }
 
 #[test]

@@ -7,10 +7,11 @@ use std::time::Duration;
 
 use serde_json::{Map, Value};
 use tempfile::TempDir;
+use thermocline_core::access::{Rule, Rules, Who};
 use thermocline_core::clock::{Clock, ManualClock, SystemClock};
 use thermocline_core::jobs::{Job, JobId};
 use thermocline_core::staging::{Activity, Face, NewRequest, Owner, RequestFilter};
-use thermocline_http::identity::AccessRules;
+use thermocline_http::identity::{AccessRules, Paths};
 use thermocline_http::lists::wanted;
 use thermocline_testkit::{Answer, AuditLog, ColdParts, TestServer};
 
@@ -229,7 +230,7 @@ async fn requests_of_other_faces_have_no_such_members() {
     let new = NewRequest {
         owner: Owner::anonymous(),
         face: Face::Native,
-        objects: vec![wanted(staging.namespace(), &world.path("f0.nc"))],
+        objects: vec![wanted(&Paths::all(Arc::clone(staging.namespace())), &world.path("f0.nc"))],
         priority: 5,
         lifetime: Duration::from_secs(60),
         dataset: None,
@@ -298,4 +299,28 @@ async fn an_upload_that_is_not_answered_with_200_has_begun_nothing() {
 async fn who_may_not_stage_may_not_upload() {
     let world = World::with(AccessRules::default()).await;
     assert_eq!(world.upload(world.path("f0.nc")).await.status, 403);
+}
+
+#[tokio::test]
+async fn files_of_a_root_are_recalled_for_who_may_stage_them_and_are_not_there_for_who_may_not_read_them() {
+    let who = |text: &str| vec![Who::parse(text).unwrap()];
+    let closed = Rule { read: who("group:staff"), stage: who("group:staff"), administer: Vec::new() };
+    let watched = Rule { read: who("anyone"), stage: who("group:staff"), administer: Vec::new() };
+    let of_root = |rule: &str| AccessRules {
+        anonymous_stages: true,
+        datasets: Rules::new([("closed".into(), closed.clone()), ("watched".into(), watched.clone())])
+            .unwrap(),
+        roots: [("archive".into(), rule.into())].into(),
+        ..AccessRules::default()
+    };
+    for (rule, status, reason) in [
+        ("closed", 400, "lies outside the declared roots"),
+        ("watched", 401, "staging needs a token"),
+        ("public", 200, ""),
+    ] {
+        let world = World::with(of_root(rule)).await;
+        let answer = world.upload(world.path("f0.nc")).await;
+        assert_eq!(answer.status, status, "{rule}: {}", answer.text());
+        assert!(answer.text().contains(reason), "{rule}: {}", answer.text());
+    }
 }

@@ -7,12 +7,13 @@ use axum::body::Body;
 use axum::response::Response;
 use http::StatusCode;
 use http::request::Parts;
-use thermocline_core::staging::{Face, NewRequest, Staging, Wanted};
+use thermocline_core::staging::{Face, NewRequest, Wanted};
+use thermocline_http::Problem;
 use thermocline_http::bodies::Turn;
+use thermocline_http::identity::PathsToStage;
 use thermocline_http::links::BaseUrl;
 use thermocline_http::lists::lines;
 use thermocline_http::live::{self, Engine, audit};
-use thermocline_http::{MayStage, Problem};
 
 use crate::Api;
 
@@ -22,13 +23,14 @@ const PRIORITY: u8 = 5;
 /// Recalls the files that the body names, and answers where to ask for them: a URL and a line end.
 pub(crate) async fn upload(
     Extension(api): Extension<Arc<Api>>,
-    MayStage(who): MayStage,
+    files: PathsToStage,
     Engine(staging): Engine,
     base: BaseUrl,
     parts: Parts,
     body: Body,
 ) -> Result<Response, Problem> {
-    let objects = read(&api, &staging, body).await;
+    let objects = read(&api, &files, body).await;
+    let who = &files.who;
     let n_objects = objects.as_ref().map_or(0, |(objects, _)| objects.len());
     let answer = match objects {
         Ok((objects, _turn)) => {
@@ -50,14 +52,15 @@ pub(crate) async fn upload(
         Ok(request) => format!("request {}", request.id),
         Err(problem) => format!("refused with {}", problem.status),
     };
-    audit(&who, "upload", &format!("{n_objects} objects"), &outcome);
+    audit(who, "upload", &format!("{n_objects} objects"), &outcome);
     Ok(live::text(&parts, StatusCode::OK, format!("{}/jobs/{}\n", base.0, answer?.id)))
 }
 
-async fn read(api: &Api, staging: &Staging, body: Body) -> Result<(Vec<Wanted>, Turn), Problem> {
+async fn read(api: &Api, files: &PathsToStage, body: Body) -> Result<(Vec<Wanted>, Turn), Problem> {
     let read = api.bodies.read(body).await?;
-    let (namespace, limit) = (Arc::clone(staging.namespace()), api.settings.max_objects);
-    let (objects, turn) = read.work(move |bytes| lines(&namespace, bytes, limit)).await?;
+    let (paths, limit) = (files.paths.clone(), api.settings.max_objects);
+    let (objects, turn) = read.work(move |bytes| lines(&paths, bytes, limit)).await?;
+    files.check(&objects)?;
     if objects.iter().any(|wanted| wanted.object.is_ok()) {
         return Ok((objects, turn));
     }

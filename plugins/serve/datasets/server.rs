@@ -42,19 +42,20 @@ pub(crate) async fn datasets(State(app): State<AppState>, who: Identity, parts: 
     answer::json(&parts, &ids, Freshness::default())
 }
 
-/// Plugins and their state.
-pub(crate) async fn plugins(State(app): State<AppState>, parts: Parts) -> Response {
+/// Plugins and their state. Why one does not run is told to those to whom [`health`] tells it.
+pub(crate) async fn plugins(State(app): State<AppState>, who: Identity, parts: Parts) -> Response {
+    let is_told = is_told(&app, &who);
     let mut described = Map::new();
     for (plugin, status) in &app.plugins {
         let (status, error) = match status {
             PluginStatus::Running => ("ok", None),
             PluginStatus::Disabled => ("disabled", None),
-            PluginStatus::Failed(error) => ("failed", Some(error)),
+            PluginStatus::Failed(error) => ("failed", told(Some(error.clone()), is_told)),
         };
         let path = format!("plugins/serve/{}", plugin.id());
         let mut entry = json!({"path": path, "version": plugin.version(), "status": status});
         if let (Some(error), Some(entry)) = (error, entry.as_object_mut()) {
-            entry.insert("error".to_owned(), error.as_str().into());
+            entry.insert("error".to_owned(), error.into());
         }
         described.insert(plugin.id().to_owned(), entry);
     }
@@ -81,7 +82,7 @@ pub(crate) async fn health(
     SeenDatasets(seen): SeenDatasets,
     parts: Parts,
 ) -> Response {
-    let is_told = !app.restricts() || who.may_administer;
+    let is_told = is_told(&app, &who);
     let mut checks = Map::new();
     for (plugin, status) in &app.plugins {
         let (status, output) = feeling(plugin.health(), status);
@@ -194,6 +195,11 @@ fn feeling(health: Health, status: &PluginStatus) -> (&'static str, Option<Strin
         (PluginStatus::Running, Health::Warn(reason)) => ("warn", Some(reason)),
         (PluginStatus::Running, Health::Fail(reason)) => ("fail", Some(reason)),
     }
+}
+
+/// True if a client may know what names files and datasets.
+fn is_told(app: &App, who: &Identity) -> bool {
+    !app.restricts() || who.may_administer
 }
 
 /// A reason, or that there is one.

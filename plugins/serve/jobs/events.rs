@@ -11,16 +11,17 @@ use http::header::RETRY_AFTER;
 use http::request::Parts;
 use http::{HeaderValue, StatusCode};
 use thermocline_core::jobs::{Job, JobId, Jobs};
+use thermocline_http::identity::Presented;
 use thermocline_http::jobs::JobsEngine;
 use thermocline_http::links::BaseUrl;
 use thermocline_http::problem::TOO_MANY;
 use thermocline_http::sse::{self, Event};
-use thermocline_http::{AppState, Identity, Problem};
+use thermocline_http::{AppState, Problem};
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::sync::broadcast::error::RecvError;
 
 use crate::Api;
-use crate::job::{document, known};
+use crate::job::{document, is_there, known};
 
 /// Shortest time from one look at a job to the next, and the longest while nothing is told: progress within a step
 /// is not.
@@ -32,10 +33,10 @@ pub(crate) async fn watch(
     State(app): State<AppState>,
     JobsEngine(jobs): JobsEngine,
     Path(id): Path<String>,
-    (who, base): (Identity, BaseUrl),
+    (presented, base): (Presented, BaseUrl),
     parts: Parts,
 ) -> Result<Response, Problem> {
-    let job = known((&app, &jobs), &who, &id).await?;
+    let job = known((&app, &jobs), &presented.identity(&app), &id).await?;
     let seen = sse::last_event_id(&parts.headers);
     if job.state.is_ended() && seen.is_some_and(|seen| seen >= job.change) {
         // By this browsers know that they need not come back.
@@ -45,7 +46,7 @@ pub(crate) async fn watch(
         let detail = format!("{} event streams are open, which is the most", api.settings.max_streams);
         Problem::new(&TOO_MANY, detail).with_header(RETRY_AFTER, HeaderValue::from_static("30"))
     })?;
-    let watch = Watch { app, jobs, base, id: job.id, shown: None, _turn: turn };
+    let watch = Watch { app, jobs, presented, base, id: job.id, shown: None, _turn: turn };
     Ok(sse::respond(&parts.method, watch.events()))
 }
 
@@ -53,6 +54,8 @@ pub(crate) async fn watch(
 struct Watch {
     app: AppState,
     jobs: Jobs,
+    /// By what the client is known.
+    presented: Presented,
     base: BaseUrl,
     id: JobId,
     /// As the client knows it.
@@ -76,6 +79,9 @@ impl Watch {
         loop {
             let mut changes = self.jobs.changes();
             let job = self.jobs.get(&self.id).await.ok()??;
+            // Rules and tokens may have changed since the last look.
+            let job =
+                Some(job).filter(|job| is_there(&self.app, &self.presented.identity(&self.app), job))?;
             if self.shown.as_ref().is_none_or(|shown| has_changed(shown, &job)) {
                 let document = document(&self.app, &self.base, &job).await.ok()?;
                 let data = serde_json::to_string(&document).ok()?;

@@ -10,6 +10,7 @@ use http::request::Parts;
 use http::{HeaderValue, StatusCode};
 use serde_json::Map;
 use thermocline_core::jobs::{Job, JobId, Jobs};
+use thermocline_http::identity::Presented;
 use thermocline_http::jobs::{JobDocument, JobsEngine, retry_seconds};
 use thermocline_http::links::BaseUrl;
 use thermocline_http::live::{self, audit};
@@ -31,10 +32,10 @@ pub(crate) async fn show(
     State(app): State<AppState>,
     JobsEngine(jobs): JobsEngine,
     Path(id): Path<String>,
-    (who, base, query): (Identity, BaseUrl, Query),
+    (presented, base, query): (Presented, BaseUrl, Query),
     parts: Parts,
 ) -> Result<Response, Problem> {
-    let mut job = known((&app, &jobs), &who, &id).await?;
+    let mut job = known((&app, &jobs), &presented.identity(&app), &id).await?;
     let longest = api.settings.max_wait.min(app.config.request_timeout.mul_f64(SHARE_OF_TIME));
     let wait = prefer::wait(&parts.headers, &query, longest);
     if let Some(wait) = wait.filter(|_| !job.state.is_ended())
@@ -47,7 +48,11 @@ pub(crate) async fn show(
             Some(waited) => waited?,
             None => jobs.get(&job.id).await?,
         };
+        // Rules and tokens may have changed meanwhile.
         job = found.unwrap_or(job);
+        if !is_there(&app, &presented.identity(&app), &job) {
+            return Err(unknown(&id));
+        }
     }
     let document = document(&app, &base, &job).await?;
     let mut response = live::json(&parts, StatusCode::OK, &document)?;
@@ -82,14 +87,17 @@ pub(crate) async fn cancel(
 /// # Errors
 /// 404 if there is none, or none any more, or it concerns a dataset that is not there for this client.
 pub(crate) async fn known((app, jobs): (&App, &Jobs), who: &Identity, id: &str) -> Result<Job, Problem> {
-    let unknown = || Problem::not_found(format!("Job '{id}' not found"));
     // Names are words: whatever else was asked for is none, and never part of a path.
     let is_name = id.len() <= MAX_ID_BYTES && id.bytes().all(|byte| byte.is_ascii_alphanumeric());
     if !is_name || id.is_empty() {
-        return Err(unknown());
+        return Err(unknown(id));
     }
-    let job = jobs.get(&JobId(id.into())).await?.ok_or_else(unknown)?;
-    if is_there(app, who, &job) { Ok(job) } else { Err(unknown()) }
+    let job = jobs.get(&JobId(id.into())).await?;
+    job.filter(|job| is_there(app, who, job)).ok_or_else(|| unknown(id))
+}
+
+fn unknown(id: &str) -> Problem {
+    Problem::not_found(format!("Job '{id}' not found"))
 }
 
 /// True if a client may know of a job: if it may read the dataset that the job concerns.

@@ -7,13 +7,14 @@ use async_trait::async_trait;
 use futures::StreamExt;
 use futures::stream::FuturesUnordered;
 use serde_json::{Value, json};
-use thermocline_core::jobs::{JobContext, JobKind, JobResult, NewJob, Outcome, Step, Wake};
+use thermocline_core::jobs::{JobContext, JobId, JobKind, JobResult, NewJob, Outcome, Step, Wake};
 use thermocline_core::staging::{Face, NewRequest, Owner};
 use thermocline_core::{Error, ErrorKind, Result};
 use thermocline_http::HttpConfig;
-use thermocline_http::identity::AccessRules;
+use thermocline_http::identity::{AccessRules, Paths};
 use thermocline_http::lists::wanted;
-use thermocline_testkit::{Answer, AuditLog, ColdParts, TestServer};
+use thermocline_model::DatasetId;
+use thermocline_testkit::{Answer, AuditLog, ColdParts, READER, TestServer, staff_rules};
 
 use super::{JobsApiSettings, JobsPlugin};
 
@@ -75,10 +76,14 @@ impl World {
     }
 
     async fn submit(&self, parameters: &str) -> String {
+        self.submit_of("anonymous", None, parameters).await
+    }
+
+    async fn submit_of(&self, owner: &str, dataset: Option<&str>, parameters: &str) -> String {
         let new = NewJob {
             kind: "toy".into(),
-            owner: Owner::anonymous(),
-            dataset: None,
+            owner: Owner(owner.into()),
+            dataset: dataset.map(|id| DatasetId::new(id).unwrap()),
             request: None,
             parameters: parameters.to_owned(),
         };
@@ -92,7 +97,7 @@ impl World {
         let new = NewRequest {
             owner: Owner::anonymous(),
             face: Face::Native,
-            objects: vec![wanted(staging.namespace(), path.to_str().unwrap())],
+            objects: vec![wanted(&Paths::all(Arc::clone(staging.namespace())), path.to_str().unwrap())],
             priority: 5,
             lifetime: Duration::from_secs(3600),
             dataset: None,
@@ -312,4 +317,63 @@ async fn what_names_no_job_is_404() {
     }
     let long = format!("/jobs/{}", "a".repeat(1000));
     assert_eq!(world.answer(&long).await.status, 404);
+}
+
+#[tokio::test]
+async fn nobody_learns_by_having_no_token_of_jobs_of_what_is_not_declared() {
+    let world = World::with(staff_rules()).await;
+    let job = world.submit_of("anonymous", Some("gone"), "").await;
+    let own = world.submit_of("token:reader", Some("gone"), "").await;
+    world
+        .server
+        .cold()
+        .unwrap()
+        .jobs
+        .wait(&JobId(job.as_str().into()), Duration::from_secs(60))
+        .await
+        .unwrap();
+
+    assert_eq!(world.get("/jobs").await["jobs"], json!([]));
+    for path in [format!("/jobs/{job}"), format!("/jobs/{job}/result"), format!("/jobs/{own}")] {
+        assert_eq!(world.answer(&path).await.status, 404, "{path}");
+    }
+    let answer = world.server.send("GET", &format!("/jobs/{own}"), &[READER]).await.unwrap();
+    assert_eq!(answer.status, 200, "whose token it is knows what he asked for");
+}
+
+#[tokio::test]
+async fn what_is_not_there_for_a_client_fills_no_page_and_is_in_no_cursor() {
+    let world = World::with(staff_rules()).await;
+    let (mut seen, mut hidden) = (Vec::new(), Vec::new());
+    for _ in 0..3 {
+        hidden.push(world.submit_of("anonymous", Some("gone"), "").await);
+        hidden.push(world.submit_of("anonymous", Some("gone"), "").await);
+        seen.insert(0, world.submit("").await);
+    }
+    let (mut listed, mut path) = (Vec::new(), "/jobs?limit=1".to_owned());
+    loop {
+        let page = world.get(&path).await;
+        assert!(!hidden.iter().any(|id| page.to_string().contains(id)), "{page}");
+        assert_eq!(page["jobs"].as_array().unwrap().len(), 1);
+        listed.push(page["jobs"][0]["id"].as_str().unwrap().to_owned());
+        let Some(next) = page["next"].as_str() else { break };
+        path = next.strip_prefix("http://test.example").unwrap().to_owned();
+    }
+    assert_eq!(listed, seen);
+}
+
+#[tokio::test]
+async fn events_end_when_the_token_does() {
+    let world = World::with(staff_rules()).await;
+    let id = world.submit_of("token:reader", Some("gone"), "hang").await;
+    let path = format!("/jobs/{id}/events");
+    let headers = [READER];
+    let stream = world.server.send("GET", &path, &headers);
+    let revoke = async {
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        world.server.replace_rules(AccessRules { tokens: Vec::new(), ..staff_rules() }).unwrap();
+    };
+    let both = async { tokio::join!(stream, revoke) };
+    let (answer, ()) = tokio::time::timeout(Duration::from_secs(60), both).await.expect("the stream ends");
+    assert!(answer.unwrap().text().starts_with("event: job"));
 }

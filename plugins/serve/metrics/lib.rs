@@ -23,7 +23,8 @@
 //! # Limits
 //! A process has one recorder: where a host program has installed its own, the answer is empty. Processor
 //! time is counted in whole seconds. `thermocline_datasets` counts those that the client may see: where access rules hide some,
-//! Prometheus needs a token of the scope "admin" to be told of all. Nothing here names a dataset.
+//! Prometheus needs a token of the scope "admin" to be told of all; those of the index and of the search are then for it only.
+//! Nothing here names a dataset.
 
 mod upkeep;
 
@@ -51,6 +52,14 @@ const RECALL_SECONDS_BUCKETS: [f64; 12] =
 /// Upper bounds of the buckets of times, in seconds: from a chunk out of memory to a slow archive.
 const SECONDS_BUCKETS: [f64; 12] =
     [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0, 5.0, 30.0, 120.0];
+
+/// What counts datasets, or grows with them: where access rules hide some, administrators are told of it.
+const WITHHELD: [&str; 4] = [
+    "thermocline_search_datasets",
+    "thermocline_search_summarised_total",
+    "thermocline_index_manifests_bytes",
+    "thermocline_index_tables_bytes",
+];
 
 /// Media type of the Prometheus text format.
 const MEDIA_TYPE: &str = "text/plain; version=0.0.4";
@@ -115,6 +124,9 @@ impl Measuring {
         measure_caches(app);
         self.process.collect();
         let mut text = self.handle.render();
+        if app.restricts() && !who.may_administer {
+            text = without_withheld(&text);
+        }
         text.push_str(&dataset_lines(&counts(app, who)));
         text
     }
@@ -156,6 +168,17 @@ fn measure_caches(app: &App) {
 fn measure_index(catalog: &Catalog) {
     gauge!("thermocline_index_manifests_bytes").set(catalog.manifest_memory_bytes() as f64);
     gauge!("thermocline_index_tables_bytes").set(catalog.index().table_memory_bytes() as f64);
+}
+
+/// What is measured without what grows with datasets that not everybody may know of.
+fn without_withheld(text: &str) -> String {
+    let name = |line: &str| {
+        let rest = line.strip_prefix("# HELP ").or_else(|| line.strip_prefix("# TYPE ")).unwrap_or(line);
+        let end = rest.find(|c: char| !c.is_ascii_alphanumeric() && c != '_').unwrap_or(rest.len());
+        rest.get(..end).unwrap_or_default().to_owned()
+    };
+    let is_told = |line: &&str| !WITHHELD.contains(&name(line).as_str());
+    text.split_inclusive('\n').filter(is_told).collect()
 }
 
 /// How many datasets there are for a client.

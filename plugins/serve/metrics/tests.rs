@@ -12,6 +12,16 @@ async fn scraped(plugin: MetricsPlugin) -> String {
     server.get("/metrics").await.unwrap().text()
 }
 
+#[test]
+fn what_counts_hidden_datasets_is_left_out_with_its_head_and_nothing_else_is() {
+    let text = "# HELP thermocline_index_tables_bytes Memory\n# TYPE thermocline_index_tables_bytes gauge\n\
+                thermocline_index_tables_bytes 7\n\n# TYPE thermocline_search_datasets gauge\n\
+                thermocline_search_datasets 8\nthermocline_search_datasets_other 1\n\
+                thermocline_cache_bytes{cache=\"chunks\"} 0\n";
+    let told = "\nthermocline_search_datasets_other 1\nthermocline_cache_bytes{cache=\"chunks\"} 0\n";
+    assert_eq!(without_withheld(text), told);
+}
+
 #[tokio::test]
 async fn measuring_begins_when_the_plugin_starts() {
     assert_eq!(scraped(MetricsPlugin::default()).await, "", "made, but not started");

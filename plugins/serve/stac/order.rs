@@ -3,7 +3,8 @@
 //! # Specification
 //! STAC extension `order` v1.1.0 for the words; the exchange is that of the catalogs which eodag orders from: a link
 //! `retrieve` of the Item is posted to, the document that comes back is asked for under its link `self` until
-//! `order:status` is `succeeded`, then `assets.downloadLink` is fetched.
+//! `order:status` is `succeeded`, then `assets.downloadLink` is fetched. `Idempotency-Key` is that of
+//! draft-ietf-httpapi-idempotency-key-header.
 
 use std::sync::Arc;
 
@@ -13,6 +14,7 @@ use http::{HeaderValue, StatusCode};
 use thermocline_core::manifest::Manifest;
 use thermocline_core::select::Selection;
 use thermocline_core::staging::{Face, NewRequest, Request, RequestId, Staging};
+use thermocline_http::idempotency::{idempotency, refused};
 use thermocline_http::live::{Engine, audit};
 use thermocline_http::ordering::needed;
 use thermocline_http::{Identity, Problem};
@@ -34,24 +36,28 @@ struct Known {
     summary: Arc<Summary>,
 }
 
+/// An order that was taken.
+struct Ordered {
+    known: Known,
+    request: Request,
+}
+
 /// `POST /stac/collections/{collection}/items/{id}/order`. The body is not looked at: an order is of the whole Item.
 pub(crate) async fn order(who: Identity, Engine(staging): Engine, asked: Asked) -> Parsed<Response> {
-    let known = known(&asked, &who).await?;
-    let id = known.manifest.id.to_string();
-    let answer = ordered(&asked, &who, &staging, &known).await;
+    let answer = ordered(&asked, &who, &staging).await;
     let outcome = match &answer {
-        Ok(request) => format!("request {}", request.id),
+        Ok(ordered) => format!("request {}", ordered.request.id),
         Err(problem) => format!("refused with {}", problem.0.status),
     };
-    audit(&who, "order", &id, &outcome);
-    created(&asked, &known, &answer?)
+    audit(&who, "order", asked.param("id"), &outcome);
+    created(&asked, &answer?)
 }
 
 /// `GET /stac/collections/{collection}/items/{id}/order/{request}`.
 pub(crate) async fn status(who: Identity, Engine(staging): Engine, asked: Asked) -> Parsed<Response> {
     let known = known(&asked, &who).await?;
     let name = asked.param("request");
-    let request = staging.get(&RequestId(name.into())).await?;
+    let request = staging.get_order(&RequestId(name.into())).await?;
     let request = request.filter(|request| request.dataset.as_ref() == Some(&known.manifest.id));
     let request = request.ok_or_else(|| {
         StacProblem::not_found(format!("Order '{name}' of Item '{}' not found", known.manifest.id))
@@ -81,25 +87,35 @@ async fn known(asked: &Asked, who: &Identity) -> Parsed<Known> {
     Ok(Known { manifest, summary })
 }
 
-/// The request that an order is.
-async fn ordered(asked: &Asked, who: &Identity, staging: &Staging, known: &Known) -> Parsed<Request> {
+/// Takes an order.
+///
+/// # Errors
+/// 404 for what does not exist for this client, 403 for who may not stage it, 422 for a key of another request.
+async fn ordered(asked: &Asked, who: &Identity, staging: &Staging) -> Parsed<Ordered> {
+    let known = known(asked, who).await?;
     let manifest = &known.manifest;
     who.check_stages(&asked.context.app, manifest.id.as_str())?;
-    let objects = needed(staging, manifest, &Selection::new(), &[]).await?;
+    let key = idempotency(&asked.parts)?.map(|key| key.with_body(b""));
+    let has_key = key.is_some();
     let new = NewRequest {
         owner: who.owner.clone(),
         face: Face::Native,
-        objects,
+        objects: needed(staging, manifest, &Selection::new(), &[]).await?,
         priority: PRIORITY,
         lifetime: asked.context.settings.order_lifetime,
         dataset: Some(manifest.id.clone()),
-        idempotency: None,
+        idempotency: key,
         notify: None,
     };
-    Ok(staging.request(new).await?)
+    match staging.order(new).await {
+        Ok(request) => Ok(Ordered { known, request }),
+        Err(error) if has_key => Err(refused(error).into()),
+        Err(error) => Err(error.into()),
+    }
 }
 
-fn created(asked: &Asked, known: &Known, request: &Request) -> Parsed<Response> {
+fn created(asked: &Asked, ordered: &Ordered) -> Parsed<Response> {
+    let Ordered { known, request } = ordered;
     let document = document(asked, known, request);
     let mut response = (StatusCode::CREATED, encoded(&document)?).into_response();
     let headers = response.headers_mut();

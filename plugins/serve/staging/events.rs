@@ -17,17 +17,18 @@ use http::request::Parts;
 use http::{HeaderValue, StatusCode};
 use serde::Serialize;
 use thermocline_core::staging::{ObjectFilter, Request, RequestId, RequestState, Staging};
+use thermocline_http::identity::Presented;
 use thermocline_http::links::BaseUrl;
 use thermocline_http::live::Engine;
 use thermocline_http::problem::TOO_MANY;
 use thermocline_http::query::Query;
 use thermocline_http::sse::{self, Event};
-use thermocline_http::{AppState, Identity, Problem};
+use thermocline_http::{AppState, Problem};
 use tokio::sync::{OwnedSemaphorePermit, watch};
 
 use crate::Api;
 use crate::documents::{RequestDocument, RequestObjectDocument};
-use crate::requests::{known, unknown};
+use crate::requests::{is_there, known, unknown};
 
 /// Objects that are read at a time.
 const OBJECTS_AT_A_TIME: usize = 500;
@@ -40,11 +41,11 @@ pub(crate) async fn watch(
     Extension(api): Extension<Arc<Api>>,
     (State(app), Path(id)): (State<AppState>, Path<String>),
     Engine(staging): Engine,
-    (who, base): (Identity, BaseUrl),
+    (presented, base): (Presented, BaseUrl),
     query: Query,
     parts: Parts,
 ) -> Result<Response, Problem> {
-    let request = known((&app, &staging), &who, &id).await?;
+    let request = known((&app, &staging), &presented.identity(&app), &id).await?;
     let since = match query.value("since") {
         Some(text) => {
             Some(text.parse().map_err(|_| Problem::invalid_input(format!("since '{text}' is no number")))?)
@@ -59,7 +60,7 @@ pub(crate) async fn watch(
     let turn = Arc::clone(&api.streams).try_acquire_owned().map_err(|_| too_many(&api))?;
     let seen = since.unwrap_or(request.change);
     let watch = Watch::new(staging, base, (request.id, seen), turn).ok_or_else(|| unknown(&id))?;
-    Ok(sse::respond(&parts.method, watch.events()))
+    Ok(sse::respond(&parts.method, watch.read_by(app, presented).events()))
 }
 
 fn too_many(api: &Api) -> Problem {
@@ -83,6 +84,8 @@ pub(crate) struct Watch {
     staging: Staging,
     changes: watch::Receiver<()>,
     base: BaseUrl,
+    /// By what the client is known, to look whether it may still read of the request.
+    reader: Option<(AppState, Presented)>,
     id: RequestId,
     /// The last change that the client has, or is about to get.
     seen: u64,
@@ -108,6 +111,7 @@ impl Watch {
             changes: staging.watch(&id)?,
             staging,
             base,
+            reader: None,
             id,
             seen,
             shown: None,
@@ -116,6 +120,11 @@ impl Watch {
             n_looks: 0,
             _turn: turn,
         })
+    }
+
+    /// The same, until the client may not read of the request any more.
+    fn read_by(self, app: AppState, presented: Presented) -> Self {
+        Self { reader: Some((app, presented)), ..self }
     }
 
     fn events(self) -> impl Stream<Item = Event> + Send {
@@ -149,6 +158,11 @@ impl Watch {
         self.changes.mark_unchanged();
         self.n_looks = self.n_looks.saturating_add(1);
         let request = self.staging.get(&self.id).await.ok()??;
+        if let Some((app, presented)) = &self.reader
+            && !is_there(app, &presented.identity(app), &request)
+        {
+            return None;
+        }
         let is_ended = request.state.is_ended();
         // One that has ended is shown last, so that whoever has seen it has seen everything.
         if self.shown.is_none() && !is_ended {

@@ -5,10 +5,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use globset::{GlobBuilder, GlobMatcher};
-use thermocline_core::cold::Namespace;
 use thermocline_core::staging::{Staging, Wanted};
 use thermocline_core::{Error, ErrorKind};
 use thermocline_http::Problem;
+use thermocline_http::identity::Paths;
 use thermocline_http::lists::wanted;
 use tokio_util::sync::CancellationToken;
 
@@ -39,10 +39,14 @@ impl WrittenSearch {
 /// Files below a root whose path, or a folder of it, matches a pattern.
 #[derive(Debug, Clone)]
 pub(crate) struct Search {
+    /// What the client may name.
+    pub(crate) paths: Paths,
     /// Folder of the root.
     pub(crate) base: PathBuf,
     /// Folders with which every match begins.
     pub(crate) prefix: Vec<String>,
+    /// Folders below the root that are not there for the client.
+    pub(crate) hidden: Vec<String>,
     pub(crate) pattern: GlobMatcher,
     /// Most names in a path that matches, folders included; `None` for any number.
     pub(crate) max_names: Option<usize>,
@@ -59,15 +63,15 @@ impl Search {
     ///
     /// # Errors
     /// 400 for an unknown root (with those that there are), one that is no folder, and a pattern that is none.
-    pub(crate) fn new(written: &WrittenSearch, namespace: &Namespace) -> Result<Self, Problem> {
-        let names = || namespace.roots().iter().map(|root| root.name.to_string());
+    pub(crate) fn new(written: &WrittenSearch, paths: &Paths) -> Result<Self, Problem> {
+        let names = || paths.roots().roots().iter().map(|root| root.name.to_string());
         let name = written.root.as_deref().ok_or_else(|| {
             Problem::invalid_input("a pattern is looked for below a root, which is not named")
                 .with_allowed(names())
         })?;
         let pattern = written.pattern.as_deref().filter(|pattern| !pattern.is_empty());
         let pattern = pattern.ok_or_else(|| Problem::invalid_input("pattern is missing"))?;
-        let root = namespace.root(name).ok_or_else(|| {
+        let root = paths.roots().root(name).ok_or_else(|| {
             Problem::invalid_input(format!("'{name}' is no declared root")).with_allowed(names())
         })?;
         if !Path::new(&root.base).is_absolute() {
@@ -78,7 +82,9 @@ impl Search {
         let pattern = pattern.trim_start_matches('/');
         let time = |name, text: &Option<String>| text.as_deref().map(|text| time_ns(name, text)).transpose();
         Ok(Self {
+            paths: paths.clone(),
             base: PathBuf::from(&root.base),
+            hidden: paths.hidden_below(root),
             prefix: prefix(pattern),
             pattern: glob(pattern)?,
             max_names: (!pattern.contains("**")).then(|| pattern.matches('/').count().saturating_add(1)),
@@ -157,7 +163,6 @@ async fn find(api: &Api, staging: &Staging, search: Search, part: Part) -> Resul
     let turn = tokio::time::timeout(api.settings.search_time, turn).await;
     let turn = turn.map_err(|_| busy("too many searches are under way"))?;
     let (clock, listings) = (Arc::clone(staging.clock()), Arc::clone(&api.listings));
-    let namespace = Arc::clone(staging.namespace());
     let given_up = CancellationToken::new();
     let waiter = given_up.clone().drop_guard();
     let work = tokio::task::spawn_blocking(move || {
@@ -168,7 +173,7 @@ async fn find(api: &Api, staging: &Staging, search: Search, part: Part) -> Resul
         let bounds = Bounds { limit, max_entries, time, clock: &*clock, is_given_up: &is_given_up };
         let Page { paths, next, unlisted } = walk(&search, &listings, cursor.as_deref(), &bounds)?;
         unlisted.warn(&search.base);
-        let objects = paths.iter().map(|path| wanted(&namespace, &search.href(path))).collect();
+        let objects = paths.iter().map(|path| wanted(&search.paths, &search.href(path))).collect();
         Ok(FoundPage { objects, next, unlisted })
     });
     let longest = api.settings.max_search_time;

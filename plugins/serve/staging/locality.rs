@@ -10,11 +10,12 @@ use http::request::Parts;
 use http::{HeaderName, HeaderValue, StatusCode};
 use serde::Deserialize;
 use thermocline_core::staging::{Staging, Wanted};
+use thermocline_http::Problem;
+use thermocline_http::identity::PathsToRead;
 use thermocline_http::links::BaseUrl;
 use thermocline_http::lists::{lines, wanted};
 use thermocline_http::live::{self, Engine};
 use thermocline_http::query::Query;
-use thermocline_http::{MayStage, Problem};
 
 use crate::Api;
 use crate::body::{self, Label, Written};
@@ -32,7 +33,7 @@ const OBJECTS_AT_A_TIME: usize = 10_000;
 /// Where the objects of `path` are, or those that match a pattern.
 pub(crate) async fn find(
     Extension(api): Extension<Arc<Api>>,
-    MayStage(_): MayStage,
+    PathsToRead(files): PathsToRead,
     Engine(staging): Engine,
     base: BaseUrl,
     query: Query,
@@ -47,13 +48,12 @@ pub(crate) async fn find(
     };
     let found = match (paths.is_empty(), written.is_empty()) {
         (false, true) => {
-            let namespace = staging.namespace();
-            let objects = paths.iter().map(|path| wanted(namespace, path)).collect();
+            let objects = paths.iter().map(|path| wanted(&files, path)).collect();
             FoundPage { objects, next: None, unlisted: Unlisted::default() }
         }
         (true, false) => {
             let limit = limit(&query, 1000, 10_000)?;
-            let search = Search::new(&written, staging.namespace())?;
+            let search = Search::new(&written, &files)?;
             find::page(&api, &staging, search, query.value("cursor"), limit).await?
         }
         _ => {
@@ -82,23 +82,22 @@ struct WrittenPaths<'b> {
 /// Where many objects are, each with its own answer, in the order in which they were asked for.
 pub(crate) async fn many(
     Extension(api): Extension<Arc<Api>>,
-    MayStage(_): MayStage,
+    PathsToRead(files): PathsToRead,
     Engine(staging): Engine,
     parts: Parts,
     body: Body,
 ) -> Result<Response, Problem> {
     let read = api.bodies.read(body).await?;
     let label = Label::of(&parts);
-    let namespace = Arc::clone(staging.namespace());
     let limit = api.settings.max_objects;
     let work = read.work(move |bytes| match label.written(bytes) {
-        Written::Lines => lines(&namespace, bytes, limit),
+        Written::Lines => lines(&files, bytes, limit),
         Written::Json => {
             let WrittenPaths { paths, objects } = body::json(bytes)?;
             let named = paths.or(objects).ok_or_else(|| {
                 Problem::invalid_input("the body names no paths").with_allowed(["paths", "objects"])
             })?;
-            named.wanted(&namespace, limit)
+            named.wanted(&files, limit)
         }
     });
     let (objects, _turn) = work.await?;

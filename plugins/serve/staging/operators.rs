@@ -10,8 +10,9 @@ use http::StatusCode;
 use http::request::Parts;
 use serde::Deserialize;
 use serde_json::json;
-use thermocline_core::cold::{Namespace, ObjectId};
-use thermocline_core::staging::{Activity, Wanted};
+use thermocline_core::cold::ObjectId;
+use thermocline_core::staging::{Activity, ObjectInfo, Wanted};
+use thermocline_http::identity::{Paths, PathsToRead};
 use thermocline_http::lists::lines;
 use thermocline_http::live::{self, Engine, audit};
 use thermocline_http::query::Query;
@@ -46,9 +47,9 @@ pub(crate) async fn evict(
 ) -> Result<Response, Problem> {
     let read = api.bodies.read(body).await?;
     let label = Label::of(&parts);
-    let namespace = Arc::clone(staging.namespace());
+    let paths = Paths::all(Arc::clone(staging.namespace()));
     let limit = api.settings.max_objects;
-    let (named, _turn) = read.work(move |bytes| named((label, bytes), &namespace, limit)).await?;
+    let (named, _turn) = read.work(move |bytes| named((label, bytes), &paths, limit)).await?;
     let subject = named.as_ref().map_or("all".to_owned(), |named| format!("{} objects", named.objects.len()));
     let unknown = named.as_ref().map(|named| named.unknown.clone()).unwrap_or_default();
     let answer = staging.evict(named.map(|named| named.objects)).await;
@@ -72,20 +73,16 @@ struct Named {
 }
 
 /// What a body names; `None` for everything.
-fn named(
-    (label, bytes): (Label, &[u8]),
-    namespace: &Namespace,
-    limit: usize,
-) -> Result<Option<Named>, Problem> {
+fn named((label, bytes): (Label, &[u8]), paths: &Paths, limit: usize) -> Result<Option<Named>, Problem> {
     let missing = || {
         Problem::invalid_input("the body says neither which paths nor {\"all\": true}")
             .with_allowed(["paths", "all"])
     };
     let objects: Vec<Wanted> = match label.written(bytes) {
-        Written::Lines => lines(namespace, bytes, limit)?,
+        Written::Lines => lines(paths, bytes, limit)?,
         Written::Json => match body::json::<WrittenEviction<'_>>(bytes)? {
             WrittenEviction { paths: None, all: true } => return Ok(None),
-            WrittenEviction { paths: Some(paths), all: false } => paths.wanted(namespace, limit)?,
+            WrittenEviction { paths: Some(named), all: false } => named.wanted(paths, limit)?,
             _ => return Err(missing()),
         },
     };
@@ -105,30 +102,40 @@ fn named(
     Ok(Some(named))
 }
 
-/// Recalls under way or waiting.
+/// Most recalls and pins that an answer has.
+const MAX_TOLD: usize = 100_000;
+
+/// Recalls under way or waiting, of objects that are there for the client.
 pub(crate) async fn recalls(
-    MayStage(_): MayStage,
+    PathsToRead(files): PathsToRead,
     Engine(staging): Engine,
     query: Query,
     parts: Parts,
 ) -> Result<Response, Problem> {
-    let limit = limit(&query, 1000, 100_000)?;
-    let recalls = staging.recalls(limit).await;
-    let recalls: Vec<RecallDocument> = recalls.into_iter().map(RecallDocument::from).collect();
+    let limit = limit(&query, 1000, MAX_TOLD)?;
+    let recalls = staging.recalls(looked_at(&files, limit)).await.into_iter();
+    let recalls = recalls.filter(|recall| files.shows(&recall.object)).take(limit);
+    let recalls: Vec<RecallDocument> = recalls.map(RecallDocument::from).collect();
     live::json(&parts, StatusCode::OK, &json!({"recalls": recalls}))
 }
 
-/// Objects that are pinned.
+/// Objects that are pinned, and are there for the client.
 pub(crate) async fn pins(
-    MayStage(_): MayStage,
+    PathsToRead(files): PathsToRead,
     Engine(staging): Engine,
     query: Query,
     parts: Parts,
 ) -> Result<Response, Problem> {
-    let limit = limit(&query, 1000, 100_000)?;
-    let pins: Vec<ObjectDocument> =
-        staging.pins(limit).await?.into_iter().map(ObjectDocument::from).collect();
+    let limit = limit(&query, 1000, MAX_TOLD)?;
+    let pins = staging.pins(looked_at(&files, limit)).await?.into_iter();
+    let is_shown = |pin: &ObjectInfo| pin.object.as_ref().is_some_and(|object| files.shows(object));
+    let pins: Vec<ObjectDocument> = pins.filter(is_shown).take(limit).map(ObjectDocument::from).collect();
     live::json(&parts, StatusCode::OK, &json!({"pins": pins}))
+}
+
+/// How many recalls or pins are looked at for an answer of `limit` of them: more where some are not told.
+fn looked_at(files: &Paths, limit: usize) -> usize {
+    if files.hides() { MAX_TOLD } else { limit }
 }
 
 /// Cold stores and the cache.

@@ -2,20 +2,11 @@
 
 use std::time::Duration;
 
-use http::HeaderName;
-use http::request::Parts;
 use serde::Deserialize;
-use sha2::{Digest, Sha256};
-use thermocline_core::staging::IdempotencyKey;
 use thermocline_http::Problem;
 use thermocline_http::query::Query;
 
 use crate::{StagingApiSettings, lifetime};
-
-const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
-
-/// Longest key, in bytes.
-const MAX_KEY_BYTES: usize = 255;
 
 const USUAL_PRIORITY: u8 = 5;
 
@@ -99,46 +90,6 @@ fn flag(name: &str, query: &Query) -> Result<bool, Problem> {
     }
 }
 
-/// The key of a request whose body is still to come.
-pub(crate) struct WrittenKey {
-    key: String,
-    hash: Sha256,
-}
-
-impl WrittenKey {
-    /// The key with the body. Long bodies take time.
-    pub(crate) fn with_body(mut self, body: &[u8]) -> IdempotencyKey {
-        update(&mut self.hash, body);
-        IdempotencyKey { key: self.key, body_hash: self.hash.finalize().into() }
-    }
-}
-
-/// The idempotency key of a request.
-///
-/// # Errors
-/// 400 for a key that is none.
-pub(crate) fn idempotency(parts: &Parts) -> Result<Option<WrittenKey>, Problem> {
-    let Some(value) = parts.headers.get(IDEMPOTENCY_KEY) else { return Ok(None) };
-    let key = value.to_str().ok().map(|key| key.trim().trim_matches('"'));
-    let key = key.filter(|key| !key.is_empty() && key.len() <= MAX_KEY_BYTES);
-    let key = key.ok_or_else(|| {
-        Problem::invalid_input(format!(
-            "Idempotency-Key is not made of 1 to {MAX_KEY_BYTES} printable characters"
-        ))
-    })?;
-    let mut hash = Sha256::new();
-    for part in [parts.uri.path(), parts.uri.query().unwrap_or_default()] {
-        update(&mut hash, part.as_bytes());
-    }
-    Ok(Some(WrittenKey { key: key.to_owned(), hash }))
-}
-
-/// Takes a part in with its length, so that no two lists of parts are the same bytes.
-fn update(hash: &mut Sha256, part: &[u8]) {
-    hash.update((part.len() as u64).to_le_bytes());
-    hash.update(part);
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -180,17 +131,5 @@ mod tests {
             assert_eq!(problem.status, 400, "{uri}");
             assert!(problem.detail().contains(named), "{uri}: {}", problem.detail());
         }
-    }
-
-    #[test]
-    fn another_body_or_query_has_another_hash() {
-        let hash = |uri: &str, body: &[u8]| {
-            let request = http::Request::post(uri).header("idempotency-key", "k").body(()).unwrap();
-            idempotency(&request.into_parts().0).unwrap().unwrap().with_body(body).body_hash
-        };
-        assert_eq!(hash("/requests", b"a"), hash("/requests", b"a"));
-        assert_ne!(hash("/requests", b"a"), hash("/requests", b"b"));
-        assert_ne!(hash("/requests?x", b"a"), hash("/requests", b"a"));
-        assert_ne!(hash("/requests?a", b""), hash("/requests", b"a"));
     }
 }

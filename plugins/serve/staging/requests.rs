@@ -13,11 +13,11 @@ use http::StatusCode;
 use http::request::Parts;
 use serde::de::{SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer};
-use thermocline_core::cold::Namespace;
 use thermocline_core::staging::{
     ObjectState, Owner, Request, RequestFilter, RequestId, RequestState, Staging, Wanted,
 };
-use thermocline_http::identity::Right;
+use thermocline_http::idempotency::idempotency;
+use thermocline_http::identity::{Paths, PathsToStage, Right};
 use thermocline_http::links::BaseUrl;
 use thermocline_http::lists::{lines, too_long, wanted};
 use thermocline_http::live::{self, Engine, audit};
@@ -30,7 +30,7 @@ use crate::Api;
 use crate::body::{self, Label, Written};
 use crate::documents::{RequestDocument, RequestPage};
 use crate::find::{self, Search, WrittenSearch};
-use crate::options::{Options, WrittenOptions, bounded_lifetime, idempotency};
+use crate::options::{Options, WrittenOptions, bounded_lifetime};
 use crate::staged::{Asking, Order, stage};
 use crate::walk::Unlisted;
 
@@ -62,7 +62,7 @@ enum Named {
 /// Stages a list of objects, or what matches a pattern.
 pub(crate) async fn create(
     Extension(api): Extension<Arc<Api>>,
-    MayStage(who): MayStage,
+    files: PathsToStage,
     Engine(staging): Engine,
     base: BaseUrl,
     query: Query,
@@ -70,10 +70,10 @@ pub(crate) async fn create(
     body: Body,
 ) -> Result<Response, Problem> {
     let (key, label, limit) = (idempotency(&parts)?, Label::of(&parts), api.settings.max_objects);
-    let namespace = Arc::clone(staging.namespace());
+    let paths = files.paths.clone();
     let read = api.bodies.read(body).await?;
     let work = read.work(move |bytes| {
-        let named = named((label, bytes), &namespace, limit)?;
+        let named = named((label, bytes), &paths, limit)?;
         Ok((named, key.map(|key| key.with_body(bytes))))
     });
     let (((named, written), idempotency), _turn) = work.await?;
@@ -82,25 +82,30 @@ pub(crate) async fn create(
         Named::Objects(objects) => (objects, Unlisted::default()),
         Named::Pattern(search) => find::all(&api, &staging, *search).await?,
     };
+    if let Err(problem) = files.check(&objects) {
+        let outcome = format!("refused with {}", problem.status);
+        audit(&files.who, "stage", &format!("{} objects", objects.len()), &outcome);
+        return Err(problem);
+    }
     let order = Order { objects, unlisted, dataset: None, options, idempotency };
-    stage(&staging, &api.settings, &Asking { who: &who, base: &base, parts: &parts }, order).await
+    stage(&staging, &api.settings, &Asking { who: &files.who, base: &base, parts: &parts }, order).await
 }
 
 /// What a body names, and how that is wanted.
 fn named(
     (label, bytes): (Label, &[u8]),
-    namespace: &Namespace,
+    paths: &Paths,
     limit: usize,
 ) -> Result<(Named, WrittenOptions), Problem> {
     match label.written(bytes) {
-        Written::Lines => Ok((Named::Objects(lines(namespace, bytes, limit)?), WrittenOptions::default())),
-        Written::Json => named_by(body::json(bytes)?, namespace, limit),
+        Written::Lines => Ok((Named::Objects(lines(paths, bytes, limit)?), WrittenOptions::default())),
+        Written::Json => named_by(body::json(bytes)?, paths, limit),
     }
 }
 
 fn named_by(
     request: WrittenRequest<'_>,
-    namespace: &Namespace,
+    paths: &Paths,
     limit: usize,
 ) -> Result<(Named, WrittenOptions), Problem> {
     let WrittenRequest { objects, root, pattern, newer, older, lifetime, priority, dry_run, notify } =
@@ -111,12 +116,12 @@ fn named_by(
         Some(_) if !search.is_empty() => {
             return Err(Problem::invalid_input("objects and a pattern are two requests: name either"));
         }
-        Some(listed) => Named::Objects(listed.wanted(namespace, limit)?),
+        Some(listed) => Named::Objects(listed.wanted(paths, limit)?),
         None if search.is_empty() => {
             return Err(Problem::invalid_input("the body names neither objects nor a root and a pattern")
                 .with_allowed(["objects", "root", "pattern"]));
         }
-        None => Named::Pattern(Box::new(Search::new(&search, namespace)?)),
+        None => Named::Pattern(Box::new(Search::new(&search, paths)?)),
     };
     Ok((named, options))
 }
@@ -142,8 +147,8 @@ impl<'b> Listed<'b> {
     ///
     /// # Errors
     /// 413 for more than `limit` of them.
-    pub(crate) fn wanted(self, namespace: &Namespace, limit: usize) -> Result<Vec<Wanted>, Problem> {
-        Ok(self.within(limit)?.iter().map(|spelling| wanted(namespace, spelling)).collect())
+    pub(crate) fn wanted(self, paths: &Paths, limit: usize) -> Result<Vec<Wanted>, Problem> {
+        Ok(self.within(limit)?.iter().map(|spelling| wanted(paths, spelling)).collect())
     }
 }
 
@@ -176,6 +181,11 @@ impl<'de> Visitor<'de> for ListedVisitor {
     }
 }
 
+/// How often requests are looked for that fill a page, and how many at a time from the second time on: a list ends where so
+/// many in a row are not there for the client.
+const MAX_LOOKS: usize = 20;
+const MAX_LOOKED_AT: usize = 1000;
+
 /// Requests of an owner, newest first.
 pub(crate) async fn list(
     State(app): State<AppState>,
@@ -186,7 +196,7 @@ pub(crate) async fn list(
     parts: Parts,
 ) -> Result<Response, Problem> {
     let limit = limit(&query, 100, 1000)?;
-    let filter = RequestFilter {
+    let mut filter = RequestFilter {
         owner: listed_owner(&app, &who, &query)?,
         state: query.value("state").map(|state| request_state(&state)).transpose()?,
         dataset: query.value("dataset").map(dataset_id).transpose()?,
@@ -196,13 +206,22 @@ pub(crate) async fn list(
         with_readers: query.value("readers").is_some(),
         limit: limit.saturating_add(1),
     };
-    let mut requests = staging.list(filter).await?;
+    // Those that are not there for the client fill no page, and no cursor names them.
+    let mut requests = Vec::new();
+    for _ in 0..MAX_LOOKS {
+        let found = staging.list(filter.clone()).await?;
+        let is_last = found.len() < filter.limit;
+        filter.after = found.last().map(|request| request.id.clone());
+        requests.extend(found.into_iter().filter(|request| is_there(&app, &who, request)));
+        if is_last || requests.len() > limit {
+            break;
+        }
+        filter.limit = MAX_LOOKED_AT;
+    }
     let has_more = requests.len() > limit;
     requests.truncate(limit);
     let last = requests.last().filter(|_| has_more).map(|request| request.id.to_string());
     let next = last.map(|cursor| page_url(&base, &parts, &cursor));
-    // A page may have fewer entries than asked for: those that are not there for the client are left out.
-    requests.retain(|request| is_there(&app, &who, request));
     let requests = requests.iter().map(|request| RequestDocument::new(request, &base)).collect();
     live::json(&parts, StatusCode::OK, &RequestPage { requests, next })
 }
@@ -348,7 +367,7 @@ pub(crate) async fn known(
 }
 
 /// True if a client may know of a request: if it may read the dataset that the request concerns.
-fn is_there(app: &App, who: &Identity, request: &Request) -> bool {
+pub(crate) fn is_there(app: &App, who: &Identity, request: &Request) -> bool {
     who.sees_of(app, &request.owner, request.dataset.as_ref().map(DatasetId::as_str))
 }
 

@@ -9,6 +9,7 @@ use http::request::Parts;
 use serde::Deserialize;
 use serde_json::{Map, Value as Json};
 use thermocline_core::select::{Selection, Slice, Value};
+use thermocline_http::idempotency::idempotency;
 use thermocline_http::links::BaseUrl;
 use thermocline_http::live::Engine;
 use thermocline_http::ordering::needed;
@@ -17,7 +18,7 @@ use thermocline_http::{MayStage, OpenDataset, Problem};
 
 use crate::Api;
 use crate::body;
-use crate::options::{Options, WrittenOptions, idempotency};
+use crate::options::{Options, WrittenOptions};
 use crate::staged::{Asking, Order, stage as stage_order};
 use crate::walk::Unlisted;
 

@@ -5,11 +5,9 @@ use http::header::{LOCATION, RETRY_AFTER};
 use http::request::Parts;
 use http::{HeaderValue, StatusCode};
 use thermocline_core::staging::{Face, IdempotencyKey, NewRequest, Request, Staging, Wanted};
-use thermocline_core::{Error, ErrorKind};
 use thermocline_http::links::BaseUrl;
 use thermocline_http::live::{self, audit};
-use thermocline_http::problem::KEY_REUSED;
-use thermocline_http::{Identity, Problem};
+use thermocline_http::{Identity, Problem, idempotency};
 use thermocline_model::DatasetId;
 
 use crate::StagingApiSettings;
@@ -81,7 +79,7 @@ async fn take(
     asking: &Asking<'_>,
     order: Order,
 ) -> Result<Taken, Problem> {
-    let Order { objects, dataset, options, idempotency, .. } = order;
+    let Order { objects, dataset, options, idempotency: key, .. } = order;
     check(&objects, settings)?;
     let notify = match &options.notify {
         Some(url) => Some(webhooks::notify(url, asking.base, staging).await?),
@@ -99,12 +97,13 @@ async fn take(
         lifetime: options.lifetime,
         dataset,
         notify,
-        idempotency,
+        idempotency: key,
     };
     let has_key = new.idempotency.is_some();
     match staging.request(new).await {
         Ok(request) => Ok(Taken::Accepted(Box::new(request))),
-        Err(error) => Err(refused(error, has_key)),
+        Err(error) if has_key => Err(idempotency::refused(error)),
+        Err(error) => Err(error.into()),
     }
 }
 
@@ -121,15 +120,6 @@ fn check(objects: &[Wanted], settings: &StagingApiSettings) -> Result<(), Proble
     let first = objects.first().and_then(|wanted| wanted.object.as_ref().err());
     let reason = first.map_or("no object is named", String::as_str);
     Err(Problem::invalid_input(format!("nothing can be staged: {reason}")))
-}
-
-/// The problem that the engine's refusal is.
-fn refused(error: Error, has_key: bool) -> Problem {
-    let is_about_key = error.message().to_ascii_lowercase().contains("idempotency");
-    if has_key && is_about_key && error.kind() == ErrorKind::InvalidInput {
-        return Problem::new(&KEY_REUSED, error.message());
-    }
-    error.into()
 }
 
 fn accepted(asking: &Asking<'_>, request: &Request, incomplete: Incomplete) -> Result<Response, Problem> {

@@ -226,6 +226,9 @@ impl<'a> Walker<'a> {
             }
             let resume = if is_on_the_way { level.resume.split_off(1) } else { Vec::new() };
             let path = format!("{}{name}", level.path);
+            if self.search.hidden.contains(&path) {
+                continue;
+            }
             let is_inside = level.is_inside || self.search.pattern.is_match(&path);
             let is_again = is_on_the_way && kind == Kind::Folder;
             return Some(Entry { kind, path, is_inside, is_again, resume });
@@ -288,6 +291,7 @@ mod tests {
     use tempfile::TempDir;
     use thermocline_core::clock::{ManualClock, SystemClock};
     use thermocline_core::cold::{Namespace, NamespaceRoot};
+    use thermocline_http::identity::Paths;
 
     use super::*;
     use crate::find::WrittenSearch;
@@ -322,7 +326,7 @@ mod tests {
         let root = NamespaceRoot { name: "archive".into(), base, map: Vec::new(), store: None };
         let (root_name, pattern) = (Some("archive".to_owned()), Some(pattern.to_owned()));
         let written = WrittenSearch { root: root_name, pattern, ..WrittenSearch::default() };
-        Search::new(&written, &Namespace::new(vec![root])).unwrap()
+        Search::new(&written, &Paths::all(Arc::new(Namespace::new(vec![root])))).unwrap()
     }
 
     /// Bounds without one of time.
@@ -446,7 +450,7 @@ mod tests {
         };
         let (root_name, pattern) = (Some("archive".to_owned()), Some("**/*.nc".to_owned()));
         let written = WrittenSearch { root: root_name, pattern, ..WrittenSearch::default() };
-        Search::new(&written, &Namespace::new(vec![root])).unwrap()
+        Search::new(&written, &Paths::all(Arc::new(Namespace::new(vec![root])))).unwrap()
     }
 
     #[test]

@@ -28,7 +28,7 @@ pub(crate) async fn notify(url: &str, base: &BaseUrl, staging: &Staging) -> Resu
     let target = hosts.admit(url).await.map_err(|error| {
         Problem::invalid_input(format!("notify: {}", error.message())).with_field("option", "notify")
     })?;
-    Ok(Notify { url: target.url.into(), source: base.0.to_string() })
+    Ok(Notify { url: target.into(), source: base.0.to_string() })
 }
 
 /// A delivery, for operators.

@@ -12,9 +12,10 @@ use serde::Serialize;
 use thermocline_core::Error;
 use thermocline_core::cold::Locality;
 use thermocline_core::staging::{ObjectInfo, Wanted};
+use thermocline_http::Problem;
+use thermocline_http::identity::PathsToRead;
 use thermocline_http::lists::wanted;
 use thermocline_http::live::Engine;
-use thermocline_http::{MayStage, Problem};
 
 use crate::Api;
 use crate::body::{self, WrittenPaths};
@@ -36,17 +37,16 @@ struct Info<'a> {
 /// were sent, and one that is named twice is answered once.
 pub(crate) async fn show(
     Extension(api): Extension<Arc<Api>>,
-    MayStage(_): MayStage,
+    PathsToRead(allowed): PathsToRead,
     Engine(staging): Engine,
     body: Body,
 ) -> Result<Response, Problem> {
     let (read, limit) = (api.bodies.read(body).await?, api.settings.max_objects);
-    let namespace = Arc::clone(staging.namespace());
     let work = read.work(move |bytes| {
         let paths = body::json::<WrittenPaths>(bytes)?.within(limit)?;
         let mut seen = HashSet::with_capacity(paths.len());
         let paths = paths.iter().filter(|path| seen.insert(path.as_str()));
-        Ok(paths.map(|path| wanted(&namespace, path)).collect::<Vec<Wanted>>())
+        Ok(paths.map(|path| wanted(&allowed, path)).collect::<Vec<Wanted>>())
     });
     let (mut files, _turn) = work.await?;
     let mut document = vec![b'['];

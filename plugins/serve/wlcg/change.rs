@@ -17,39 +17,46 @@ use crate::body::{self, WrittenPaths};
 use crate::paths::squeezed;
 use crate::poll::known;
 
+/// What calls that name files of a request come with.
+type Call = (Extension<Arc<Api>>, State<AppState>, Path<String>, MayStage, Engine);
+
+/// How the interest in files ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Ending {
+    Cancel,
+    Release,
+}
+
+impl Ending {
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::Cancel => "cancel",
+            Self::Release => "release",
+        }
+    }
+}
+
 /// Drops the interest in some files; those that are online already stay completed, and lose their pins. A path that is not
 /// of the request is 400, and nothing is cancelled then.
-pub(crate) async fn cancel(
-    Extension(api): Extension<Arc<Api>>,
-    State(app): State<AppState>,
-    (Path(id), MayStage(who)): (Path<String>, MayStage),
-    Engine(staging): Engine,
-    body: Body,
-) -> Result<Response, Problem> {
-    let request = own((&app, &staging), &who, &id, "cancel").await?;
-    let paths = paths(&api, body).await?;
-    let answer = match paths.is_empty() {
-        true => Ok(()),
-        false => staging.cancel_objects(&request.id, paths).await.map(drop),
-    };
-    ended(&who, "cancel", &id, answer)
+pub(crate) async fn cancel(call: Call, body: Body) -> Result<Response, Problem> {
+    end(Ending::Cancel, call, body).await
 }
 
 /// Ends the pins on some files. One that was cancelled or released before has none, which is no error.
-pub(crate) async fn release(
-    Extension(api): Extension<Arc<Api>>,
-    State(app): State<AppState>,
-    (Path(id), MayStage(who)): (Path<String>, MayStage),
-    Engine(staging): Engine,
-    body: Body,
-) -> Result<Response, Problem> {
-    let request = own((&app, &staging), &who, &id, "release").await?;
+pub(crate) async fn release(call: Call, body: Body) -> Result<Response, Problem> {
+    end(Ending::Release, call, body).await
+}
+
+async fn end(ending: Ending, call: Call, body: Body) -> Result<Response, Problem> {
+    let (Extension(api), State(app), Path(id), MayStage(who), Engine(staging)) = call;
+    let request = own((&app, &staging), &who, &id, ending.as_str()).await?;
     let paths = paths(&api, body).await?;
-    let answer = match paths.is_empty() {
-        true => Ok(()),
-        false => staging.release(&request.id, Some(paths)).await.map(drop),
+    let answer = match ending {
+        _ if paths.is_empty() => Ok(()),
+        Ending::Cancel => staging.cancel_objects(&request.id, paths).await.map(drop),
+        Ending::Release => staging.release(&request.id, Some(paths)).await.map(drop),
     };
-    ended(&who, "release", &id, answer)
+    ended(&who, ending.as_str(), &id, answer)
 }
 
 /// Cancels a request and forgets it. Recalls that others want go on.
@@ -70,7 +77,7 @@ async fn own(
     id: &str,
     what: &str,
 ) -> Result<Request, Problem> {
-    let request = known(staging, id).await?;
+    let request = known((app, staging), who, id).await?;
     if who.may_change(&request.owner) {
         return Ok(request);
     }

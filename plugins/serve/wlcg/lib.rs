@@ -8,7 +8,7 @@
 //! # Specification
 //! WLCG Tape REST API, version 1 (<https://doi.org/10.5281/zenodo.8411675>), and what gfal2 2.21.3 does: it adds a slash to
 //! the addresses, sends paths still percent-encoded and compares those of the answers with them, expects 201 of `stage`,
-//! and knows only the word `CANCELED`.
+//! and knows only the word `CANCELED`. An `Idempotency-Key` of `stage` is that of `POST /requests`.
 //!
 //! # Routes
 //! | Route | Answer |

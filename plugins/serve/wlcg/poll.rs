@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use axum::Extension;
 use axum::body::Body;
-use axum::extract::Path;
+use axum::extract::{Path, State};
 use axum::response::Response;
 use bytes::Bytes;
 use futures::stream::{StreamExt, once, try_unfold};
@@ -16,7 +16,7 @@ use thermocline_core::staging::{
 };
 use thermocline_core::{Error, Result};
 use thermocline_http::live::Engine;
-use thermocline_http::{MayStage, Problem};
+use thermocline_http::{App, AppState, Identity, MayStage, Problem};
 
 use crate::{Api, CancelledWord};
 
@@ -54,11 +54,11 @@ struct PollFile<'a> {
 /// Answers how far each file of a request is.
 pub(crate) async fn poll(
     Extension(api): Extension<Arc<Api>>,
-    Path(id): Path<String>,
-    MayStage(_): MayStage,
+    State(app): State<AppState>,
+    (Path(id), MayStage(who)): (Path<String>, MayStage),
     Engine(staging): Engine,
 ) -> std::result::Result<Response, Problem> {
-    let request = known(&staging, &id).await?;
+    let request = known((&app, &staging), &who, &id).await?;
     let mut pages = Pages { staging, request, cancelled: api.settings.cancelled, next: Next::First };
     let first = pages.next().await?.unwrap_or_default();
     let body = match pages.next {
@@ -79,10 +79,17 @@ pub(crate) async fn poll(
 /// The request of that name, if it could be asked for here: those of selections name files that may be hidden.
 ///
 /// # Errors
-/// 404 if there is none, or none any more.
-pub(crate) async fn known(staging: &Staging, id: &str) -> std::result::Result<Request, Problem> {
+/// 404 if there is none, or none any more, or it may name files that are not there for this client.
+pub(crate) async fn known(
+    (app, staging): (&App, &Staging),
+    who: &Identity,
+    id: &str,
+) -> std::result::Result<Request, Problem> {
     let found = staging.get(&RequestId(id.into())).await?;
-    let found = found.filter(|request| request.face == Face::Native && request.dataset.is_none());
+    let found = found.filter(|request| {
+        let is_of_paths = request.face == Face::Native && request.dataset.is_none();
+        is_of_paths && who.sees_of(app, &request.owner, None)
+    });
     found.ok_or_else(|| Problem::not_found(format!("Request '{id}' not found")))
 }
 

@@ -11,13 +11,13 @@ use http::header::LOCATION;
 use http::request::Parts;
 use http::{HeaderValue, StatusCode};
 use serde::{Deserialize, Serialize};
-use thermocline_core::cold::Namespace;
-use thermocline_core::staging::{Face, NewRequest, Request, Staging, Wanted};
+use thermocline_core::staging::{Face, IdempotencyKey, NewRequest, Request, Staging, Wanted};
 use thermocline_http::bodies::Turn;
+use thermocline_http::identity::{Paths, PathsToStage};
 use thermocline_http::links::BaseUrl;
 use thermocline_http::lists::{too_long, wanted};
 use thermocline_http::live::{self, Engine, audit};
-use thermocline_http::{Identity, MayStage, Problem, lifetime};
+use thermocline_http::{Problem, idempotency, lifetime};
 
 use crate::discovery::api_url;
 use crate::paths::squeezed;
@@ -49,28 +49,27 @@ struct StageAnswer {
 struct Order {
     objects: Vec<Wanted>,
     lifetime: Duration,
+    key: Option<IdempotencyKey>,
 }
 
 /// Recalls files: 201 with the name of the request, which is durable. Files that cannot be recalled fail by themselves.
 pub(crate) async fn stage(
     Extension(api): Extension<Arc<Api>>,
-    MayStage(who): MayStage,
-    Engine(staging): Engine,
-    base: BaseUrl,
-    parts: Parts,
+    (allowed, Engine(staging)): (PathsToStage, Engine),
+    (base, parts): (BaseUrl, Parts),
     body: Body,
 ) -> Result<Response, Problem> {
-    let order = read(&api, &staging, body).await;
+    let order = read(&api, &allowed, &parts, body).await;
     let n_objects = order.as_ref().map_or(0, |(order, _)| order.objects.len());
     let answer = match order {
-        Ok((order, _turn)) => accept(&staging, &who, order).await,
+        Ok((order, _turn)) => accept(&staging, &allowed, order).await,
         Err(problem) => Err(problem),
     };
     let outcome = match &answer {
         Ok(request) => format!("request {}", request.id),
         Err(problem) => format!("refused with {}", problem.status),
     };
-    audit(&who, "wlcg stage", &format!("{n_objects} files"), &outcome);
+    audit(&allowed.who, "wlcg stage", &format!("{n_objects} files"), &outcome);
     let request_id = answer?.id.to_string();
     let location = HeaderValue::try_from(format!("{}/stage/{request_id}", api_url(&base)));
     let mut response = live::json(&parts, StatusCode::CREATED, &StageAnswer { request_id })?;
@@ -80,28 +79,43 @@ pub(crate) async fn stage(
     Ok(response)
 }
 
-async fn read(api: &Arc<Api>, staging: &Staging, body: Body) -> Result<(Order, Turn), Problem> {
+async fn read(
+    api: &Arc<Api>,
+    allowed: &PathsToStage,
+    parts: &Parts,
+    body: Body,
+) -> Result<(Order, Turn), Problem> {
+    let key = idempotency::idempotency(parts)?;
     let read = api.bodies.read(body).await?;
-    let (namespace, api) = (Arc::clone(staging.namespace()), Arc::clone(api));
-    read.work(move |bytes| order(bytes, &namespace, &api.settings)).await
+    let (paths, api) = (allowed.paths.clone(), Arc::clone(api));
+    let work = read.work(move |bytes| {
+        let order = order(bytes, &paths, &api.settings)?;
+        Ok(Order { key: key.map(|key| key.with_body(bytes)), ..order })
+    });
+    work.await
 }
 
-async fn accept(staging: &Staging, who: &Identity, order: Order) -> Result<Request, Problem> {
+async fn accept(staging: &Staging, allowed: &PathsToStage, order: Order) -> Result<Request, Problem> {
+    allowed.check(&order.objects)?;
+    let has_key = order.key.is_some();
     let new = NewRequest {
-        owner: who.owner.clone(),
+        owner: allowed.who.owner.clone(),
         face: Face::Native,
         objects: order.objects,
         priority: PRIORITY,
         lifetime: order.lifetime,
         dataset: None,
-        idempotency: None,
+        idempotency: order.key,
         notify: None,
     };
-    Ok(staging.request(new).await?)
+    match has_key {
+        true => staging.request(new).await.map_err(idempotency::refused),
+        false => Ok(staging.request(new).await?),
+    }
 }
 
 /// What a body asks for.
-fn order(bytes: &[u8], namespace: &Namespace, settings: &WlcgSettings) -> Result<Order, Problem> {
+fn order(bytes: &[u8], allowed: &Paths, settings: &WlcgSettings) -> Result<Order, Problem> {
     let WrittenStage { files } = body::json(bytes)?;
     if files.is_empty() {
         return Err(Problem::invalid_input("\"files\" names no file"));
@@ -112,8 +126,8 @@ fn order(bytes: &[u8], namespace: &Namespace, settings: &WlcgSettings) -> Result
     let lifetime = longest_lifetime(&files, settings)?;
     let mut seen = HashSet::with_capacity(files.len());
     let paths: Vec<_> = files.iter().map(|file| squeezed(&file.path)).collect();
-    let objects = paths.iter().filter(|path| seen.insert(&***path)).map(|path| wanted(namespace, path));
-    Ok(Order { objects: objects.collect(), lifetime })
+    let objects = paths.iter().filter(|path| seen.insert(&***path)).map(|path| wanted(allowed, path));
+    Ok(Order { objects: objects.collect(), lifetime, key: None })
 }
 
 /// The lifetime of a request in which none of its files lives shorter than it was asked for.
@@ -151,7 +165,7 @@ mod tests {
     use super::*;
 
     fn of(body: &str) -> Result<Order, Problem> {
-        order(body.as_bytes(), &Namespace::default(), &WlcgSettings::default())
+        order(body.as_bytes(), &Paths::all(Arc::default()), &WlcgSettings::default())
     }
 
     #[test]

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
+use thermocline_core::access::{Rule, Rules, Who};
 use thermocline_core::staging::Activity;
 use thermocline_http::identity::{AccessRules, Token};
 use thermocline_http::{Route, ServePlugin};
@@ -28,9 +29,17 @@ impl World {
     }
 
     async fn by(settings: WlcgSettings, rules: AccessRules) -> Self {
+        Self::with_inner(settings, rules, None).await
+    }
+
+    async fn with_inner(
+        settings: WlcgSettings,
+        rules: AccessRules,
+        inner_root: Option<(&'static str, &'static str)>,
+    ) -> Self {
         let files: Vec<(&str, &[u8])> =
             vec![("f0.nc", b"0"), ("f1.nc", b"1"), ("sp ace.nc", b"space"), ("deep/d.nc", b"d")];
-        let cold = ColdParts { files, rules, ..ColdParts::default() };
+        let cold = ColdParts { files, rules, inner_root, ..ColdParts::default() };
         let plugin = Arc::new(WlcgPlugin::new(settings));
         Self { server: TestServer::with_staging(Vec::new(), vec![plugin], cold).await.unwrap() }
     }
@@ -141,6 +150,24 @@ async fn a_request_is_named_and_nothing_else_is_said() {
         let location = format!("http://test.example/api/v1/stage/{id}");
         assert_eq!(answer.header("location"), Some(&*location));
     }
+}
+
+#[tokio::test]
+async fn a_request_that_is_repeated_with_its_key_is_the_same_one() {
+    let world = World::new().await;
+    let headers = [("idempotency-key", "k1"), ("content-type", "application/json")];
+    let stage = async |file: &str| {
+        let body = json!({"files": [{"path": world.path(file)}]}).to_string();
+        world.server.send_body("POST", "/api/v1/stage", &headers, body).await.unwrap()
+    };
+    let (first, again) = (stage("f0.nc").await, stage("f0.nc").await);
+    assert_eq!((first.status.as_u16(), again.status.as_u16()), (201, 201));
+    assert_eq!(document(&first), document(&again));
+    let other = stage("f1.nc").await;
+    is_problem(&other, 422);
+    assert_eq!(document(&other)["type"], "/problems/idempotency-key-reused");
+    let headers = [("idempotency-key", "")];
+    is_problem(&world.server.send_body("POST", "/api/v1/stage", &headers, "{}").await.unwrap(), 400);
 }
 
 #[tokio::test]
@@ -379,6 +406,47 @@ async fn only_its_owner_changes_a_request_and_nobody_stages_without_the_right() 
     }
     assert_eq!(send(Some("one"), "GET", &calls[1].1).await.status, 200);
     assert_eq!(send(None, "GET", "/.well-known/wlcg-tape-rest-api").await.status, 200);
+}
+
+#[tokio::test]
+async fn files_of_a_hidden_root_are_there_for_who_may_read_them_only() {
+    let rule =
+        Rule { read: vec![Who::Token("one".into())], stage: vec![Who::Stagers], administer: Vec::new() };
+    let rules = AccessRules {
+        datasets: Rules::new([("staff".into(), rule)]).unwrap(),
+        roots: [("secret".into(), "staff".into())].into(),
+        ..two_tokens()
+    };
+    let world = World::with_inner(WlcgSettings::default(), rules, Some(("secret", "deep"))).await;
+    let (hidden, outside) = (world.path("deep/d.nc"), "/nowhere/d.nc");
+    let send = async |token: &str, method: &str, path: &str, file: &str| {
+        let bearer = format!("Bearer secret-of-{token}");
+        let headers = [("content-type", "application/json"), ("authorization", &*bearer)];
+        let body = json!({"files": [{"path": file}], "paths": [file]}).to_string();
+        world.server.send_body(method, path, &headers, body).await.unwrap()
+    };
+    let told = send("two", "POST", "/api/v1/archiveinfo", &hidden).await.text();
+    let unknown = send("two", "POST", "/api/v1/archiveinfo", outside).await.text();
+    assert_eq!(told.replace(&hidden, outside), unknown);
+    assert!(send("one", "POST", "/api/v1/archiveinfo", &hidden).await.text().contains("TAPE"));
+
+    // Files that cannot be recalled fail by themselves: this one as one that lies below no root.
+    let errors = async |file: &str| {
+        let accepted = send("two", "POST", "/api/v1/stage", file).await;
+        let id = document(&accepted)["requestId"].as_str().unwrap().to_owned();
+        let found = document(&send("two", "GET", &format!("/api/v1/stage/{id}"), "").await);
+        found["files"][0]["error"].as_str().unwrap().to_owned()
+    };
+    assert_eq!(errors(&hidden).await.replace(&hidden, outside), errors(outside).await);
+
+    let accepted = send("one", "POST", "/api/v1/stage", &hidden).await;
+    let request = format!("/api/v1/stage/{}", document(&accepted)["requestId"].as_str().unwrap());
+    assert_eq!(send("one", "GET", &request, "").await.status, 200);
+    for (method, path) in
+        [("GET", request.clone()), ("DELETE", request.clone()), ("POST", format!("{request}/cancel"))]
+    {
+        is_problem(&send("two", method, &path, &hidden).await, 404);
+    }
 }
 
 /// Calls that are no GET: method and path.

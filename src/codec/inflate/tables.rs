@@ -123,7 +123,7 @@ impl Step {
     }
 
     const fn alone(symbol: usize, n_bits: u32) -> Self {
-        Self(n_bits as u64 | (symbol as u64) << 32 | 1 << 63)
+        Self(n_bits as u64 | ((symbol as u64) << 32) | (1 << 63))
     }
 
     /// A match of `len` bytes whose length takes `n_bits`; `None` if it cannot be copied at once or is not known from [`STEP_BITS`].
@@ -181,7 +181,7 @@ impl Step {
     /// Distance of the match, which is beyond everything for a symbol on its own. `ahead` are the bits from the step on.
     #[inline(always)]
     pub(super) fn distance(self, ahead: u64) -> usize {
-        let follow = ahead >> (self.0 >> 8 & 63) & !(u64::MAX << (self.0 >> 16 & 63));
+        let follow = (ahead >> ((self.0 >> 8) & 63)) & !(u64::MAX << ((self.0 >> 16) & 63));
         ((self.0 as i64 >> 48) as u64).wrapping_add(follow) as usize
     }
 

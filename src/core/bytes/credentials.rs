@@ -88,6 +88,16 @@ impl Secret {
         value.set_sensitive(true);
         Some(value)
     }
+
+    /// The key by which requests to S3 are signed; `None` for a token, which signs none.
+    pub fn aws_key(&self) -> Option<AwsCredential> {
+        let (key_id, secret_key, token) = match self {
+            Self::Key { key_id, secret, token } => (key_id, secret, token.clone()),
+            Self::Basic { user, password } => (user, password, None),
+            Self::Bearer(_) => return None,
+        };
+        Some(AwsCredential { key_id: key_id.clone(), secret_key: secret_key.clone(), token })
+    }
 }
 
 /// A source of keys as the client of S3 wants it. A name and a password are a key and its secret, as in `.netrc`.
@@ -101,17 +111,8 @@ impl CredentialProvider for AwsKeys {
     async fn get_credential(&self) -> object_store::Result<Arc<AwsCredential>> {
         let failed = |source| object_store::Error::Generic { store: "S3", source };
         let secret = self.0.secret().await.map_err(|error| failed(Box::new(error)))?;
-        aws_key(&secret).map(Arc::new).ok_or_else(|| failed("a token signs no requests to S3".into()))
+        secret.aws_key().map(Arc::new).ok_or_else(|| failed("a token signs no requests to S3".into()))
     }
-}
-
-fn aws_key(secret: &Secret) -> Option<AwsCredential> {
-    let (key_id, secret_key, token) = match secret {
-        Secret::Key { key_id, secret, token } => (key_id, secret, token.clone()),
-        Secret::Basic { user, password } => (user, password, None),
-        Secret::Bearer(_) => return None,
-    };
-    Some(AwsCredential { key_id: key_id.clone(), secret_key: secret_key.clone(), token })
 }
 
 #[cfg(test)]

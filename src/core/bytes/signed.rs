@@ -6,13 +6,16 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use bytes::{Bytes, BytesMut};
+use futures::StreamExt;
 use http::StatusCode;
 use object_store::ClientOptions;
 use object_store::client::{
-    HttpClient, HttpConnector, HttpError, HttpRequest, HttpResponse, HttpService, ReqwestConnector,
+    HttpClient, HttpConnector, HttpError, HttpRequest, HttpResponse, HttpResponseBody, HttpService,
+    ReqwestConnector,
 };
 
-use super::credentials::{CredentialSource, Refusal};
+use super::credentials::{CredentialSource, Refusal, Secret};
 
 /// Codes of errors that are about the secret, and not about what it is used for.
 ///
@@ -27,6 +30,9 @@ const ABOUT_THE_SECRET: [&str; 8] = [
     "SignatureDoesNotMatch",
     "TokenRefreshRequired",
 ];
+
+/// Most bytes of the document of an error that are kept.
+const MAX_ERROR_BYTES: usize = 64 << 10;
 
 /// Connects to stores of the S3 kind and tells a source what they think of its secrets.
 #[derive(Debug)]
@@ -52,20 +58,45 @@ impl HttpService for S3Service {
         let Ok(secret) = self.source.secret().await else { return self.client.execute(request).await };
         let response = self.client.execute(request).await?;
         let status = response.status();
-        if status.is_success() {
-            self.source.taken(&secret);
-        }
         if !matches!(status, StatusCode::BAD_REQUEST | StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN) {
+            judge(&self.source, &secret, status, None);
             return Ok(response);
         }
         let (head, body) = response.into_parts();
-        let body = body.bytes().await?;
-        let code = code_of(&String::from_utf8_lossy(&body));
-        if let Some(refusal) = refusal(status, code.as_deref()) {
-            self.source.refused(&secret, refusal);
-        }
+        let body = first_bytes(body).await?;
+        judge(&self.source, &secret, status, code_of(&String::from_utf8_lossy(&body)).as_deref());
         Ok(HttpResponse::from_parts(head, body.into()))
     }
+}
+
+/// Tells the source of a secret what a store of the S3 kind thinks of it: by the status of an answer to a request that was
+/// signed with it, and the code of the error that it tells of.
+pub fn judge(
+    source: &Arc<dyn CredentialSource>,
+    secret: &Arc<Secret>,
+    status: StatusCode,
+    code: Option<&str>,
+) {
+    if status.is_success() {
+        source.taken(secret);
+    } else if let Some(refusal) = refusal(status, code) {
+        source.refused(secret, refusal);
+    }
+}
+
+/// The document of an error, as far as it is kept: no store makes this server hold more.
+async fn first_bytes(body: HttpResponseBody) -> Result<Bytes, HttpError> {
+    let mut parts = body.bytes_stream();
+    let mut kept = BytesMut::new();
+    while let Some(part) = parts.next().await {
+        let part = part?;
+        let n_bytes = part.len().min(MAX_ERROR_BYTES - kept.len());
+        kept.extend_from_slice(part.get(..n_bytes).unwrap_or_default());
+        if kept.len() == MAX_ERROR_BYTES {
+            break;
+        }
+    }
+    Ok(kept.freeze())
 }
 
 /// What an answer says against the secret; `None` if it is about something else.
@@ -103,6 +134,14 @@ mod tests {
         ] {
             let status = StatusCode::from_u16(status).unwrap();
             assert_eq!(refusal(status, code), expected, "{status} {code:?}");
+        }
+    }
+
+    #[tokio::test]
+    async fn no_document_of_an_error_is_kept_beyond_a_bound() {
+        for (n_bytes, n_kept) in [(10, 10), (MAX_ERROR_BYTES, MAX_ERROR_BYTES), (1 << 20, MAX_ERROR_BYTES)] {
+            let body = HttpResponseBody::from(Bytes::from(vec![b'x'; n_bytes]));
+            assert_eq!(first_bytes(body).await.unwrap().len(), n_kept);
         }
     }
 

@@ -211,8 +211,17 @@ pub(super) struct Entries {
     pub(super) by_provider: Vec<Option<Vec<Arc<Entry>>>>,
     ordered: Vec<Arc<Entry>>,
     by_id: HashMap<Box<str>, Arc<Entry>>,
-    withdrawn: Arc<HashMap<Box<str>, i64>>,
+    withdrawn: Arc<HashMap<Box<str>, Withdrawn>>,
     has_been_asked: bool,
+}
+
+/// What is known of a dataset that no provider declares any more.
+#[derive(Debug, Clone)]
+pub(super) struct Withdrawn {
+    /// When that was first seen.
+    pub(super) since_ns: i64,
+    /// The access rule that it named.
+    pub(super) access: Option<Arc<str>>,
 }
 
 impl Entries {
@@ -260,7 +269,7 @@ impl Entries {
     }
 
     /// Notes what was declared before and is not any more.
-    pub(super) fn set_withdrawn(&mut self, withdrawn: HashMap<Box<str>, i64>) {
+    pub(super) fn set_withdrawn(&mut self, withdrawn: HashMap<Box<str>, Withdrawn>) {
         self.withdrawn = Arc::new(withdrawn);
     }
 
@@ -276,12 +285,12 @@ impl Entries {
         self.ordered.iter().filter(|entry| !entry.spec.is_hidden)
     }
 
-    /// Since when no provider declares a dataset that was declared before.
-    pub(super) fn withdrawn(&self, id: &str) -> Option<i64> {
-        self.withdrawn.get(id).copied()
+    /// A dataset that was declared before and is not any more.
+    pub(super) fn withdrawn(&self, id: &str) -> Option<&Withdrawn> {
+        self.withdrawn.get(id)
     }
 
-    pub(super) fn all_withdrawn(&self) -> &HashMap<Box<str>, i64> {
+    pub(super) fn all_withdrawn(&self) -> &HashMap<Box<str>, Withdrawn> {
         &self.withdrawn
     }
 

@@ -1,5 +1,6 @@
 //! For those who keep something about every dataset: which are listed, what is indexed of them, and when that changes.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use tokio::sync::watch;
@@ -32,6 +33,9 @@ pub struct Listing {
     /// True once every provider has answered: what is not listed does not exist.
     pub is_complete: bool,
 }
+
+/// Collections by their ids, and names of the access rules of their datasets; `None` for the usual rule.
+pub type CollectionRules = BTreeMap<Box<str>, BTreeSet<Option<Arc<str>>>>;
 
 /// Manifests of indexed datasets for those who look at each of them once. Blocking.
 ///
@@ -78,6 +82,24 @@ impl Catalog {
             Listed { number: entry.number, spec: Arc::clone(&entry.spec), fingerprint, is_refused }
         };
         Listing { datasets: entries.listed().map(listed).collect(), is_complete: entries.is_complete() }
+    }
+
+    /// The access rules of the listed datasets of each collection that datasets name. Takes milliseconds for many.
+    pub fn collection_rules(&self) -> CollectionRules {
+        let entries = self.entries();
+        let mut rules = CollectionRules::new();
+        for spec in entries.listed().map(|entry| &entry.spec) {
+            let Some(collection) = &spec.about.collection else { continue };
+            if !rules.contains_key(collection.as_str()) {
+                rules.insert(collection.as_str().into(), BTreeSet::new());
+            }
+            if let Some(rules) = rules.get_mut(collection.as_str())
+                && !rules.contains(&spec.access)
+            {
+                rules.insert(spec.access.clone());
+            }
+        }
+        rules
     }
 
     /// A number that changes when [`Catalog::listing`] does.

@@ -12,7 +12,7 @@ use thermocline_model::DatasetId;
 use tokio::sync::MutexGuard;
 use tracing::{info, warn};
 
-use super::entry::{Entries, Entry, Phase};
+use super::entry::{Entries, Entry, Phase, Withdrawn};
 use super::indexing::source_key;
 use super::{Catalog, DatasetSpec, Provider, SharedSpecs, watch};
 use crate::access::{DEFAULT_RULE, PUBLIC_RULE};
@@ -360,18 +360,21 @@ impl Catalog {
     }
 
     /// Datasets that were declared and are not any more, with the time when that was first seen.
-    fn withdrawn_since(&self, before: &Entries, now: &Entries) -> HashMap<Box<str>, i64> {
+    fn withdrawn_since(&self, before: &Entries, now: &Entries) -> HashMap<Box<str>, Withdrawn> {
         let settings = &self.shared.settings;
         let now_ns = settings.clock.now_ns();
         let forget_before_ns = now_ns.saturating_sub(nanoseconds(settings.keep_missing));
-        let gone = before.all().iter().map(|entry| (entry.spec.id.as_str(), now_ns));
-        let earlier = before.all_withdrawn().iter().map(|(id, since_ns)| (id.as_ref(), *since_ns));
+        let gone = before.all().iter().map(|entry| {
+            let access = entry.spec.access.clone();
+            (entry.spec.id.as_str(), Withdrawn { since_ns: now_ns, access })
+        });
+        let earlier = before.all_withdrawn().iter().map(|(id, withdrawn)| (id.as_ref(), withdrawn.clone()));
         earlier
-            .filter(|(_, since_ns)| *since_ns > forget_before_ns)
+            .filter(|(_, withdrawn)| withdrawn.since_ns > forget_before_ns)
             .chain(gone)
             .filter(|(id, _)| now.get(id).is_none())
             .take(settings.max_missing)
-            .map(|(id, since_ns)| (id.into(), since_ns))
+            .map(|(id, withdrawn)| (id.into(), withdrawn))
             .collect()
     }
 }

@@ -171,6 +171,9 @@ pub(super) struct Flight {
     pub(super) attempt: u32,
     /// Whether the attempt under way is one of them.
     pub(super) is_counted: bool,
+    /// Whether it may come by the dearer way of what somebody waits for: who began it has paid for that, or somebody wants
+    /// it who may spend any sum. Not kept: after a restart nobody is known to have paid.
+    pub(super) may_be_dear: bool,
     /// How often the object was found replaced.
     pub(super) n_changes: u8,
     pub(super) at_store: AtStore,
@@ -195,12 +198,15 @@ pub(super) struct Details {
     pub(super) parts: Option<CacheKey>,
     /// Why the last attempt failed.
     pub(super) why: Option<Arc<str>>,
+    /// How often its store was too busy to take it.
+    pub(super) n_busy: u32,
     /// The requests of the readers that wait for it: one for each owner.
     pub(super) readers: Vec<RequestSlot>,
 }
 
 /// Of a recall that has none of it.
-static NO_DETAILS: Details = Details { done_bytes: None, parts: None, why: None, readers: Vec::new() };
+static NO_DETAILS: Details =
+    Details { done_bytes: None, parts: None, why: None, n_busy: 0, readers: Vec::new() };
 
 impl Extra {
     pub(super) fn forget_reader(&mut self, request: RequestSlot) {
@@ -232,7 +238,7 @@ impl Deref for Extra {
 
 impl DerefMut for Extra {
     fn deref_mut(&mut self) -> &mut Details {
-        let none = || Details { done_bytes: None, parts: None, why: None, readers: Vec::new() };
+        let none = || Details { done_bytes: None, parts: None, why: None, n_busy: 0, readers: Vec::new() };
         self.0.get_or_insert_with(|| Box::new(none()))
     }
 }

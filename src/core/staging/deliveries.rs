@@ -2,7 +2,9 @@
 //!
 //! Sending is not done here: [`crate::webhook`] asks what is due, and says what came of it.
 
-use super::{RequestId, Staging, tables};
+use std::collections::{HashMap, HashSet};
+
+use super::{Owner, RequestId, Staging, tables};
 use crate::webhook::HostList;
 use crate::{Error, Result};
 
@@ -42,8 +44,10 @@ pub struct Delivery {
     pub event: String,
     /// The address.
     pub url: String,
-    /// The host of the address.
-    pub host: String,
+    /// Scheme, host and port of the address: the server that is called.
+    pub origin: String,
+    /// The owner of the request.
+    pub owner: Owner,
     /// How far it is.
     pub state: DeliveryState,
     /// Attempts so far, since somebody last asked for it.
@@ -68,10 +72,67 @@ pub struct DueDelivery {
 /// What is to be sent.
 #[derive(Debug, Default)]
 pub struct Due {
-    /// Deliveries that are due, one for each host.
+    /// Deliveries that are due, one for each origin.
     pub deliveries: Vec<DueDelivery>,
     /// When the next one becomes due, in nanoseconds since 1970.
     pub next_ns: Option<i64>,
+}
+
+/// What comes after an attempt that has failed. Times are nanoseconds since 1970.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum AfterFailure {
+    /// Another attempt.
+    Again {
+        /// When.
+        next_ns: i64,
+    },
+    /// Another attempt, and this one does not count: it is not the receiver that failed.
+    Postponed {
+        /// When.
+        next_ns: i64,
+    },
+    /// None, until somebody asks for it.
+    Dead,
+}
+
+/// Who is being called, and whose turn it was last: so that neither a server that hangs nor an owner with a thousand
+/// messages keeps others waiting.
+#[derive(Debug, Clone, Default)]
+pub struct Turns {
+    busy: HashSet<String>,
+    /// For each origin the number of its last turn, and the owner whose delivery that was.
+    last: HashMap<String, (u64, Owner)>,
+    n_turns: u64,
+}
+
+impl Turns {
+    /// Most origins whose last turn is remembered. All are forgotten when there are more: they begin anew.
+    const MAX_REMEMBERED: usize = 1000;
+
+    /// A delivery is being sent: there is no other for its origin until that has ended.
+    pub fn begin(&mut self, delivery: &Delivery) {
+        if self.last.len() >= Self::MAX_REMEMBERED {
+            self.last.clear();
+        }
+        self.n_turns += 1;
+        self.last.insert(delivery.origin.clone(), (self.n_turns, delivery.owner.clone()));
+        self.busy.insert(delivery.origin.clone());
+    }
+
+    /// Nothing is being sent to an origin any more.
+    pub fn end(&mut self, origin: &str) {
+        self.busy.remove(origin);
+    }
+
+    /// Origins that are being called.
+    pub fn busy(&self) -> impl ExactSizeIterator<Item = &str> {
+        self.busy.iter().map(String::as_str)
+    }
+
+    /// For each origin the number of its last turn, and whose it was.
+    pub(super) fn last(&self) -> impl Iterator<Item = (&str, u64, &Owner)> {
+        self.last.iter().map(|(origin, (turn, owner))| (origin.as_str(), *turn, owner))
+    }
 }
 
 /// Which deliveries are asked for. Newest first.
@@ -107,13 +168,14 @@ impl Staging {
         self.shared.database.read(move |database| tables::delivery(database, id)).await
     }
 
-    /// What is due by now: the oldest delivery of each host, at most `limit`, of other hosts than `busy`.
+    /// What is due by now, at most `limit`: of each origin that is not being called one delivery, the oldest of the
+    /// owner whose turn it is.
     ///
     /// # Errors
     /// A database that cannot be read.
-    pub async fn due_deliveries(&self, busy: Vec<String>, limit: usize) -> Result<Due> {
+    pub async fn due_deliveries(&self, turns: Turns, limit: usize) -> Result<Due> {
         let now_ns = self.shared.clock.now_ns();
-        let read = move |database: &rusqlite::Connection| tables::due(database, now_ns, &busy, limit);
+        let read = move |database: &rusqlite::Connection| tables::due(database, now_ns, &turns, limit);
         let (deliveries, next_ns) = self.shared.database.read(read).await?;
         let due =
             |stored: tables::StoredDelivery| DueDelivery { delivery: stored.delivery, body: stored.body };
@@ -133,13 +195,13 @@ impl Staging {
         self.shared.database.write(move |database| tables::delivered(database, id)).await
     }
 
-    /// Notes that an attempt has failed, and when the next one is, in nanoseconds since 1970; without one the
-    /// delivery is dead.
+    /// Notes that an attempt at a delivery, as it was then, has failed, and what comes after it. A delivery that
+    /// somebody has asked for during the attempt is due as they asked.
     ///
     /// # Errors
     /// A database that cannot be written: it is sent again then.
-    pub async fn delivery_failed(&self, id: u64, error: String, next_ns: Option<i64>) -> Result<()> {
-        let write = move |database: &rusqlite::Connection| tables::failed(database, id, &error, next_ns);
+    pub async fn delivery_failed(&self, tried: Delivery, error: String, after: AfterFailure) -> Result<()> {
+        let write = move |database: &rusqlite::Connection| tables::failed(database, &tried, &error, after);
         self.shared.database.write(write).await
     }
 
@@ -154,12 +216,21 @@ impl Staging {
         retried.ok_or_else(|| Error::not_found(format!("there is no delivery {id} that has not arrived")))
     }
 
-    /// Forgets deliveries that nobody will ask for any more.
+    /// Forgets deliveries that nobody will ask for any more, a piece at a time: others write in between.
     ///
     /// # Errors
     /// A database that cannot be written.
     pub async fn forget_deliveries(&self) -> Result<()> {
         let now_ns = self.shared.clock.now_ns();
-        self.shared.database.write(move |database| tables::forget_deliveries(database, now_ns)).await
+        for state in [DeliveryState::Done, DeliveryState::Dead] {
+            let mut last = Some(0);
+            while let Some(after) = last.filter(|_| !self.shared.stop.is_cancelled()) {
+                let forget = move |database: &rusqlite::Connection| {
+                    tables::forget_deliveries(database, state, after, now_ns)
+                };
+                last = self.shared.database.write(forget).await?;
+            }
+        }
+        Ok(())
     }
 }

@@ -405,7 +405,8 @@ impl StoreLane {
         };
         let cap = u32::try_from(settings.max_active_per_owner).unwrap_or(u32::MAX).max(1);
         let mut policy = settings.policy.clone();
-        policy.owner_cap = policy.owner_cap.or(Some(cap));
+        // It keeps drives free for others. Where there are none to share, one of few recalls at a time takes for ever.
+        policy.owner_cap = policy.owner_cap.or(store.store.recalls_share_drives().then_some(cap));
         policy.media = store.store.media().unwrap_or(policy.media);
         let usual = |is_interactive| store.store.usual_time(is_interactive);
         policy.together =
@@ -413,7 +414,8 @@ impl StoreLane {
         let mut scheduler = Scheduler::new(policy, limits);
         let shares = settings.shares.iter().map(|(owner, _)| owner);
         for name in shares.chain(settings.owner_limits.iter().map(|(owner, _)| owner)) {
-            let share = settings.shares.iter().find(|(owner, _)| owner == name).map_or(1.0, |(_, share)| *share);
+            let share =
+                settings.shares.iter().find(|(owner, _)| owner == name).map_or(1.0, |(_, share)| *share);
             let cap = settings.limits_of(name).max_active.and_then(|cap| u32::try_from(cap).ok());
             let owner = scheduler.owner(&name.0);
             // A share of 1 is a weight of 100.

@@ -76,6 +76,29 @@ impl Staging {
         Ok(self.shared.find(number).await?.filter(|request| request.id == *id))
     }
 
+    /// Accepts a request that orders a whole dataset, and notes that it does.
+    ///
+    /// # Errors
+    /// Those of [`Staging::request`].
+    pub async fn order(&self, new: NewRequest) -> Result<Request> {
+        let request = self.request(new).await?;
+        let number = self.shared.number_of(&request.id).await?;
+        self.shared.database.write(move |tables| tables::note_order(tables, number)).await?;
+        Ok(request)
+    }
+
+    /// An order as it stands; `None` if there is none of that name, and for requests that are no orders.
+    ///
+    /// # Errors
+    /// A database that cannot be read.
+    pub async fn get_order(&self, id: &RequestId) -> Result<Option<Request>> {
+        let Some(number) = request_number(id) else { return Ok(None) };
+        match self.shared.database.read(move |tables| tables::is_order(tables, number)).await? {
+            true => self.get(id).await,
+            false => Ok(None),
+        }
+    }
+
     /// Requests, newest first.
     ///
     /// # Errors
@@ -252,16 +275,18 @@ impl Staging {
         self.shared
             .database
             .read(move |database| {
-                let known = tables::positions(database, number)?;
-                let find = |spelling: &String| {
-                    let meant = || namespace.resolve_encoded(spelling).unwrap_or_default();
-                    let by_name = || meant().into_iter().find_map(|id| known.by_object.get(&id).copied());
-                    let position = known.by_spelling.get(spelling).copied().or_else(by_name);
-                    position.ok_or_else(|| {
-                        Error::invalid_input(format!("{spelling:?} is no object of request {name}"))
+                let sought: Vec<_> = spellings
+                    .into_iter()
+                    .map(|spelling| {
+                        let objects = namespace.resolve_encoded(&spelling).unwrap_or_default();
+                        tables::Sought { spelling, objects }
                     })
+                    .collect();
+                let found = tables::positions(database, number, &sought)?;
+                let unknown = |sought: &tables::Sought| {
+                    Error::invalid_input(format!("{:?} is no object of request {name}", sought.spelling))
                 };
-                spellings.iter().map(find).collect()
+                found.into_iter().zip(&sought).map(|(at, sought)| at.ok_or_else(|| unknown(sought))).collect()
             })
             .await
     }
@@ -293,20 +318,20 @@ impl Shared {
             dataset: new.dataset,
         };
         let (objects, idempotency, notify) = (new.objects, new.idempotency, new.notify);
-        let rows = blocking(move || Ok(without_duplicates(objects))).await?;
+        let mut rows = blocking(move || Ok(without_duplicates(objects))).await?;
         self.refuse_if_draining(&rows)?;
         let limits = self.parts.settings.limits_of(&head.owner);
         if let Some(number) = self.known_by(&idempotency, &head.owner, now_ns).await? {
             return Ok(number);
         }
-        let looked = self.look_at_rows(&limits, &rows).await?;
+        let looked = self.look_at_rows(&limits, &mut rows).await?;
         let turn = self.turn_of(&limits).await;
         let bill = self.bill((&head.owner, head.face), limits, &looked)?;
         drop(looked);
         let acceptance = Acceptance { head, rows, idempotency, notify, bill, now_ns };
         let acceptance = match self.database.write(move |tables| tables::accept(tables, acceptance)).await? {
             Accepted::Known(number) => return Ok(number),
-            Accepted::New(acceptance) => acceptance,
+            Accepted::New(acceptance) => *acceptance,
         };
         tracing::info!(
             request = %acceptance.head.id, owner = %acceptance.head.owner, n_objects = acceptance.rows.len(),
@@ -430,7 +455,7 @@ fn without_duplicates(objects: Vec<Wanted>) -> Vec<AcceptedRow> {
             continue;
         }
         let is_meant = names.is_ok();
-        rows.push(AcceptedRow { spelling, other_spellings: Vec::new(), objects: names });
+        rows.push(AcceptedRow { spelling, other_spellings: Vec::new(), objects: names, len_bytes: 0 });
         if is_meant && let Ok(row) = u32::try_from(rows.len() - 1) {
             let hash = |row: &u32| hasher.hash_one(first_name(&rows, *row));
             seen.insert_unique(hash(&row), row, hash);
@@ -446,10 +471,8 @@ fn first_name(rows: &[AcceptedRow], row: u32) -> Option<&ObjectId> {
 
 fn admission(acceptance: Acceptance) -> Admission {
     let (tallies, reason) = (acceptance.tallies(), acceptance.reason().map(str::to_owned));
-    let rows = acceptance
-        .rows
-        .into_iter()
-        .zip(0_u32..)
-        .filter_map(|(row, position)| Some(AdmittedRow { position, objects: row.objects.ok()? }));
+    let rows = acceptance.rows.into_iter().zip(0_u32..).filter_map(|(row, position)| {
+        Some(AdmittedRow { position, objects: row.objects.ok()?, len_bytes: row.len_bytes })
+    });
     Admission { head: acceptance.head, tallies, reason, rows: rows.collect() }
 }

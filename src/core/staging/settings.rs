@@ -28,7 +28,7 @@ pub struct StagingSettings {
     pub max_lifetime: Duration,
     /// How long a finished request can be asked about after its pins ended; at least as long as its idempotency key.
     pub keep_requests: Duration,
-    /// Recalls of one owner that may be under way at the same time.
+    /// Recalls of one owner that may be under way at the same time, at stores whose recalls share drives.
     pub max_active_per_owner: usize,
     /// Most attempts of a recall, failed copies included.
     pub max_attempts: u32,

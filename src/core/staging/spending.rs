@@ -33,6 +33,8 @@ const LOOKS_AT_ONCE: usize = 4;
 pub(super) struct Looked {
     /// Of all of them.
     len_bytes: u64,
+    /// Of each of them, 0 if it is not known.
+    each_bytes: Vec<u64>,
     /// Those that are nearline, with their sizes.
     nearline: Vec<(ObjectId, u64)>,
 }
@@ -52,16 +54,26 @@ impl Shared {
 
     /// What stores say of the objects of a request, if its owner has limits for which that counts. Nobody else waits
     /// for it: it is done before it is the owner's turn.
-    pub(super) async fn look_at_rows(&self, limits: &OwnerLimits, rows: &[AcceptedRow]) -> Result<Looked> {
+    pub(super) async fn look_at_rows(
+        &self,
+        limits: &OwnerLimits,
+        rows: &mut [AcceptedRow],
+    ) -> Result<Looked> {
         if !limits.asks_stores() {
             return Ok(Looked::default());
         }
         let mut looked = Looked::default();
-        for some in rows.chunks(LOOKS_AT_ONCE * TOGETHER) {
+        for some in rows.chunks_mut(LOOKS_AT_ONCE * TOGETHER) {
             let looks: Vec<_> = some.chunks(TOGETHER).map(|some| self.look_at_some(some)).collect();
-            for Looked { len_bytes, nearline } in join_all(looks).await {
-                looked.len_bytes = looked.len_bytes.saturating_add(len_bytes);
-                looked.nearline.extend(nearline);
+            let mut each_bytes = Vec::with_capacity(some.len());
+            for found in join_all(looks).await {
+                looked.len_bytes = looked.len_bytes.saturating_add(found.len_bytes);
+                looked.nearline.extend(found.nearline);
+                each_bytes.extend(found.each_bytes);
+            }
+            // They count as soon as the request is taken in: until its recalls have looked, others are accepted.
+            for (row, len_bytes) in some.iter_mut().zip(each_bytes) {
+                row.len_bytes = len_bytes;
             }
         }
         // What is named twice, by a link too, is recalled once.
@@ -79,6 +91,7 @@ impl Shared {
         let wanted: Vec<Wanted> = rows.iter().map(wanted).collect();
         let mut looked = Looked::default();
         for answer in self.look_up(&wanted).await {
+            looked.each_bytes.push(answer.status.as_ref().map_or(0, |status| status.len_bytes));
             let (Some(object), Ok(status)) = (answer.object, answer.status) else { continue };
             looked.len_bytes = looked.len_bytes.saturating_add(status.len_bytes);
             if status.locality == Locality::Nearline {

@@ -7,6 +7,7 @@ mod accept;
 mod deliveries;
 mod forget;
 mod load;
+mod orders;
 mod positions;
 mod query;
 mod spending;
@@ -22,15 +23,16 @@ use super::{Activity, Face, ObjectState, Owner, RequestId, RequestState, Tally};
 use crate::cold::ObjectId;
 use crate::{Error, Result};
 
-pub(super) use deliveries::{
-    StoredDelivery, deliveries, delivered, delivery, due, failed, forget_deliveries, retry,
-};
 pub(super) use accept::{Acceptance, Accepted, AcceptedRow, KEY_LIFETIME, accept, find_key};
+pub(super) use deliveries::{
+    StoredDelivery, delivered, deliveries, delivery, due, failed, forget_deliveries, retry,
+};
 pub(super) use forget::{forget_keys, forget_request, forget_requests};
 pub(super) use load::{Loaded, LoadedObject, LoadedRequest, last_number, load, online_in_place};
-pub(super) use positions::positions;
-pub(super) use spending::{Bill, charge, forget_spending};
+pub(super) use orders::{is_order, note_order};
+pub(super) use positions::{Sought, positions};
 pub(super) use query::{StoredRequest, objects, request, requests};
+pub(super) use spending::{Bill, charge, forget_spending};
 pub(super) use write::{Written, write};
 
 /// Makes the tables.
@@ -133,7 +135,8 @@ CREATE TABLE staging_deliveries (
   event TEXT NOT NULL,
   subject TEXT NOT NULL,
   url TEXT NOT NULL,
-  host TEXT NOT NULL,
+  origin TEXT NOT NULL,
+  owner TEXT NOT NULL,
   body TEXT NOT NULL,
   state INTEGER NOT NULL,
   attempts INTEGER NOT NULL,
@@ -142,7 +145,15 @@ CREATE TABLE staging_deliveries (
   last_error TEXT,
   UNIQUE (request, event)
 );
-CREATE INDEX staging_deliveries_due ON staging_deliveries (host, next_ns) WHERE state = 0;
+CREATE INDEX staging_deliveries_due ON staging_deliveries (origin, owner, next_ns) WHERE state = 0;
+CREATE INDEX staging_deliveries_next ON staging_deliveries (next_ns) WHERE state = 0;
+CREATE INDEX staging_deliveries_state ON staging_deliveries (state, id);
+
+ALTER TABLE staging_requests ADD COLUMN is_order INTEGER NOT NULL DEFAULT 0;
+
+ALTER TABLE staging_request_objects ADD COLUMN name_hash INTEGER;
+CREATE INDEX staging_request_objects_named ON staging_request_objects (request, name_hash)
+  WHERE name_hash IS NOT NULL;
 
 CREATE TABLE staging_spending (
   owner TEXT NOT NULL,

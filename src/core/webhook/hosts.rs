@@ -3,11 +3,11 @@
 //! # Specification
 //! Special addresses are those of the IANA registries for special purposes (RFC 6890), as of 2026.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
-use ipnet::IpNet;
+use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 use parking_lot::RwLock;
 use url::{Host, Url};
 
@@ -19,30 +19,41 @@ const MAX_URL_BYTES: usize = 2048;
 /// How long names may take to be resolved before a webhook is accepted.
 const RESOLVE_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// Networks of IPv4 that are not the public internet.
-const SPECIAL_V4: [&str; 15] = [
-    "0.0.0.0/8",
-    "10.0.0.0/8",
-    "100.64.0.0/10",
-    "127.0.0.0/8",
-    "169.254.0.0/16",
-    "172.16.0.0/12",
-    "192.0.0.0/24",
-    "192.0.2.0/24",
-    "192.88.99.0/24",
-    "192.168.0.0/16",
-    "198.18.0.0/15",
-    "198.51.100.0/24",
-    "203.0.113.0/24",
-    "224.0.0.0/4",
-    "240.0.0.0/4",
+/// Networks of IPv4 that are not the public internet. A mistake in one is none that can be compiled.
+const SPECIAL_V4: [Ipv4Net; 15] = [
+    v4([0, 0, 0, 0], 8),
+    v4([10, 0, 0, 0], 8),
+    v4([100, 64, 0, 0], 10),
+    v4([127, 0, 0, 0], 8),
+    v4([169, 254, 0, 0], 16),
+    v4([172, 16, 0, 0], 12),
+    v4([192, 0, 0, 0], 24),
+    v4([192, 0, 2, 0], 24),
+    v4([192, 88, 99, 0], 24),
+    v4([192, 168, 0, 0], 16),
+    v4([198, 18, 0, 0], 15),
+    v4([198, 51, 100, 0], 24),
+    v4([203, 0, 113, 0], 24),
+    v4([224, 0, 0, 0], 4),
+    v4([240, 0, 0, 0], 4),
 ];
 
 /// The public internet of IPv6.
-const PUBLIC_V6: &str = "2000::/3";
+const PUBLIC_V6: Ipv6Net = v6([0x2000, 0], 3);
 
 /// What of it is not: protocols, documentation, and addresses that hold one of IPv4.
-const SPECIAL_V6: [&str; 4] = ["2001::/23", "2001:db8::/32", "2002::/16", "3fff::/20"];
+const SPECIAL_V6: [Ipv6Net; 4] =
+    [v6([0x2001, 0], 23), v6([0x2001, 0xdb8], 32), v6([0x2002, 0], 16), v6([0x3fff, 0], 20)];
+
+const fn v4(bytes: [u8; 4], prefix_bits: u8) -> Ipv4Net {
+    let [a, b, c, d] = bytes;
+    Ipv4Net::new_assert(Ipv4Addr::new(a, b, c, d), prefix_bits)
+}
+
+const fn v6(first: [u16; 2], prefix_bits: u8) -> Ipv6Net {
+    let [a, b] = first;
+    Ipv6Net::new_assert(Ipv6Addr::new(a, b, 0, 0, 0, 0, 0, 0), prefix_bits)
+}
 
 /// The hosts that may be called.
 #[derive(Debug, Clone, Default)]
@@ -90,15 +101,6 @@ impl From<Hosts> for HostList {
     }
 }
 
-/// An address that may be called.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Target {
-    /// The address.
-    pub url: Url,
-    /// Its host.
-    pub host: String,
-}
-
 impl Hosts {
     /// What a list says: `hooks.example`, `hooks.example:8443`, `*.example.org`, `http://hooks.example` (without TLS), an
     /// address of its own (`http://192.0.2.7:8080`), and networks (`10.1.0.0/16`) whose addresses may be called if a host
@@ -126,7 +128,7 @@ impl Hosts {
     ///
     /// # Errors
     /// [`crate::ErrorKind::InvalidInput`] that says what is wrong with it, never what is listed.
-    pub fn target(&self, text: &str) -> Result<Target> {
+    pub fn target(&self, text: &str) -> Result<Url> {
         let wrong = |why: &str| Error::invalid_input(format!("the address of a webhook {why}"));
         if text.len() > MAX_URL_BYTES {
             return Err(wrong(&format!("is longer than {MAX_URL_BYTES} bytes")));
@@ -149,7 +151,7 @@ impl Hosts {
             let scheme = url.scheme();
             return Err(wrong(&format!("is at {scheme}://{named}, which this server may not call")));
         }
-        Ok(Target { host: host.to_string(), url })
+        Ok(url)
     }
 
     /// The same, if the host has no address that may not be called as far as is known now. A host whose name cannot be
@@ -157,9 +159,9 @@ impl Hosts {
     ///
     /// # Errors
     /// Those of [`Hosts::target`].
-    pub async fn admit(&self, text: &str) -> Result<Target> {
-        let target = self.target(text)?;
-        if let Some(Host::Domain(name)) = target.url.host() {
+    pub async fn admit(&self, text: &str) -> Result<Url> {
+        let url = self.target(text)?;
+        if let Some(Host::Domain(name)) = url.host() {
             let resolving = tokio::time::timeout(RESOLVE_TIMEOUT, self.resolve(name));
             if let Ok(Err(Unreachable::Refused(_))) = resolving.await {
                 let message =
@@ -167,7 +169,7 @@ impl Hosts {
                 return Err(Error::invalid_input(message));
             }
         }
-        Ok(target)
+        Ok(url)
     }
 
     /// The addresses of a host of the list.
@@ -248,10 +250,11 @@ impl Listed {
 
 /// True for addresses of the public internet.
 fn is_public(address: IpAddr) -> bool {
-    let is_in = |network: &&str| network.parse::<IpNet>().is_ok_and(|network| network.contains(&address));
     match address {
-        IpAddr::V4(_) => !SPECIAL_V4.iter().any(|network| is_in(&network)),
-        IpAddr::V6(_) => is_in(&PUBLIC_V6) && !SPECIAL_V6.iter().any(|network| is_in(&network)),
+        IpAddr::V4(address) => !SPECIAL_V4.iter().any(|network| network.contains(&address)),
+        IpAddr::V6(address) => {
+            PUBLIC_V6.contains(&address) && !SPECIAL_V6.iter().any(|network| network.contains(&address))
+        }
     }
 }
 
@@ -308,6 +311,15 @@ mod tests {
         }
         let long = format!("https://hooks.example/{}", "x".repeat(3000));
         assert!(hosts().target(&long).is_err());
+    }
+
+    #[test]
+    fn every_special_network_is_refused_from_its_first_address_to_its_last() {
+        for network in SPECIAL_V4.map(IpNet::from).into_iter().chain(SPECIAL_V6.map(IpNet::from)) {
+            assert_eq!(network.addr(), network.network(), "{network} has bits behind its prefix");
+            assert!(!is_public(network.network()) && !is_public(network.broadcast()), "{network}");
+        }
+        assert!(is_public("2000::1".parse().unwrap()) && !is_public("4000::".parse().unwrap()));
     }
 
     #[test]

@@ -12,7 +12,7 @@ use tracing::{error, info, warn};
 use super::Sender;
 use super::send::Outcome;
 use crate::clock::nanoseconds;
-use crate::staging::{DueDelivery, Retries, Staging};
+use crate::staging::{AfterFailure, DueDelivery, Retries, Staging, Turns};
 
 /// How long nothing is looked for at most while nothing is said: clocks may jump.
 const LONGEST_IDLE: Duration = Duration::from_secs(10);
@@ -30,7 +30,7 @@ pub struct WebhookSettings {
     pub max_attempts: u32,
     /// How long to wait between attempts. Default 10 s, then twice as long each time, up to an hour.
     pub retries: Retries,
-    /// Hosts that are called at the same time, each with one message at a time. Default 8.
+    /// Origins (scheme, host and port) that are called at the same time, each with one message at a time. Default 8.
     pub at_once: usize,
 }
 
@@ -49,8 +49,13 @@ pub struct Webhooks {
     settings: WebhookSettings,
 }
 
-/// Hosts that are being called.
-type Busy = HashMap<Id, String>;
+/// Attempts under way, with their origins; and whose turn it is.
+#[derive(Default)]
+struct Calls {
+    tasks: JoinSet<()>,
+    origins: HashMap<Id, String>,
+    turns: Turns,
+}
 
 impl Webhooks {
     /// Tells of the requests of `staging`. Nothing happens before [`Webhooks::run`].
@@ -61,8 +66,7 @@ impl Webhooks {
     /// Sends what is due until `stop`. Attempts under way are broken off then: what was not acknowledged is sent again
     /// after the next start, with the same id.
     pub async fn run(self, stop: CancellationToken) {
-        let mut under_way: JoinSet<()> = JoinSet::new();
-        let mut busy = Busy::new();
+        let mut calls = Calls::default();
         let mut tidied_ns = i64::MIN;
         loop {
             let now_ns = self.staging.clock().now_ns();
@@ -70,27 +74,29 @@ impl Webhooks {
                 tidied_ns = now_ns;
                 self.tidy_up().await;
             }
-            let idle = self.begin(&mut under_way, &mut busy).await;
+            let idle = self.begin(&mut calls).await;
             tokio::select! {
                 () = stop.cancelled() => break,
-                Some(done) = under_way.join_next_with_id() => {
+                Some(done) = calls.tasks.join_next_with_id() => {
                     let id = done.map_or_else(|failed| failed.id(), |(id, ())| id);
-                    busy.remove(&id);
+                    if let Some(origin) = calls.origins.remove(&id) {
+                        calls.turns.end(&origin);
+                    }
                 }
                 () = self.staging.deliveries_changed() => {}
                 () = self.staging.clock().sleep(idle) => {}
             }
         }
-        under_way.shutdown().await;
+        calls.tasks.shutdown().await;
     }
 
     /// Begins what is due, as far as there is room. How long there is nothing else to begin.
-    async fn begin(&self, under_way: &mut JoinSet<()>, busy: &mut Busy) -> Duration {
-        let n_free = self.settings.at_once.saturating_sub(busy.len());
+    async fn begin(&self, calls: &mut Calls) -> Duration {
+        let n_free = self.settings.at_once.saturating_sub(calls.turns.busy().len());
         if n_free == 0 {
             return LONGEST_IDLE;
         }
-        let due = match self.staging.due_deliveries(busy.values().cloned().collect(), n_free).await {
+        let due = match self.staging.due_deliveries(calls.turns.clone(), n_free).await {
             Ok(due) => due,
             Err(error) => {
                 error!(%error, "webhooks that are due cannot be read, will retry");
@@ -98,10 +104,11 @@ impl Webhooks {
             }
         };
         for delivery in due.deliveries {
-            let host = delivery.delivery.host.clone();
+            calls.turns.begin(&delivery.delivery);
+            let origin = delivery.delivery.origin.clone();
             let webhooks = self.clone();
-            let task = under_way.spawn(async move { webhooks.attempt(delivery).await });
-            busy.insert(task.id(), host);
+            let task = calls.tasks.spawn(async move { webhooks.attempt(delivery).await });
+            calls.origins.insert(task.id(), origin);
         }
         let idle = due.next_ns.map(|next_ns| next_ns.saturating_sub(self.staging.clock().now_ns()).max(0));
         let idle = idle.map(|ns| Duration::from_nanos(u64::try_from(ns).unwrap_or_default()));
@@ -111,25 +118,30 @@ impl Webhooks {
     /// Tells an address once, and notes what came of it.
     async fn attempt(&self, due: DueDelivery) {
         let outcome = self.sender.send(&due, self.staging.clock().now_ns()).await;
-        let delivery = &due.delivery;
+        let delivery = due.delivery;
         let n_attempts = delivery.n_attempts.saturating_add(1);
-        let (request, host) = (&delivery.request, &delivery.host);
+        let (id, request, origin) = (delivery.id, delivery.request.clone(), delivery.origin.clone());
         let noted = match outcome {
             Outcome::Arrived => {
                 counter!("thermocline_webhooks_total", "outcome" => "delivered").increment(1);
-                info!(%request, host, n_attempts, "webhook delivered");
-                self.staging.delivered(delivery.id).await
+                info!(%request, origin, n_attempts, "webhook delivered");
+                self.staging.delivered(id).await
+            }
+            Outcome::NotTried(why) => {
+                warn!(%request, origin, error = why, "webhook cannot be sent, will retry");
+                let next_ns = self.after(self.settings.retries.first_after);
+                self.staging.delivery_failed(delivery, why, AfterFailure::Postponed { next_ns }).await
             }
             Outcome::Failed { why, after } if n_attempts < self.settings.max_attempts => {
                 counter!("thermocline_webhooks_total", "outcome" => "failed").increment(1);
-                warn!(%request, host, n_attempts, error = why, "webhook not delivered, will retry");
-                let next_ns = self.next_ns(delivery.id, n_attempts, after);
-                self.staging.delivery_failed(delivery.id, why, Some(next_ns)).await
+                warn!(%request, origin, n_attempts, error = why, "webhook not delivered, will retry");
+                let next_ns = self.next_ns(id, n_attempts, after);
+                self.staging.delivery_failed(delivery, why, AfterFailure::Again { next_ns }).await
             }
             Outcome::Failed { why, .. } | Outcome::Hopeless(why) => {
                 counter!("thermocline_webhooks_total", "outcome" => "dead").increment(1);
-                warn!(%request, host, n_attempts, error = why, "webhook given up");
-                self.staging.delivery_failed(delivery.id, why, None).await
+                warn!(%request, origin, n_attempts, error = why, "webhook given up");
+                self.staging.delivery_failed(delivery, why, AfterFailure::Dead).await
             }
         };
         if let Err(error) = noted {
@@ -143,7 +155,10 @@ impl Webhooks {
     fn next_ns(&self, id: u64, n_failed: u32, asked_for: Option<Duration>) -> i64 {
         let retries = &self.settings.retries;
         let asked_for = asked_for.map(|after| after.min(retries.at_most));
-        let wait = retries.wait(n_failed, asked_for, id);
+        self.after(retries.wait(n_failed, asked_for, id))
+    }
+
+    fn after(&self, wait: Duration) -> i64 {
         self.staging.clock().now_ns().saturating_add(nanoseconds(wait))
     }
 

@@ -1,8 +1,9 @@
 //! One attempt to tell somebody.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, UNIX_EPOCH};
 
+use http::HeaderMap;
 use http::header::{CONTENT_TYPE, RETRY_AFTER};
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use reqwest::redirect::Policy;
@@ -42,6 +43,8 @@ pub(super) enum Outcome {
         /// When to try again at the earliest.
         after: Option<Duration>,
     },
+    /// The receiver was not called, for a reason of ours that may pass.
+    NotTried(String),
     /// Another attempt makes no sense.
     Hopeless(String),
 }
@@ -68,20 +71,20 @@ impl Sender {
     /// Tells an address once. `now_ns`: nanoseconds since 1970, by which the message is dated.
     pub(super) async fn send(&self, due: &DueDelivery, now_ns: i64) -> Outcome {
         // The list may be another one than when the request was accepted.
-        let target = match self.hosts.get().target(&due.delivery.url) {
-            Ok(target) => target,
+        let url = match self.hosts.get().target(&due.delivery.url) {
+            Ok(url) => url,
             Err(error) => return Outcome::Hopeless(error.message().to_owned()),
         };
         let key = self.key.clone();
         let signer = match blocking(move || key.read()).await {
             Ok(signer) => signer,
-            Err(error) => return Outcome::Failed { why: error.to_string(), after: None },
+            Err(error) => return Outcome::NotTried(error.to_string()),
         };
         let timestamp = now_ns / 1_000_000_000;
         let Signatures { body, dated } = signer.sign(&due.delivery.event, timestamp, due.body.as_bytes());
         let request = self
             .http
-            .post(target.url)
+            .post(url)
             .header(CONTENT_TYPE, EVENT)
             .header("webhook-id", &due.delivery.event)
             .header("webhook-timestamp", timestamp.to_string())
@@ -89,14 +92,14 @@ impl Sender {
             .header(SIGNATURE, body)
             .body(due.body.clone());
         match request.send().await {
-            Ok(response) => of_answer(&response),
+            Ok(response) => of_answer(&response, now_ns),
             Err(error) => Outcome::Failed { why: short(&deepest(&error)), after: None },
         }
     }
 }
 
 /// What an answer means. Its body is never read.
-fn of_answer(response: &reqwest::Response) -> Outcome {
+fn of_answer(response: &reqwest::Response, now_ns: i64) -> Outcome {
     let status = response.status();
     if status.is_success() {
         return Outcome::Arrived;
@@ -104,13 +107,21 @@ fn of_answer(response: &reqwest::Response) -> Outcome {
     if status == http::StatusCode::GONE {
         return Outcome::Hopeless("the receiver answers 410: it wants no more of them".to_owned());
     }
-    let after =
-        response.headers().get(RETRY_AFTER).and_then(|value| value.to_str().ok()?.trim().parse().ok());
     let redirected = if status.is_redirection() { ", and redirections are not followed" } else { "" };
     Outcome::Failed {
         why: format!("the receiver answers {}{redirected}", status.as_u16()),
-        after: after.map(Duration::from_secs),
+        after: retry_after(response.headers(), now_ns),
     }
+}
+
+/// How long a receiver asks to be left alone: seconds, or a date (RFC 9110, section 10.2.3).
+fn retry_after(headers: &HeaderMap, now_ns: i64) -> Option<Duration> {
+    let text = headers.get(RETRY_AFTER)?.to_str().ok()?.trim();
+    if let Ok(seconds) = text.parse() {
+        return Some(Duration::from_secs(seconds));
+    }
+    let now = UNIX_EPOCH + Duration::from_nanos(u64::try_from(now_ns).ok()?);
+    httpdate::parse_http_date(text).ok()?.duration_since(now).ok()
 }
 
 /// The first cause of an error, which says most, without the address: that may hold a secret.
@@ -139,5 +150,27 @@ impl Resolve for Resolver {
             let found = hosts.resolve(name.as_str()).await?;
             Ok(Box::new(found.into_iter()) as Addrs)
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_receiver_says_in_seconds_or_by_a_date_when_to_come_back() {
+        // Sun, 06 Nov 1994 08:49:37 GMT, the example of RFC 9110, is 784111777 seconds after 1970.
+        let now_ns = 784_111_700_000_000_000;
+        for (text, seconds) in [
+            ("120", Some(120)),
+            (" 0 ", Some(0)),
+            ("Sun, 06 Nov 1994 08:49:37 GMT", Some(77)),
+            ("Sun, 06 Nov 1994 08:40:00 GMT", None),
+            ("soon", None),
+            ("-1", None),
+        ] {
+            let headers = HeaderMap::from_iter([(RETRY_AFTER, text.parse().unwrap())]);
+            assert_eq!(retry_after(&headers, now_ns), seconds.map(Duration::from_secs), "{text}");
+        }
     }
 }

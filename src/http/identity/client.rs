@@ -14,19 +14,21 @@ const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 /// Most entries of a forwarding header that are looked at.
 const MAX_HOPS: usize = 32;
 
-/// The address of the client: the peer, or, if that is a trusted proxy, the last address in what it forwards that
-/// is not one. `None` if a proxy does not say, says nonsense, or forwards two headers that contradict each other:
-/// nobody is then taken for a neighbour. Nor is what comes from a proxy that the operator named and that forwards
-/// nothing; without one, programs on this machine are their own clients. A proxy that writes one of the two headers passes the other on as the client
-/// sent it.
+/// The address of the client: the peer, or, if that is a proxy that the operator named, the last address in what it forwards
+/// that is not one. `None` if such a proxy does not say, says nonsense, or forwards two headers that contradict each
+/// other: nobody is then taken for a neighbour. A proxy that writes one of the two headers passes the other on as the client
+/// sent it; one that nobody named may pass on both, so that nothing it says counts here.
 pub fn client_address(app: &App, headers: &HeaderMap, peer: Option<SocketAddr>) -> Option<IpAddr> {
     let peer = peer?.ip().to_canonical();
+    if !app.config.names_proxies {
+        return Some(peer);
+    }
     let proxies: Vec<IpNet> =
         app.config.trusted_proxies.iter().filter_map(|network| parse_network(network)).collect();
-    behind((&proxies, app.config.names_proxies), headers, peer)
+    behind(&proxies, headers, peer)
 }
 
-fn behind((proxies, are_named): (&[IpNet], bool), headers: &HeaderMap, peer: IpAddr) -> Option<IpAddr> {
+fn behind(proxies: &[IpNet], headers: &HeaderMap, peer: IpAddr) -> Option<IpAddr> {
     let is_proxy = |address: &IpAddr| proxies.iter().any(|network| network.contains(address));
     if !is_proxy(&peer) {
         return Some(peer);
@@ -36,7 +38,7 @@ fn behind((proxies, are_named): (&[IpNet], bool), headers: &HeaderMap, peer: IpA
     match (standard, usual) {
         (Some(standard), Some(usual)) => standard.filter(|_| standard == usual),
         (Some(only), None) | (None, Some(only)) => only,
-        (None, None) => (!are_named).then_some(peer),
+        (None, None) => None,
     }
 }
 
@@ -114,16 +116,9 @@ mod tests {
                 HeaderName::from_static(name),
                 http::HeaderValue::from_static(value),
             )]);
-            let found = behind((&proxies, true), &headers, peer.parse().unwrap());
+            let found = behind(&proxies, &headers, peer.parse().unwrap());
             assert_eq!(found, client.map(|client| client.parse().unwrap()), "{peer} {name}: {value}");
         }
-    }
-
-    #[test]
-    fn without_named_proxies_programs_on_this_machine_are_their_own_clients() {
-        let proxies = [parse_network("127.0.0.0/8").unwrap()];
-        let peer = "127.0.0.1".parse().unwrap();
-        assert_eq!(behind((&proxies, false), &HeaderMap::new(), peer), Some(peer));
     }
 
     #[test]
@@ -139,7 +134,7 @@ mod tests {
             let mut headers = HeaderMap::new();
             headers.insert(FORWARDED, http::HeaderValue::from_static(standard));
             headers.insert(X_FORWARDED_FOR, http::HeaderValue::from_static(usual));
-            let found = behind((&proxies, true), &headers, "127.0.0.1".parse().unwrap());
+            let found = behind(&proxies, &headers, "127.0.0.1".parse().unwrap());
             assert_eq!(found, client.map(|client| client.parse().unwrap()), "{standard} {usual}");
         }
     }

@@ -12,6 +12,8 @@ use thermocline_core::oidc::{Checked, IssuerSettings, Issuers, Person};
 #[cfg(feature = "oidc")]
 use thermocline_core::staging::Owner;
 
+#[cfg(feature = "oidc")]
+use super::rules::AccessRules;
 use super::rules::{Access, Holder};
 use super::{Credentials, Right};
 
@@ -84,6 +86,16 @@ impl Access {
         if let (Some(now), Some(before)) = (&issuers, trusted.load().as_ref()) {
             now.take_keys_of(before);
         }
+        trusted.store(issuers);
+    }
+
+    /// Takes other rules together with the issuers for which they are made: in between no token of an issuer counts.
+    pub fn replace_all(&self, rules: AccessRules, issuers: Option<Arc<Issuers>>) {
+        let trusted = &self.trusted().issuers;
+        if let (Some(now), Some(before)) = (&issuers, trusted.swap(None)) {
+            now.take_keys_of(&before);
+        }
+        self.replace(rules);
         trusted.store(issuers);
     }
 

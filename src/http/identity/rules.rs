@@ -1,5 +1,6 @@
 //! Which tokens and networks have which rights.
 
+use std::collections::BTreeMap;
 use std::hint::black_box;
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -96,6 +97,9 @@ pub struct AccessRules {
     pub anonymous_administers: bool,
     /// Who may read and stage which datasets.
     pub datasets: Rules,
+    /// Rules of the files of roots for who names them by their paths, by the names of the roots; others are under the rule
+    /// of datasets that name none.
+    pub roots: BTreeMap<Arc<str>, Arc<str>>,
 }
 
 /// The rules at present; they can be exchanged while the server runs.
@@ -146,14 +150,6 @@ impl Access {
         identity
     }
 
-    /// Who comes `from` an address with a token of somebody else that was looked at elsewhere.
-    pub fn identify_holder(&self, holder: Holder, from: Option<IpAddr>) -> Identity {
-        let rules = self.rules.load();
-        let mut identity = anonymous(&rules, from);
-        hold(&mut identity, &rules, holder);
-        identity
-    }
-
     fn holder(
         &self,
         rules: &AccessRules,
@@ -173,6 +169,24 @@ impl Access {
                 Right::Read => who.view.sees_rule(rule),
                 Right::Stage | Right::Administer => named.allows(right, &who.caller()),
             }
+    }
+
+    /// The most that a client may do with the files of a root that it names by their paths, of reading and staging; `None` if
+    /// they are not there for it.
+    pub(super) fn right_on_root(&self, who: &Identity, root: &str) -> Option<Right> {
+        if who.may_administer {
+            return Some(Right::Stage);
+        }
+        let rules = self.rules.load();
+        let rule = rules.roots.get(root).map(|rule| &**rule);
+        let named = rules.datasets.rule(rule).filter(|_| who.view.sees_rule(rule))?;
+        Some(if named.allows(Right::Stage, &who.caller()) { Right::Stage } else { Right::Read })
+    }
+
+    /// True if there is a token by which files of a root may be staged.
+    pub(super) fn some_token_stages_root(&self, root: &str) -> bool {
+        let rule = self.rules.load().roots.get(root).cloned();
+        self.some_token_has(rule.as_deref(), Right::Stage)
     }
 
     /// True if a client sees whatever some rule covers.
@@ -255,13 +269,14 @@ fn anonymous(rules: &AccessRules, from: Option<IpAddr>) -> Identity {
         token: None,
         groups: Arc::default(),
         view,
-        may_stage: rules.anonymous_stages || network.is_some(),
+        may_stage: false,
+        stages_as_usual: rules.anonymous_stages || network.is_some(),
         may_administer,
         token_stages: false,
         from,
         credentials: Credentials::None,
     };
-    identity.may_stage |= stages_paths(&identity, rules);
+    identity.may_stage = identity.stages_as_usual || stages_paths(&identity, rules);
     identity
 }
 
@@ -273,20 +288,21 @@ fn hold(identity: &mut Identity, rules: &AccessRules, holder: Holder) {
     identity.token = Some(name);
     identity.groups = groups;
     identity.token_stages = may_stage || may_administer;
-    identity.may_stage |= identity.token_stages;
+    identity.stages_as_usual |= identity.token_stages;
     identity.may_administer |= may_administer;
     if identity.may_administer {
         identity.view = rules.datasets.whole_view();
     } else if may_read {
         identity.view = rules.datasets.view(&identity.known_caller());
     }
-    identity.may_stage |= stages_paths(identity, rules);
+    identity.may_stage |= identity.stages_as_usual || stages_paths(identity, rules);
 }
 
-/// True if the rule of datasets that name none lets a client stage by its name: it may stage paths then.
+/// True if the rule of some root lets a client stage by its name: it may stage paths then, and nothing else by that.
 fn stages_paths(identity: &Identity, rules: &AccessRules) -> bool {
     let caller = Caller { may_stage: false, ..identity.caller() };
-    rules.datasets.rule(None).is_some_and(|rule| rule.allows(Right::Stage, &caller))
+    let mut of_roots = rules.roots.values().map(|rule| Some(&**rule)).chain([None]);
+    of_roots.any(|rule| rules.datasets.rule(rule).is_some_and(|rule| rule.allows(Right::Stage, &caller)))
 }
 
 /// The token of that text. Takes the same time whichever it is.
@@ -305,6 +321,7 @@ fn are_equal(one: &[u8; 32], other: &[u8; 32]) -> bool {
 mod tests {
     use std::time::Duration;
 
+    use thermocline_core::access::Rule;
     use thermocline_core::clock::ManualClock;
 
     use super::*;
@@ -383,6 +400,31 @@ mod tests {
         access.replace(without_administrator);
         assert!(!access.some_token_may(Right::Stage) && !access.some_token_may(Right::Administer));
         assert!(!access.some_token_may_change(&guest));
+    }
+
+    #[test]
+    fn who_may_stage_files_of_roots_stages_nothing_else_by_that() {
+        let rule =
+            |read: Who, stage: Who| Rule { read: vec![read], stage: vec![stage], administer: Vec::new() };
+        let inside = Who::Network("10.0.0.0/8".parse().unwrap());
+        let named = [
+            ("default".into(), rule(Who::Anyone, inside.clone())),
+            ("other".into(), rule(Who::Anyone, Who::Stagers)),
+            ("secret".into(), rule(Who::Group("staff".into()), Who::Stagers)),
+        ];
+        let roots = [("vault".into(), "secret".into()), ("archive".into(), "other".into())].into();
+        let rules = AccessRules { datasets: Rules::new(named).unwrap(), roots, ..AccessRules::default() };
+        let access = Access::new(rules, Arc::new(ManualClock::new(0)));
+        let client = access.identify(None, "10.1.1.1".parse().ok());
+        assert!(client.may_stage, "files of roots without a rule");
+        assert!(
+            access.allows(&client, None, Right::Stage)
+                && !access.allows(&client, Some("other"), Right::Stage)
+        );
+        assert_eq!(access.right_on_root(&client, "tape"), Some(Right::Stage));
+        assert_eq!(access.right_on_root(&client, "archive"), Some(Right::Read));
+        assert_eq!(access.right_on_root(&client, "vault"), None);
+        assert!(!access.identify(None, "192.0.2.1".parse().ok()).may_stage);
     }
 
     #[test]

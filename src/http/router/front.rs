@@ -178,7 +178,7 @@ impl Front {
         passage: Passage,
     ) -> Response {
         if let Some(problem) = clients::refusal(&self.app, &request) {
-            return problem.into_response();
+            return self.refused(&request, matched, problem);
         }
         match passage {
             Passage::Open | Passage::Private => self.pass(request, matched).await,
@@ -212,12 +212,12 @@ impl Front {
         if !matched.is_some_and(|matched| matched.value.only_reads)
             && let Some(problem) = cross_site::refusal(&self.app, &request)
         {
-            return problem.into_response();
+            return self.refused(&request, matched, problem);
         }
         if !matches!(*request.method(), Method::GET | Method::HEAD) {
             let max_body_bytes = matched.map_or(self.max_body_bytes, |matched| matched.value.max_body_bytes);
             if let Some(problem) = too_large(request.headers(), max_body_bytes) {
-                return problem.into_response();
+                return self.refused(&request, matched, problem);
             }
             DefaultBodyLimit::max(max_body_bytes).apply(&mut request);
             // Whether it may stage this dataset is asked of those only that change something.
@@ -239,13 +239,32 @@ impl Front {
         self.app.waiting.admit(self.limited(work).await, client)
     }
 
+    /// The answer to what is refused before anything handles it, which is noted if it would have changed something.
+    fn refused(
+        &self,
+        request: &Request,
+        matched: Option<&Match<'_, '_, &Place>>,
+        problem: Problem,
+    ) -> Response {
+        let changes = matched.is_some_and(|matched| !matched.value.only_reads)
+            && matches!(*request.method(), Method::POST | Method::PUT | Method::PATCH | Method::DELETE);
+        if let Some(call) = changes.then(|| guard::Call::of(&self.app, request)).flatten() {
+            call.note(problem.status);
+        }
+        problem.into_response()
+    }
+
     /// The answer, once what it needs is online: a request that waits for that is none of those that are
     /// worked on.
     async fn once_online(&self, mut held: Held) -> Response {
         let deadline = held.deadline();
         let mut pause = Duration::ZERO;
         loop {
-            let again = match self.holds.wait(held, deadline).await {
+            let (presented, dataset) = held.reader();
+            let waited = self.holds.wait(held, deadline).await;
+            // Rules and tokens may have changed meanwhile.
+            let still = guard::check_still_reads(&self.app, &presented, dataset.as_str());
+            let again = match waited.and_then(|again| still.map(|()| again)) {
                 Ok(again) => again,
                 Err(problem) => return problem.into_response(),
             };

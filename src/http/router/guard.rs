@@ -9,10 +9,11 @@ use axum::response::{IntoResponse, Response};
 use http::header::{CACHE_CONTROL, VARY};
 use http::{HeaderMap, HeaderValue, Method, StatusCode, Uri};
 use matchit::Match;
+use thermocline_core::catalog::DatasetAccess;
 
 use super::front::Place;
 use crate::extract::{DATASET_ID, names_values};
-use crate::identity::{AskedDataset, Credentials, Right, audit_refused};
+use crate::identity::{AskedDataset, Credentials, Presented, Right, audit_refused};
 use crate::keys::KeyNames;
 use crate::links::peer_of;
 use crate::{App, Identity, Problem};
@@ -40,21 +41,27 @@ impl Passage {
         let Some(names) = KeyNames::of(app, &matched.params) else {
             return Self::Hidden(AskedDataset { id: "".into(), is_hidden: true });
         };
-        let spec = app.catalog.spec(&names.dataset_id);
-        let rule = spec.as_ref().and_then(|spec| spec.access.as_deref());
-        if spec.is_some() && app.access.is_open(rule) {
+        let access = app.catalog.access(&names.dataset_id);
+        let rule = access.as_ref().and_then(|access| access.rule.as_deref());
+        if access.is_some() && app.access.is_open(rule) {
             return Self::Open;
         }
         let who = Identity::seen_by(app, request.headers(), peer_of(request.extensions()));
-        // Before the catalog is read all datasets are "not there yet", for everybody.
-        if who.sees(app, &names.dataset_id) || (spec.is_none() && !app.catalog.is_loaded()) {
+        if who.sees(app, &names.dataset_id) {
             return Self::Private;
+        }
+        let is_declared = || app.catalog.spec(&names.dataset_id).is_some();
+        let would_help = who.credentials != Credentials::Valid
+            && is_declared()
+            && app.access.some_token_has(rule, Right::Read);
+        // Before all is declared that there is, what is hidden is as what may come yet.
+        if !would_help && !app.catalog.is_complete() {
+            return Self::Refused(Box::new(Problem::unavailable("the catalog is being loaded")));
         }
         if is_reading(request) && names_values(request.uri().path(), Some(&names.key)) {
             return Self::Refused(Box::new(who.may_not_read()));
         }
-        let would_help = || spec.is_some() && app.access.some_token_has(rule, Right::Read);
-        if who.credentials != Credentials::Valid && would_help() {
+        if would_help {
             let problem = who.may_not_read();
             if !is_reading(request) {
                 audit_refused(&who, request.method(), request.uri(), problem.status);
@@ -68,6 +75,22 @@ impl Passage {
     pub(super) fn is_private(&self) -> bool {
         !matches!(self, Self::Open)
     }
+}
+
+/// Looks again whether a client may read a dataset, of which it waited for cold bytes.
+///
+/// # Errors
+/// 401 if it may not any more.
+pub(super) fn check_still_reads(app: &App, presented: &Presented, dataset: &str) -> Result<(), Problem> {
+    if !app.restricts() {
+        return Ok(());
+    }
+    let is_open = |access: DatasetAccess| app.access.is_open(access.rule.as_deref());
+    let who = presented.identity(app);
+    if app.catalog.access(dataset).is_some_and(is_open) || who.sees(app, dataset) {
+        return Ok(());
+    }
+    Err(who.may_not_read())
 }
 
 /// The dataset that a request's path names, for what is asked without a key; `None` for paths of the whole server.
@@ -98,8 +121,13 @@ impl Call {
     /// Notes what came of it, unless a handler did that had another reason to refuse it.
     pub(super) fn audit(&self, status: StatusCode) {
         if status == StatusCode::NOT_FOUND {
-            audit_refused(&self.who, &self.method, &self.uri, status);
+            self.note(status);
         }
+    }
+
+    /// Notes that it was refused.
+    pub(super) fn note(&self, status: StatusCode) {
+        audit_refused(&self.who, &self.method, &self.uri, status);
     }
 }
 

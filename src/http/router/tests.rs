@@ -8,7 +8,7 @@ use axum::extract::{ConnectInfo, State};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use bytes::Bytes;
-use http::{HeaderMap, Method};
+use http::{HeaderMap, HeaderValue, Method};
 use http_body_util::BodyExt;
 use serde_json::Value;
 use tempfile::TempDir;
@@ -576,13 +576,31 @@ impl Provider for Declared {
     }
 }
 
-/// A server of the datasets `open`, `mine` (of the group climate), `typo` (of a rule that does not exist).
-async fn guarded(config: HttpConfig, has_rules: bool) -> Site {
+/// What a provider declares now.
+struct Changing(parking_lot::Mutex<Declared>);
+
+#[async_trait]
+impl Provider for Changing {
+    async fn specs(&self) -> Result<Vec<DatasetSpec>> {
+        let declared = Declared(self.0.lock().0.clone());
+        declared.specs().await
+    }
+}
+
+/// A provider that does not answer.
+struct Away;
+
+#[async_trait]
+impl Provider for Away {
+    async fn specs(&self) -> Result<Vec<DatasetSpec>> {
+        Err(Error::internal("it is away"))
+    }
+}
+
+/// Rules and tokens of [`guarded`].
+fn climate_rules(has_rules: bool) -> AccessRules {
     use sha2::Digest;
 
-    let declared = Declared(vec![("open", None), ("mine", Some("climate")), ("typo", Some("none"))]);
-    let toy = Toy { id: "toy", app_routes, dataset_routes };
-    let (mut app, _dir) = app_of(vec![toy], config, vec![Arc::new(declared)]).await;
     let token = |name: &str, group: &str, may_read| Token {
         name: name.into(),
         digest: sha2::Sha256::digest(name).into(),
@@ -593,7 +611,8 @@ async fn guarded(config: HttpConfig, has_rules: bool) -> Site {
         may_administer: name == "root",
         expires_ns: None,
     };
-    let rule = Rule { read: vec![Who::Group("climate".into())], stage: Vec::new(), administer: Vec::new() };
+    let read = vec![Who::Group("climate".into()), Who::Network("10.0.0.0/8".parse().unwrap())];
+    let rule = Rule { read, stage: Vec::new(), administer: Vec::new() };
     let tokens = vec![
         token("ann", "climate", true),
         token("bob", "ocean", true),
@@ -601,9 +620,25 @@ async fn guarded(config: HttpConfig, has_rules: bool) -> Site {
         token("root", "", false),
     ];
     let named = has_rules.then_some(("climate".into(), rule));
-    let rules = AccessRules { tokens, datasets: Rules::new(named).unwrap(), ..AccessRules::default() };
-    app.access = Arc::new(Access::new(rules, Arc::new(SystemClock)));
-    Site { router: build(Arc::new(app)).unwrap(), _dir }
+    AccessRules { tokens, datasets: Rules::new(named).unwrap(), ..AccessRules::default() }
+}
+
+/// A server of the datasets `open`, `mine` (of the group climate), `typo` (of a rule that does not exist).
+async fn guarded(config: HttpConfig, has_rules: bool) -> Site {
+    let declared = Declared(vec![("open", None), ("mine", Some("climate")), ("typo", Some("none"))]);
+    let (app, dir) = guarded_app(config, has_rules, vec![Arc::new(declared)]).await;
+    Site { router: build(app).unwrap(), _dir: dir }
+}
+
+async fn guarded_app(
+    config: HttpConfig,
+    has_rules: bool,
+    providers: Vec<Arc<dyn Provider>>,
+) -> (AppState, TempDir) {
+    let toy = Toy { id: "toy", app_routes, dataset_routes };
+    let (mut app, dir) = app_of(vec![toy], config, providers).await;
+    app.access = Arc::new(Access::new(climate_rules(has_rules), Arc::new(SystemClock)));
+    (Arc::new(app), dir)
 }
 
 impl Site {
@@ -701,4 +736,84 @@ async fn caches_keep_for_everybody_what_everybody_may_read_only() {
         let mut varies = response.headers().get_all("vary").iter();
         assert_eq!(varies.any(|value| value == "Authorization"), vary);
     }
+}
+
+#[tokio::test]
+async fn while_a_provider_is_away_nothing_is_not_found_and_nobody_learns_what_is_hidden() {
+    let declared = Declared(vec![("open", None), ("mine", Some("climate"))]);
+    let providers: Vec<Arc<dyn Provider>> = vec![Arc::new(declared), Arc::new(Away)];
+    let (app, _dir) = guarded_app(HttpConfig::default(), true, providers).await;
+    assert!(app.catalog.is_loaded() && !app.catalog.is_complete());
+    let site = Site { router: build(app).unwrap(), _dir };
+
+    for path in ["/datasets/none/zarr/tas/0.0", "/datasets/none/keys"] {
+        for who in ["", "bob"] {
+            assert_eq!(site.status("GET", path, who).await, 503, "{path} {who}");
+        }
+        assert!(!header(&site.get(path).await, "retry-after").is_empty());
+    }
+    // Who sees all there is is told so by whatever opens the dataset.
+    assert_eq!(site.status("GET", "/datasets/none/keys", "ann").await, 503);
+    for path in ["/datasets/mine/zarr/tas/0.0", "/datasets/mine/keys"] {
+        assert_eq!(site.status("GET", path, "bob").await, 503, "{path}: as what is not known");
+        assert_eq!(site.status("GET", path, "").await, 401, "{path}: with a token it is there");
+    }
+    assert_eq!(site.status("GET", "/datasets/mine/zarr/tas/0.0", "ann").await, 200);
+    assert_eq!(site.status("GET", "/datasets/open/zarr/tas/0.0", "").await, 200);
+}
+
+#[tokio::test]
+async fn what_is_withdrawn_is_away_for_its_readers_and_unknown_to_others() {
+    let all = vec![("open", None), ("mine", Some("climate")), ("last", None)];
+    let changing = Arc::new(Changing(parking_lot::Mutex::new(Declared(all))));
+    let provider = Arc::clone(&changing) as Arc<dyn Provider>;
+    let (app, _dir) = guarded_app(HttpConfig::default(), true, vec![provider]).await;
+    let site = Site { router: build(Arc::clone(&app)).unwrap(), _dir };
+    *changing.0.lock() = Declared(vec![("last", None)]);
+    app.catalog.scan().await;
+    assert!(app.catalog.spec("open").is_none());
+
+    for (path, statuses) in [
+        ("/datasets/open/keys", [503, 503, 503]),
+        ("/datasets/mine/keys", [404, 404, 503]),
+        ("/datasets/mine/zarr/tas/0.0", [401, 401, 200]),
+        ("/datasets/none/keys", [404, 404, 404]),
+    ] {
+        for (who, status) in ["", "bob", "ann"].into_iter().zip(statuses) {
+            assert_eq!(site.status("GET", path, who).await, status, "{path} {who}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn what_is_forwarded_says_where_a_client_is_only_if_the_operator_named_the_proxy() {
+    let forwarded = [("x-forwarded-for", "10.1.2.3")];
+    let elsewhere = [("x-forwarded-for", "192.0.2.1")];
+    for (names_proxies, headers, status) in
+        [(false, forwarded, 401), (true, forwarded, 200), (true, elsewhere, 401)]
+    {
+        let site = guarded(HttpConfig { names_proxies, ..HttpConfig::default() }, true).await;
+        let response = site.send("GET", "/datasets/mine/zarr/tas/0.0", &headers).await;
+        assert_eq!(response.status(), status, "{names_proxies} {headers:?}");
+    }
+}
+
+#[tokio::test]
+async fn who_waited_for_bytes_gets_none_if_he_may_not_read_them_any_more() {
+    let declared = Declared(vec![("open", None), ("mine", Some("climate"))]);
+    let (app, _dir) = guarded_app(HttpConfig::default(), true, vec![Arc::new(declared)]).await;
+    let bearer =
+        HeaderMap::from_iter([(http::header::AUTHORIZATION, HeaderValue::from_static("Bearer ann"))]);
+    let ann = crate::identity::Presented::seen_by(&app, &bearer, None);
+    assert!(guard::check_still_reads(&app, &ann, "mine").is_ok());
+
+    let rules = climate_rules(true);
+    let others = rules.tokens.iter().filter(|token| token.name != "ann").cloned().collect();
+    app.access.replace(AccessRules { tokens: others, ..rules });
+
+    assert_eq!(
+        guard::check_still_reads(&app, &ann, "mine").err().map(|problem| problem.status.as_u16()),
+        Some(401)
+    );
+    assert!(guard::check_still_reads(&app, &ann, "open").is_ok());
 }

@@ -45,7 +45,7 @@ pub(super) struct Keyring {
     keys: Mutex<BTreeMap<KeyName, Arc<Key>>>,
 }
 
-/// Name of the credentials, and the machine for which they are if that makes a difference.
+/// Name of the credentials, and the machine for which they are; that of a program has none.
 type KeyName = (String, String);
 
 impl Default for Keyring {
@@ -72,7 +72,9 @@ impl Keyring {
         if kind.kind == CredentialsKind::Env || forms::is_role_of_machine(kind) {
             return Ok(Credentials::Environment);
         }
-        let key = self.key(name, kind, if kind.kind == CredentialsKind::Netrc { machine } else { "" })?;
+        // One program serves all machines. Files may name machines now, or after they are configured anew.
+        let machine = if kind.kind == CredentialsKind::Command { "" } else { machine };
+        let key = self.key(name, kind, machine)?;
         key.is_used_by(root);
         key.look();
         if kind.kind != CredentialsKind::Command {
@@ -128,7 +130,7 @@ struct Key {
     config: RwLock<CredentialsConfig>,
     clock: Arc<dyn Clock>,
     held: Mutex<Held>,
-    /// One program at a time.
+    /// One program, or look at the files, at a time.
     renewing: tokio::sync::Mutex<()>,
     runner: RwLock<CommandRunner>,
 }
@@ -264,17 +266,28 @@ impl Key {
         if !is_due() {
             return;
         }
-        let _turn = match self.valid(self.clock.now_ns()) {
-            Ok(_) => match self.renewing.try_lock() {
-                Ok(turn) => turn,
-                Err(_) => return,
-            },
-            Err(_) => self.renewing.lock().await,
-        };
+        let Some(_turn) = self.turn().await else { return };
         if is_due() {
             let command = self.config.read().command.clone();
             let printed = self.print(command).await;
             self.take(printed);
+        }
+    }
+
+    /// Looks at the files, once for all who ask meanwhile. They wait only if there is nothing else.
+    async fn look_again(self: &Arc<Self>) -> Result<()> {
+        let Some(_turn) = self.turn().await else { return Ok(()) };
+        let looked = Arc::clone(self);
+        tokio::task::spawn_blocking(move || looked.look())
+            .await
+            .map_err(|cause| Error::internal("credentials were not looked at").with_source(cause))
+    }
+
+    /// The right to renew the secret; `None` while somebody else does, if the one that is held is still valid.
+    async fn turn(&self) -> Option<tokio::sync::MutexGuard<'_, ()>> {
+        match self.valid(self.clock.now_ns()) {
+            Ok(_) => self.renewing.try_lock().ok(),
+            Err(_) => Some(self.renewing.lock().await),
         }
     }
 
@@ -310,10 +323,7 @@ impl CredentialSource for Shared {
         if key.is_printed() {
             key.renew().await;
         } else {
-            let looked = Arc::clone(key);
-            tokio::task::spawn_blocking(move || looked.look())
-                .await
-                .map_err(|cause| Error::internal("credentials were not looked at").with_source(cause))?;
+            key.look_again().await?;
         }
         // Not the kind of a mistake in a request: the client's was sound.
         let later = |error: Error| {
@@ -326,20 +336,22 @@ impl CredentialSource for Shared {
     fn refused(&self, secret: &Arc<Secret>, refusal: Refusal<'_>) {
         let key = &self.0;
         let mut held = key.held.lock();
-        let is_of_now = held.secret.as_ref().is_some_and(|held| Arc::ptr_eq(held, secret));
+        if !held.secret.as_ref().is_some_and(|held| Arc::ptr_eq(held, secret)) {
+            return;
+        }
+        // There may be another one in its files by now.
         let why = match refusal {
             Refusal::Wrong(why) => why,
             Refusal::Denied(why) if !held.was_taken => why,
             Refusal::Denied(_) => return,
         };
-        if !is_of_now || held.refusal.is_some() {
-            return;
-        }
-        warn!(credentials = key.name, reason = why, "a store does not take these credentials");
-        held.refusal = Some(why.to_owned());
-        // A program may have a new one before the time.
+        // A program may have a new one before the time, however often it printed this one again.
         let soon_ns = key.clock.now_ns().saturating_add(nanoseconds(ASKED_AGAIN_AFTER));
         held.renew_ns = held.renew_ns.min(soon_ns);
+        if held.refusal.is_none() {
+            warn!(credentials = key.name, reason = why, "a store does not take these credentials");
+            held.refusal = Some(why.to_owned());
+        }
     }
 
     fn taken(&self, secret: &Arc<Secret>) {

@@ -1,20 +1,51 @@
 //! Issuers whose tokens count, from the configuration.
 
+#[cfg(feature = "oidc")]
+use std::sync::Arc;
+
 use thermocline_core::Result;
-use thermocline_http::identity::Access;
+#[cfg(feature = "oidc")]
+use thermocline_core::oidc::Issuers;
+use thermocline_http::identity::{Access, AccessRules};
 
 use crate::config::Config;
 
-/// Lets the tokens of the issuers count that the configuration names, and of no others.
+/// The issuers that a configuration names, before their tokens count.
+pub(super) struct Trusted {
+    #[cfg(feature = "oidc")]
+    issuers: Option<Arc<Issuers>>,
+}
+
+#[cfg(feature = "oidc")]
+impl Trusted {
+    /// Lets the tokens of these issuers count, and of no others.
+    pub(super) fn count(self, access: &Access) {
+        access.trust(self.issuers);
+    }
+
+    /// The same with the rules that are made for them: no token counts under those of others.
+    pub(super) fn count_under(self, rules: AccessRules, access: &Access) {
+        access.replace_all(rules, self.issuers);
+    }
+}
+
+#[cfg(not(feature = "oidc"))]
+impl Trusted {
+    pub(super) fn count(self, _: &Access) {}
+
+    pub(super) fn count_under(self, rules: AccessRules, access: &Access) {
+        access.replace(rules);
+    }
+}
+
+/// The issuers of the configuration.
 ///
 /// # Errors
 /// [`thermocline_core::ErrorKind::Internal`] if TLS cannot be spoken.
 #[cfg(feature = "oidc")]
-pub(super) fn trust(config: &Config, access: &Access) -> Result<()> {
-    use std::sync::Arc;
-
+pub(super) fn trusted(config: &Config) -> Result<Trusted> {
     use thermocline_core::clock::{Clock, SystemClock};
-    use thermocline_core::oidc::{Fetch, IssuerSettings, Issuers, Web};
+    use thermocline_core::oidc::{Fetch, IssuerSettings, Web};
 
     use crate::config::OidcConfig;
 
@@ -29,19 +60,17 @@ pub(super) fn trust(config: &Config, access: &Access) -> Result<()> {
         admin_scopes: config.admin_scopes.clone(),
     };
     if config.oidc.is_empty() {
-        access.trust(None);
-        return Ok(());
+        return Ok(Trusted { issuers: None });
     }
     let named = config.oidc.iter().map(|(name, issuer)| (name.clone(), settings(issuer))).collect();
     let (fetch, clock): (Arc<dyn Fetch>, Arc<dyn Clock>) = (Arc::new(Web::new()?), Arc::new(SystemClock));
-    access.trust(Some(Arc::new(Issuers::new(named, &fetch, &clock))));
-    Ok(())
+    Ok(Trusted { issuers: Some(Arc::new(Issuers::new(named, &fetch, &clock))) })
 }
 
 /// Nobody but this server gives tokens: loading the configuration refused the section.
 #[cfg(not(feature = "oidc"))]
-pub(super) fn trust(_: &Config, _: &Access) -> Result<()> {
-    Ok(())
+pub(super) fn trusted(_: &Config) -> Result<Trusted> {
+    Ok(Trusted {})
 }
 
 /// Asks the issuers for their keys while nobody waits for them.

@@ -58,6 +58,7 @@ pub(super) struct Reach {
 struct Problems {
     config: Option<String>,
     secrets: Option<String>,
+    access: Option<String>,
     webhook_key: Option<String>,
 }
 
@@ -102,18 +103,15 @@ impl Reloads {
         let is_access = |key: &String| {
             ["tokens", "access"].iter().any(|section| is_in(section, key))
                 || matches!(key.as_str(), "staging.networks" | "staging.anonymous")
+                || (is_in("roots", key) && key.ends_with(".access"))
         };
         let is_issuer = |key: &String| is_in("oidc", key);
-        if changed.iter().any(is_issuer) {
-            running.oidc = config.oidc.clone();
-            match super::oidc::trust(&running, &self.reach.access) {
-                Ok(()) => {
-                    super::oidc::ask(&self.reach.access);
-                    info!("issuers of tokens taken over");
-                }
-                Err(error) => error!(%error, "issuers of tokens cannot be taken over"),
-            }
-        }
+        let (has_rules, has_issuers) = (changed.iter().any(is_access), changed.iter().any(is_issuer));
+        // Who may do what first: nothing that takes long keeps what is withdrawn in force.
+        self.problems.lock().access = match has_rules || has_issuers {
+            true => self.govern(&mut running, &config, has_issuers),
+            false => None,
+        };
         let is_limit = |key: &String| key.starts_with("limits.per_client");
         if changed.iter().any(is_limit) {
             running.limits.per_client = config.limits.per_client.clone();
@@ -136,14 +134,6 @@ impl Reloads {
             running.credentials = config.credentials;
             self.redeclare(&running);
         }
-        if changed.iter().any(is_access) {
-            running.tokens = config.tokens;
-            running.access = config.access;
-            running.staging.networks = config.staging.networks;
-            running.staging.anonymous = config.staging.anonymous;
-            self.reach.access.replace(rules(&running));
-            info!("access rules, tokens and networks taken over");
-        }
         let is_taken = |key: &String| {
             is_log_level(key)
                 || is_credentials(key)
@@ -156,6 +146,40 @@ impl Reloads {
         if !fixed.is_empty() {
             warn!(keys = fixed.join(", "), "configuration changed, these keys count after a restart");
         }
+    }
+
+    /// Takes over rules, tokens, networks and issuers, all or none of them; gives what is wrong with them.
+    fn govern(&self, running: &mut Config, config: &Config, has_issuers: bool) -> Option<String> {
+        let mut next = running.clone();
+        next.tokens = config.tokens.clone();
+        next.access = config.access.clone();
+        for (name, root) in &mut next.roots {
+            // A root that is gone is so after a restart only: until then its rule counts.
+            if let Some(now) = config.roots.get(name) {
+                root.access = now.access.clone();
+            }
+        }
+        next.oidc = config.oidc.clone();
+        next.staging.networks = config.staging.networks.clone();
+        next.staging.anonymous = config.staging.anonymous;
+        let access = &self.reach.access;
+        let made = rules(&next).and_then(|rules| Ok((rules, super::oidc::trusted(&next)?)));
+        let (rules, trusted) = match made {
+            Ok(made) => made,
+            Err(error) => {
+                error!(%error, "access rules, tokens and issuers cannot be taken over, those before stay in force");
+                return Some(format!("access: {error}"));
+            }
+        };
+        if has_issuers {
+            trusted.count_under(rules, access);
+            super::oidc::ask(access);
+        } else {
+            access.replace(rules);
+        }
+        *running = next;
+        info!(has_issuers, "access rules, tokens and networks taken over");
+        None
     }
 
     /// Lets these hosts be told of the end of requests, and no others.
@@ -221,10 +245,11 @@ impl Provider for Watch {
     fn problems(&self) -> Vec<String> {
         let problems = self.0.problems.lock();
         let certificate = self.0.certificates.get().and_then(|certificates| certificates.problem());
-        let own = [&problems.config, &problems.secrets, &problems.webhook_key, &certificate]
-            .into_iter()
-            .flatten()
-            .cloned();
+        let own =
+            [&problems.config, &problems.secrets, &problems.access, &problems.webhook_key, &certificate]
+                .into_iter()
+                .flatten()
+                .cloned();
         let keys = self.0.reach.keys.problems();
         own.chain(keys).chain(super::oidc::problems(&self.0.reach.access)).collect()
     }

@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use clap::Subcommand;
 
 use super::{Failure, Given};
-use crate::config::{Annotation, example, json_schema, show};
+use crate::config::{Annotation, UNNAMED_PROXY, example, json_schema, show};
 use crate::plugins::Registry;
 
 /// What to do with the configuration.
@@ -32,10 +32,16 @@ pub(crate) fn run(registry: &Registry, given: &Given, command: &ConfigCommand) -
             let annotation = if *origin { Annotation::Origin } else { Annotation::Nothing };
             show(&given.load(registry, Vec::new())?, annotation)
         }
-        ConfigCommand::Check => match given.load(registry, Vec::new())?.file {
-            Some(file) => format!("{}: no mistakes\n", file.display()),
-            None => "no mistakes, and no file: these are the defaults\n".to_owned(),
-        },
+        ConfigCommand::Check => {
+            let loaded = given.load(registry, Vec::new())?;
+            if loaded.config.has_unnamed_proxy() {
+                eprintln!("note: {UNNAMED_PROXY}");
+            }
+            match loaded.file {
+                Some(file) => format!("{}: no mistakes\n", file.display()),
+                None => "no mistakes, and no file: these are the defaults\n".to_owned(),
+            }
+        }
         ConfigCommand::Schema => format!("{:#}\n", json_schema()),
         ConfigCommand::Example => example(&registry.store_keys()),
     };

@@ -15,7 +15,7 @@ use tracing::{info, warn};
 
 use super::{Failure, Given, SourceArgs, flag};
 use crate::app::{self, Purpose, Sources};
-use crate::config::{Config, Flag, Loaded};
+use crate::config::{Config, Flag, Loaded, UNNAMED_PROXY};
 use crate::listener::{self, Certificates};
 use crate::logs::start_logs;
 use crate::plugins::Registry;
@@ -111,6 +111,9 @@ async fn live(
         true => Some(parts.only_dataset().await.map_err(usage)?),
         false => None,
     };
+    if config.has_unnamed_proxy() {
+        warn!("{UNNAMED_PROXY}");
+    }
     let within = config.clone().within_descriptors(n_descriptors);
     if within.server.max_connections < config.server.max_connections {
         let max_connections = within.server.max_connections;

@@ -233,8 +233,9 @@ impl Config {
             credentials.complete(name, check);
         }
         let credentials: Vec<String> = self.credentials.keys().cloned().collect();
+        let rules: Vec<String> = self.access.keys().cloned().collect();
         for (name, root) in &mut self.roots {
-            root.complete(name, &credentials, check);
+            root.complete(name, (&credentials, &rules), check);
         }
         cold::place(&mut self.cold, known.store_paths, check);
         cold::complete(&self.cold, &self.roots, known.check_store, check);

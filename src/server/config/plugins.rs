@@ -178,8 +178,16 @@ pub struct StacConfig {
 
 impl Default for StacConfig {
     fn default() -> Self {
-        let StacSettings { title, description, limit, max_limit, static_max_items, browser_url, gridlook, .. } =
-            StacSettings::default();
+        let StacSettings {
+            title,
+            description,
+            limit,
+            max_limit,
+            static_max_items,
+            browser_url,
+            gridlook,
+            ..
+        } = StacSettings::default();
         Self {
             enabled: true,
             title,

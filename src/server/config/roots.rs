@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use thermocline_core::access::{DEFAULT_RULE, PUBLIC_RULE};
 use thermocline_http::AddressRule;
 
 use super::load::Check;
@@ -34,6 +35,11 @@ pub struct RootConfig {
     pub region: Option<String>,
     /// Puts the bucket into the host name instead of the path. Off: the other form works everywhere.
     pub virtual_host: bool,
+    /// Name of the `[access.NAME]` under which its files are for who names them by their paths, as staging calls do;
+    /// "default" without one. Datasets on them are under their own rules.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(example = &"staff")]
+    pub access: Option<String>,
     /// How users name what lies below this root: `from` is their path or address, `to` is ours. Kerchunk
     /// references to the source objects (`?target=source`) say what users write; files of this machine that no
     /// rule names are not given out.
@@ -53,7 +59,12 @@ pub struct AddressRuleConfig {
 }
 
 impl RootConfig {
-    pub(super) fn complete(&mut self, name: &str, credentials: &[String], check: &mut Check<'_>) {
+    pub(super) fn complete(
+        &mut self,
+        name: &str,
+        (credentials, rules): (&[String], &[String]),
+        check: &mut Check<'_>,
+    ) {
         match (&self.path, &self.url) {
             (Some(path), None) => {
                 let path = check.absolute(&["roots", name, "path"], path);
@@ -70,6 +81,11 @@ impl RootConfig {
         if let Some(wanted) = self.credentials.as_ref().filter(|wanted| !credentials.contains(wanted)) {
             let message = format!("no [credentials.{wanted}] is configured");
             check.mistake(&["roots", name, "credentials"], message);
+        }
+        let is_rule =
+            |rule: &&String| [DEFAULT_RULE, PUBLIC_RULE].contains(&rule.as_str()) || rules.contains(*rule);
+        if let Some(wanted) = self.access.as_ref().filter(|wanted| !is_rule(wanted)) {
+            check.mistake(&["roots", name, "access"], format!("no [access.{wanted}] is configured"));
         }
     }
 
@@ -104,6 +120,22 @@ impl RootConfig {
 #[cfg(test)]
 mod tests {
     use crate::config::{Known, Surroundings, load};
+
+    #[test]
+    fn the_access_rule_of_a_root_is_one_that_there_is() {
+        let dir = tempfile::tempdir().unwrap();
+        let (file, root) = (dir.path().join("thermocline.toml"), dir.path().display());
+        let surroundings =
+            Surroundings { variables: [("HOME".into(), "/h".into())].into(), working_dir: dir.path().into() };
+        for (rule, is_there) in [("staff", true), ("default", true), ("public", true), ("staf", false)] {
+            let text = format!("[access.staff]\n[roots.a]\npath = \"{root}\"\naccess = \"{rule}\"\n");
+            std::fs::write(&file, text).unwrap();
+            let mistakes = load(&surroundings, Some(&file), &[], &Known::default()).err();
+            let mistake = mistakes.map(|mistakes| mistakes.to_string()).unwrap_or_default();
+            assert_eq!(mistake.is_empty(), is_there, "{mistake}");
+            assert_eq!(mistake.contains("no [access.staf] is configured"), !is_there, "{mistake}");
+        }
+    }
 
     #[test]
     fn a_rule_maps_what_users_write_to_a_place_below_the_root() {

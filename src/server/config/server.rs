@@ -149,7 +149,8 @@ pub enum LogFormat {
 }
 
 impl ServerConfig {
-    /// True if the operator named other proxies than the programs of this machine.
+    /// True if the operator named proxies: other networks than those of this machine that are there by default. Only what
+    /// these forward says where a client is.
     pub fn names_proxies(&self) -> bool {
         self.trusted_proxies != Self::default().trusted_proxies
     }

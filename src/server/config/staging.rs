@@ -32,12 +32,14 @@ pub struct StagingConfig {
     /// Most objects that are brought online ahead of a reader after a cold one, of the same variable; 0 for none.
     /// Never for anonymous readers.
     pub prefetch: usize,
-    /// Whether anyone may use the staging calls (`/requests`, `/upload`, `/datasets/{id}/stage`) without a token.
+    /// Whether anyone may use the staging calls (`/requests`, `/upload`, `/datasets/{id}/stage`) without a token. Datasets
+    /// are under their access rules, files that are named by their paths under the rule of their root (`roots.NAME.access`).
     pub anonymous: bool,
     /// Whether anyone may evict and pause stores: only where nobody but the user can reach the server.
     #[serde(skip)]
     pub anonymous_administers: bool,
-    /// Networks whose clients may use the staging calls without a token, as Chiller's users do.
+    /// Networks whose clients may use the staging calls without a token, as Chiller's users do. The access rules of datasets
+    /// and of roots (`roots.NAME.access`) count as with `anonymous`.
     pub networks: Vec<Network>,
     /// Folder, shared with users, for the lists of staged files that Chiller's `/jobs/{id}` names; by default
     /// `staged` below state.dir.
@@ -82,7 +84,8 @@ pub struct StagingConfig {
     pub mount_files: usize,
     /// So many bytes of a tape make it worth mounting at once, as a size: some minutes of reading.
     pub mount_bytes: Size,
-    /// Most recalls of one owner under way at once: one of many must not have every drive.
+    /// Most recalls of one owner under way at once: one of many must not have every drive. It does not count for stores
+    /// whose recalls share none (s3-glacier).
     pub max_active_per_owner: usize,
     /// Most bytes that the requests of one owner may wait for or pin, as a size; by default as many as there are. What
     /// is beyond is refused with 429 as far as sizes are known.
@@ -130,7 +133,7 @@ pub enum RecallOnRead {
 pub struct OwnerConfig {
     /// Its share of the drives beside others' 1, while both wait.
     pub share: f64,
-    /// Most recalls under way at once, instead of `max_active_per_owner`.
+    /// Most recalls under way at once, instead of `max_active_per_owner`; it counts for all stores.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(example = 1000)]
     pub max_active: Option<usize>,

@@ -6,12 +6,8 @@ use super::layers::{KeyPath, Layers};
 use super::mistake::Mistake;
 
 /// Sections and keys; `*` stands for any name.
-const UNSUPPORTED: &[&str] = &[
-    "jobs.executors",
-    "jobs.definitions",
-    "state.database",
-    "roots.*.follow_symlinks",
-];
+const UNSUPPORTED: &[&str] =
+    &["jobs.executors", "jobs.definitions", "state.database", "roots.*.follow_symlinks"];
 
 /// Sections that need a server that was built with more, and with what.
 const UNBUILT: &[(&str, &str)] = if cfg!(feature = "oidc") { &[] } else { &[("oidc", "oidc")] };

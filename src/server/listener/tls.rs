@@ -41,6 +41,9 @@ pub(crate) struct Certificates {
     key: PathBuf,
     provider: Arc<CryptoProvider>,
     shown: ArcSwap<CertifiedKey>,
+    /// Held while the files are looked at and read.
+    turn: Mutex<()>,
+    /// Never held while anything is read: whoever asks for the health of the server takes it.
     looked: Mutex<Looked>,
 }
 
@@ -66,7 +69,8 @@ impl Certificates {
         let files = [identity(cert), identity(key)];
         let shown = ArcSwap::from_pointee(read(cert, key, &provider)?);
         let looked = Mutex::new(Looked { files, problem: None });
-        Ok(Some(Arc::new(Self { cert: cert.to_owned(), key: key.to_owned(), provider, shown, looked })))
+        let (cert, key) = (cert.to_owned(), key.to_owned());
+        Ok(Some(Arc::new(Self { cert, key, provider, shown, turn: Mutex::default(), looked })))
     }
 
     /// What greets clients, with whatever certificate is in force then.
@@ -86,13 +90,13 @@ impl Certificates {
     /// Reads the files again if they changed; what is wrong with them changes nothing and is kept as [`Self::problem`].
     /// Blocking.
     pub(crate) fn look(&self) {
-        let mut looked = self.looked.lock();
+        // Who looks at the same time must not store what is older; nobody else waits for files.
+        let _turn = self.turn.lock();
         let files = [identity(&self.cert), identity(&self.key)];
-        if looked.files == files {
+        if self.looked.lock().files == files {
             return;
         }
-        looked.files = files;
-        looked.problem = match read(&self.cert, &self.key, &self.provider) {
+        let problem = match read(&self.cert, &self.key, &self.provider) {
             Ok(pair) => {
                 self.shown.store(Arc::new(pair));
                 info!(cert = %self.cert.display(), "certificate read again");
@@ -103,6 +107,7 @@ impl Certificates {
                 Some(error.to_string())
             }
         };
+        *self.looked.lock() = Looked { files, problem };
     }
 
     /// Looks at the files again and again until the end.

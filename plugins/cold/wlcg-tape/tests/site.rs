@@ -55,6 +55,7 @@ struct State {
     n_recalls: usize,
     n_calls: usize,
     n_requests: usize,
+    /// Files of each request, and whether they were cancelled.
     requests: BTreeMap<String, BTreeMap<String, bool>>,
     staged: Vec<(String, String)>,
     next_stages: VecDeque<Option<Fault>>,
@@ -63,7 +64,13 @@ struct State {
     most_files: Option<usize>,
     disk_only: BTreeSet<String>,
     everything: Option<Fault>,
-    came_unauthorized: bool,
+    cancels: Option<Fault>,
+    looks: Option<Fault>,
+    unsaid: BTreeSet<String>,
+    errors: BTreeMap<String, String>,
+    files_are_at: Option<String>,
+    /// Method, path and token of each call.
+    calls: Vec<(String, String, String)>,
 }
 
 impl Site {
@@ -136,6 +143,31 @@ impl Site {
         self.state.lock().everything = fault;
     }
 
+    /// Nothing is cancelled any more.
+    pub(crate) fn fail_cancels(&self, fault: Option<Fault>) {
+        self.state.lock().cancels = fault;
+    }
+
+    /// Where files are is told no more.
+    pub(crate) fn fail_looks(&self, fault: Option<Fault>) {
+        self.state.lock().looks = fault;
+    }
+
+    /// No answer names this file.
+    pub(crate) fn say_nothing_of(&self, path: &str) {
+        self.state.lock().unsaid.insert(path.to_owned());
+    }
+
+    /// The recall of this file has failed, in these words.
+    pub(crate) fn fail_recall(&self, path: &str, error: &str) {
+        self.state.lock().errors.insert(path.to_owned(), error.to_owned());
+    }
+
+    /// Whoever wants a file is sent to another address.
+    pub(crate) fn say_files_are_at(&self, address: &str) {
+        self.state.lock().files_are_at = Some(address.to_owned());
+    }
+
     pub(crate) fn say_interface_is_at(&self, uri: &str) {
         self.state.lock().interface = Some(uri.to_owned());
     }
@@ -164,7 +196,25 @@ impl Site {
 
     /// True if every call came with the token.
     pub(crate) fn authorized_only(&self) -> bool {
-        !self.state.lock().came_unauthorized
+        self.state.lock().calls.iter().all(|(.., token)| token == "secret")
+    }
+
+    /// Calls to the interface for requests, with their tokens.
+    pub(crate) fn calls_for_requests(&self) -> Vec<(String, String)> {
+        let state = self.state.lock();
+        let is_for_requests = |(_, path, _): &&(String, String, String)| path.starts_with("/api/v1/stage");
+        let call = |(method, path, token): &(String, String, String)| {
+            let path = path.strip_prefix("/api/v1/").unwrap_or(path);
+            (format!("{method} {path}"), token.clone())
+        };
+        state.calls.iter().filter(is_for_requests).map(call).collect()
+    }
+
+    /// Files that were cancelled in a request.
+    pub(crate) fn cancelled(&self, id: &str) -> Vec<String> {
+        let state = self.state.lock();
+        let files = state.requests.get(id).into_iter().flatten();
+        files.filter(|(_, is_cancelled)| **is_cancelled).map(|(path, _)| path.clone()).collect()
     }
 }
 
@@ -179,7 +229,7 @@ async fn answer(mut stream: TcpStream, state: Arc<Mutex<State>>) {
     let reply = {
         let mut state = state.lock();
         state.n_calls += 1;
-        state.came_unauthorized |= !head.to_ascii_lowercase().contains("authorization: bearer secret");
+        state.calls.push((method.to_owned(), path.to_owned(), token(&head)));
         match state.everything {
             Some(fault) => failed(fault),
             None => state.reply(method, path, &body),
@@ -188,6 +238,12 @@ async fn answer(mut stream: TcpStream, state: Arc<Mutex<State>>) {
     if let Some(reply) = reply {
         let _ = stream.write_all(reply.as_bytes()).await;
     }
+}
+
+/// The bearer token of a call.
+fn token(head: &str) -> String {
+    let line = head.lines().find(|line| line.to_ascii_lowercase().starts_with("authorization: bearer "));
+    line.map(|line| line["authorization: bearer ".len()..].trim().to_owned()).unwrap_or_default()
 }
 
 async fn read(stream: &mut TcpStream) -> Option<(String, Vec<u8>)> {
@@ -252,32 +308,53 @@ impl State {
                 let endpoints = json!([{"uri": "http://127.0.0.1:1/old", "version": "v0"}, {"uri": uri, "version": "v1"}]);
                 document(200, &json!({"sitename": "toy", "endpoints": endpoints}))
             }
-            ("POST", ["api", "v1", "archiveinfo"]) => {
-                let infos: Vec<Value> = strings(&body["paths"]).iter().map(|path| self.info(path)).collect();
-                document(200, &Value::Array(infos))
-            }
+            ("POST", ["api", "v1", "archiveinfo"]) => match self.looks {
+                Some(fault) => failed(fault),
+                None => {
+                    let mut paths = strings(&body["paths"]);
+                    paths.retain(|path| !self.unsaid.contains(path));
+                    document(200, &paths.iter().map(|path| self.info(path)).collect())
+                }
+            },
             ("POST", ["api", "v1", "stage"]) => self.stage(body),
             ("GET", ["api", "v1", "stage", id]) => match self.requests.get(*id) {
                 Some(files) => {
+                    let files = files.iter().filter(|(path, _)| !self.unsaid.contains(*path));
                     let files: Vec<Value> =
-                        files.iter().map(|(path, is_cancelled)| self.file(path, *is_cancelled)).collect();
+                        files.map(|(path, is_cancelled)| self.file(path, *is_cancelled)).collect();
                     document(200, &json!({"id": id, "createdAt": 1, "startedAt": 1, "files": files}))
                 }
                 None => failed(Fault::Status(404)),
             },
-            ("POST", ["api", "v1", "stage", id, "cancel"]) => {
-                let Some(files) = self.requests.get_mut(*id) else { return failed(Fault::Status(404)) };
-                for path in strings(&body["paths"]) {
-                    let Some(is_cancelled) = files.get_mut(&path) else { return failed(Fault::Status(400)) };
-                    *is_cancelled = true;
-                }
-                with(200, "", "")
+            ("POST", ["api", "v1", "stage", id, "cancel"]) => self.cancel(id, &strings(&body["paths"])),
+            ("HEAD", ["webdav", _]) if self.files_are_at.is_some() => {
+                let there = self.files_are_at.clone().unwrap_or_default();
+                with(307, &format!("location: {there}{path}\r\n"), "")
             }
             ("HEAD", ["webdav", name]) if exists(&format!("/pnfs/{}", name.replace("%20", " "))) => {
                 with(200, &format!("etag: \"tag of {path}\"\r\ncontent-length: {LEN_BYTES}\r\n"), "")
             }
             _ => failed(Fault::Status(404)),
         }
+    }
+
+    /// Drops files from a request, and with that their pins: what no other request wants goes from the disks.
+    fn cancel(&mut self, id: &str, paths: &[String]) -> Option<String> {
+        if let Some(fault) = self.cancels {
+            return failed(fault);
+        }
+        let Some(files) = self.requests.get_mut(id) else { return failed(Fault::Status(404)) };
+        for path in paths {
+            let Some(is_cancelled) = files.get_mut(path) else { return failed(Fault::Status(400)) };
+            *is_cancelled = true;
+        }
+        for path in paths {
+            let is_pinned = self.requests.values().any(|files| files.get(path) == Some(&false));
+            if !is_pinned && !self.disk_only.contains(path) {
+                self.online.remove(path);
+            }
+        }
+        with(200, "", "")
     }
 
     fn info(&self, path: &str) -> Value {
@@ -292,6 +369,9 @@ impl State {
     fn file(&self, path: &str, is_cancelled: bool) -> Value {
         // Some sites spell paths in their own way.
         let spelt = format!("/{}", path.replace(' ', "%20"));
+        if let Some(error) = self.errors.get(path) {
+            return json!({"path": spelt, "state": "FAILED", "error": error});
+        }
         match (exists(path), self.online.contains(path)) {
             (false, _) => json!({"path": spelt, "state": "FAILED", "error": "No such file or directory"}),
             (true, true) => json!({"path": spelt, "onDisk": true}),

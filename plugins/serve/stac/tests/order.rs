@@ -1,7 +1,11 @@
 //! Ordering Items, as eodag does it.
 
+use std::time::Duration;
+
+use thermocline_core::staging::{Face, NewRequest, Owner, Wanted};
 use thermocline_http::identity::AccessRules;
-use thermocline_testkit::ColdParts;
+use thermocline_model::DatasetId;
+use thermocline_testkit::{AuditEntry, AuditLog, ColdParts};
 
 use super::*;
 
@@ -60,7 +64,7 @@ async fn an_item_is_ordered_watched_and_downloaded() {
                 break;
             }
             assert_eq!(ordered["assets"], json!({}), "nothing is to be downloaded yet");
-            tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+            tokio::time::sleep(Duration::from_millis(5)).await;
             ordered = follow(&server, &own).await;
         }
         assert_eq!(ordered["properties"]["order:status"], "succeeded");
@@ -92,5 +96,66 @@ async fn what_does_not_exist_cannot_be_ordered_and_orders_are_of_their_item() {
     let id = body(&answer)["properties"]["order:id"].as_str().unwrap().to_owned();
     for path in [format!("/stac/collections/datasets/items/b/order/{id}"), format!("{ITEM}/order/r17")] {
         assert_eq!(server.get(&path).await.unwrap().status, 404, "{path}");
+    }
+}
+
+async fn post(server: &TestServer, path: &str, headers: &[(&str, &str)]) -> (u16, Value) {
+    let answer = server.send_body("POST", path, headers, String::new()).await.unwrap();
+    (answer.status.as_u16(), body(&answer))
+}
+
+#[tokio::test]
+async fn only_what_was_ordered_is_an_order() {
+    let server = cold(true).await;
+    // Another request of the same dataset, as one variable of it is staged.
+    let staging = &server.cold().unwrap().staging;
+    let path = server.data().join("a.toy");
+    let path = path.to_str().unwrap();
+    let object = staging.namespace().resolve_encoded(path).map_err(|error| error.to_string());
+    let new = NewRequest {
+        owner: Owner::anonymous(),
+        face: Face::Native,
+        objects: vec![Wanted { spelling: path.into(), object }],
+        priority: 5,
+        lifetime: Duration::from_secs(3600),
+        dataset: Some(DatasetId::new("a").unwrap()),
+        idempotency: None,
+        notify: None,
+    };
+    let staged = staging.request(new).await.unwrap();
+    let path = format!("{ITEM}/order/{}", staged.id);
+    assert_eq!(server.get(&path).await.unwrap().status, 404);
+
+    let (_, ordered) = post(&server, &format!("{ITEM}/order"), &[]).await;
+    let id = ordered["properties"]["order:id"].as_str().unwrap();
+    assert_eq!(server.get(&format!("{ITEM}/order/{id}")).await.unwrap().status, 200);
+}
+
+#[tokio::test]
+async fn the_same_idempotency_key_is_the_same_order() {
+    let server = cold(true).await;
+    let key = [("idempotency-key", "k1")];
+    let id = |(status, document): (u16, Value)| {
+        assert_eq!(status, 201, "{document}");
+        document["properties"]["order:id"].as_str().unwrap().to_owned()
+    };
+    let first = id(post(&server, &format!("{ITEM}/order"), &key).await);
+    assert_eq!(id(post(&server, &format!("{ITEM}/order"), &key).await), first);
+    assert_ne!(id(post(&server, &format!("{ITEM}/order"), &[]).await), first);
+    let (status, other) = post(&server, "/stac/collections/datasets/items/b/order", &key).await;
+    assert_eq!(status, 422, "{other}");
+    assert_eq!(post(&server, &format!("{ITEM}/order"), &[("idempotency-key", "")]).await.0, 400);
+}
+
+#[tokio::test]
+async fn every_order_is_in_the_audit_log_also_of_what_does_not_exist() {
+    let server = cold(true).await;
+    let log = AuditLog::keep();
+    for (name, outcome) in [("a", "request r"), ("none", "refused with 404")] {
+        post(&server, &format!("/stac/collections/datasets/items/{name}/order"), &[]).await;
+        let entries = log.take();
+        let [AuditEntry { what, subject, outcome: end, .. }] = &entries[..] else { panic!("{entries:?}") };
+        assert_eq!((&**what, &**subject), ("order", name));
+        assert!(end.starts_with(outcome), "{end}");
     }
 }

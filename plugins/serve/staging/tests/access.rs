@@ -268,3 +268,116 @@ async fn calls_for_what_is_hidden_are_in_the_audit_log() {
     ];
     assert_eq!(said, expected);
 }
+
+/// A root `secret` below the folder `deep` of the root `archive`: read by the group `climate`, staged by `ann` and `reader`.
+async fn with_secret_root() -> Guarded {
+    let holders = HOLDERS.iter().map(|(name, groups, may_read, may_stage)| Token {
+        name: (*name).to_owned(),
+        digest: Sha256::digest(format!("secret of {name}")).into(),
+        groups: groups.iter().map(|group| (*group).into()).collect(),
+        may_read: *may_read,
+        owner: None,
+        may_stage: *may_stage || *name == "reader",
+        may_administer: *name == "root",
+        expires_ns: None,
+    });
+    let tokens = holders.chain([Token {
+        name: "looker".to_owned(),
+        digest: Sha256::digest("secret of looker").into(),
+        groups: std::sync::Arc::new(["climate".into()]),
+        may_read: true,
+        owner: None,
+        may_stage: true,
+        may_administer: false,
+        expires_ns: None,
+    }]);
+    let stage = vec![Who::Token("ann".into()), Who::Token("reader".into())];
+    let rule = Rule { read: vec![Who::Group("climate".into())], stage, administer: Vec::new() };
+    let rules = AccessRules {
+        tokens: tokens.collect(),
+        datasets: Rules::new([("staff".into(), rule)]).unwrap(),
+        roots: [("secret".into(), "staff".into())].into(),
+        ..AccessRules::default()
+    };
+    let cold = ColdParts {
+        files: FILES.to_vec(),
+        rules,
+        inner_root: Some(("secret", "deep")),
+        ..ColdParts::default()
+    };
+    let plugins: Vec<Arc<dyn thermocline_http::ServePlugin>> = vec![Arc::new(StagingPlugin::default())];
+    Guarded(World { server: TestServer::with_staging(Vec::new(), plugins, cold).await.unwrap() })
+}
+
+#[tokio::test]
+async fn files_of_a_hidden_root_are_told_as_files_of_no_root() {
+    let world = with_secret_root().await;
+    let (hidden, outside) = (world.0.path("deep/c.nc"), "/nowhere/c.nc".to_owned());
+    for (method, path) in
+        [("POST", "/requests"), ("POST", "/requests?dry_run=true"), ("POST", "/objects/locality")]
+    {
+        let told = world.send("bob", method, path, &hidden).await;
+        let unknown = world.send("bob", method, path, &outside).await;
+        assert_eq!(told.status, unknown.status, "{path}");
+        assert_eq!(told.text().replace(&hidden, &outside), unknown.text(), "{path}");
+    }
+    let (told, unknown) = (format!("/objects?path={hidden}"), format!("/objects?path={outside}"));
+    let (told, unknown) =
+        (world.send("bob", "GET", &told, "").await, world.send("bob", "GET", &unknown, "").await);
+    assert_eq!(told.text().replace(&hidden, &outside), unknown.text());
+    for root in ["secret", "none"] {
+        let answer = world.send("bob", "GET", &format!("/objects?root={root}&pattern=**"), "").await;
+        assert_eq!(document(&answer)["allowed"], json!(["archive", "bucket"]), "{}", answer.text());
+    }
+    // One hidden file fails alone.
+    let both = format!("{hidden}\n{}", world.0.path("a.nc"));
+    let accepted = world.send("bob", "POST", "/requests", &both).await;
+    assert_eq!(accepted.status, 202);
+    let id = document(&accepted)["id"].as_str().unwrap().to_owned();
+    world.send("bob", "GET", &format!("/requests/{id}/events"), "").await;
+    let ended = document(&world.send("bob", "GET", &format!("/requests/{id}"), "").await);
+    assert_eq!(ended["state"], "partial", "{ended}");
+    assert_eq!(world.0.n_recalls("deep/c.nc"), 0);
+}
+
+#[tokio::test]
+async fn lists_tell_of_files_of_a_hidden_root_to_who_may_read_them_only() {
+    let world = with_secret_root().await;
+    let accepted = world.send("ann", "POST", "/requests", &world.0.path("deep/c.nc")).await;
+    assert_eq!(accepted.status, 202, "{}", accepted.text());
+    let id = document(&accepted)["id"].as_str().unwrap().to_owned();
+    let request = format!("/requests/{id}");
+    world.send("ann", "GET", &format!("{request}/events"), "").await;
+    for (who, sees) in [("ann", true), ("reader", true), ("looker", true), ("root", true), ("bob", false)] {
+        let found = world.send(who, "GET", "/objects?root=archive&pattern=**", "").await;
+        assert!(found.text().contains("a.nc"), "{who}");
+        assert_eq!(found.text().contains("deep"), sees, "{who}: {}", found.text());
+        let pins = world.send(who, "GET", "/pins?limit=5", "").await;
+        assert_eq!(pins.text().contains("c.nc"), sees, "{who}: {}", pins.text());
+        for path in [request.clone(), format!("{request}/objects")] {
+            assert_eq!(world.send(who, "GET", &path, "").await.status, if sees { 200 } else { 404 }, "{who}");
+        }
+    }
+    world.send("root", "POST", "/cold/tape/pause", "").await;
+    world.send("ann", "POST", "/requests", &world.0.path("deep/a=b&c+d.nc")).await;
+    for (who, sees) in [("ann", true), ("root", true), ("bob", false)] {
+        let recalls = world.send(who, "GET", "/recalls", "").await;
+        assert_eq!(recalls.text().contains("c+d.nc"), sees, "{who}: {}", recalls.text());
+    }
+}
+
+#[tokio::test]
+async fn who_may_read_files_and_not_stage_them_is_refused_for_them_alone() {
+    let world = with_secret_root().await;
+    let secret = world.0.path("deep/c.nc");
+    assert_eq!(world.send("looker", "POST", "/objects/locality", &secret).await.status, 200);
+    for (who, status) in [("looker", 403), ("bob", 400), ("ann", 202), ("reader", 202), ("root", 202)] {
+        let answer = world.send(who, "POST", "/requests", &secret).await;
+        assert_eq!(answer.status, status, "{who}: {}", answer.text());
+    }
+    let both = format!("{secret}\n{}", world.0.path("a.nc"));
+    let accepted = world.send("looker", "POST", "/requests", &both).await;
+    let objects = format!("/requests/{}/objects", document(&accepted)["id"].as_str().unwrap());
+    let objects = world.send("looker", "GET", &objects, "").await.text();
+    assert!(objects.contains("may not be staged"), "{objects}");
+}

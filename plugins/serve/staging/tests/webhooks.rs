@@ -1,7 +1,7 @@
 //! Taking the address that is told of a request's end, and what operators see.
 
 use sha2::{Digest, Sha256};
-use thermocline_core::staging::DeliveryFilter;
+use thermocline_core::staging::{AfterFailure, DeliveryFilter};
 use thermocline_core::webhook::Hosts;
 use thermocline_http::identity::Token;
 
@@ -28,8 +28,9 @@ async fn dead(world: &World) -> u64 {
     world.ended(document(&answer)["id"].as_str().unwrap()).await;
     let staging = &world.server.cold().unwrap().staging;
     let filter = DeliveryFilter { limit: 1, ..DeliveryFilter::default() };
-    let id = staging.deliveries(filter).await.unwrap()[0].id;
-    staging.delivery_failed(id, "the receiver answers 500".to_owned(), None).await.unwrap();
+    let delivery = staging.deliveries(filter).await.unwrap().remove(0);
+    let (id, why) = (delivery.id, "the receiver answers 500".to_owned());
+    staging.delivery_failed(delivery, why, AfterFailure::Dead).await.unwrap();
     id
 }
 
@@ -97,12 +98,14 @@ async fn operators_see_what_did_not_arrive_and_have_it_tried_again() {
 async fn pages_of_webhooks_go_on_after_a_cursor() {
     let world = world().await;
     let (first, second) = (dead(&world).await, dead(&world).await);
-    let page = world.get("/webhooks?limit=1").await;
-    assert_eq!(page["webhooks"][0]["id"], second);
-    let next = page["next"].as_str().unwrap();
-    let path = next.find("/webhooks").map(|at| &next[at..]).unwrap();
-    let page = world.get(path).await;
-    assert_eq!((&page["webhooks"][0]["id"], &page["next"]), (&json!(first), &Value::Null));
+    for path in ["/webhooks?limit=1", "/webhooks?limit=1&state=dead"] {
+        let page = world.get(path).await;
+        assert_eq!(page["webhooks"][0]["id"], second);
+        let next = page["next"].as_str().unwrap();
+        let path = next.find("/webhooks").map(|at| &next[at..]).unwrap();
+        let page = world.get(path).await;
+        assert_eq!((&page["webhooks"][0]["id"], &page["next"]), (&json!(first), &Value::Null));
+    }
 }
 
 #[tokio::test]

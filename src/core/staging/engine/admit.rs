@@ -18,6 +18,8 @@ pub(in crate::staging) struct AdmittedRow {
     pub(in crate::staging) position: u32,
     /// What it may mean.
     pub(in crate::staging) objects: Vec<ObjectId>,
+    /// Its size, if it was looked at before it was accepted; else 0.
+    pub(in crate::staging) len_bytes: u64,
 }
 
 impl Engine {
@@ -72,6 +74,10 @@ impl Engine {
         let mut names = row.objects.into_iter();
         let Some(id) = names.next() else { return };
         let slot = self.book.intern(&id, self.place_of(&id));
+        // What was looked at counts from now on, and not only when the recall has looked.
+        if row.len_bytes > 0 && self.book.object(slot).is_some_and(|object| object.len_bytes.is_none()) {
+            self.learn_len(slot, row.len_bytes);
+        }
         let interest = Interest { request, position: row.position, hold: Hold::Waiting };
         let Some(live) = self.book.request_mut(request) else { return };
         if live.is_cancelled {
@@ -90,6 +96,7 @@ impl Engine {
         let Some(request) = self.book.request_mut(interest.request) else { return };
         request.set_object(interest.position, Some(slot));
         let is_reader = request.face == Face::Reader;
+        let may_spend_any = is_reader && self.settings.limits_of(&request.owner).max_cost_per_day.is_none();
         let Some(object) = self.book.object_mut(slot) else { return };
         object.add_interest(interest);
         // The size is counted for requests that are new as for those that were there when it was learnt.
@@ -114,9 +121,11 @@ impl Engine {
             }
         }
         if is_reader
-            && let Some(flight) = self.book.object_mut(slot).and_then(|object| object.flight.as_deref_mut())
+            && let Some(begun) = self.book.object_mut(slot).and_then(|object| object.flight.as_deref_mut())
         {
-            flight.extra.readers.push(interest.request);
+            begun.extra.readers.push(interest.request);
+            // Who joins has paid for nothing.
+            begun.may_be_dear |= flight.is_none() || may_spend_any;
         }
     }
 
@@ -132,6 +141,7 @@ impl Engine {
             began_ns: now.watched_ns,
             attempt: 0,
             is_counted: false,
+            may_be_dear: false,
             n_changes: 0,
             at_store: AtStore::Untold,
             is_spoilt: false,

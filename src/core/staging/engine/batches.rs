@@ -1,5 +1,6 @@
 //! Batches under way: what their stores say of them.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -193,6 +194,7 @@ impl Engine {
             FailureCause::Denied => self.fail(slot, ObjectState::Failed, failure.reason, now),
             FailureCause::Lost => self.fail(slot, ObjectState::Lost, failure.reason, now),
             FailureCause::Retryable { after } => self.retry(slot, &failure.reason, after, now),
+            FailureCause::Busy { after } => self.rest_while_busy(slot, &failure.reason, after, now),
         }
     }
 
@@ -266,9 +268,19 @@ impl Engine {
     pub(super) fn make_way(&mut self, lane: usize, now: Now) {
         let Some(store) = self.lanes.get(lane).filter(|lane| lane.capabilities.can_cancel) else { return };
         let Some(scheduled) = store.scheduler.preempt(now.steady_ns) else { return };
-        let found = self.batches.iter().find(|(_, batch)| batch.lane == lane && batch.scheduled == scheduled);
-        let Some((batch, given)) = found else { return };
-        let (batch, key) = (*batch, Arc::clone(&given.key));
+        // What was handed out together may have been given to the store on several terms.
+        let given = self.batches.iter();
+        let given = given.filter(|(_, batch)| batch.lane == lane && batch.scheduled == scheduled);
+        let given: BTreeSet<u64> = given.map(|(number, _)| *number).collect();
+        for batch in given {
+            self.take_back_queued(batch, now);
+        }
+    }
+
+    /// Takes back from a store what is in its queue of a batch.
+    fn take_back_queued(&mut self, batch: u64, now: Now) {
+        let Some(given) = self.batches.get(&batch) else { return };
+        let key = Arc::clone(&given.key);
         // What may be being read is not taken back.
         let is_queued = |slot: &ObjectSlot| {
             let flight = self.book.object(*slot).and_then(|object| object.flight.as_ref());

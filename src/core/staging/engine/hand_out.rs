@@ -1,16 +1,24 @@
 //! Recalls are handed out to stores, as their queues say and as there is space.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::renew::whole_days;
 use super::{Action, Batch, Engine, Now};
 use crate::clock::nanoseconds;
-use crate::cold::StageRequest;
+use crate::cold::{Priced, StageRequest};
 use crate::staging::ObjectState;
 use crate::staging::book::{AtStore, ObjectSlot, Stage};
 use crate::staging::cache::{CacheKey, NoSpace};
 use crate::staging::schedule::{self, BatchId};
+
+/// On which terms recalls are asked for.
+#[derive(Debug, Clone, Copy)]
+struct Terms {
+    lifetime: Duration,
+    is_interactive: bool,
+}
 
 /// Space is looked for again after this time even if nothing is heard of the cache.
 pub(super) const LOOK_FOR_SPACE_NS: i64 = 1_000_000_000;
@@ -50,9 +58,43 @@ impl Engine {
                 }
             }
         }
-        if !accepted.is_empty() {
-            self.give_to_store(lane, &accepted, batch, now);
+        for (terms, slots) in self.on_equal_terms(lane, accepted, batch.lane, now) {
+            self.give_to_store(lane, &slots, (batch.id, terms), now);
         }
+    }
+
+    /// Divides recalls into those that are asked for on the same terms. Stores whose copies end keep them for whole days,
+    /// so that one object that is wanted for a month must not make a thousand others be kept so long; and what a store
+    /// charges for is asked for as it was paid for, whoever has joined since.
+    fn on_equal_terms(
+        &self,
+        lane: usize,
+        slots: Vec<ObjectSlot>,
+        urgency: schedule::Lane,
+        now: Now,
+    ) -> Vec<(Terms, Vec<ObjectSlot>)> {
+        // However shortly it is wanted: the bytes have to be there until they are copied.
+        let least = self.settings.min_residency.max(self.settings.stalled_after);
+        let (has_endings, has_price) = (self.has_endings(lane), self.has_price(lane));
+        let mut groups: BTreeMap<(bool, u64), (Terms, Vec<ObjectSlot>)> = BTreeMap::new();
+        for slot in slots {
+            let flight = self.book.object(slot).and_then(|object| object.flight.as_ref());
+            let is_paid = !has_price || flight.is_some_and(|flight| flight.may_be_dear);
+            let is_interactive = urgency == schedule::Lane::Interactive && is_paid;
+            let lifetime = self.longest_lifetime(slot, now).max(least);
+            let days = if has_endings { whole_days(lifetime) } else { 0 };
+            let group = groups.entry((is_interactive, days));
+            let (terms, alike) = group.or_insert_with(|| (Terms { lifetime, is_interactive }, Vec::new()));
+            terms.lifetime = terms.lifetime.max(lifetime);
+            alike.push(slot);
+        }
+        groups.into_values().collect()
+    }
+
+    /// True if recalls of a store cost something, as far as is known.
+    fn has_price(&self, lane: usize) -> bool {
+        let recall = Priced { len_bytes: 1, is_interactive: true };
+        self.lanes.get(lane).is_some_and(|lane| lane.store.cost(&[recall]).is_some())
     }
 
     /// Reserves space for an object that is to be staged and copied. `Err(None)` if there is none at present,
@@ -103,19 +145,23 @@ impl Engine {
     }
 
     /// Gives recalls to their store, under a key that is durable before.
-    fn give_to_store(&mut self, lane: usize, slots: &[ObjectSlot], scheduled: &schedule::Batch, now: Now) {
+    fn give_to_store(
+        &mut self,
+        lane: usize,
+        slots: &[ObjectSlot],
+        (scheduled, terms): (BatchId, Terms),
+        now: Now,
+    ) {
         let key: Arc<str> = format!("thermocline-{}", self.numbers.next(now.wall_ns)).into();
-        let batch = self.new_batch(lane, Arc::clone(&key), scheduled.id, now);
+        let batch = self.new_batch(lane, Arc::clone(&key), scheduled, now);
         let mut request = StageRequest {
             key: key.to_string(),
             objects: Vec::with_capacity(slots.len()),
-            // However shortly it is wanted: the bytes have to be there until they are copied.
-            lifetime: self.settings.min_residency.max(self.settings.stalled_after),
-            is_interactive: scheduled.lane == schedule::Lane::Interactive,
+            lifetime: terms.lifetime,
+            is_interactive: terms.is_interactive,
         };
         for slot in slots {
             let Some(cold_object) = self.cold_object(*slot) else { continue };
-            request.lifetime = request.lifetime.max(self.longest_lifetime(*slot, now));
             request.objects.push(cold_object);
             let Some(flight) = self.book.object_mut(*slot).and_then(|object| object.flight.as_deref_mut())
             else {
@@ -127,7 +173,8 @@ impl Engine {
             }
             flight.is_spoilt = false;
             flight.at_store = AtStore::Untold;
-            if flight.attempt == 1 {
+            // What a busy store did not take has begun when it was offered first.
+            if flight.attempt == 1 && flight.extra.n_busy == 0 {
                 flight.began_ns = now.watched_ns;
             }
             let flight_number = flight.number;

@@ -282,6 +282,8 @@ impl Engine {
     fn try_other_names(&mut self, slot: ObjectSlot, now: Now) {
         let Some(object) = self.book.object(slot) else { return };
         let waiting: Vec<Interest> = object.waiting().copied().collect();
+        let (counted, state) =
+            (object.len_bytes.unwrap_or_default(), object.flight.as_ref().map(|flight| flight.state));
         for interest in waiting {
             let Some(request) = self.book.request_mut(interest.request) else { continue };
             let Some(mut names) = request.alternates.remove(&interest.position) else { continue };
@@ -290,6 +292,9 @@ impl Engine {
             }
             let next = names.remove(0);
             request.alternates.insert(interest.position, names);
+            if let Some(tally) = state.and_then(|state| request.tallies.get_mut(state as usize)) {
+                tally.bytes = tally.bytes.saturating_sub(counted);
+            }
             self.book.remove_interest(slot, interest.request, interest.position);
             let place = self.place_of(&next);
             let other = self.book.intern(&next, place);

@@ -37,6 +37,14 @@ pub(super) struct Renewals {
 /// What came of making a copy last: the number of the check, and what its store says of it afterwards.
 pub(in crate::staging) type Renewed = (ObjectSlot, u64, Result<ObjectStatus>);
 
+/// The object of a check that is due, with the number of the check.
+type Checked = (ObjectSlot, u64, ColdObject);
+
+/// A time in whole days, rounded up: for so long stores keep copies that end.
+pub(super) fn whole_days(lifetime: Duration) -> u64 {
+    u64::try_from(lifetime.as_nanos().div_ceil(DAY.as_nanos())).unwrap_or(u64::MAX)
+}
+
 impl Ending {
     /// When the copy is to be made to last: an hour before its end, or a tenth of the time that it has.
     fn renewed_from_ns(&self) -> Option<i64> {
@@ -117,7 +125,7 @@ impl Engine {
             let n_objects = store.renewals.waiting.len().min(TOGETHER);
             let waiting: Vec<_> = store.renewals.waiting.drain(..n_objects).collect();
             // By days: stores keep copies for whole ones. Those whose end is not known are only asked about.
-            let mut groups: BTreeMap<u64, (Duration, Vec<(ObjectSlot, u64, ColdObject)>)> = BTreeMap::new();
+            let mut groups: BTreeMap<u64, (Duration, Vec<Checked>)> = BTreeMap::new();
             for (slot, check) in waiting {
                 let Some(ending) = self.book.endings.get(&slot).filter(|ending| ending.check == check) else {
                     continue;
@@ -131,8 +139,7 @@ impl Engine {
                     Some(_) => Duration::from_nanos(u64::try_from(wanted_ns).unwrap_or(1)),
                     None => Duration::ZERO,
                 };
-                let days = lifetime.as_nanos().div_ceil(DAY.as_nanos());
-                let group = groups.entry(u64::try_from(days).unwrap_or(u64::MAX)).or_default();
+                let group = groups.entry(whole_days(lifetime)).or_default();
                 group.0 = group.0.max(lifetime);
                 group.1.push((slot, check, cold_object));
             }

@@ -88,8 +88,10 @@ impl Engine {
     }
 
     fn restore_flight(&mut self, slot: ObjectSlot, interest: Interest, state: ObjectState, now: Now) {
-        let is_reader =
-            self.book.request(interest.request).is_some_and(|request| request.face == Face::Reader);
+        let reader = self.book.request(interest.request).filter(|request| request.face == Face::Reader);
+        let is_reader = reader.is_some();
+        let may_spend_any =
+            reader.is_some_and(|reader| self.settings.limits_of(&reader.owner).max_cost_per_day.is_none());
         let is_first = self.book.object(slot).is_some_and(|object| object.flight.is_none());
         if is_first {
             self.begin_flight(slot, is_reader, now);
@@ -99,6 +101,7 @@ impl Engine {
         };
         if is_reader {
             flight.extra.readers.push(interest.request);
+            flight.may_be_dear |= may_spend_any;
         }
         if is_first {
             flight.state = state;

@@ -53,6 +53,44 @@ impl Engine {
         }
     }
 
+    /// A store has too much to do and did not take an object: that was no attempt. It is asked again after a while, each
+    /// time after a longer one, until the recall has taken longer than any may. It is part of no queue and no batch.
+    pub(super) fn rest_while_busy(
+        &mut self,
+        slot: ObjectSlot,
+        why: &str,
+        asked_for: Option<Duration>,
+        now: Now,
+    ) {
+        let Some(object) = self.book.object_mut(slot) else { return };
+        let is_wanted = object.waiting().next().is_some();
+        let Some(flight) = object.flight.as_deref_mut() else { return };
+        if std::mem::take(&mut flight.is_counted) {
+            flight.attempt = flight.attempt.saturating_sub(1);
+        }
+        flight.extra.why = Some(Arc::from(why));
+        flight.extra.n_busy = flight.extra.n_busy.saturating_add(1);
+        let (n_busy, number) = (flight.extra.n_busy, flight.number);
+        let took_ns = now.watched_ns.saturating_sub(flight.began_ns);
+        if !is_wanted {
+            self.give_up(slot, now);
+        } else if took_ns > nanoseconds(self.settings.recall_timeout) {
+            let limit = humantime::format_duration(self.settings.recall_timeout);
+            self.fail(
+                slot,
+                ObjectState::Failed,
+                format!("{why}, and the recall took longer than {limit}"),
+                now,
+            );
+        } else {
+            let wait = self.settings.retries.wait(n_busy, asked_for, number);
+            if let Some(object) = self.book.object(slot) {
+                tracing::debug!(object = %object.id, reason = why, ?wait, "cold store is busy, will ask again");
+            }
+            self.rest(slot, wait, now);
+        }
+    }
+
     /// Lets a recall rest. Then its object is looked at again.
     pub(super) fn rest(&mut self, slot: ObjectSlot, wait: Duration, now: Now) {
         let Some(flight) = self.book.object_mut(slot).and_then(|object| object.flight.as_deref_mut()) else {

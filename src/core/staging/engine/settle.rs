@@ -77,6 +77,12 @@ impl Engine {
         if object.version.as_deref() != Some(version) {
             object.version = Some(version.into());
         }
+        self.learn_len(slot, len_bytes);
+    }
+
+    /// Notes the size of an object, and counts it for all who wait for it or pin it.
+    pub(super) fn learn_len(&mut self, slot: ObjectSlot, len_bytes: u64) {
+        let Some(object) = self.book.object_mut(slot) else { return };
         let was = object.len_bytes.replace(len_bytes);
         if was == Some(len_bytes) {
             return;

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use rusqlite::{Connection, OptionalExtension, params};
 
+use super::positions::name_hash;
 use super::spending::{Bill, charge};
 use super::write::bump;
 use super::{RequestRow, deliveries};
@@ -37,13 +38,15 @@ pub(in crate::staging) struct AcceptedRow {
     pub(in crate::staging) other_spellings: Vec<Arc<str>>,
     /// What it may mean, or why it cannot mean anything.
     pub(in crate::staging) objects: Result<Vec<ObjectId>, String>,
+    /// Its size, if it was looked at; else 0.
+    pub(in crate::staging) len_bytes: u64,
 }
 
 /// What came of it.
 #[derive(Debug)]
 pub(in crate::staging) enum Accepted {
     /// It is new, and durable.
-    New(Acceptance),
+    New(Box<Acceptance>),
     /// It was asked for before, under this number.
     Known(i64),
 }
@@ -118,7 +121,7 @@ pub(in crate::staging) fn accept(tables: &Connection, new: Acceptance) -> Result
             tables.prepare_cached("INSERT OR REPLACE INTO staging_keys VALUES (?1, ?2, ?3, ?4, ?5)")?;
         insert.execute(params![&*new.head.owner.0, key.key, key.body_hash, number, new.now_ns])?;
     }
-    Ok(Accepted::New(new))
+    Ok(Accepted::New(Box::new(new)))
 }
 
 /// The request as it is if it ends as it begins.
@@ -140,8 +143,8 @@ fn insert_rows(tables: &Connection, new: &Acceptance, first_change: u64) -> Resu
     let mut insert = tables.prepare_cached(
         "INSERT INTO staging_request_objects
          (request, position, spelling, root, path, others, state, reason, since_ns, change,
-          other_spellings)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)",
+          other_spellings, len_bytes, name_hash)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)",
     )?;
     for ((row, position), change) in new.rows.iter().zip(0_i64..).zip(first_change..) {
         let (names, state, reason) = match &row.objects {
@@ -160,6 +163,8 @@ fn insert_rows(tables: &Connection, new: &Acceptance, first_change: u64) -> Resu
             new.now_ns,
             as_i64(change),
             pack_spellings(&row.other_spellings),
+            (row.len_bytes > 0).then(|| as_i64(row.len_bytes)),
+            name_hash(&row.spelling, names),
         ])?;
     }
     Ok(())

@@ -13,10 +13,15 @@ use url::Url;
 
 use super::{RequestRow, as_i64, as_u64, damaged, face, request_id};
 use crate::Result;
-use crate::staging::{Delivery, DeliveryFilter, DeliveryState, Face, ObjectState, RequestId, Tally};
+use crate::staging::{
+    AfterFailure, Delivery, DeliveryFilter, DeliveryState, Face, ObjectState, Owner, RequestId, Tally, Turns,
+};
 
 /// Type of the event that a request has ended.
 const ENDED: &str = "org.thermocline.request.ended";
+
+/// Most deliveries that are looked at in one transaction.
+const PIECE: usize = 5_000;
 
 /// How long what could not be delivered is kept after its request was forgotten, in nanoseconds.
 const KEEP_DEAD_NS: i64 = 90 * 24 * 3600 * 1_000_000_000;
@@ -46,18 +51,20 @@ pub(super) fn insert(tables: &Connection, request: &RequestRow) -> Result<bool> 
     let event = format!("{subject}-ended");
     let time_ns = request.finished_ns.unwrap_or(request.number);
     let body = event_of(request, &told, (&event, &subject), time_ns).to_string();
-    let host = Url::parse(&told.url).ok().and_then(|url| Some(url.host_str()?.to_owned()));
+    // Written the same way for the same server: with the port unless it is the usual one.
+    let origin = Url::parse(&told.url).map(|url| url.origin().ascii_serialization()).unwrap_or_default();
     let mut insert = tables.prepare_cached(
         "INSERT OR IGNORE INTO staging_deliveries
-         (request, event, subject, url, host, body, state, attempts, next_ns, created_ns)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, 0, 0, ?7, ?7)",
+         (request, event, subject, url, origin, owner, body, state, attempts, next_ns, created_ns)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, 0, 0, ?8, ?8)",
     )?;
     let n = insert.execute(params![
         request.number,
         event,
         &*subject.0,
         told.url,
-        host.unwrap_or_default(),
+        origin,
+        told.owner,
         body,
         time_ns
     ])?;
@@ -122,7 +129,8 @@ fn iso8601(time_ns: i64) -> String {
     humantime::format_rfc3339_millis(SystemTime::UNIX_EPOCH + since_epoch).to_string()
 }
 
-const COLUMNS: &str = "id, subject, event, url, host, state, attempts, next_ns, created_ns, last_error";
+const COLUMNS: &str =
+    "id, subject, event, url, origin, state, attempts, next_ns, created_ns, last_error, owner";
 
 fn stored(row: &Row<'_>) -> Result<Delivery> {
     Ok(Delivery {
@@ -130,12 +138,13 @@ fn stored(row: &Row<'_>) -> Result<Delivery> {
         request: RequestId(row.get(1)?),
         event: row.get(2)?,
         url: row.get(3)?,
-        host: row.get(4)?,
+        origin: row.get(4)?,
         state: state(row.get(5)?)?,
         n_attempts: row.get(6)?,
         next_ns: row.get(7)?,
         created_ns: row.get(8)?,
         last_error: row.get(9)?,
+        owner: Owner(row.get(10)?),
     })
 }
 
@@ -153,9 +162,13 @@ fn state_number(state: DeliveryState) -> i64 {
 
 /// Deliveries, newest first.
 pub(in crate::staging) fn deliveries(tables: &Connection, filter: &DeliveryFilter) -> Result<Vec<Delivery>> {
+    let (index, state) = match filter.state {
+        Some(_) => ("INDEXED BY staging_deliveries_state", "state = ?1"),
+        None => ("", "?1 IS NULL"),
+    };
     let mut find = tables.prepare_cached(&format!(
-        "SELECT {COLUMNS} FROM staging_deliveries
-         WHERE (?1 IS NULL OR state = ?1) AND id < ?2 ORDER BY id DESC LIMIT ?3"
+        "SELECT {COLUMNS} FROM staging_deliveries {index}
+         WHERE {state} AND id < ?2 ORDER BY id DESC LIMIT ?3"
     ))?;
     let before = filter.before.map_or(i64::MAX, as_i64);
     let mut rows =
@@ -175,24 +188,38 @@ pub(in crate::staging) fn delivery(tables: &Connection, id: u64) -> Result<Optio
     rows.next()?.map(stored).transpose()
 }
 
-/// What is due by now, the oldest of each host, other hosts than these; and when something will be.
+/// What is due by now, one of each origin that is not being called; and when something will be.
+///
+/// Origins that were called longest ago come first, those never called before them. At each origin owners have their
+/// turn in the order of their names, and of each owner the oldest delivery.
 pub(in crate::staging) fn due(
     tables: &Connection,
     now_ns: i64,
-    busy: &[String],
+    turns: &Turns,
     limit: usize,
 ) -> Result<(Vec<StoredDelivery>, Option<i64>)> {
-    let busy = Value::from(busy).to_string();
+    let busy = Value::from_iter(turns.busy()).to_string();
+    let last = turns.last().map(|(origin, turn, owner)| (origin.to_owned(), json!([turn, &*owner.0])));
+    let last = Value::Object(last.collect()).to_string();
     let mut find = tables.prepare_cached(&format!(
-        "SELECT {COLUMNS}, body FROM staging_deliveries JOIN
-         (SELECT id AS oldest, min(next_ns) AS since FROM staging_deliveries
-          WHERE state = 0 AND next_ns <= ?1 AND host NOT IN (SELECT value FROM json_each(?2))
-          GROUP BY host ORDER BY since LIMIT ?3) ON id = oldest ORDER BY since, id"
+        "WITH turns AS
+         (SELECT key AS place, json_extract(value, '$[0]') AS turn, json_extract(value, '$[1]') AS had
+          FROM json_each(?3)),
+         heads AS
+         (SELECT origin AS place, owner AS asks, id AS head, min(next_ns) AS since FROM staging_deliveries
+          WHERE state = 0 AND next_ns <= ?1 AND origin NOT IN (SELECT value FROM json_each(?2))
+          GROUP BY origin, owner),
+         ranked AS
+         (SELECT head, since, coalesce(turn, 0) AS turn, row_number() OVER
+          (PARTITION BY heads.place ORDER BY asks <= coalesce(had, ''), asks) AS rank
+          FROM heads LEFT JOIN turns ON turns.place = heads.place)
+         SELECT {COLUMNS}, body FROM ranked JOIN staging_deliveries ON id = head
+         WHERE rank = 1 ORDER BY turn, since, id LIMIT ?4"
     ))?;
-    let mut rows = find.query(params![now_ns, busy, as_i64(limit as u64)])?;
+    let mut rows = find.query(params![now_ns, busy, last, as_i64(limit as u64)])?;
     let mut found = Vec::new();
     while let Some(row) = rows.next()? {
-        found.push(StoredDelivery { delivery: stored(row)?, body: row.get(10)? });
+        found.push(StoredDelivery { delivery: stored(row)?, body: row.get(11)? });
     }
     let mut next = tables
         .prepare_cached("SELECT min(next_ns) FROM staging_deliveries WHERE state = 0 AND next_ns > ?1")?;
@@ -208,18 +235,29 @@ pub(in crate::staging) fn delivered(tables: &Connection, id: u64) -> Result<()> 
     Ok(())
 }
 
-/// An attempt has failed; there is another one at `next_ns`, or none.
+/// An attempt at a delivery has failed. If somebody has asked for it again meanwhile, it stays due as they asked.
 pub(in crate::staging) fn failed(
     tables: &Connection,
-    id: u64,
+    tried: &Delivery,
     error: &str,
-    next_ns: Option<i64>,
+    after: AfterFailure,
 ) -> Result<()> {
+    let (state, n_more, next_ns) = match after {
+        AfterFailure::Again { next_ns } => (DeliveryState::Due, 1, Some(next_ns)),
+        AfterFailure::Postponed { next_ns } => (DeliveryState::Due, 0, Some(next_ns)),
+        AfterFailure::Dead => (DeliveryState::Dead, 1, None),
+    };
     let mut update = tables.prepare_cached(
-        "UPDATE staging_deliveries SET attempts = attempts + 1, last_error = ?2,
-         state = CASE WHEN ?3 IS NULL THEN 2 ELSE 0 END, next_ns = coalesce(?3, next_ns) WHERE id = ?1",
+        "UPDATE staging_deliveries SET last_error = ?2, state = ?3, attempts = attempts + ?4,
+         next_ns = coalesce(?5, next_ns) WHERE id = ?1 AND state = 0 AND next_ns = ?6 AND attempts = ?7",
     )?;
-    update.execute(params![as_i64(id), error, next_ns])?;
+    let id = as_i64(tried.id);
+    let values = params![id, error, state_number(state), n_more, next_ns, tried.next_ns, tried.n_attempts];
+    if update.execute(values)? == 0 {
+        let mut note = tables
+            .prepare_cached("UPDATE staging_deliveries SET last_error = ?2 WHERE id = ?1 AND state <> 1")?;
+        note.execute(params![id, error])?;
+    }
     Ok(())
 }
 
@@ -233,12 +271,29 @@ pub(in crate::staging) fn retry(tables: &Connection, id: u64, now_ns: i64) -> Re
     found.transpose()
 }
 
-/// Forgets deliveries of requests that were forgotten: those that arrived at once, the others much later.
-pub(in crate::staging) fn forget_deliveries(tables: &Connection, now_ns: i64) -> Result<()> {
+/// Forgets deliveries of requests that were forgotten, a piece at a time: those that arrived at once, the others much
+/// later. `after` is where the piece before ended; where this one ends, `None` if it is the last.
+pub(in crate::staging) fn forget_deliveries(
+    tables: &Connection,
+    state: DeliveryState,
+    after: i64,
+    now_ns: i64,
+) -> Result<Option<i64>> {
+    let before_ns = match state {
+        DeliveryState::Due => return Ok(None),
+        DeliveryState::Done => i64::MAX,
+        DeliveryState::Dead => now_ns.saturating_sub(KEEP_DEAD_NS),
+    };
+    let mut find = tables.prepare_cached(
+        "SELECT max(id) FROM (SELECT id FROM staging_deliveries INDEXED BY staging_deliveries_state
+         WHERE state = ?1 AND id > ?2 ORDER BY id LIMIT ?3)",
+    )?;
+    let values = params![state_number(state), after, PIECE as i64];
+    let Some(last) = find.query_row(values, |row| row.get::<_, Option<i64>>(0))? else { return Ok(None) };
     let mut forget = tables.prepare_cached(
-        "DELETE FROM staging_deliveries WHERE (state = 1 OR (state = 2 AND created_ns < ?1))
+        "DELETE FROM staging_deliveries WHERE state = ?1 AND id > ?2 AND id <= ?3 AND created_ns < ?4
          AND NOT EXISTS (SELECT 1 FROM staging_requests WHERE number = request)",
     )?;
-    forget.execute([now_ns.saturating_sub(KEEP_DEAD_NS)])?;
-    Ok(())
+    forget.execute(params![state_number(state), after, last, before_ns])?;
+    Ok(Some(last))
 }

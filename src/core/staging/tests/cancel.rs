@@ -226,3 +226,22 @@ async fn a_change_that_cannot_be_made_is_not_told_to_be_done() {
     let refused = world.staging.cancel(&request.id).await.unwrap_err();
     assert!(matches!(refused.kind(), ErrorKind::Unavailable { .. }), "{refused}");
 }
+
+#[tokio::test]
+async fn releasing_one_of_many_objects_reads_no_other() {
+    let world = World::new(FakeStore::new(Landing::Copied)).await;
+    let names: Vec<String> = (0..40).map(|n| format!("file-{n}")).collect();
+    names.iter().for_each(|name| world.put(name));
+    let paths: Vec<&str> = names.iter().map(String::as_str).collect();
+    let request = world.request("x", &paths).await;
+    world.ended(&request.id).await;
+    // Whoever reads another one stumbles over it.
+    let damage = |tables: &rusqlite::Connection| {
+        tables.execute("UPDATE staging_request_objects SET path = '/../x' WHERE position <> 7", [])?;
+        Ok(())
+    };
+    world.database.write(damage).await.unwrap();
+    let request = world.staging.release(&request.id, Some(vec![href("file-7")])).await.unwrap();
+    let tally = |state: ObjectState| request.tallies[state as usize].n;
+    assert_eq!((tally(ObjectState::Released), tally(ObjectState::Hot)), (1, 39));
+}

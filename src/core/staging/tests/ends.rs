@@ -130,6 +130,29 @@ async fn after_a_restart_pinned_copies_are_made_to_last_as_before() {
 }
 
 #[tokio::test]
+async fn one_object_that_is_wanted_for_a_month_keeps_no_others_for_so_long() {
+    let store = FakeStore::new(Landing::InPlace).with(|can| can.n_at_once = 1);
+    let clock = ManualClock::new(START_NS);
+    let world = World::at(clock.clone(), store.with_ends(clock, 900 * HOUR), settings()).await;
+    ["first", "a", "b", "c"].iter().for_each(|path| world.put(path));
+    world.store.hold(true);
+    world.request("z", &["first"]).await;
+    world.pass(Duration::from_secs(5)).await;
+    for (paths, days) in [(&["a", "b"][..], 1), (&["c"][..], 30)] {
+        let mut new = new_request("x", paths);
+        new.lifetime = days * 24 * HOUR;
+        world.staging.request(new).await.unwrap();
+    }
+    world.store.hold(false);
+    for _ in 0..5 {
+        world.pass(Duration::from_secs(2)).await;
+    }
+    let batches = world.store.batches();
+    let given = batches.iter().skip(1).map(|batch| (batch.objects.len(), batch.lifetime));
+    assert_eq!(given.collect::<Vec<_>>(), [(2, 24 * HOUR), (1, 30 * 24 * HOUR)]);
+}
+
+#[tokio::test]
 async fn a_clock_that_jumps_ahead_recalls_nothing_that_is_online() {
     let world = bucket(&["a"]).await;
     let request = pinned(&world, "x", &["a"], 20 * HOUR).await;

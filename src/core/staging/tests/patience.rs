@@ -6,7 +6,7 @@ use super::store::{FakeStore, Turn};
 use super::world::{World, end, id, settings};
 use crate::ErrorKind;
 use crate::clock::Clock;
-use crate::cold::Landing;
+use crate::cold::{FailureCause, Landing};
 use crate::staging::{ObjectState, RequestState, StagingSettings};
 
 /// A store in whose recalls a minute without progress is a standstill, and ten minutes are too many in all.
@@ -114,4 +114,39 @@ async fn an_object_that_is_being_made_cold_is_not_told_to_be_online() {
     assert_eq!(evicted.await.unwrap().unwrap(), 1);
     assert_eq!(world.ended(&second.id).await.state, RequestState::Succeeded);
     assert_eq!(world.store.n_recalls(&id("a")), 2);
+}
+
+#[tokio::test]
+async fn a_store_that_is_busy_for_long_costs_no_attempt_and_is_asked_ever_more_seldom() {
+    let world = World::new(FakeStore::new(Landing::InPlace)).await;
+    world.put("a");
+    let busy = Turn::Fail(FailureCause::Busy { after: Some(Duration::from_secs(60)) });
+    let broken = Turn::Fail(FailureCause::Retryable { after: None });
+    world.store.script(&id("a"), [vec![busy; 7], vec![broken; 4]].concat());
+    let request = world.request("x", &["a"]).await;
+    for _ in 0..80 {
+        world.pass(Duration::from_secs(30)).await;
+    }
+    assert_eq!(world.get(&request.id).await.state, RequestState::Succeeded);
+    assert_eq!(world.store.n_recalls(&id("a")), 12, "the last of five attempts, and seven that were none");
+}
+
+#[tokio::test]
+async fn a_store_that_is_busy_for_ever_is_not_waited_for_longer_than_a_recall_may_take() {
+    let settings = StagingSettings { recall_timeout: Duration::from_secs(3600), ..settings() };
+    let world = World::with(FakeStore::new(Landing::InPlace), settings).await;
+    world.put("a");
+    world.store.script(&id("a"), vec![Turn::Fail(FailureCause::Busy { after: None }); 500]);
+    let request = world.request("x", &["a"]).await;
+    for _ in 0..55 {
+        world.pass(Duration::from_secs(60)).await;
+    }
+    assert!(!world.get(&request.id).await.state.is_ended());
+    for _ in 0..60 {
+        world.pass(Duration::from_secs(60)).await;
+    }
+    assert_eq!(world.get(&request.id).await.state, RequestState::Failed);
+    let reason = world.objects(&request.id).await.remove(0).reason.unwrap();
+    assert!(reason.contains("the recall took longer than 1h"), "{reason}");
+    assert!(world.store.n_recalls(&id("a")) < 20);
 }

@@ -201,3 +201,102 @@ async fn what_waits_for_the_own_limit_of_recalls_says_so() {
     assert_eq!(waiting.len(), 1);
     assert_eq!(waiting[0].reason.as_deref(), Some("quota of x (1 recalls at a time)"));
 }
+
+#[tokio::test]
+async fn where_recalls_share_no_drive_the_usual_limit_of_recalls_does_not_count_and_an_owners_own_does() {
+    let mut settings = StagingSettings { max_active_per_owner: 2, ..settings() };
+    let most = OwnerLimits { max_active: Some(3), ..OwnerLimits::default() };
+    settings.owner_limits = vec![(owner("bounded"), most)];
+    let drives = FakeStore::new(Landing::InPlace);
+    let bucket = FakeStore::new(Landing::InPlace).with_usual_time(12 * HOUR);
+    for (store, name, expected) in
+        [(drives.clone(), "x", 2), (bucket.clone(), "x", 20), (bucket.clone(), "bounded", 3)]
+    {
+        let world = World::with(store, settings.clone()).await;
+        let paths: Vec<String> = (0..20).map(|number| format!("{name}{number}")).collect();
+        paths.iter().for_each(|path| world.put(path));
+        world.store.hold(true);
+        let paths: Vec<&str> = paths.iter().map(String::as_str).collect();
+        let request = ask(&world, new_request(name, &paths)).await.unwrap();
+        world.pass(Duration::from_secs(5)).await;
+        let states = world.states(&request.id).await;
+        let n_active = states.iter().filter(|state| **state == ObjectState::Active).count();
+        assert_eq!(n_active, expected, "{name}");
+    }
+}
+
+/// An archive with prices that makes one batch at a time, and is busy with the object `first`.
+async fn dear_and_busy(max_cost: Option<&str>) -> World {
+    let store = FakeStore::new(Landing::InPlace).with(|can| can.n_at_once = 1).with_price(2_000_000);
+    let limits = max_cost.map(limits).unwrap_or_default();
+    let world = World::with(store, StagingSettings { limits, ..settings() }).await;
+    ["first", "a", "b"].iter().for_each(|path| world.put(path));
+    world.store.hold(true);
+    ask(&world, new_request("z", &["first"])).await.unwrap();
+    world.pass(Duration::from_secs(5)).await;
+    world
+}
+
+/// Whether the store was asked for an object by the way of what somebody waits for.
+async fn was_asked_for_at_once(world: &World, path: &str) -> bool {
+    world.store.hold(false);
+    for _ in 0..10 {
+        world.pass(Duration::from_secs(2)).await;
+    }
+    let batches = world.store.batches();
+    let has = |batch: &&crate::cold::StageRequest| batch.objects.iter().any(|object| object.id == id(path));
+    batches.iter().find(has).unwrap().is_interactive
+}
+
+#[tokio::test]
+async fn what_was_paid_for_as_a_request_stays_that_when_a_reader_joins_who_has_to_keep_to_a_limit() {
+    let world = dear_and_busy(Some("9 USD")).await;
+    ask(&world, new_request("x", &["a"])).await.unwrap();
+    world.staging.join(&href("a"), &owner("y"), None).await.unwrap();
+    world.staging.join(&href("b"), &owner("y"), None).await.unwrap();
+    assert!(!was_asked_for_at_once(&world, "a").await);
+    assert!(was_asked_for_at_once(&world, "b").await, "the reader has paid for this one");
+}
+
+#[tokio::test]
+async fn a_reader_who_may_spend_any_sum_makes_what_waits_come_at_once() {
+    let world = dear_and_busy(None).await;
+    ask(&world, new_request("x", &["a"])).await.unwrap();
+    world.staging.join(&href("a"), &owner("y"), None).await.unwrap();
+    assert!(was_asked_for_at_once(&world, "a").await);
+}
+
+#[tokio::test]
+async fn after_a_restart_nothing_comes_by_the_dearer_way_of_which_nobody_knows_who_has_paid() {
+    for (max_cost, expected) in [(Some("9 USD"), false), (None, true)] {
+        let world = dear_and_busy(max_cost).await;
+        world.staging.join(&href("a"), &owner("y"), None).await.unwrap();
+        let world = world.restart().await;
+        assert_eq!(was_asked_for_at_once(&world, "a").await, expected);
+    }
+}
+
+#[tokio::test]
+async fn requests_that_are_sent_together_pin_no_more_than_one_after_the_other() {
+    let len_bytes = "the bytes of 0".len() as u64;
+    let most = OwnerLimits { max_pinned_bytes: Some(3 * len_bytes), ..OwnerLimits::default() };
+    let world = dear_with(most).await;
+    let paths: Vec<String> = (0..10).map(|number| number.to_string()).collect();
+    let together = paths.iter().map(|path| ask(&world, new_request("x", &[path.as_str()])));
+    let answers = futures::future::join_all(together).await;
+    assert_eq!(answers.iter().filter(|answer| answer.is_ok()).count(), 3);
+    answers
+        .iter()
+        .filter_map(|answer| answer.as_ref().err())
+        .for_each(|error| assert!(over_quota(error) <= HOUR));
+    world.pass(Duration::from_secs(5)).await;
+    let held: u64 = world
+        .staging
+        .list(crate::staging::RequestFilter { limit: 20, ..Default::default() })
+        .await
+        .unwrap()
+        .iter()
+        .map(|request| request.tally(ObjectState::Active).bytes)
+        .sum();
+    assert_eq!(held, 3 * len_bytes, "each is counted once");
+}

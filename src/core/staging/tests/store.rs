@@ -88,6 +88,8 @@ pub(super) struct FakeStore {
     has_names: bool,
     /// Copies end by themselves after the time for which they were wanted, or this one if that is shorter.
     ending: Option<(Arc<dyn Clock>, Duration)>,
+    /// How long its recalls usually take, however many are made at the same time.
+    usual_time: Option<Duration>,
     /// Taken while objects are being made cold.
     pub(super) releasing: Arc<tokio::sync::Mutex<()>>,
     state: Arc<Mutex<State>>,
@@ -108,6 +110,7 @@ impl FakeStore {
             capabilities,
             has_names: false,
             ending: None,
+            usual_time: None,
             releasing: Arc::default(),
             state: Arc::default(),
         }
@@ -126,6 +129,12 @@ impl FakeStore {
     /// Copies end by themselves, after this time at the latest; reading what is cold is refused.
     pub(super) fn with_ends(mut self, clock: impl Clock + 'static, at_most: Duration) -> Self {
         self.ending = Some((Arc::new(clock), at_most));
+        self
+    }
+
+    /// Its recalls share no drive: as many as there are take as long as one.
+    pub(super) fn with_usual_time(mut self, usual: Duration) -> Self {
+        self.usual_time = Some(usual);
         self
     }
 
@@ -404,6 +413,10 @@ impl ColdStore for FakeStore {
             }
         }
         Ok(())
+    }
+
+    fn usual_time(&self, _is_interactive: bool) -> Option<Duration> {
+        self.usual_time
     }
 
     fn refuses_cold_reads(&self) -> bool {

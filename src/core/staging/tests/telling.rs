@@ -169,6 +169,26 @@ async fn what_is_never_answered_is_dead_after_the_last_attempt_and_sent_again_wh
 }
 
 #[tokio::test]
+async fn a_key_that_cannot_be_read_for_a_while_is_no_failed_attempt() {
+    let receiver = Receiver::answering(&["200 OK"]).await;
+    let listed = [format!("http://127.0.0.1:{}", receiver.port)];
+    let telling = Telling::begin(world().await, &listed, 1).await;
+    let key = telling.world.folder.path().join("webhook.key");
+    std::fs::remove_file(&key).unwrap();
+    telling.request(format!("http://127.0.0.1:{}/", receiver.port)).await;
+    while telling.delivery().await.last_error.is_none() {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    let waiting = telling.delivery().await;
+    assert_eq!((waiting.state, waiting.n_attempts), (DeliveryState::Due, 0));
+    assert!(waiting.last_error.unwrap().contains("cannot read the key"));
+
+    std::fs::write(&key, KEY).unwrap();
+    assert_eq!(telling.until(DeliveryState::Done).await.n_attempts, 1);
+    assert_eq!(receiver.received().len(), 1);
+}
+
+#[tokio::test]
 async fn a_receiver_that_wants_no_more_is_left_alone() {
     let receiver = Receiver::answering(&["410 Gone"]).await;
     let listed = [format!("http://127.0.0.1:{}", receiver.port)];

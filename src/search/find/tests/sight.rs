@@ -5,7 +5,7 @@ use std::sync::atomic::AtomicBool;
 
 use proptest::prelude::*;
 use thermocline_core::access::{Caller, Rule, Rules, View};
-use thermocline_core::catalog::CollectionSpec;
+use thermocline_core::catalog::{CollectionRules, CollectionSpec};
 
 use super::generate::{empty, query, summaries};
 use super::naive::World;
@@ -76,13 +76,20 @@ fn a_collection_of_which_nothing_is_seen_is_not_there_and_an_empty_one_is() {
             providers: Vec::new(),
         })
     };
-    let specs = vec![spec("closed"), spec("empty"), spec("open")];
-    let snapshot = Snapshot::default().next(&[], added, &[], specs);
+    let specs = vec![spec("closed"), spec("empty"), spec("open"), spec("pending")];
+    // Of what is not indexed yet nothing is found.
+    let members = [(Box::from("pending"), [Some(Arc::from("staff"))].into())].into();
+    let snapshot = Snapshot::default().next(&[], added, &[], (specs, members));
     let ids = |view: &View| -> Vec<String> {
         snapshot.sight(view).collections.iter().map(|collection| collection.id.clone()).collect()
     };
     assert_eq!(ids(&public()), ["empty", "open"]);
     assert_eq!(ids(&Rules::default().whole_view()), ["empty", "open"], "the rule does not exist there");
-    let governed = snapshot.next(&[], Vec::new(), &[("b".to_owned(), None)], Vec::new());
+    let staff = Rule { read: Vec::new(), stage: Vec::new(), administer: Vec::new() };
+    let rules = Rules::new([("staff".into(), staff)]).unwrap();
+    assert_eq!(ids(&rules.whole_view()), ["closed", "empty", "open", "pending"]);
+    assert_eq!(ids(&rules.view(&Caller::default())), ["empty", "open"]);
+    let governed =
+        snapshot.next(&[], Vec::new(), &[("b".to_owned(), None)], (Vec::new(), CollectionRules::new()));
     assert_eq!(governed.sight(&public()).n_items, 2);
 }

@@ -59,7 +59,7 @@ fn token(text: &str) -> Secret {
 }
 
 #[tokio::test]
-async fn a_changed_file_counts_from_the_next_request_on_and_a_lost_one_is_told_by_name() {
+async fn a_changed_file_counts_from_the_next_request_and_a_lost_one_is_told_by_name() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("token");
     std::fs::write(&file, "first\n").unwrap();
@@ -149,6 +149,27 @@ async fn a_program_that_fails_leaves_what_it_printed_in_force_until_that_expires
 }
 
 #[tokio::test]
+async fn a_refused_program_is_asked_again_soon_however_often_it_prints_the_same() {
+    let folder = tempfile::tempdir().unwrap();
+    let clock = ManualClock::new(0);
+    let keys = Keyring::new(Arc::new(clock.clone()));
+    let print = r#"[ $n -lt 4 ] && t=old || t=new; echo "{\"token\": \"$t\", \"expires_in\": 36000}""#;
+    let config = config(program(folder.path(), print));
+    let source = source(&keys, &config);
+
+    for number in 1..4 {
+        let secret = source.secret().await.unwrap();
+        assert_eq!((&*secret, n_runs(folder.path())), (&token("old"), number));
+        source.refused(&secret, Refusal::Wrong("ExpiredToken"));
+        source.refused(&secret, Refusal::Wrong("ExpiredToken"));
+        assert_eq!(*source.secret().await.unwrap(), token("old"), "it is not run for each refusal");
+        clock.advance(ASKED_AGAIN_AFTER);
+    }
+    assert_eq!(*source.secret().await.unwrap(), token("new"));
+    assert!(keys.problems().is_empty());
+}
+
+#[tokio::test]
 async fn a_program_that_hangs_is_ended_in_time() {
     let folder = tempfile::tempdir().unwrap();
     let hanging = CredentialsConfig {
@@ -172,6 +193,15 @@ async fn credentials_that_are_configured_anew_reach_whoever_holds_the_key() {
 
     keys.update(&config(bearer(&file("b"))));
     assert_eq!(*source.secret().await.unwrap(), token("second"));
+
+    let netrc = CredentialsConfig {
+        kind: CredentialsKind::Netrc,
+        netrc_file: Some(file("netrc")),
+        ..CredentialsConfig::default()
+    };
+    keys.update(&config(netrc));
+    let login = Secret::Basic { user: "ann".to_owned(), password: "b".to_owned() };
+    assert_eq!(*source.secret().await.unwrap(), login);
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! Tokens in a configuration file, whose other lines stay as they are.
 
-use std::fs;
+use std::fs::{self, File};
 use std::io::Write;
 use std::os::unix::fs::{MetadataExt, chown};
 use std::path::Path;
@@ -25,6 +25,7 @@ pub(super) fn table(name: &str, token: &TokenConfig) -> String {
 /// # Errors
 /// A file that cannot be read or written, or has other things called `tokens`.
 pub(super) fn add(path: &Path, name: &str, token: &TokenConfig) -> Result<(), Failure> {
+    let _turn = lock(path)?;
     let mut document = read(path)?;
     insert(&mut document, name, token)?;
     write(path, &document)
@@ -35,6 +36,7 @@ pub(super) fn add(path: &Path, name: &str, token: &TokenConfig) -> Result<(), Fa
 /// # Errors
 /// A file that cannot be read or written, or has no such token.
 pub(super) fn remove(path: &Path, name: &str) -> Result<(), Failure> {
+    let _turn = lock(path)?;
     let mut document = read(path)?;
     let tokens = document.get_mut("tokens").and_then(Item::as_table_like_mut);
     if tokens.and_then(|tokens| tokens.remove(name)).is_none() {
@@ -60,8 +62,22 @@ fn insert(document: &mut DocumentMut, name: &str, token: &TokenConfig) -> Result
     tokens.set_implicit(true);
     let tokens = document.entry("tokens").or_insert(Item::Table(tokens)).as_table_like_mut();
     let tokens = tokens.ok_or_else(|| Failure::Failed("\"tokens\" is no section of the file".to_owned()))?;
+    // Another command may have made it since the configuration was read.
+    if tokens.contains_key(name) {
+        return Err(Failure::Usage(format!("there is a token \"{name}\" already")));
+    }
     tokens.insert(name, Item::Table(table));
     Ok(())
+}
+
+/// Keeps other commands from changing the tokens of a file until it is dropped. What is locked is the folder: the file
+/// itself is replaced.
+fn lock(path: &Path) -> Result<File, Failure> {
+    let failed = |cause: std::io::Error| Failure::because(format!("cannot lock {}", path.display()), cause);
+    let path = path.canonicalize().map_err(failed)?;
+    let folder = File::open(path.parent().unwrap_or_else(|| Path::new("/"))).map_err(failed)?;
+    folder.lock().map_err(failed)?;
+    Ok(folder)
 }
 
 fn read(path: &Path) -> Result<DocumentMut, Failure> {
@@ -126,6 +142,24 @@ mod tests {
         assert!(remove(&path, "new").is_err());
         remove(&path, "old").unwrap();
         assert!(!fs::read_to_string(&path).unwrap().contains("sha256"));
+    }
+
+    #[test]
+    fn commands_at_the_same_time_lose_no_token() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("thermocline.toml");
+        fs::write(&path, "").unwrap();
+
+        std::thread::scope(|scope| {
+            for number in 0..16 {
+                let path = &path;
+                scope.spawn(move || add(path, &format!("t{number}"), &token()).unwrap());
+            }
+        });
+
+        let read: toml::Table = toml::from_str(&fs::read_to_string(&path).unwrap()).unwrap();
+        assert_eq!(read["tokens"].as_table().unwrap().len(), 16);
+        assert!(add(&path, "t3", &token()).is_err(), "what is there is not replaced");
     }
 
     #[test]

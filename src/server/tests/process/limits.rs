@@ -11,8 +11,12 @@ fn ask(server: &Server, address: &str, path: &str) -> (u16, String) {
 
 #[test]
 fn who_waits_for_cold_data_is_counted_once() {
-    let limits =
-        ["--set", "limits.per_client.requests_per_second=0.001", "--set", "limits.per_client.burst=1"];
+    let settings = [
+        "limits.per_client.requests_per_second=0.001",
+        "limits.per_client.burst=1",
+        "server.trusted_proxies=[\"127.0.0.1/32\"]",
+    ];
+    let limits: Vec<&str> = settings.into_iter().flat_map(|setting| ["--set", setting]).collect();
     let server = Server::start(&[&["demo"][..], &limits].concat());
     let is_there =
         |n: &u8| ask(&server, &format!("198.51.100.{n}"), "/datasets").1.contains("\"tape.winds\"");

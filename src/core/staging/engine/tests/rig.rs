@@ -246,6 +246,7 @@ impl Rig {
         let row = |object: &usize| AcceptedRow {
             spelling: format!("/archive/{object}").into(),
             other_spellings: Vec::new(),
+            len_bytes: 0,
             objects: Ok(vec![id(*object)]),
         };
         let rows = objects.iter().map(row).collect();
@@ -253,10 +254,11 @@ impl Rig {
         let new = Acceptance { head, rows, idempotency: None, notify: None, bill: None, now_ns };
         let Accepted::New(new) = tables::accept(&self.database, new).unwrap() else { panic!("it is new") };
         self.acknowledged.insert(number);
-        let rows = objects
-            .iter()
-            .zip(0..)
-            .map(|(object, position)| AdmittedRow { position, objects: vec![id(*object)] });
+        let rows = objects.iter().zip(0..).map(|(object, position)| AdmittedRow {
+            position,
+            objects: vec![id(*object)],
+            len_bytes: 0,
+        });
         self.engine.admit(new.head.clone(), new.tallies(), None, rows.collect());
     }
 
