@@ -142,7 +142,7 @@ def check_right(server: Server, checks: Checks, method: str, path: str, right: s
         ("get", "/objects"): (f"?path={file}", None, {200}),
         ("post", "/objects/locality"): ("", {"paths": [file]}, {200}),
         ("post", "/objects/evict"): ("", {"paths": [file]}, {200}),
-        ("post", "/requests"): ("", {"paths": [file]}, {202}),
+        ("post", "/requests"): ("", {"objects": [file]}, {202}),
         ("post", "/api/v1/archiveinfo"): ("", {"paths": [file]}, {200}),
         ("post", "/api/v1/stage"): ("", {"files": [{"path": file}]}, {201}),
         ("post", "/cold/{store}/{action}"): ("", {}, {200}),
