@@ -53,18 +53,39 @@ impl<R: Fn() -> Result<Config, Failure> + Send + Sync + 'static> Again<R> {
         });
     }
 
-    /// Begins to read everything again whenever a file is another one than it was, until the server ends.
+    /// Begins to read everything again whenever a file is another one than it was and has stayed so for one more look,
+    /// until the server ends: half of a file that is being written may be a configuration, too, without the rules behind.
     pub(super) async fn watch(self: Arc<Self>, file: PathBuf, every: Duration, is_ending: CancellationToken) {
-        let mut known = look_at(&file).await;
+        let mut changes = Changes::since(look_at(&file).await);
         while is_ending.run_until_cancelled(tokio::time::sleep(every)).await.is_some() {
-            let now = look_at(&file).await;
-            // One that is away for a moment is being replaced.
-            if now.is_some() && now != known {
+            if changes.has_settled(look_at(&file).await) {
                 info!(file = %file.display(), "the configuration has changed, reading it again");
-                known = now;
                 self.begin();
             }
         }
+    }
+}
+
+/// What is known of a file that is looked at from time to time.
+struct Changes {
+    known: Option<Look>,
+    last: Option<Look>,
+}
+
+impl Changes {
+    fn since(known: Option<Look>) -> Self {
+        Self { known, last: known }
+    }
+
+    /// Whether the file is another one than was known, and the same as at the last look.
+    fn has_settled(&mut self, now: Option<Look>) -> bool {
+        // One that is away for a moment is being replaced.
+        let is_new = now.is_some() && now != self.known && now == self.last;
+        self.last = now;
+        if is_new {
+            self.known = now;
+        }
+        is_new
     }
 }
 
@@ -88,6 +109,15 @@ fn look(file: &Path) -> Option<Look> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_file_is_read_again_once_when_it_does_not_change_any_more() {
+        let look = |size| Some((1, size, 0, 0));
+        let mut changes = Changes::since(look(5));
+        let looks = [look(5), look(0), look(3), None, look(8), look(8), look(8), look(9), look(8), look(8)];
+        let settled: Vec<bool> = looks.into_iter().map(|now| changes.has_settled(now)).collect();
+        assert_eq!(settled, [false, false, false, false, false, true, false, false, false, false]);
+    }
 
     #[test]
     fn a_file_that_is_written_or_replaced_is_another_one() {
