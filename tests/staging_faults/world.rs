@@ -297,6 +297,25 @@ impl World {
         }
     }
 
+    /// The bytes of an object that a request pins; `None` if the pin ended while this was found out. That an object is hot
+    /// is written a moment before its copy can be read.
+    pub(crate) fn pinned_bytes(&self, id: &RequestId, position: u64, path: &str) -> Option<Vec<u8>> {
+        for _ in 0..1000 {
+            match self.staging().presence_in_memory(&self.href(path)) {
+                Some(Presence::Online { path, guard: Some(_guard) }) => {
+                    return Some(std::fs::read(path).unwrap());
+                }
+                Some(Presence::Cold) => {}
+                other => panic!("{path}: {other:?}"),
+            }
+            if self.states(id).get(position as usize) != Some(&ObjectState::Hot) {
+                return None;
+            }
+            self.settle();
+        }
+        panic!("{id} pins {path}, which is cold")
+    }
+
     pub(crate) fn now_ns(&self) -> i64 {
         self.clock.now_ns()
     }
