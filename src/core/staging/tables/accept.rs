@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use rusqlite::{Connection, OptionalExtension, params};
 
-use super::positions::name_hash;
+use super::positions::{MAX_NAMED, name_hash};
 use super::spending::{Bill, charge};
 use super::write::bump;
 use super::{RequestRow, deliveries};
@@ -140,6 +140,7 @@ fn ended_at_once(new: &Acceptance, state: RequestState) -> RequestRow {
 }
 
 fn insert_rows(tables: &Connection, new: &Acceptance, first_change: u64) -> Result<()> {
+    let is_named = new.rows.len() <= MAX_NAMED;
     let mut insert = tables.prepare_cached(
         "INSERT INTO staging_request_objects
          (request, position, spelling, root, path, others, state, reason, since_ns, change,
@@ -164,7 +165,7 @@ fn insert_rows(tables: &Connection, new: &Acceptance, first_change: u64) -> Resu
             as_i64(change),
             pack_spellings(&row.other_spellings),
             (row.len_bytes > 0).then(|| as_i64(row.len_bytes)),
-            name_hash(&row.spelling, names),
+            is_named.then(|| name_hash(&row.spelling, names)),
         ])?;
     }
     Ok(())

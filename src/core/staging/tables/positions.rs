@@ -12,6 +12,10 @@ use crate::cold::ObjectId;
 /// As many objects are read one after the other in the time in which one is looked up.
 const READ_PER_LOOKUP: u64 = 16;
 
+/// Most objects of a request that are looked up by name. The index is written in no order, which for millions takes longer
+/// than all else that accepting them does.
+pub(super) const MAX_NAMED: usize = 100_000;
+
 /// Something that is looked for among the objects of a request.
 #[derive(Debug)]
 pub(in crate::staging) struct Sought {
@@ -40,7 +44,7 @@ pub(super) fn name_hash(spelling: &str, objects: &[ObjectId]) -> i64 {
 /// Where a request has what is sought, in the same order; `None` for what is none of it.
 ///
 /// A few are looked up each by itself. Lists of much of the request, and names that are not found so (requests of
-/// earlier versions have no index of them), cost reading all its objects once.
+/// more than [`MAX_NAMED`] objects and of earlier versions have no index of them), cost reading all its objects once.
 pub(in crate::staging) fn positions(
     tables: &Connection,
     request: i64,
