@@ -47,8 +47,8 @@ pub struct Stack(Arc<Front>);
 
 impl Stack {
     /// The answer to a request, problems included.
-    pub async fn answer(&self, request: Request) -> Response {
-        self.0.answer(request).await
+    pub fn answer(&self, request: Request) -> impl Future<Output = Response> + Send + '_ {
+        self.0.answer(request)
     }
 }
 

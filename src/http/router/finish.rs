@@ -32,7 +32,8 @@ pub(super) async fn problems(response: Response, asked: &Asked<'_>) -> Response 
     if !response.status().is_client_error() && !response.status().is_server_error() {
         return response;
     }
-    let mut response = if is_foreign(&response) { translated(response, asked).await } else { response };
+    let mut response =
+        if is_foreign(&response) { Box::pin(translated(response, asked)).await } else { response };
     let Some(raised) = response.extensions_mut().remove::<Raised>() else {
         return response;
     };

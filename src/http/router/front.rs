@@ -136,16 +136,17 @@ impl Front {
             let metrics = matched.as_ref().map_or(&self.elsewhere, |matched| &matched.value.metrics);
             let passage = Passage::of(&self.app, &request, matched.as_ref());
             let is_private = passage.is_private();
-            let answer = self.guarded(request, matched.as_ref(), passage).instrument(span.clone());
-            (answer.await, metrics, is_private)
+            // Boxed: a request that waits does not keep the room of the work before.
+            let answer = Box::pin(self.guarded(request, matched.as_ref(), passage));
+            (answer.instrument(span.clone()).await, metrics, is_private)
         };
         let mut known = (request_id, allowed_origin, uri);
-        if let Some(held) = Held::take(&mut response) {
-            let (request_id, allowed_origin, uri) = known;
+        if let Some(waiting) = Held::take(&mut response).map(|held| Box::pin(self.once_online(held))) {
             // Of what was read from the connection nothing is kept while the request waits.
-            known = (copy_of(&request_id), allowed_origin.as_ref().map(copy_of), uri_copy(&uri));
-            drop((response, request_id, allowed_origin, uri));
-            response = Box::pin(self.once_online(held)).instrument(span).await;
+            let (request_id, allowed_origin, uri) = &known;
+            known = (copy_of(request_id), allowed_origin.as_ref().map(copy_of), uri_copy(uri));
+            drop(response);
+            response = waiting.instrument(span).await;
         }
         let (request_id, allowed_origin, uri) = known;
         let asked = Asked {
@@ -268,7 +269,8 @@ impl Front {
                 Ok(again) => again,
                 Err(problem) => return problem.into_response(),
             };
-            let mut response = self.limited(again()).await;
+            // Thousands go on at once: each begins when it has a place among those that are worked on.
+            let mut response = self.limited(async { again().await }).await;
             // What was made cold again at once, or other objects that only now are found to be needed.
             let Some(next) = Held::take(&mut response) else { return response };
             if tokio::time::Instant::now() >= deadline {
