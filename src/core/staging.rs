@@ -34,6 +34,7 @@ mod deliveries;
 mod driver;
 mod engine;
 mod hints;
+mod keyed;
 pub mod landing;
 mod limits;
 mod numbers;

@@ -143,6 +143,9 @@ impl ObjectState {
         Self::Cancelled,
     ];
 
+    /// Those of objects that wait or are pinned.
+    pub(super) const HELD: [Self; 4] = [Self::Queued, Self::Active, Self::Verifying, Self::Hot];
+
     /// The word for documents and for the database.
     pub fn as_str(self) -> &'static str {
         match self {
@@ -204,7 +207,7 @@ impl RequestState {
 pub struct Estimate {
     /// From now on.
     pub duration: Duration,
-    /// In words: `tape model`, `rate of the last hour`, `number of recalls ahead`.
+    /// In words: [`super::Basis::as_str`].
     pub basis: &'static str,
 }
 

@@ -4,17 +4,16 @@
 //! A request that has ended and holds no pin is in the database only.
 
 use std::collections::HashMap;
-use std::hash::{BuildHasher, RandomState};
 use std::ops::{Deref, DerefMut};
 use std::sync::Arc;
 use std::time::Duration;
 
-use hashbrown::HashTable;
 use slab::Slab;
 use smallvec::SmallVec;
 use thermocline_model::DatasetId;
 
 use super::cache::CacheKey;
+use super::keyed::Keyed;
 use super::{Face, ObjectState, Owner, RequestId, RequestState, Tally};
 use crate::cold::ObjectId;
 
@@ -31,7 +30,7 @@ const NONE: ObjectSlot = ObjectSlot::MAX;
 #[derive(Debug, Default)]
 pub(super) struct Book {
     objects: Slab<Object>,
-    by_id: ByName,
+    by_id: Keyed,
     requests: Slab<LiveRequest>,
     by_number: HashMap<i64, RequestSlot>,
     n_flights: u64,
@@ -52,34 +51,6 @@ pub(super) struct Ending {
     pub(super) check: u64,
     /// How often in a row it could not be made to last.
     pub(super) n_failed: u32,
-}
-
-/// Positions of objects by their names, which are not kept twice: there may be millions.
-#[derive(Debug, Default)]
-struct ByName {
-    slots: HashTable<ObjectSlot>,
-    hasher: RandomState,
-}
-
-impl ByName {
-    fn get(&self, id: &ObjectId, objects: &Slab<Object>) -> Option<ObjectSlot> {
-        let is_it = |slot: &ObjectSlot| objects.get(*slot as usize).is_some_and(|object| object.id == *id);
-        self.slots.find(self.hasher.hash_one(id), is_it).copied()
-    }
-
-    fn insert(&mut self, slot: ObjectSlot, objects: &Slab<Object>) {
-        let hash = |slot: &ObjectSlot| {
-            objects.get(*slot as usize).map_or(0, |object| self.hasher.hash_one(&object.id))
-        };
-        let hashed = hash(&slot);
-        self.slots.insert_unique(hashed, slot, hash);
-    }
-
-    fn remove(&mut self, id: &ObjectId, slot: ObjectSlot) {
-        if let Ok(entry) = self.slots.find_entry(self.hasher.hash_one(id), |known| *known == slot) {
-            entry.remove();
-        }
-    }
 }
 
 /// On which store an object lies.
@@ -204,9 +175,12 @@ pub(super) struct Details {
     pub(super) readers: Vec<RequestSlot>,
 }
 
-/// Of a recall that has none of it.
-static NO_DETAILS: Details =
-    Details { done_bytes: None, parts: None, why: None, n_busy: 0, readers: Vec::new() };
+impl Details {
+    /// Of a recall that has none of it.
+    const NONE: Self = Self { done_bytes: None, parts: None, why: None, n_busy: 0, readers: Vec::new() };
+}
+
+static NO_DETAILS: Details = Details::NONE;
 
 impl Extra {
     pub(super) fn forget_reader(&mut self, request: RequestSlot) {
@@ -238,8 +212,7 @@ impl Deref for Extra {
 
 impl DerefMut for Extra {
     fn deref_mut(&mut self) -> &mut Details {
-        let none = || Details { done_bytes: None, parts: None, why: None, n_busy: 0, readers: Vec::new() };
-        self.0.get_or_insert_with(|| Box::new(none()))
+        self.0.get_or_insert_with(|| Box::new(Details::NONE))
     }
 }
 
@@ -472,12 +445,12 @@ impl Book {
             flight: None,
             interests: SmallVec::new(),
         }) as ObjectSlot;
-        self.by_id.insert(slot, &self.objects);
+        self.by_id.insert(slot, |slot| id_at(&self.objects, slot));
         slot
     }
 
     pub(super) fn slot(&self, id: &ObjectId) -> Option<ObjectSlot> {
-        self.by_id.get(id, &self.objects)
+        self.by_id.get(id, |slot| id_at(&self.objects, slot))
     }
 
     pub(super) fn find(&self, id: &ObjectId) -> Option<&Object> {
@@ -584,4 +557,8 @@ impl Book {
         let place = object.interests.iter().position(is_it)?;
         Some(object.interests.swap_remove(place))
     }
+}
+
+fn id_at(objects: &Slab<Object>, slot: ObjectSlot) -> Option<&ObjectId> {
+    objects.get(slot as usize).map(|object| &object.id)
 }

@@ -20,7 +20,7 @@ pub enum DeliveryState {
 }
 
 impl DeliveryState {
-    /// Every state.
+    /// Every state, in the order of their numbers in the database.
     pub const ALL: [Self; 3] = [Self::Due, Self::Done, Self::Dead];
 
     /// The word for documents.
@@ -176,10 +176,7 @@ impl Staging {
     pub async fn due_deliveries(&self, turns: Turns, limit: usize) -> Result<Due> {
         let now_ns = self.shared.clock.now_ns();
         let read = move |database: &rusqlite::Connection| tables::due(database, now_ns, &turns, limit);
-        let (deliveries, next_ns) = self.shared.database.read(read).await?;
-        let due =
-            |stored: tables::StoredDelivery| DueDelivery { delivery: stored.delivery, body: stored.body };
-        Ok(Due { deliveries: deliveries.into_iter().map(due).collect(), next_ns })
+        self.shared.database.read(read).await
     }
 
     /// Returns when a delivery may have become due that was not before.

@@ -44,7 +44,6 @@ use crate::cold::{StageRequest, StageState, StageTicket};
 use crate::{Error, Result};
 
 pub(super) use admit::AdmittedRow;
-pub(super) use reasons::basis;
 pub(super) use renew::Renewed;
 pub(super) use timers::Timers;
 

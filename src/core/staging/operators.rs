@@ -101,8 +101,7 @@ impl Staging {
         }
         let now = self.shared.now();
         self.shared.engine.lock().foresee(&nearline, &mut dry_run, now);
-        let cost = |(lane, recalls): (usize, Vec<Priced>)| self.shared.store(lane)?.cost(&recalls);
-        dry_run.costs = sums(priced.into_iter().filter_map(cost));
+        dry_run.costs = sums(self.shared.costs_of(priced));
         Ok(dry_run)
     }
 
@@ -312,10 +311,9 @@ impl Engine {
             if lane.capabilities.knows_tapes {
                 dry_run.n_tapes = Some(dry_run.n_tapes.unwrap_or_default() + foresight.n_tapes as u64);
             }
-            let estimate = foresight.estimate.map(|estimate| Estimate {
-                duration: estimate.wait,
-                basis: super::engine::basis(estimate.basis),
-            });
+            let estimate = foresight
+                .estimate
+                .map(|estimate| Estimate { duration: estimate.wait, basis: estimate.basis.as_str() });
             let longer = |estimate: &Estimate| {
                 dry_run.estimate.as_ref().is_none_or(|known| known.duration < estimate.duration)
             };
@@ -433,7 +431,7 @@ impl Shared {
 }
 
 /// What recalls at several stores cost together, for each currency.
-fn sums(costs: impl Iterator<Item = Cost>) -> Vec<Cost> {
+fn sums(costs: Vec<Cost>) -> Vec<Cost> {
     let mut sums: Vec<Cost> = Vec::new();
     for cost in costs {
         let Some(sum) = sums.iter_mut().find(|sum| sum.currency == cost.currency) else {

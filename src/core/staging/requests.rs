@@ -1,17 +1,16 @@
 //! Requests: making them, looking at them, ending them.
 
 use std::collections::HashSet;
-use std::hash::{BuildHasher, RandomState};
 use std::sync::Arc;
 use std::time::Duration;
 
-use hashbrown::HashTable;
 use parking_lot::Mutex;
 use tokio::sync::oneshot;
 
 use super::book::{Place, RequestHead, RequestSlot};
 use super::driver::{Admission, Input};
 use super::engine::{AdmittedRow, Engine, Note, Now, Reply, Withdrawn};
+use super::keyed::Keyed;
 use super::tables::{self, Acceptance, Accepted, AcceptedRow, StoredRequest, request_id, request_number};
 use super::{
     IdempotencyKey, NewRequest, ObjectFilter, ObjectState, Owner, Request, RequestFilter, RequestId,
@@ -430,8 +429,7 @@ fn with_wait(engine: &mut Engine, stored: StoredRequest, now: Now) -> Request {
 /// What is asked for, each object once with all its spellings, in the order of the first time.
 fn without_duplicates(objects: Vec<Wanted>) -> Vec<AcceptedRow> {
     // Of millions of objects only their places are kept, not their names twice.
-    let hasher = RandomState::new();
-    let mut seen: HashTable<u32> = HashTable::with_capacity(objects.len());
+    let mut seen = Keyed::with_capacity(objects.len());
     let mut seen_wrong: HashSet<Arc<str>> = HashSet::new();
     let mut seen_again: HashSet<Arc<str>> = HashSet::new();
     let mut rows: Vec<AcceptedRow> = Vec::with_capacity(objects.len());
@@ -441,10 +439,7 @@ fn without_duplicates(objects: Vec<Wanted>) -> Vec<AcceptedRow> {
             false => Ok(names),
         });
         let known = match &names {
-            Ok(names) => {
-                let is_it = |row: &u32| first_name(&rows, *row) == names.first();
-                seen.find(hasher.hash_one(names.first()), is_it).copied()
-            }
+            Ok(names) => names.first().and_then(|name| seen.get(name, |row| first_name(&rows, row))),
             Err(_) if !seen_wrong.insert(Arc::clone(&spelling)) => continue,
             Err(_) => None,
         };
@@ -457,8 +452,7 @@ fn without_duplicates(objects: Vec<Wanted>) -> Vec<AcceptedRow> {
         let is_meant = names.is_ok();
         rows.push(AcceptedRow { spelling, other_spellings: Vec::new(), objects: names, len_bytes: 0 });
         if is_meant && let Ok(row) = u32::try_from(rows.len() - 1) {
-            let hash = |row: &u32| hasher.hash_one(first_name(&rows, *row));
-            seen.insert_unique(hash(&row), row, hash);
+            seen.insert(row, |row| first_name(&rows, row));
         }
     }
     rows

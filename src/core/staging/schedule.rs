@@ -55,13 +55,14 @@ pub use overview::{OwnerOverview, TapeOverview};
 pub use policy::{Limits, MountPolicy, Policy, Together};
 pub use reason::Reason;
 
+use super::keyed::Keyed;
 use crate::cold::TapePlace;
 use drives::{Running, Slot};
 use forecast::Forecast;
 use lanes::Balance;
 use owners::Owners;
 use pace::Pace;
-use recall::{ById, Recall};
+use recall::Recall;
 use slab::Slab;
 use tapes::Tapes;
 
@@ -168,7 +169,7 @@ pub struct Scheduler {
     flow: Flow,
     slow_until_ns: i64,
     recalls: Slab<Recall>,
-    by_id: ById,
+    by_id: Keyed,
     owners: Owners,
     tapes: Tapes,
     slots: Vec<Slot>,
@@ -190,7 +191,7 @@ impl Scheduler {
             flow: Flow::Running,
             slow_until_ns: i64::MIN,
             recalls: Slab::default(),
-            by_id: ById::default(),
+            by_id: Keyed::default(),
             owners: Owners::default(),
             tapes: Tapes::default(),
             slots: Vec::new(),
@@ -254,7 +255,7 @@ impl Scheduler {
 
     /// The number of a recall.
     fn number_of(&self, recall: u64) -> Option<u32> {
-        self.by_id.get(recall, &self.recalls)
+        self.by_id.get(&recall, |number| recall::id_at(&self.recalls, number))
     }
 
     /// True if a recall is known: it waits or is under way.

@@ -14,7 +14,6 @@ use super::driver::Input;
 use super::engine::{Engine, Reply, Withdrawn};
 use super::tables::{self, AcceptedRow, Bill};
 use super::{Face, ObjectState, Owner, OwnerLimits, Shared, Wanted};
-use crate::clock::nanoseconds;
 use crate::cold::{Cost, Landing, Locality, ObjectId, Priced};
 use crate::manifest::blocking;
 use crate::{Error, ErrorKind, Result};
@@ -41,10 +40,6 @@ pub(super) struct Looked {
 
 /// The turn of those who have to stay within limits.
 pub(super) type Turns = Mutex<()>;
-
-/// States in which an object counts as pinned, or will be.
-const HELD: [ObjectState; 4] =
-    [ObjectState::Queued, ObjectState::Active, ObjectState::Verifying, ObjectState::Hot];
 
 impl Shared {
     /// The turn of an owner with limits that need one.
@@ -115,7 +110,7 @@ impl Shared {
         if let Some(most) = limits.max_pinned_bytes {
             self.check_pinned(owner, (looked.len_bytes, most))?;
         }
-        let costs = if limits.max_cost_per_day.is_some() { self.costs_of(looked) } else { Vec::new() };
+        let costs = if limits.max_cost_per_day.is_some() { self.costs_of_looked(looked) } else { Vec::new() };
         if costs.is_empty() && max_requests.is_none() {
             return Ok(None);
         }
@@ -124,7 +119,7 @@ impl Shared {
     }
 
     /// What the recalls cost that a request would begin now.
-    fn costs_of(&self, looked: &Looked) -> Vec<Cost> {
+    fn costs_of_looked(&self, looked: &Looked) -> Vec<Cost> {
         let mut priced: BTreeMap<usize, Vec<Priced>> = BTreeMap::new();
         // Locked for some at a time: the engine goes on between them.
         for some in looked.nearline.chunks(TOGETHER) {
@@ -136,6 +131,11 @@ impl Shared {
                 }
             }
         }
+        self.costs_of(priced)
+    }
+
+    /// What stores say that recalls cost, by the number of the store.
+    pub(super) fn costs_of(&self, priced: BTreeMap<usize, Vec<Priced>>) -> Vec<Cost> {
         let cost = |(lane, recalls): (usize, Vec<Priced>)| self.store(lane)?.cost(&recalls);
         priced.into_iter().filter_map(cost).collect()
     }
@@ -156,9 +156,8 @@ impl Shared {
         let (now_ns, engine) = (self.now().wall_ns, self.engine.lock());
         let (mut held_bytes, mut first_ns): (u64, Option<i64>) = (0, None);
         for (_, request) in engine.book.requests().filter(|(_, request)| request.owner == *owner) {
-            let bytes =
-                HELD.iter().filter_map(|state| request.tallies.get(*state as usize)).map(|tally| tally.bytes);
-            held_bytes = bytes.fold(held_bytes, u64::saturating_add);
+            let held = ObjectState::HELD.into_iter().filter_map(|state| request.tallies.get(state as usize));
+            held_bytes = held.map(|tally| tally.bytes).fold(held_bytes, u64::saturating_add);
             let ends_ns = request.expires_ns.filter(|ends_ns| *ends_ns > now_ns);
             first_ns = first_ns.into_iter().chain(ends_ns).min();
         }
@@ -230,10 +229,4 @@ impl Shared {
         }
         Ok(Some(turn))
     }
-}
-
-/// How long until the day (UTC) is over.
-pub(super) fn until_midnight(now_ns: i64) -> Duration {
-    let day_ns = nanoseconds(Duration::from_secs(24 * 3600));
-    Duration::from_nanos(u64::try_from(day_ns - now_ns.rem_euclid(day_ns)).unwrap_or_default())
 }

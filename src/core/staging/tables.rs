@@ -24,9 +24,7 @@ use crate::cold::ObjectId;
 use crate::{Error, Result};
 
 pub(super) use accept::{Acceptance, Accepted, AcceptedRow, KEY_LIFETIME, accept, find_key};
-pub(super) use deliveries::{
-    StoredDelivery, delivered, deliveries, delivery, due, failed, forget_deliveries, retry,
-};
+pub(super) use deliveries::{delivered, deliveries, delivery, due, failed, forget_deliveries, retry};
 pub(super) use forget::{forget_keys, forget_request, forget_requests};
 pub(super) use load::{Loaded, LoadedObject, LoadedRequest, last_number, load, online_in_place};
 pub(super) use orders::{is_order, note_order};

@@ -247,20 +247,19 @@ impl Engine {
     /// Ends recalls of a batch that have taken longer than any may, whatever their store says of them.
     fn end_late(&mut self, batch: u64, now: Now) {
         let Some(given) = self.batches.get(&batch) else { return };
-        let oldest_ns = now.watched_ns.saturating_sub(nanoseconds(self.settings.recall_timeout));
-        let is_late = |slot: &ObjectSlot| {
-            let flight = self.book.object(*slot).and_then(|object| object.flight.as_ref());
-            flight.is_some_and(|flight| flight.began_ns < oldest_ns)
+        let too_long = |slot: &ObjectSlot| {
+            let began_ns = self.book.object(*slot)?.flight.as_ref()?.began_ns;
+            Some((*slot, self.too_long(began_ns, now)?))
         };
-        let slots: Vec<ObjectSlot> = given.open.keys().copied().filter(is_late).collect();
-        if slots.is_empty() {
+        let late: Vec<(ObjectSlot, String)> = given.open.keys().filter_map(too_long).collect();
+        if late.is_empty() {
             return;
         }
+        let slots: Vec<ObjectSlot> = late.iter().map(|(slot, _)| *slot).collect();
         self.cancel_at_store(batch, &slots);
-        let limit = humantime::format_duration(self.settings.recall_timeout);
-        for slot in slots {
+        for (slot, too_long) in late {
             self.leave_batch(slot, batch, now);
-            self.fail(slot, ObjectState::Failed, format!("the recall took longer than {limit}"), now);
+            self.fail(slot, ObjectState::Failed, too_long, now);
         }
     }
 

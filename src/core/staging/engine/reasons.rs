@@ -2,7 +2,7 @@
 
 use super::{Engine, Now};
 use crate::staging::book::{ObjectSlot, RequestSlot, Stage};
-use crate::staging::schedule::{Basis, Lane, Reason};
+use crate::staging::schedule::{Lane, Reason};
 use crate::staging::{Estimate, Recall, StoreState};
 
 /// Objects that are looked at before the engine may go on.
@@ -44,7 +44,7 @@ impl Engine {
         self.book.object(slot)?.flight.as_ref()?;
         let lane = self.lane_of(slot)?;
         let estimate = self.lanes.get_mut(lane)?.scheduler.estimate(u64::from(slot), now.steady_ns)?;
-        Some(Estimate { duration: estimate.wait, basis: basis(estimate.basis) })
+        Some(Estimate { duration: estimate.wait, basis: estimate.basis.as_str() })
     }
 
     /// Some objects for which a request waits, from its beginning to its end.
@@ -111,15 +111,5 @@ impl Engine {
             trouble: lane.store.trouble(),
         };
         self.lanes.iter().map(state).collect()
-    }
-}
-
-/// In words.
-pub(in crate::staging) fn basis(basis: Basis) -> &'static str {
-    match basis {
-        Basis::TapeModel => "tape cost model",
-        Basis::MeasuredRate => "measured rate of this store",
-        Basis::NumberAhead => "number of recalls ahead",
-        Basis::UsualTime => "usual time of such a store",
     }
 }

@@ -11,10 +11,6 @@ use crate::staging::cache::CacheKey;
 use crate::staging::schedule::{self, BatchId};
 use crate::staging::tables::{LoadedObject, LoadedRequest, OnlineRow, Op, RecallRow};
 
-/// States of objects that wait or are pinned.
-const HELD: [ObjectState; 4] =
-    [ObjectState::Queued, ObjectState::Active, ObjectState::Verifying, ObjectState::Hot];
-
 /// The store's own name of a batch that was given to it, and the recalls that it has.
 type OpenBatch = (Option<Arc<str>>, Vec<ObjectSlot>);
 
@@ -315,7 +311,7 @@ impl Engine {
         }
         for (request, sums) in sums {
             let Some(request) = self.book.request_mut(request) else { continue };
-            for state in HELD {
+            for state in ObjectState::HELD {
                 let (tally, sum) = (request.tallies.get_mut(state as usize), sums.get(state as usize));
                 if let (Some(tally), Some(sum)) = (tally, sum) {
                     tally.bytes = *sum;

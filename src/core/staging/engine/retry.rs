@@ -34,16 +34,14 @@ impl Engine {
         }
         let (attempt, number) = (flight.attempt, flight.number);
         flight.extra.why = Some(Arc::from(why));
-        let took_ns = now.watched_ns.saturating_sub(flight.began_ns);
+        let began_ns = flight.began_ns;
         if !is_wanted {
             self.give_up(slot, now);
         } else if attempt >= self.settings.max_attempts {
             let reason = format!("{why} (attempt {attempt} of {})", self.settings.max_attempts);
             self.fail_as(slot, (ObjectState::Failed, kind), reason, now);
-        } else if took_ns > nanoseconds(self.settings.recall_timeout) {
-            let limit = humantime::format_duration(self.settings.recall_timeout);
-            let reason = format!("{why}, and the recall took longer than {limit}");
-            self.fail_as(slot, (ObjectState::Failed, kind), reason, now);
+        } else if let Some(too_long) = self.too_long(began_ns, now) {
+            self.fail_as(slot, (ObjectState::Failed, kind), format!("{why}, and {too_long}"), now);
         } else {
             let wait = self.settings.retries.wait(attempt, asked_for, number);
             if let Some(object) = self.book.object(slot) {
@@ -71,17 +69,11 @@ impl Engine {
         flight.extra.why = Some(Arc::from(why));
         flight.extra.n_busy = flight.extra.n_busy.saturating_add(1);
         let (n_busy, number) = (flight.extra.n_busy, flight.number);
-        let took_ns = now.watched_ns.saturating_sub(flight.began_ns);
+        let began_ns = flight.began_ns;
         if !is_wanted {
             self.give_up(slot, now);
-        } else if took_ns > nanoseconds(self.settings.recall_timeout) {
-            let limit = humantime::format_duration(self.settings.recall_timeout);
-            self.fail(
-                slot,
-                ObjectState::Failed,
-                format!("{why}, and the recall took longer than {limit}"),
-                now,
-            );
+        } else if let Some(too_long) = self.too_long(began_ns, now) {
+            self.fail(slot, ObjectState::Failed, format!("{why}, and {too_long}"), now);
         } else {
             let wait = self.settings.retries.wait(n_busy, asked_for, number);
             if let Some(object) = self.book.object(slot) {
@@ -89,6 +81,13 @@ impl Engine {
             }
             self.rest(slot, wait, now);
         }
+    }
+
+    /// That a recall that began then has taken longer than any may; `None` if it has not.
+    pub(super) fn too_long(&self, began_ns: i64, now: Now) -> Option<String> {
+        let most = self.settings.recall_timeout;
+        let is_late = now.watched_ns.saturating_sub(began_ns) > nanoseconds(most);
+        is_late.then(|| format!("the recall took longer than {}", humantime::format_duration(most)))
     }
 
     /// Lets a recall rest. Then its object is looked at again.

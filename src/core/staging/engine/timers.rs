@@ -79,8 +79,6 @@ impl Engine {
     pub(in crate::staging) fn idle_ns(&self, now: Now) -> Option<i64> {
         let pins =
             self.timers.pins.peek().map(|Reverse((until_ns, ..))| until_ns.saturating_sub(now.wall_ns));
-        let rests =
-            self.timers.rests.peek().map(|Reverse((until_ns, ..))| until_ns.saturating_sub(now.steady_ns));
         let lanes = self.lanes.iter().filter_map(|lane| {
             // While there is no room nothing is handed out, whatever the queue has.
             lane.no_space_until_ns.or_else(|| lane.scheduler.next_wake(now.steady_ns))
@@ -89,6 +87,7 @@ impl Engine {
         let first = |heap: &BinaryHeap<Reverse<(i64, ObjectSlot, u64)>>, now_ns: i64| {
             heap.peek().map(|Reverse((at_ns, ..))| at_ns.saturating_sub(now_ns))
         };
+        let rests = first(&self.timers.rests, now.steady_ns);
         let endings = first(&self.timers.endings, now.wall_ns);
         let checks = first(&self.timers.checks, now.steady_ns);
         [pins, rests, endings, checks, lanes].into_iter().flatten().min().map(|wait_ns| wait_ns.max(0))

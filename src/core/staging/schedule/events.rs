@@ -2,7 +2,7 @@
 
 use super::drives::Running;
 use super::pace::seconds_between;
-use super::recall::{Interest, Interests, Recall, Stage, UNPLANNED};
+use super::recall::{Interest, Interests, Recall, Stage, UNPLANNED, id_at};
 use super::{BatchId, Dropped, OwnerId, Scheduler, Wanted};
 
 impl Scheduler {
@@ -93,7 +93,7 @@ impl Scheduler {
             tape.n_recalls += 1;
         }
         let number = self.recalls.insert(recall);
-        self.by_id.insert(number, &self.recalls);
+        self.by_id.insert(number, |number| id_at(&self.recalls, number));
         self.enqueue(number);
         true
     }
@@ -119,7 +119,7 @@ impl Scheduler {
         recall.interests.push(interest(wanted));
         recall.renew();
         let number = self.recalls.insert(recall);
-        self.by_id.insert(number, &self.recalls);
+        self.by_id.insert(number, |number| id_at(&self.recalls, number));
         number
     }
 
@@ -234,7 +234,7 @@ impl Scheduler {
     /// Removes a recall that is in no queue. Its tape is to be tidied unless the recall comes back.
     fn forget(&mut self, number: u32) -> Option<Recall> {
         let recall = self.recalls.remove(number)?;
-        self.by_id.remove(recall.id, number);
+        self.by_id.remove(&recall.id, number);
         if let Some(tape) = recall.tape.and_then(|tape| self.tapes.get_mut(tape)) {
             tape.n_recalls = tape.n_recalls.saturating_sub(1);
         }

@@ -2,7 +2,6 @@
 
 use std::cmp::Reverse;
 use std::collections::{BTreeSet, BinaryHeap, HashMap};
-use std::fmt;
 use std::time::Duration;
 
 use super::pace::{duration, seconds_between};
@@ -38,14 +37,15 @@ pub enum Basis {
     UsualTime,
 }
 
-impl fmt::Display for Basis {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
+impl Basis {
+    /// The words for documents.
+    pub fn as_str(self) -> &'static str {
+        match self {
             Self::TapeModel => "tape cost model",
             Self::MeasuredRate => "measured rate of this store",
             Self::NumberAhead => "number of recalls ahead",
             Self::UsualTime => "usual time of such a store",
-        })
+        }
     }
 }
 

@@ -1,9 +1,5 @@
 //! One recall, as small as it can be: there may be millions.
 
-use std::hash::{BuildHasher, RandomState};
-
-use hashbrown::HashTable;
-
 use super::Lane;
 use super::slab::Slab;
 
@@ -31,39 +27,9 @@ pub(super) struct Recall {
     pub(super) interests: Interests,
 }
 
-/// Numbers of recalls by their ids, which are not kept twice.
-#[derive(Debug, Default)]
-pub(super) struct ById {
-    numbers: HashTable<u32>,
-    hasher: RandomState,
-}
-
-impl ById {
-    pub(super) fn get(&self, id: u64, recalls: &Slab<Recall>) -> Option<u32> {
-        let is_it = |number: &u32| recalls.get(*number).is_some_and(|recall| recall.id == id);
-        self.numbers.find(self.hasher.hash_one(id), is_it).copied()
-    }
-
-    /// Adds a recall that has no place yet.
-    pub(super) fn insert(&mut self, number: u32, recalls: &Slab<Recall>) {
-        let id_of = |number: &u32| recalls.get(*number).map_or(0, |recall| recall.id);
-        let hash = |number: &u32| self.hasher.hash_one(id_of(number));
-        self.numbers.insert_unique(hash(&number), number, hash);
-    }
-
-    pub(super) fn remove(&mut self, id: u64, number: u32) {
-        if let Ok(entry) = self.numbers.find_entry(self.hasher.hash_one(id), |known| *known == number) {
-            entry.remove();
-        }
-    }
-
-    pub(super) fn len(&self) -> usize {
-        self.numbers.len()
-    }
-
-    pub(super) fn is_empty(&self) -> bool {
-        self.numbers.is_empty()
-    }
+/// The id of the recall of a number.
+pub(super) fn id_at(recalls: &Slab<Recall>, number: u32) -> Option<&u64> {
+    recalls.get(number).map(|recall| &recall.id)
 }
 
 /// How far a recall is.

@@ -14,7 +14,8 @@ use url::Url;
 use super::{RequestRow, as_i64, as_u64, damaged, face, request_id};
 use crate::Result;
 use crate::staging::{
-    AfterFailure, Delivery, DeliveryFilter, DeliveryState, Face, ObjectState, Owner, RequestId, Tally, Turns,
+    AfterFailure, Delivery, DeliveryFilter, DeliveryState, Due, DueDelivery, Face, ObjectState, Owner,
+    RequestId, Tally, Turns,
 };
 
 /// Type of the event that a request has ended.
@@ -25,12 +26,6 @@ const PIECE: usize = 5_000;
 
 /// How long what could not be delivered is kept after its request was forgotten, in nanoseconds.
 const KEEP_DEAD_NS: i64 = 90 * 24 * 3600 * 1_000_000_000;
-
-/// What is due, with its body.
-pub(in crate::staging) struct StoredDelivery {
-    pub(in crate::staging) delivery: Delivery,
-    pub(in crate::staging) body: String,
-}
 
 /// Whom a request tells, and of what.
 struct Told {
@@ -148,16 +143,13 @@ fn stored(row: &Row<'_>) -> Result<Delivery> {
     })
 }
 
-/// In the order of their numbers in the database.
-const STATES: [DeliveryState; 3] = [DeliveryState::Due, DeliveryState::Done, DeliveryState::Dead];
-
 fn state(number: i64) -> Result<DeliveryState> {
-    let state = usize::try_from(number).ok().and_then(|number| STATES.get(number));
+    let state = usize::try_from(number).ok().and_then(|number| DeliveryState::ALL.get(number));
     state.copied().ok_or_else(|| damaged(format!("a state {number} of a delivery")))
 }
 
 fn state_number(state: DeliveryState) -> i64 {
-    STATES.iter().position(|known| *known == state).unwrap_or_default() as i64
+    DeliveryState::ALL.iter().position(|known| *known == state).unwrap_or_default() as i64
 }
 
 /// Deliveries, newest first.
@@ -192,12 +184,7 @@ pub(in crate::staging) fn delivery(tables: &Connection, id: u64) -> Result<Optio
 ///
 /// Origins that were called longest ago come first, those never called before them. At each origin owners have their
 /// turn in the order of their names, and of each owner the oldest delivery.
-pub(in crate::staging) fn due(
-    tables: &Connection,
-    now_ns: i64,
-    turns: &Turns,
-    limit: usize,
-) -> Result<(Vec<StoredDelivery>, Option<i64>)> {
+pub(in crate::staging) fn due(tables: &Connection, now_ns: i64, turns: &Turns, limit: usize) -> Result<Due> {
     let busy = Value::from_iter(turns.busy()).to_string();
     let last = turns.last().map(|(origin, turn, owner)| (origin.to_owned(), json!([turn, &*owner.0])));
     let last = Value::Object(last.collect()).to_string();
@@ -217,13 +204,13 @@ pub(in crate::staging) fn due(
          WHERE rank = 1 ORDER BY turn, since, id LIMIT ?4"
     ))?;
     let mut rows = find.query(params![now_ns, busy, last, as_i64(limit as u64)])?;
-    let mut found = Vec::new();
+    let mut deliveries = Vec::new();
     while let Some(row) = rows.next()? {
-        found.push(StoredDelivery { delivery: stored(row)?, body: row.get(11)? });
+        deliveries.push(DueDelivery { delivery: stored(row)?, body: row.get(11)? });
     }
     let mut next = tables
         .prepare_cached("SELECT min(next_ns) FROM staging_deliveries WHERE state = 0 AND next_ns > ?1")?;
-    Ok((found, next.query_row([now_ns], |row| row.get(0))?))
+    Ok(Due { deliveries, next_ns: next.query_row([now_ns], |row| row.get(0))? })
 }
 
 /// A delivery has arrived.

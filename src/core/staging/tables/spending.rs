@@ -1,10 +1,12 @@
 //! What owners have spent, day by day.
 
+use std::collections::BTreeMap;
+use std::time::Duration;
+
 use rusqlite::{Connection, OptionalExtension, params};
 
 use super::{as_i64, as_u64};
 use crate::cold::Cost;
-use crate::staging::spending::until_midnight;
 use crate::staging::{Amount, Owner};
 use crate::{Error, ErrorKind, Result};
 
@@ -15,7 +17,7 @@ const DAY_NS: i64 = 24 * 3600 * 1_000_000_000;
 const KEPT_DAYS: i64 = 400;
 
 /// When to come back for another request while too many are open.
-const AFTER_REQUESTS: std::time::Duration = std::time::Duration::from_secs(60);
+const AFTER_REQUESTS: Duration = Duration::from_secs(60);
 
 /// What an owner is about to spend, and what it may.
 #[derive(Debug, Clone)]
@@ -36,7 +38,7 @@ pub(in crate::staging) struct Bill {
 pub(in crate::staging) fn charge(tables: &Connection, bill: &Bill) -> Result<()> {
     check_requests(tables, bill)?;
     let day = bill.now_ns.div_euclid(DAY_NS);
-    let mut sums: std::collections::BTreeMap<&str, u64> = std::collections::BTreeMap::new();
+    let mut sums: BTreeMap<&str, u64> = BTreeMap::new();
     for cost in &bill.costs {
         let sum = sums.entry(&cost.currency).or_default();
         *sum = sum.saturating_add(cost.micros);
@@ -92,6 +94,11 @@ fn check_cost(bill: &Bill, (currency, micros): (&str, u64), spent: u64) -> Resul
         ));
     }
     Ok(())
+}
+
+/// How long until the day (UTC) is over.
+fn until_midnight(now_ns: i64) -> Duration {
+    Duration::from_nanos(as_u64(DAY_NS - now_ns.rem_euclid(DAY_NS)))
 }
 
 fn check_requests(tables: &Connection, bill: &Bill) -> Result<()> {
