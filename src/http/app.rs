@@ -1,8 +1,10 @@
 //! What every handler has: the catalog, the reader, the plugins.
 
+use std::net::{Ipv4Addr, Ipv6Addr};
 use std::sync::Arc;
 use std::time::Duration;
 
+use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 use thermocline_core::catalog::Catalog;
 use thermocline_core::jobs::Jobs;
 use thermocline_core::read::Reader;
@@ -22,7 +24,7 @@ pub struct HttpConfig {
     /// Where clients reach this server, without a trailing slash; `None` to take it from each request.
     pub public_url: Option<String>,
     /// Networks (CIDR) of proxies whose forwarding headers count.
-    pub trusted_proxies: Vec<String>,
+    pub trusted_proxies: Vec<IpNet>,
     /// True if the operator named them: what comes from there was forwarded for somebody else, even if no header says so.
     pub names_proxies: bool,
     /// How long metadata may be kept by caches.
@@ -59,7 +61,7 @@ impl Default for HttpConfig {
     fn default() -> Self {
         Self {
             public_url: None,
-            trusted_proxies: vec!["127.0.0.0/8".into(), "::1/128".into()],
+            trusted_proxies: THIS_MACHINE.to_vec(),
             names_proxies: false,
             metadata_max_age: Duration::from_secs(60),
             chunk_max_age: Duration::from_secs(3600),
@@ -78,6 +80,12 @@ impl Default for HttpConfig {
         }
     }
 }
+
+/// Addresses of this machine itself: `127.0.0.0/8` and `::1/128`.
+const THIS_MACHINE: [IpNet; 2] = [
+    IpNet::V4(Ipv4Net::new_assert(Ipv4Addr::new(127, 0, 0, 0), 8)),
+    IpNet::V6(Ipv6Net::new_assert(Ipv6Addr::LOCALHOST, 128)),
+];
 
 /// How clients write the addresses of what lies below a place that this server reads.
 #[derive(Debug, Clone, PartialEq, Eq)]

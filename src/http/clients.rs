@@ -16,14 +16,12 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use axum::extract::Request;
-use http::header::RETRY_AFTER;
+use http::Method;
 use http::request::Parts;
-use http::{HeaderValue, Method};
 use parking_lot::Mutex;
 use thermocline_core::staging::Owner;
 
 use crate::identity::Credentials;
-use crate::links::{peer, peer_of};
 use crate::problem::TOO_MANY;
 use crate::waiting::network_of;
 use crate::{App, Identity, Problem};
@@ -172,7 +170,7 @@ impl Clients {
                 "{n_computing} plots and results of this client are being computed, which is the most \
                  (limits.per_client.computations)"
             );
-            return Err(Problem::new(&TOO_MANY, detail).with_header(RETRY_AFTER, seconds(COMPUTATION_RETRY)));
+            return Err(Problem::new(&TOO_MANY, detail).with_retry_after(COMPUTATION_RETRY));
         }
         *n_computing = n_computing.saturating_add(1);
         Ok(Some(Computing { clients: Arc::clone(self), client }))
@@ -185,14 +183,14 @@ pub(crate) fn refusal(app: &App, request: &Request) -> Option<Problem> {
     if !clients.is_limited.load(Ordering::Relaxed) || is_free(request) {
         return None;
     }
-    let client = Client::of(&Identity::seen_by(app, request.headers(), peer_of(request.extensions())));
+    let client = Client::of(&Identity::of_request(app, request));
     let (rate, wait) = clients.count(client, clients.started.elapsed()).err()?;
     let detail = format!(
         "this client asked for more than {} requests per second (limits.per_client.requests_per_second), of which {} may \
          come at once",
         rate.per_second, rate.burst
     );
-    Some(Problem::new(&TOO_MANY, detail).with_header(RETRY_AFTER, seconds(wait)))
+    Some(Problem::new(&TOO_MANY, detail).with_retry_after(wait))
 }
 
 /// True for what costs nothing and must be answered: what watches over the server, and what browsers ask before they ask.
@@ -229,7 +227,7 @@ impl Computations {
     /// Those of the client that sent a request.
     pub fn of(app: &App, parts: &Parts) -> Self {
         let is_limited = app.clients.is_limited.load(Ordering::Relaxed);
-        let client = is_limited.then(|| Client::of(&Identity::seen_by(app, &parts.headers, peer(parts))));
+        let client = is_limited.then(|| Client::of(&Identity::of(app, parts)));
         Self { clients: Arc::clone(&app.clients), client }
     }
 
@@ -250,11 +248,6 @@ impl Computations {
 #[must_use = "the turn ends when it is dropped"]
 pub struct ComputationTurn {
     _computing: Option<Computing>,
-}
-
-/// Whole seconds, rounded up, at least one.
-fn seconds(wait: Duration) -> HeaderValue {
-    HeaderValue::from(wait.as_secs().saturating_add(u64::from(wait.subsec_nanos() > 0)).max(1))
 }
 
 #[cfg(test)]

@@ -15,7 +15,7 @@ use std::time::Duration;
 
 use axum::response::{IntoResponse, Response};
 use futures::future::BoxFuture;
-use http::header::{LINK, RETRY_AFTER, USER_AGENT};
+use http::header::{LINK, USER_AGENT};
 use http::{HeaderMap, HeaderName, HeaderValue, Uri};
 use metrics::{Gauge, describe_gauge, gauge};
 use parking_lot::Mutex;
@@ -323,9 +323,7 @@ fn not_online(reason: NotOnline, base: &BaseUrl) -> Problem {
 fn over_quota(error: &Error) -> Problem {
     let problem = Problem::new(&STAGING_NOT_ALLOWED, error.message());
     match error.kind() {
-        ErrorKind::OverQuota { retry_after } => {
-            problem.with_header(RETRY_AFTER, HeaderValue::from(retry_after.as_secs().max(1)))
-        }
+        ErrorKind::OverQuota { retry_after } => problem.with_retry_after(retry_after),
         _ => problem,
     }
 }

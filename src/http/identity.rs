@@ -16,18 +16,19 @@ mod rules;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
-use axum::extract::FromRequestParts;
+use axum::extract::{FromRequestParts, Request};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use http::header::{AUTHORIZATION, WWW_AUTHENTICATE};
 use http::request::Parts;
-use http::{HeaderMap, HeaderValue, Method, StatusCode, Uri};
+use http::{Extensions, HeaderMap, HeaderValue, Method, StatusCode, Uri};
 use thermocline_core::access::{Caller, View};
 use thermocline_core::staging::Owner;
 
-use crate::links::peer;
+use crate::links::{peer, peer_of};
 use crate::live::audit;
 use crate::problem::{CREDENTIALS_NEEDED, NOT_ALLOWED};
+use crate::router::guard::unknown;
 use crate::{App, AppState, Problem};
 
 pub use client::client_address;
@@ -69,6 +70,10 @@ pub struct Identity {
     pub credentials: Credentials,
 }
 
+/// Who sent the request, as its rights were looked at.
+#[derive(Clone)]
+struct Noted(Arc<Identity>);
+
 /// What came of the credentials of a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Credentials {
@@ -85,7 +90,24 @@ pub enum Credentials {
 impl Identity {
     /// Who sent a request.
     pub fn of(app: &App, parts: &Parts) -> Self {
-        Self::seen_by(app, &parts.headers, peer(parts))
+        Self::known(&parts.extensions).unwrap_or_else(|| Self::seen_by(app, &parts.headers, peer(parts)))
+    }
+
+    /// The same of a request that is whole.
+    pub(crate) fn of_request(app: &App, request: &Request) -> Self {
+        let seen = || Self::seen_by(app, request.headers(), peer_of(request.extensions()));
+        Self::known(request.extensions()).unwrap_or_else(seen)
+    }
+
+    /// The same, and whoever asks again while this request is answered is told the same.
+    pub(crate) fn noted(app: &App, request: &mut Request) -> Self {
+        let identity = Self::of_request(app, request);
+        request.extensions_mut().insert(Noted(Arc::new(identity.clone())));
+        identity
+    }
+
+    fn known(extensions: &Extensions) -> Option<Self> {
+        extensions.get::<Noted>().map(|Noted(identity)| identity.as_ref().clone())
     }
 
     /// The same for a request from `peer` that was taken apart.
@@ -169,7 +191,7 @@ impl Identity {
     /// no credentials would help.
     pub fn check_stages(&self, app: &App, dataset: &str) -> Result<(), Problem> {
         if !self.sees(app, dataset) {
-            return Err(Problem::not_found(format!("Dataset '{dataset}' not found")));
+            return Err(unknown(dataset));
         }
         if self.has(app, dataset, Right::Stage) {
             return Ok(());

@@ -97,9 +97,9 @@ impl Problem {
         self.with_field("allowed", allowed)
     }
 
-    /// When to ask again for what is being recalled.
+    /// Says when asking again is of use.
     #[must_use]
-    pub(crate) fn with_retry_after(mut self, retry_after: Duration) -> Self {
+    pub fn with_retry_after(mut self, retry_after: Duration) -> Self {
         self.more.get_or_insert_default().retry_after = Some(retry_after);
         self
     }
@@ -141,24 +141,23 @@ impl Problem {
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
         headers.insert(CONTENT_LENGTH, HeaderValue::from(len_bytes));
         headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
-        match self.error.kind() {
-            ErrorKind::Changed { retry_after }
-            | ErrorKind::Unavailable { retry_after }
-            | ErrorKind::OverQuota { retry_after } => {
-                headers.insert(RETRY_AFTER, whole_seconds(retry_after));
-            }
-            ErrorKind::NotStaged => {
-                headers.insert(
-                    RETRY_AFTER,
-                    whole_seconds(
-                        self.more.as_deref().and_then(|more| more.retry_after).unwrap_or(RECALL_RETRY),
-                    ),
-                );
-            }
-            _ => {}
+        if let Some(retry_after) = self.retry_after() {
+            headers.insert(RETRY_AFTER, whole_seconds(retry_after));
         }
         headers.extend(more.iter().flat_map(|more| more.headers.clone()));
         response
+    }
+
+    /// When asking again is of use: as was said, else as the error says.
+    fn retry_after(&self) -> Option<Duration> {
+        let said = self.more.as_ref().and_then(|more| more.retry_after);
+        said.or(match self.error.kind() {
+            ErrorKind::Changed { retry_after }
+            | ErrorKind::Unavailable { retry_after }
+            | ErrorKind::OverQuota { retry_after } => Some(retry_after),
+            ErrorKind::NotStaged => Some(RECALL_RETRY),
+            _ => None,
+        })
     }
 
     /// What the client reads: the message, without the folders of this machine where it is our failure.

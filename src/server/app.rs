@@ -406,7 +406,7 @@ fn http_config(config: &Config, single: Option<String>) -> HttpConfig {
     let (server, plugins) = (&config.server, &config.plugins);
     HttpConfig {
         public_url: server.public_url.clone(),
-        trusted_proxies: server.trusted_proxies.iter().map(|network| network.0.to_string()).collect(),
+        trusted_proxies: server.trusted_proxies.iter().map(|network| network.0).collect(),
         names_proxies: server.names_proxies(),
         metadata_max_age: plugins.zarr.metadata_max_age.0,
         chunk_max_age: plugins.zarr.chunk_max_age.0,

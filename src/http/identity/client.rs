@@ -7,7 +7,6 @@ use http::{HeaderMap, HeaderName};
 use ipnet::IpNet;
 
 use crate::App;
-use crate::links::parse_network;
 
 const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 
@@ -23,9 +22,7 @@ pub fn client_address(app: &App, headers: &HeaderMap, peer: Option<SocketAddr>) 
     if !app.config.names_proxies {
         return Some(peer);
     }
-    let proxies: Vec<IpNet> =
-        app.config.trusted_proxies.iter().filter_map(|network| parse_network(network)).collect();
-    behind(&proxies, headers, peer)
+    behind(&app.config.trusted_proxies, headers, peer)
 }
 
 fn behind(proxies: &[IpNet], headers: &HeaderMap, peer: IpAddr) -> Option<IpAddr> {
@@ -92,7 +89,7 @@ mod tests {
 
     #[test]
     fn what_trusted_proxies_forward_is_believed_from_the_last_hop_on() {
-        let proxies = [parse_network("127.0.0.0/8").unwrap(), parse_network("192.0.2.7").unwrap()];
+        let proxies = ["127.0.0.0/8", "192.0.2.7/32"].map(|network| network.parse().unwrap());
         for (peer, name, value, client) in [
             ("198.51.100.1", "x-forwarded-for", "10.0.0.1", Some("198.51.100.1")),
             ("127.0.0.1", "x-other", "", None),
@@ -123,7 +120,7 @@ mod tests {
 
     #[test]
     fn a_header_that_the_proxy_only_passes_on_makes_nobody_a_neighbour() {
-        let proxies = [parse_network("127.0.0.0/8").unwrap()];
+        let proxies = ["127.0.0.0/8".parse().unwrap()];
         for (standard, usual, client) in [
             ("for=10.0.0.1", "203.0.113.9", None),
             ("for=203.0.113.9", "10.0.0.1, 198.51.100.4", None),

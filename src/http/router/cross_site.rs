@@ -29,7 +29,7 @@ pub(super) fn refusal(app: &App, request: &Request) -> Option<Problem> {
     if !is_foreign(headers, &app.config.cors_origins, || own().origin().to_owned()) {
         return None;
     }
-    if Identity::seen_by(app, headers, peer).holds_bearer_token(headers) {
+    if Identity::of_request(app, request).holds_bearer_token(headers) {
         return None;
     }
     let detail = "a web page of another site sent this request: it needs a bearer token, or the operator lists the page's \

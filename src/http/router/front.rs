@@ -47,6 +47,9 @@ const MAX_REQUEST_ID_BYTES: usize = 64;
 const MIN_PAUSE: Duration = Duration::from_millis(20);
 const MAX_PAUSE: Duration = Duration::from_secs(1);
 
+/// When to ask again for an answer that took too long.
+const TIMEOUT_RETRY: Duration = Duration::from_secs(60);
+
 /// Length of the longest id that is made here.
 const MAX_OWN_ID_BYTES: usize = 25;
 
@@ -134,7 +137,7 @@ impl Front {
             let path = request.uri().clone();
             let matched = self.routes.at(path.path()).ok();
             let metrics = matched.as_ref().map_or(&self.elsewhere, |matched| &matched.value.metrics);
-            let passage = Passage::of(&self.app, &request, matched.as_ref());
+            let passage = Passage::of(&self.app, &mut request, matched.as_ref());
             let is_private = passage.is_private();
             // Boxed: a request that waits does not keep the room of the work before.
             let answer = Box::pin(self.guarded(request, matched.as_ref(), passage));
@@ -308,7 +311,7 @@ impl Front {
 
     fn timed_out(&self) -> Problem {
         let detail = format!("the answer took longer than {} s", self.timeout.as_secs());
-        Problem::new(&TIMEOUT, detail).with_header(http::header::RETRY_AFTER, HeaderValue::from_static("60"))
+        Problem::new(&TIMEOUT, detail).with_retry_after(TIMEOUT_RETRY)
     }
 }
 

@@ -15,7 +15,6 @@ use super::front::Place;
 use crate::extract::{DATASET_ID, names_values};
 use crate::identity::{AskedDataset, Credentials, Presented, Right, audit_refused};
 use crate::keys::KeyNames;
-use crate::links::peer_of;
 use crate::{App, Identity, Problem};
 
 /// How a request passes.
@@ -32,7 +31,7 @@ pub(super) enum Passage {
 
 impl Passage {
     /// How the rules let a request pass.
-    pub(super) fn of(app: &App, request: &Request, matched: Option<&Match<'_, '_, &Place>>) -> Self {
+    pub(super) fn of(app: &App, request: &mut Request, matched: Option<&Match<'_, '_, &Place>>) -> Self {
         if !app.restricts() || request.method() == Method::OPTIONS {
             return Self::Open;
         }
@@ -46,7 +45,7 @@ impl Passage {
         if access.is_some() && app.access.is_open(rule) {
             return Self::Open;
         }
-        let who = Identity::seen_by(app, request.headers(), peer_of(request.extensions()));
+        let who = Identity::noted(app, request);
         if who.sees(app, &names.dataset_id) {
             return Self::Private;
         }
@@ -113,8 +112,11 @@ pub(super) struct Call {
 impl Call {
     /// `None` for what only reads.
     pub(super) fn of(app: &App, request: &Request) -> Option<Self> {
-        let who = || Identity::seen_by(app, request.headers(), peer_of(request.extensions()));
-        let call = || Self { who: who(), method: request.method().clone(), uri: request.uri().clone() };
+        let call = || Self {
+            who: Identity::of_request(app, request),
+            method: request.method().clone(),
+            uri: request.uri().clone(),
+        };
         (!is_reading(request)).then(call)
     }
 

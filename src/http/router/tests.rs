@@ -431,7 +431,7 @@ async fn links_follow_trusted_proxies_only() {
     let cases = [
         (HttpConfig::default(), "https://data.example"),
         (
-            HttpConfig { trusted_proxies: vec!["10.0.0.0/8".into()], ..HttpConfig::default() },
+            HttpConfig { trusted_proxies: vec!["10.0.0.0/8".parse().unwrap()], ..HttpConfig::default() },
             "http://inner:9000",
         ),
         (

@@ -162,6 +162,18 @@ mod tests {
     use super::*;
 
     #[test]
+    fn networks_and_single_addresses_are_understood() {
+        let contains = |network: &str, ip: &str| {
+            Network::try_from(network.to_owned()).unwrap().0.contains(&ip.parse::<IpAddr>().unwrap())
+        };
+        assert!(contains("127.0.0.0/8", "127.3.2.1"));
+        assert!(!contains("127.0.0.0/8", "128.0.0.1"));
+        assert!(contains("::1", "::1"));
+        assert!(contains("10.1.2.3", "10.1.2.3"));
+        Network::try_from("localhost".to_owned()).unwrap_err();
+    }
+
+    #[test]
     fn sizes_read_back_as_they_were_written() {
         for (text, bytes) in [("8 GiB", 8 << 30), ("500 MB", 500_000_000), ("1 B", 1), ("64KiB", 64 << 10)] {
             let size = Size::try_from(text.to_owned()).unwrap();
