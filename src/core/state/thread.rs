@@ -97,7 +97,13 @@ fn run(connection: Connection, mut receiver: mpsc::Receiver<Write>) {
 
 fn commit(connection: &Connection, writes: &mut [Write]) -> Result<()> {
     connection.execute_batch("BEGIN IMMEDIATE")?;
-    let done = savepoints(connection, writes).and_then(|()| Ok(connection.execute_batch("COMMIT")?));
+    // A savepoint keeps every page that is written a second time in memory: one write alone needs none.
+    let done = match writes {
+        [only] => run_one(connection, only),
+        several => savepoints(connection, several).map(|()| true),
+    };
+    let end = |is_kept| Ok(connection.execute_batch(if is_kept { "COMMIT" } else { "ROLLBACK" })?);
+    let done = done.and_then(end);
     if done.is_err() && !connection.is_autocommit() {
         // The first error counts: it says why the transaction is not kept.
         let _ = connection.execute_batch("ROLLBACK");
@@ -108,16 +114,21 @@ fn commit(connection: &Connection, writes: &mut [Write]) -> Result<()> {
 fn savepoints(connection: &Connection, writes: &mut [Write]) -> Result<()> {
     for write in writes {
         connection.execute_batch("SAVEPOINT one")?;
-        let is_kept = write.0.run(connection);
-        if connection.is_autocommit() {
-            // Of its own accord, as it does on a full or failing disk: nothing of the others is kept either.
-            let kind = ErrorKind::Unavailable { retry_after: RETRY_AFTER };
-            return Err(Error::new(kind, "the database gave up all that was written together"));
-        }
-        if !is_kept {
+        if !run_one(connection, write)? {
             connection.execute_batch("ROLLBACK TO one")?;
         }
         connection.execute_batch("RELEASE one")?;
     }
     Ok(())
+}
+
+/// Does one write; true if it is to be kept.
+fn run_one(connection: &Connection, write: &mut Write) -> Result<bool> {
+    let is_kept = write.0.run(connection);
+    if connection.is_autocommit() {
+        // Of its own accord, as it does on a full or failing disk: nothing of the others is kept either.
+        let kind = ErrorKind::Unavailable { retry_after: RETRY_AFTER };
+        return Err(Error::new(kind, "the database gave up all that was written together"));
+    }
+    Ok(is_kept)
 }

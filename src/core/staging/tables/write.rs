@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use rusqlite::{Connection, params};
+use rusqlite::{Connection, OptionalExtension, params};
 
 use super::{NewRequestRow, ObjectRow, OnlineRow, Op, RecallRow, RequestRow, deliveries};
 use super::{activity_number, as_i64, face_number, pack_tallies, request_state_number};
@@ -101,7 +101,17 @@ fn update_object(
     change: u64,
     with_spelling: bool,
 ) -> Result<Option<Arc<str>>> {
-    let values = params![
+    // Not returned by the update: that would make it a statement whose pages are all kept until it is over.
+    let spelling = match with_spelling {
+        true => spelling_of(tables, object)?,
+        false => None,
+    };
+    let mut update = tables.prepare_cached(
+        "UPDATE staging_request_objects SET state = ?3, len_bytes = coalesce(?4, len_bytes), reason = ?5,
+         pinned_until_ns = ?6, since_ns = ?7, change = ?8, root = ?9, path = ?10
+         WHERE request = ?1 AND position = ?2",
+    )?;
+    update.execute(params![
         object.request,
         object.position,
         object.state as u8,
@@ -112,20 +122,15 @@ fn update_object(
         as_i64(change),
         object.object.root(),
         object.object.path(),
-    ];
-    const UPDATE: &str = "UPDATE staging_request_objects SET state = ?3, len_bytes = coalesce(?4, len_bytes),
-         reason = ?5, pinned_until_ns = ?6, since_ns = ?7, change = ?8, root = ?9, path = ?10
-         WHERE request = ?1 AND position = ?2";
-    if !with_spelling {
-        tables.prepare_cached(UPDATE)?.execute(values)?;
-        return Ok(None);
-    }
-    let mut update = tables.prepare_cached(&format!("{UPDATE} RETURNING spelling"))?;
-    let mut rows = update.query(values)?;
-    Ok(match rows.next()? {
-        Some(row) => Some(row.get(0)?),
-        None => None,
-    })
+    ])?;
+    Ok(spelling)
+}
+
+fn spelling_of(tables: &Connection, object: &ObjectRow) -> Result<Option<Arc<str>>> {
+    let mut find = tables.prepare_cached(
+        "SELECT spelling FROM staging_request_objects WHERE request = ?1 AND position = ?2",
+    )?;
+    Ok(find.query_row(params![object.request, object.position], |row| row.get(0)).optional()?)
 }
 
 fn update_request(tables: &Connection, request: &RequestRow, change: u64) -> Result<()> {
