@@ -6,11 +6,10 @@ use axum::response::Response;
 use serde_json::{Value, json};
 use thermocline_core::Result;
 use thermocline_http::Problem;
-use thermocline_http::catalogs::{DocumentKey, write_hits};
+use thermocline_http::catalogs::{Asked, DocumentKey, write_hits};
 use thermocline_http::links::BaseUrl;
 use thermocline_search::{Query, Seen};
 
-use crate::asked::Asked;
 use crate::settings::{ALWAYS_FILLED, COLLECTION, DATASET_ID, IntakeSettings, URI, VARIABLE_ID};
 use crate::{Catalogs, JSON, table};
 

@@ -34,7 +34,6 @@
 //! A source names its first hundred variables. Datasets whose ids pandas takes for missing (`nan`, `NA`, `null`)
 //! are not found by intake-esm.
 
-mod asked;
 mod csv;
 mod dataset;
 mod esm;
@@ -49,12 +48,11 @@ use std::sync::Arc;
 
 use axum::extract::Path;
 use axum::routing::get;
-use thermocline_http::catalogs::Documents;
+use thermocline_http::catalogs::{Asked, Documents};
 use thermocline_http::{Operation, Problem, Route, ServePlugin};
 
 pub use settings::IntakeSettings;
 
-use asked::Asked;
 use listing::Kind;
 
 const YAML: &str = "text/yaml; charset=utf-8";

@@ -4,12 +4,11 @@ use std::fmt::Write;
 
 use axum::response::Response;
 use thermocline_core::Result;
-use thermocline_http::catalogs::{Division, DocumentKey, PrefixGroup, below, divide, write_hits};
+use thermocline_http::catalogs::{Asked, Division, DocumentKey, PrefixGroup, below, divide, write_hits};
 use thermocline_http::links::{BaseUrl, segment};
 use thermocline_http::{AppState, Problem};
 use thermocline_search::{Query, Seen, Summary};
 
-use crate::asked::Asked;
 use crate::source::{self, SourceWriter};
 use crate::yaml::{quoted, scalar};
 use crate::{Catalogs, YAML, jinja};

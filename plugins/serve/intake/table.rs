@@ -5,11 +5,10 @@ use std::borrow::Cow;
 use axum::response::Response;
 use thermocline_core::Result;
 use thermocline_http::Problem;
-use thermocline_http::catalogs::{DocumentKey, write_hits};
+use thermocline_http::catalogs::{Asked, DocumentKey, write_hits};
 use thermocline_http::links::{BaseUrl, path};
 use thermocline_search::{CubeVariable, Query, Summary, Value};
 
-use crate::asked::Asked;
 use crate::csv::push_row;
 use crate::settings::{COLLECTION, DATASET_ID, URI, VARIABLE_ID};
 use crate::{CSV, Catalogs};

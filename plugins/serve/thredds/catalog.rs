@@ -9,11 +9,10 @@ use quick_xml::Writer;
 use quick_xml::events::{BytesStart, Event};
 use thermocline_core::{Error, Result};
 use thermocline_http::Problem;
-use thermocline_http::catalogs::{DocumentKey, Documents, write_hits};
+use thermocline_http::catalogs::{Asked, DocumentKey, Documents, write_hits};
 use thermocline_http::links::BaseUrl;
 
 use crate::XML;
-use crate::asked::Asked;
 use crate::dataset::{self, service_name};
 use crate::place::{Contents, Place, Reference};
 use crate::xml::{Xml, allowed, push_attributed, push_declaration};

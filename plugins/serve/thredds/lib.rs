@@ -27,7 +27,6 @@
 //! Characters that XML does not have become U+FFFD. intake-thredds opens catalogs within catalogs by OPeNDAP only,
 //! and none in which a dataset lacks the service of its driver: give it `/catalog/{collection}.xml`.
 
-mod asked;
 mod catalog;
 mod dataset;
 mod page;
@@ -40,10 +39,9 @@ use std::sync::Arc;
 use axum::extract::Path;
 use axum::response::Response;
 use axum::routing::get;
-use thermocline_http::catalogs::Documents;
+use thermocline_http::catalogs::{Asked, Documents};
 use thermocline_http::{Operation, Problem, Route, ServePlugin};
 
-use asked::Asked;
 use place::Place;
 
 const XML: &str = "application/xml";

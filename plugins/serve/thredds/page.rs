@@ -5,11 +5,10 @@ use std::fmt::Write;
 use axum::response::Response;
 use thermocline_core::Result;
 use thermocline_http::Problem;
-use thermocline_http::catalogs::{DocumentKey, Documents, write_hits};
+use thermocline_http::catalogs::{Asked, DocumentKey, Documents, write_hits};
 use thermocline_http::html::{Escaped, link, page_with_head};
 
 use crate::HTML;
-use crate::asked::Asked;
 use crate::place::{Contents, Place};
 
 /// Answers with the page of a place.

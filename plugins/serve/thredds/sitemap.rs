@@ -8,12 +8,11 @@ use std::fmt::Write;
 use axum::response::Response;
 use thermocline_core::Result;
 use thermocline_http::Problem;
-use thermocline_http::catalogs::{DocumentKey, Documents};
+use thermocline_http::catalogs::{Asked, DocumentKey, Documents};
 use thermocline_http::html::Escaped;
 use thermocline_http::links::BaseUrl;
 
 use crate::XML;
-use crate::asked::Asked;
 use crate::xml::allowed;
 
 /// Most addresses in one document.

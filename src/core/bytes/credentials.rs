@@ -7,7 +7,6 @@ use async_trait::async_trait;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use http::HeaderValue;
-use object_store::CredentialProvider;
 use object_store::aws::AwsCredential;
 
 use crate::Result;
@@ -89,7 +88,8 @@ impl Secret {
         Some(value)
     }
 
-    /// The key by which requests to S3 are signed; `None` for a token, which signs none.
+    /// The key by which requests to S3 are signed: a name and a password are one too, as in `.netrc`. `None` for a token,
+    /// which signs none.
     pub fn aws_key(&self) -> Option<AwsCredential> {
         let (key_id, secret_key, token) = match self {
             Self::Key { key_id, secret, token } => (key_id, secret, token.clone()),
@@ -97,21 +97,6 @@ impl Secret {
             Self::Bearer(_) => return None,
         };
         Some(AwsCredential { key_id: key_id.clone(), secret_key: secret_key.clone(), token })
-    }
-}
-
-/// A source of keys as the client of S3 wants it. A name and a password are a key and its secret, as in `.netrc`.
-#[derive(Debug)]
-pub(super) struct AwsKeys(pub(super) Arc<dyn CredentialSource>);
-
-#[async_trait]
-impl CredentialProvider for AwsKeys {
-    type Credential = AwsCredential;
-
-    async fn get_credential(&self) -> object_store::Result<Arc<AwsCredential>> {
-        let failed = |source| object_store::Error::Generic { store: "S3", source };
-        let secret = self.0.secret().await.map_err(|error| failed(Box::new(error)))?;
-        secret.aws_key().map(Arc::new).ok_or_else(|| failed("a token signs no requests to S3".into()))
     }
 }
 

@@ -9,9 +9,9 @@ use object_store::http::HttpBuilder;
 use object_store::{BackoffConfig, ClientOptions, ObjectStore, RetryConfig};
 use url::Url;
 
-use super::credentials::{AwsKeys, CredentialSource};
+use super::credentials::CredentialSource;
 use super::directory::Directory;
-use super::signed::S3Connector;
+use super::signed::S3Signer;
 use super::web::WebConnector;
 use crate::{Error, Result};
 
@@ -142,9 +142,8 @@ fn s3(url: &Url, options: &StoreOptions) -> Result<AmazonS3, object_store::Error
             }
         }
         Credentials::Source(source) => {
-            builder = builder
-                .with_credentials(Arc::new(AwsKeys(Arc::clone(source))))
-                .with_http_connector(S3Connector(Arc::clone(source)));
+            let signer = S3Signer::new(Arc::clone(source));
+            builder = builder.with_credentials(Arc::new(signer.clone())).with_http_connector(signer);
         }
         Credentials::Environment | Credentials::Bearer(_) => {}
     }

@@ -9,11 +9,13 @@ use async_trait::async_trait;
 use bytes::{Bytes, BytesMut};
 use futures::StreamExt;
 use http::StatusCode;
-use object_store::ClientOptions;
+use object_store::aws::AwsCredential;
 use object_store::client::{
     HttpClient, HttpConnector, HttpError, HttpRequest, HttpResponse, HttpResponseBody, HttpService,
     ReqwestConnector,
 };
+use object_store::{ClientOptions, CredentialProvider};
+use parking_lot::Mutex;
 
 use super::credentials::{CredentialSource, Refusal, Secret};
 
@@ -34,37 +36,65 @@ const ABOUT_THE_SECRET: [&str; 8] = [
 /// Most bytes of the document of an error that are kept.
 const MAX_ERROR_BYTES: usize = 64 << 10;
 
-/// Connects to stores of the S3 kind and tells a source what they think of its secrets.
-#[derive(Debug)]
-pub(super) struct S3Connector(pub(super) Arc<dyn CredentialSource>);
+/// Gives the secrets of a source to the client that signs requests to a store of the S3 kind, and tells the source what
+/// the store thinks of them.
+#[derive(Debug, Clone)]
+pub(super) struct S3Signer(Arc<Signer>);
 
-impl HttpConnector for S3Connector {
+#[derive(Debug)]
+struct Signer {
+    source: Arc<dyn CredentialSource>,
+    /// The secret that was given last.
+    given: Mutex<Option<Arc<Secret>>>,
+}
+
+impl S3Signer {
+    pub(super) fn new(source: Arc<dyn CredentialSource>) -> Self {
+        Self(Arc::new(Signer { source, given: Mutex::default() }))
+    }
+}
+
+#[async_trait]
+impl CredentialProvider for S3Signer {
+    type Credential = AwsCredential;
+
+    async fn get_credential(&self) -> object_store::Result<Arc<AwsCredential>> {
+        let failed = |source| object_store::Error::Generic { store: "S3", source };
+        let secret = self.0.source.secret().await.map_err(|error| failed(Box::new(error)))?;
+        let key = secret.aws_key().ok_or_else(|| failed("a token signs no requests to S3".into()))?;
+        *self.0.given.lock() = Some(secret);
+        Ok(Arc::new(key))
+    }
+}
+
+impl HttpConnector for S3Signer {
     fn connect(&self, options: &ClientOptions) -> object_store::Result<HttpClient> {
         let client = ReqwestConnector::default().connect(options)?;
-        Ok(HttpClient::new(S3Service { client, source: Arc::clone(&self.0) }))
+        Ok(HttpClient::new(S3Service { client, signer: Arc::clone(&self.0) }))
     }
 }
 
 #[derive(Debug)]
 struct S3Service {
     client: HttpClient,
-    source: Arc<dyn CredentialSource>,
+    signer: Arc<Signer>,
 }
 
 #[async_trait]
 impl HttpService for S3Service {
     async fn call(&self, request: HttpRequest) -> Result<HttpResponse, HttpError> {
-        // The one that the request is signed with, or its successor: a source keeps it until it changes.
-        let Ok(secret) = self.source.secret().await else { return self.client.execute(request).await };
+        // The one that the request is signed with, or its successor.
+        let given = self.signer.given.lock().clone();
+        let Some(secret) = given else { return self.client.execute(request).await };
         let response = self.client.execute(request).await?;
         let status = response.status();
         if !matches!(status, StatusCode::BAD_REQUEST | StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN) {
-            judge(&self.source, &secret, status, None);
+            judge(&self.signer.source, &secret, status, None);
             return Ok(response);
         }
         let (head, body) = response.into_parts();
         let body = first_bytes(body).await?;
-        judge(&self.source, &secret, status, code_of(&String::from_utf8_lossy(&body)).as_deref());
+        judge(&self.signer.source, &secret, status, code_of(&String::from_utf8_lossy(&body)).as_deref());
         Ok(HttpResponse::from_parts(head, body.into()))
     }
 }

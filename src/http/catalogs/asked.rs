@@ -1,21 +1,27 @@
-//! A request for a catalog of all datasets, taken apart.
+//! A request for a document of all datasets, taken apart.
 
 use std::sync::Arc;
 
 use axum::extract::FromRequestParts;
 use axum::response::Response;
 use http::request::Parts;
-use thermocline_http::catalogs::{Document, SeenDatasets};
-use thermocline_http::links::BaseUrl;
-use thermocline_http::{AppState, Problem};
 use thermocline_search::Seen;
 
-/// A request for a catalog of all datasets.
-pub(crate) struct Asked {
-    pub(crate) app: AppState,
+use super::{Document, SeenDatasets};
+use crate::links::BaseUrl;
+use crate::{AppState, Problem};
+
+/// A request for a document of all datasets.
+///
+/// # Errors
+/// Those of [`SeenDatasets`].
+pub struct Asked {
+    /// The server.
+    pub app: AppState,
     /// The datasets as whoever asks sees them.
-    pub(crate) seen: Seen,
-    pub(crate) base: BaseUrl,
+    pub seen: Seen,
+    /// Where the server is for whoever asks.
+    pub base: BaseUrl,
     parts: Parts,
 }
 
@@ -30,7 +36,7 @@ impl FromRequestParts<AppState> for Asked {
 
 impl Asked {
     /// Sends a document.
-    pub(crate) fn respond(&self, document: Document, media_type: &'static str) -> Response {
+    pub fn respond(&self, document: Document, media_type: &'static str) -> Response {
         document.respond(&self.app, &self.parts, media_type)
     }
 }
