@@ -2,7 +2,7 @@
 //!
 //! It ends with the server. What a store is asked about after that is unknown to it, and is asked for again.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -14,6 +14,10 @@ use crate::{Error, ErrorKind, Result};
 
 /// When a store that is full is asked again.
 const FULL_RETRY_AFTER: Duration = Duration::from_secs(60);
+
+/// Most objects of batches of which somebody has read that they have ended: those read last are kept, should an answer
+/// have been lost.
+const MAX_READ: usize = 100_000;
 
 /// How far one object of a batch is.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -63,7 +67,7 @@ impl Step {
 pub struct BatchLimits {
     /// Most objects that are under way.
     pub max_objects: usize,
-    /// How long a batch that has ended can be asked about.
+    /// How long a batch that has ended can be asked about, until that was read.
     pub keep: Duration,
 }
 
@@ -100,6 +104,9 @@ struct Kept {
     batches: HashMap<String, Batch>,
     /// Batches that have ended, by the time at which they were touched last.
     ended: BTreeSet<(i64, String)>,
+    /// Those of them that were read since, in that order, and the number of their objects.
+    read: VecDeque<String>,
+    n_read: usize,
     /// In how many batches each object is under way.
     open: HashMap<ObjectId, usize>,
     n_open: usize,
@@ -113,6 +120,8 @@ struct Batch {
     n_open: usize,
     touched_ns: i64,
     store_id: Option<String>,
+    /// Whether somebody has read that it has ended.
+    is_read: bool,
 }
 
 impl Batches {
@@ -157,7 +166,13 @@ impl Batches {
 
     /// The objects of a batch; `None` if it is not known.
     pub fn items(&self, key: &str) -> Option<Vec<Item>> {
-        self.shared.kept.lock().batches.get(key).map(|batch| batch.items.clone())
+        let mut kept = self.shared.kept.lock();
+        let batch = kept.batches.get_mut(key)?;
+        let items = batch.items.clone();
+        if batch.n_open == 0 && !std::mem::replace(&mut batch.is_read, true) {
+            kept.read(key, items.len());
+        }
+        Some(items)
     }
 
     /// True if there is a batch with this key.
@@ -237,7 +252,7 @@ impl Batch {
             }
         }
         let n_open = items.len();
-        Self { items, index, n_open, touched_ns: now_ns, store_id: None }
+        Self { items, index, n_open, touched_ns: now_ns, store_id: None, is_read: false }
     }
 
     fn item(&self, id: &ObjectId) -> Option<&Item> {
@@ -270,6 +285,25 @@ impl Kept {
             self.closed(&item.object.id);
         }
         self.ended.remove(&(batch.touched_ns, key.to_owned()));
+        if batch.is_read {
+            self.n_read = self.n_read.saturating_sub(batch.items.len());
+        }
+    }
+
+    /// Notes that somebody has read that a batch has ended, and forgets those of which that was read long ago.
+    fn read(&mut self, key: &str, n_items: usize) {
+        self.read.push_back(key.to_owned());
+        self.n_read += n_items;
+        // Names of batches that were forgotten otherwise are still in the list.
+        while self.n_read.max(self.read.len()) > MAX_READ
+            && self.read.len() > 1
+            && let Some(oldest) = self.read.pop_front()
+        {
+            // One that has begun anew by the same name is another one.
+            if self.batches.get(&oldest).is_some_and(|batch| batch.is_read) {
+                self.remove(&oldest);
+            }
+        }
     }
 
     /// Forgets batches that have ended and were touched last at that time or before.
@@ -392,6 +426,44 @@ mod tests {
         assert!(batches.items("open").is_some() && batches.items("ended").is_none());
         assert!(!batches.is_wanted_elsewhere("later", &object("y").id));
         assert!(batches.is_wanted_elsewhere("later", &object("x").id));
+    }
+
+    #[test]
+    fn of_batches_that_were_read_to_the_end_only_the_last_are_kept() {
+        let names: Vec<String> = (0..MAX_READ / 4).map(|number| number.to_string()).collect();
+        let names: Vec<&str> = names.iter().map(String::as_str).collect();
+        let (batches, _) = batches(usize::MAX);
+        let keys: Vec<String> = (0..8).map(|key| key.to_string()).collect();
+        for key in &keys {
+            batches.accept(&request(key, &names)).unwrap();
+            batches.items(key).unwrap();
+            batches.set(key, names.iter().map(|name| (object(name).id, Step::Staged)));
+        }
+        assert!(keys.iter().all(|key| batches.knows(key)), "none of them was read");
+        for key in &keys {
+            assert!(batches.items(key).unwrap().iter().all(|item| item.step == Step::Staged));
+            assert!(batches.items(key).is_some(), "the answer may have been lost");
+        }
+        assert_eq!(keys.iter().filter(|key| batches.knows(key)).count(), 4);
+        assert_eq!(batches.shared.kept.lock().n_items, MAX_READ);
+    }
+
+    #[test]
+    fn a_batch_that_begins_anew_by_a_name_that_was_read_stays() {
+        let (batches, _) = batches(usize::MAX);
+        let names: Vec<String> = (0..MAX_READ).map(|number| number.to_string()).collect();
+        let names: Vec<&str> = names.iter().map(String::as_str).collect();
+        batches.accept(&request("k", &["x"])).unwrap();
+        batches.set("k", [(object("x").id, Step::Staged)]);
+        batches.items("k").unwrap();
+        batches.forget("k");
+        batches.accept(&request("k", &["x"])).unwrap();
+        for key in ["l", "m"] {
+            batches.accept(&request(key, &names)).unwrap();
+            batches.set(key, names.iter().map(|name| (object(name).id, Step::Staged)));
+            batches.items(key).unwrap();
+        }
+        assert!(batches.knows("k") && !batches.knows("l") && batches.knows("m"));
     }
 
     #[test]
