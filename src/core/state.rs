@@ -1,8 +1,8 @@
 //! What must survive `kill -9`: one SQLite database, written through one thread.
 //!
 //! Whatever [`Database::write`] returned has reached the disk (write-ahead log, `synchronous=FULL`). Several
-//! writes that wait at the same time share one flush, each of them in a savepoint of its own: one that fails
-//! leaves no trace and does not fail the others.
+//! writes that wait at the same time share one flush, each of several in a savepoint of its own: one that
+//! fails leaves no trace and does not fail the others.
 
 mod thread;
 

@@ -9,7 +9,6 @@ use thermocline_core::manifest::Manifest;
 use thermocline_model::{Group, Variable};
 
 use crate::identity::AskedDataset;
-use crate::router::guard::unknown;
 use crate::{AppState, Problem};
 
 /// Name of the path parameter that names a dataset.
@@ -42,7 +41,7 @@ impl FromRequestParts<AppState> for OpenDataset {
 /// 404, as for one that does not exist.
 pub(crate) fn not_hidden(extensions: &Extensions, id: &str) -> Result<(), Problem> {
     let is_hidden = extensions.get::<AskedDataset>().is_some_and(|asked| asked.is_hidden);
-    if is_hidden { Err(unknown(id)) } else { Ok(()) }
+    if is_hidden { Err(Problem::no_dataset(id)) } else { Ok(()) }
 }
 
 /// What [`OpenDataset`] extracts: the dataset of that name, for a request of `path` that ends in `key`.

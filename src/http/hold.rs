@@ -13,9 +13,11 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use axum::extract::ConnectInfo;
 use axum::response::{IntoResponse, Response};
 use futures::future::BoxFuture;
 use http::header::{LINK, USER_AGENT};
+use http::request::Parts;
 use http::{HeaderMap, HeaderName, HeaderValue, Uri};
 use metrics::{Gauge, describe_gauge, gauge};
 use parking_lot::Mutex;
@@ -183,6 +185,19 @@ pub(crate) fn copy_of(value: &HeaderValue) -> HeaderValue {
 /// A target that shares no memory with the connection that it came from.
 pub fn uri_copy(uri: &Uri) -> Uri {
     uri.to_string().parse().unwrap_or_default()
+}
+
+/// The head of a request that may have to wait: without memory of the connection that it came from, and without what was
+/// noted of it while it was answered.
+pub fn parts_copy(parts: &Parts) -> Parts {
+    let (mut copy, ()) = http::Request::new(()).into_parts();
+    copy.method = parts.method.clone();
+    copy.uri = uri_copy(&parts.uri);
+    copy.headers = headers_copy(&parts.headers);
+    if let Some(peer) = parts.extensions.get::<ConnectInfo<SocketAddr>>() {
+        copy.extensions.insert(*peer);
+    }
+    copy
 }
 
 /// Makes the answer once everything is online.

@@ -28,7 +28,6 @@ use thermocline_core::staging::Owner;
 use crate::links::{peer, peer_of};
 use crate::live::audit;
 use crate::problem::{CREDENTIALS_NEEDED, NOT_ALLOWED};
-use crate::router::guard::unknown;
 use crate::{App, AppState, Problem};
 
 pub use client::client_address;
@@ -99,7 +98,8 @@ impl Identity {
         Self::known(request.extensions()).unwrap_or_else(seen)
     }
 
-    /// The same, and whoever asks again while this request is answered is told the same.
+    /// The same, and whoever asks again while this request is answered is told the same. Not so after it has waited for cold
+    /// bytes: who goes on then asks [`Presented`].
     pub(crate) fn noted(app: &App, request: &mut Request) -> Self {
         let identity = Self::of_request(app, request);
         request.extensions_mut().insert(Noted(Arc::new(identity.clone())));
@@ -191,7 +191,7 @@ impl Identity {
     /// no credentials would help.
     pub fn check_stages(&self, app: &App, dataset: &str) -> Result<(), Problem> {
         if !self.sees(app, dataset) {
-            return Err(unknown(dataset));
+            return Err(Problem::no_dataset(dataset));
         }
         if self.has(app, dataset, Right::Stage) {
             return Ok(());

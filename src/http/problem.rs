@@ -52,6 +52,11 @@ impl Problem {
         Error::not_found(detail).into()
     }
 
+    /// There is no such dataset, or not for whoever asks: 404.
+    pub(crate) fn no_dataset(id: &str) -> Self {
+        Self::not_found(format!("Dataset '{id}' not found"))
+    }
+
     /// The request makes no sense: 400.
     pub fn invalid_input(detail: impl Into<String>) -> Self {
         Error::invalid_input(detail).into()
@@ -230,7 +235,7 @@ impl Raised {
 
 /// Seconds, rounded up and at least one: `Retry-After: 0` would be an invitation to hammer.
 fn whole_seconds(duration: Duration) -> HeaderValue {
-    let seconds = duration.as_secs() + u64::from(duration.subsec_nanos() > 0);
+    let seconds = duration.as_secs().saturating_add(u64::from(duration.subsec_nanos() > 0));
     HeaderValue::from(seconds.max(1))
 }
 

@@ -8,12 +8,12 @@ use std::collections::HashMap;
 use std::net::{IpAddr, Ipv6Addr};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 
 use axum::body::{Body, BodyDataStream};
 use axum::response::{IntoResponse, Response};
 use futures::StreamExt;
-use http::header::RETRY_AFTER;
-use http::{HeaderValue, StatusCode};
+use http::StatusCode;
 use parking_lot::Mutex;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::sync::CancellationToken;
@@ -22,8 +22,8 @@ use crate::Problem;
 use crate::problem::TOO_MANY;
 use crate::sse::EventStream;
 
-/// When to ask again for a stream of events, in seconds.
-const RETRY_SECONDS: HeaderValue = HeaderValue::from_static("30");
+/// When to ask again for a stream of events.
+const RETRY: Duration = Duration::from_secs(30);
 
 /// Of an address of IPv6 the part that one client has to itself, in bits from the end.
 const OWN_BITS: u32 = 64;
@@ -121,14 +121,14 @@ impl Waiting {
             let detail = format!("{} clients wait or watch, which is the most", self.max);
             let mut problem = Problem::new(&TOO_MANY, detail);
             problem.status = StatusCode::SERVICE_UNAVAILABLE;
-            problem.with_header(RETRY_AFTER, RETRY_SECONDS)
+            problem.with_retry_after(RETRY)
         })?;
         let client = client.map(network_of);
         let mut streams = self.streams.lock();
         let n_open = streams.entry(client).or_default();
         if *n_open >= self.max_streams_each {
             let detail = format!("{n_open} event streams of this client are open, which is the most");
-            return Err(Problem::new(&TOO_MANY, detail).with_header(RETRY_AFTER, RETRY_SECONDS));
+            return Err(Problem::new(&TOO_MANY, detail).with_retry_after(RETRY));
         }
         *n_open = n_open.saturating_add(1);
         Ok(StreamPlace { waiting: Arc::clone(self), client, _place: place })
@@ -194,7 +194,7 @@ mod tests {
         let _other = opened(&waiting, "unknown");
         let refused = opened(&waiting, "192.0.2.1");
         assert_eq!(refused.status(), 503);
-        assert_eq!(refused.headers().get(RETRY_AFTER), Some(&RETRY_SECONDS));
+        assert_eq!(refused.headers()[http::header::RETRY_AFTER], "30");
         drop(one);
         assert!(opened(&waiting, "192.0.2.1").status().is_success());
         assert!(waiting.streams.lock().len() <= 2, "who has left is forgotten");

@@ -200,7 +200,9 @@ impl ColdStore for CommandStore {
     }
 
     async fn progress(&self, ticket: &StageTicket) -> Result<Vec<(ObjectId, StageState)>> {
-        Arc::clone(&self.shared).progress(ticket).await
+        let states = Arc::clone(&self.shared).progress(ticket).await?;
+        self.shared.batches.told(&ticket.key);
+        Ok(states)
     }
 
     async fn cancel(&self, ticket: &StageTicket, objects: &[ObjectId]) -> Result<()> {

@@ -189,6 +189,7 @@ impl ColdStore for PosixStore {
 
     async fn progress(&self, ticket: &StageTicket) -> Result<Vec<(ObjectId, StageState)>> {
         let known = self.shared.progress_of(&ticket.key).await;
+        self.shared.batches.told(&ticket.key);
         Ok(known.unwrap_or_else(|| Batches::unknown(&ticket.objects)))
     }
 

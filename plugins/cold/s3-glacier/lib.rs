@@ -157,7 +157,9 @@ impl ColdStore for GlacierStore {
     }
 
     async fn progress(&self, ticket: &StageTicket) -> Result<Vec<(ObjectId, StageState)>> {
-        Ok(self.shared.progress_of(ticket).await)
+        let states = self.shared.progress_of(ticket).await;
+        self.shared.batches.told(&ticket.key);
+        Ok(states)
     }
 
     async fn cancel(&self, ticket: &StageTicket, objects: &[ObjectId]) -> Result<()> {

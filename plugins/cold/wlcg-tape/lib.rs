@@ -156,7 +156,9 @@ impl ColdStore for WlcgTapeStore {
     }
 
     async fn progress(&self, ticket: &StageTicket) -> Result<Vec<(ObjectId, StageState)>> {
-        self.progress_of(ticket).await
+        let states = self.progress_of(ticket).await?;
+        self.batches.told(&ticket.key);
+        Ok(states)
     }
 
     async fn cancel(&self, ticket: &StageTicket, objects: &[ObjectId]) -> Result<()> {

@@ -1,24 +1,23 @@
 //! A result as an answer.
 
-use std::net::SocketAddr;
 use std::sync::Arc;
 
 use axum::Extension;
-use axum::extract::{ConnectInfo, State};
+use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use futures::FutureExt;
 use futures::future::BoxFuture;
 use http::header::{CONTENT_DISPOSITION, LINK};
 use http::request::Parts;
-use http::{HeaderValue, Method, Request, StatusCode};
+use http::{HeaderValue, Method, StatusCode};
 use thermocline_core::Error;
 use thermocline_groupby::{Grouped, Plan};
 use thermocline_http::conditional::{
     Representation, Wanted, evaluate, precondition, respond_head, respond_head_of_stream,
     respond_head_of_text, respond_part, respond_stream, respond_text, respond_whole, vary_on_accept,
 };
-use thermocline_http::hold::{self, Wait, headers_copy, uri_copy};
+use thermocline_http::hold::{self, Wait, parts_copy};
 use thermocline_http::links::{BaseUrl, peer};
 use thermocline_http::{AppState, OpenDataset, Problem, live};
 
@@ -163,14 +162,6 @@ impl Again {
         (form, representation): (Form, &Representation),
         (base, parts): (&BaseUrl, &Parts),
     ) -> Self {
-        // What the connection noted is kept only where it is needed: the request may have to wait for long.
-        let (mut copied, ()) = Request::new(()).into_parts();
-        copied.method = parts.method.clone();
-        copied.uri = uri_copy(&parts.uri);
-        copied.headers = headers_copy(&parts.headers);
-        if let Some(peer) = parts.extensions.get::<ConnectInfo<SocketAddr>>() {
-            copied.extensions.insert(*peer);
-        }
         Self {
             api: Arc::clone(api),
             app: Arc::clone(app),
@@ -178,7 +169,7 @@ impl Again {
             form,
             representation: representation.clone(),
             base: base.clone(),
-            parts: copied,
+            parts: parts_copy(parts),
         }
     }
 

@@ -7,9 +7,8 @@ use axum::Extension;
 use axum::extract::{Path, State};
 use axum::response::{IntoResponse, Response};
 use futures::{Stream, stream};
-use http::header::RETRY_AFTER;
+use http::StatusCode;
 use http::request::Parts;
-use http::{HeaderValue, StatusCode};
 use thermocline_core::jobs::{Job, JobId, Jobs};
 use thermocline_http::identity::Presented;
 use thermocline_http::jobs::JobsEngine;
@@ -22,6 +21,9 @@ use tokio::sync::broadcast::error::RecvError;
 
 use crate::Api;
 use crate::job::{document, is_there, known};
+
+/// When to ask again where too many watch.
+const RETRY: Duration = Duration::from_secs(30);
 
 /// Shortest time from one look at a job to the next, and the longest while nothing is told: progress within a step
 /// is not.
@@ -44,7 +46,7 @@ pub(crate) async fn watch(
     }
     let turn = Arc::clone(&api.streams).try_acquire_owned().map_err(|_| {
         let detail = format!("{} event streams are open, which is the most", api.settings.max_streams);
-        Problem::new(&TOO_MANY, detail).with_header(RETRY_AFTER, HeaderValue::from_static("30"))
+        Problem::new(&TOO_MANY, detail).with_retry_after(RETRY)
     })?;
     let watch = Watch { app, jobs, presented, base, id: job.id, shown: None, _turn: turn };
     Ok(sse::respond(&parts.method, watch.events()))

@@ -6,7 +6,7 @@ use std::time::Duration;
 use axum::body::Body;
 use axum::extract::{Path, State};
 use axum::response::Response;
-use http::header::{CONTENT_LENGTH, CONTENT_TYPE, LOCATION, RETRY_AFTER};
+use http::header::{CONTENT_LENGTH, CONTENT_TYPE, LOCATION};
 use http::request::Parts;
 use http::{HeaderValue, StatusCode};
 use thermocline_core::jobs::{Job, JobResult};
@@ -33,8 +33,8 @@ pub(crate) async fn show(
     let job = known((&app, &jobs), &who, &id).await?;
     if !job.state.is_ended() {
         let detail = format!("job '{id}' is {}: there is no result yet", job.state.as_str());
-        let retry_after = HeaderValue::from(retry_seconds(&job));
-        return Err(Problem::new(&WRONG_STATE, detail).with_header(RETRY_AFTER, retry_after));
+        let retry_after = Duration::from_secs(retry_seconds(&job));
+        return Err(Problem::new(&WRONG_STATE, detail).with_retry_after(retry_after));
     }
     // What failed may still have a result that says what became of each part.
     if let Some(href) = result_elsewhere(&base, &job) {

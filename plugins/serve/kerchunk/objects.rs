@@ -9,14 +9,14 @@ use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use futures::future::BoxFuture;
 use futures::{FutureExt, stream};
+use http::Method;
 use http::request::Parts;
-use http::{HeaderMap, Method, Uri};
 use thermocline_core::manifest::Manifest;
 use thermocline_core::{Error, ErrorKind, Result};
 use thermocline_http::conditional::{
     Representation, Wanted, evaluate, respond_head, respond_part, respond_whole,
 };
-use thermocline_http::hold::{Asked, Wait, headers_copy, held, uri_copy, with_locality};
+use thermocline_http::hold::{Asked, Wait, held, parts_copy, with_locality};
 use thermocline_http::links::peer;
 use thermocline_http::{AppState, DatasetPath, OpenDataset, Problem};
 use thermocline_model::{Object, ObjectIdentity};
@@ -53,19 +53,11 @@ pub(crate) async fn answer(request: ObjectRequest) -> Response {
             let Parts { headers, uri, .. } = &request.parts;
             let asked = Asked { headers, uri, peer: peer(&request.parts) };
             let wait = Wait::of(&request.app, &asked, &request.manifest.id);
-            let (headers, uri) = (headers_copy(headers), uri_copy(uri));
-            let request = detached(request, headers, uri);
+            let request = ObjectRequest { parts: parts_copy(&request.parts), ..request };
             held(problem.error, wait, Box::new(move || answer_boxed(request)))
         }
         Err(problem) => problem.into_response(),
     }
-}
-
-/// The request without memory of the connection that it came from.
-fn detached(mut request: ObjectRequest, headers: HeaderMap, uri: Uri) -> ObjectRequest {
-    request.parts.headers = headers;
-    request.parts.uri = uri;
-    request
 }
 
 fn answer_boxed(request: ObjectRequest) -> BoxFuture<'static, Response> {

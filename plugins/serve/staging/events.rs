@@ -12,9 +12,8 @@ use axum::Extension;
 use axum::extract::{Path, State};
 use axum::response::{IntoResponse, Response};
 use futures::{Stream, stream};
-use http::header::RETRY_AFTER;
+use http::StatusCode;
 use http::request::Parts;
-use http::{HeaderValue, StatusCode};
 use serde::Serialize;
 use thermocline_core::staging::{ObjectFilter, Request, RequestId, RequestState, Staging};
 use thermocline_http::identity::Presented;
@@ -32,6 +31,9 @@ use crate::requests::{is_there, known, unknown};
 
 /// Objects that are read at a time.
 const OBJECTS_AT_A_TIME: usize = 500;
+
+/// When to ask again where too many watch.
+const RETRY: Duration = Duration::from_secs(30);
 
 /// Shortest time from one look at a request to the next.
 pub(crate) const PACE: Duration = Duration::from_millis(200);
@@ -65,7 +67,7 @@ pub(crate) async fn watch(
 
 fn too_many(api: &Api) -> Problem {
     let detail = format!("{} event streams are open, which is the most", api.settings.max_streams);
-    Problem::new(&TOO_MANY, detail).with_header(RETRY_AFTER, HeaderValue::from_static("30"))
+    Problem::new(&TOO_MANY, detail).with_retry_after(RETRY)
 }
 
 /// What a stream does when its client has taken everything.

@@ -8,7 +8,8 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use bytes::{Bytes, BytesMut};
 use futures::StreamExt;
-use http::StatusCode;
+use http::header::AUTHORIZATION;
+use http::{HeaderMap, StatusCode};
 use object_store::aws::AwsCredential;
 use object_store::client::{
     HttpClient, HttpConnector, HttpError, HttpRequest, HttpResponse, HttpResponseBody, HttpService,
@@ -83,9 +84,10 @@ struct S3Service {
 #[async_trait]
 impl HttpService for S3Service {
     async fn call(&self, request: HttpRequest) -> Result<HttpResponse, HttpError> {
-        // The one that the request is signed with, or its successor.
         let given = self.signer.given.lock().clone();
-        let Some(secret) = given else { return self.client.execute(request).await };
+        let Some(secret) = given.filter(|secret| is_signed_with(request.headers(), secret)) else {
+            return self.client.execute(request).await;
+        };
         let response = self.client.execute(request).await?;
         let status = response.status();
         if !matches!(status, StatusCode::BAD_REQUEST | StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN) {
@@ -112,6 +114,14 @@ pub fn judge(
     } else if let Some(refusal) = refusal(status, code) {
         source.refused(secret, refusal);
     }
+}
+
+/// True for a request that is signed with this secret, and not with the one before it.
+fn is_signed_with(headers: &HeaderMap, secret: &Secret) -> bool {
+    let Some(AwsCredential { key_id, .. }) = secret.aws_key() else { return false };
+    let header = headers.get(AUTHORIZATION).and_then(|header| header.to_str().ok());
+    let named = header.and_then(|header| header.split_once("Credential=")).map(|(_, named)| named);
+    named.and_then(|named| named.strip_prefix(&*key_id)).is_some_and(|scope| scope.starts_with('/'))
 }
 
 /// The document of an error, as far as it is kept: no store makes this server hold more.
@@ -165,6 +175,19 @@ mod tests {
             let status = StatusCode::from_u16(status).unwrap();
             assert_eq!(refusal(status, code), expected, "{status} {code:?}");
         }
+    }
+
+    #[test]
+    fn an_answer_is_about_the_secret_that_the_request_was_signed_with() {
+        let key = |key_id: &str| Secret::Key { key_id: key_id.into(), secret: String::new(), token: None };
+        let header =
+            "AWS4-HMAC-SHA256 Credential=AKIA1/20260101/eu-central-1/s3/aws4_request, SignedHeaders=host";
+        let signed = HeaderMap::from_iter([(AUTHORIZATION, header.parse().unwrap())]);
+        assert!(is_signed_with(&signed, &key("AKIA1")));
+        for other in [key("AKIA"), key("AKIA12"), key("B"), Secret::Bearer("AKIA1".into())] {
+            assert!(!is_signed_with(&signed, &other));
+        }
+        assert!(!is_signed_with(&HeaderMap::new(), &key("AKIA1")));
     }
 
     #[tokio::test]

@@ -15,10 +15,6 @@ use crate::{Error, ErrorKind, Result};
 /// When a store that is full is asked again.
 const FULL_RETRY_AFTER: Duration = Duration::from_secs(60);
 
-/// Most objects of batches of which somebody has read that they have ended: those read last are kept, should an answer
-/// have been lost.
-const MAX_READ: usize = 100_000;
-
 /// How far one object of a batch is.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Step {
@@ -67,13 +63,15 @@ impl Step {
 pub struct BatchLimits {
     /// Most objects that are under way.
     pub max_objects: usize,
-    /// How long a batch that has ended can be asked about, until that was read.
+    /// How long a batch that has ended can be asked about, until that was told.
     pub keep: Duration,
+    /// Most objects of batches whose end was told: those told last can be asked about again.
+    pub max_told: usize,
 }
 
 impl Default for BatchLimits {
     fn default() -> Self {
-        Self { max_objects: 1_000_000, keep: Duration::from_secs(24 * 3600) }
+        Self { max_objects: 1_000_000, keep: Duration::from_secs(24 * 3600), max_told: 100_000 }
     }
 }
 
@@ -104,9 +102,9 @@ struct Kept {
     batches: HashMap<String, Batch>,
     /// Batches that have ended, by the time at which they were touched last.
     ended: BTreeSet<(i64, String)>,
-    /// Those of them that were read since, in that order, and the number of their objects.
-    read: VecDeque<String>,
-    n_read: usize,
+    /// Those of them whose end was told, in that order, and the number of their objects.
+    told: VecDeque<String>,
+    n_told: usize,
     /// In how many batches each object is under way.
     open: HashMap<ObjectId, usize>,
     n_open: usize,
@@ -120,8 +118,8 @@ struct Batch {
     n_open: usize,
     touched_ns: i64,
     store_id: Option<String>,
-    /// Whether somebody has read that it has ended.
-    is_read: bool,
+    /// Whether its end was told.
+    is_told: bool,
 }
 
 impl Batches {
@@ -166,13 +164,12 @@ impl Batches {
 
     /// The objects of a batch; `None` if it is not known.
     pub fn items(&self, key: &str) -> Option<Vec<Item>> {
-        let mut kept = self.shared.kept.lock();
-        let batch = kept.batches.get_mut(key)?;
-        let items = batch.items.clone();
-        if batch.n_open == 0 && !std::mem::replace(&mut batch.is_read, true) {
-            kept.read(key, items.len());
-        }
-        Some(items)
+        self.shared.kept.lock().batches.get(key).map(|batch| batch.items.clone())
+    }
+
+    /// How far all objects of a batch are has been told. If it has ended, it need not be kept for long.
+    pub fn told(&self, key: &str) {
+        self.shared.kept.lock().note_told(key, self.shared.limits.max_told);
     }
 
     /// True if there is a batch with this key.
@@ -226,6 +223,8 @@ impl Batches {
             }
             kept.set(key, id, Step::Cancelled, now_ns);
         }
+        // Who cancels all that is left of a batch asks no more about it.
+        kept.note_told(key, self.shared.limits.max_told);
         asked
     }
 
@@ -252,7 +251,7 @@ impl Batch {
             }
         }
         let n_open = items.len();
-        Self { items, index, n_open, touched_ns: now_ns, store_id: None, is_read: false }
+        Self { items, index, n_open, touched_ns: now_ns, store_id: None, is_told: false }
     }
 
     fn item(&self, id: &ObjectId) -> Option<&Item> {
@@ -285,22 +284,26 @@ impl Kept {
             self.closed(&item.object.id);
         }
         self.ended.remove(&(batch.touched_ns, key.to_owned()));
-        if batch.is_read {
-            self.n_read = self.n_read.saturating_sub(batch.items.len());
+        if batch.is_told {
+            self.n_told = self.n_told.saturating_sub(batch.items.len());
         }
     }
 
-    /// Notes that somebody has read that a batch has ended, and forgets those of which that was read long ago.
-    fn read(&mut self, key: &str, n_items: usize) {
-        self.read.push_back(key.to_owned());
-        self.n_read += n_items;
+    /// Notes that the end of a batch was told, if it has ended, and forgets those of which that was told long ago.
+    fn note_told(&mut self, key: &str, max_told: usize) {
+        let Some(batch) = self.batches.get_mut(key) else { return };
+        if batch.n_open > 0 || std::mem::replace(&mut batch.is_told, true) {
+            return;
+        }
+        self.n_told += batch.items.len();
+        self.told.push_back(key.to_owned());
         // Names of batches that were forgotten otherwise are still in the list.
-        while self.n_read.max(self.read.len()) > MAX_READ
-            && self.read.len() > 1
-            && let Some(oldest) = self.read.pop_front()
+        while self.n_told.max(self.told.len()) > max_told
+            && self.told.len() > 1
+            && let Some(oldest) = self.told.pop_front()
         {
             // One that has begun anew by the same name is another one.
-            if self.batches.get(&oldest).is_some_and(|batch| batch.is_read) {
+            if self.batches.get(&oldest).is_some_and(|batch| batch.is_told) {
                 self.remove(&oldest);
             }
         }
@@ -371,7 +374,7 @@ mod tests {
 
     fn batches(max_objects: usize) -> (Batches, ManualClock) {
         let clock = ManualClock::new(0);
-        let limits = BatchLimits { max_objects, keep: Duration::from_secs(10) };
+        let limits = BatchLimits { max_objects, keep: Duration::from_secs(10), max_told: 4 };
         (Batches::new(limits, Arc::new(clock.clone())), clock)
     }
 
@@ -429,41 +432,53 @@ mod tests {
     }
 
     #[test]
-    fn of_batches_that_were_read_to_the_end_only_the_last_are_kept() {
-        let names: Vec<String> = (0..MAX_READ / 4).map(|number| number.to_string()).collect();
-        let names: Vec<&str> = names.iter().map(String::as_str).collect();
-        let (batches, _) = batches(usize::MAX);
-        let keys: Vec<String> = (0..8).map(|key| key.to_string()).collect();
-        for key in &keys {
-            batches.accept(&request(key, &names)).unwrap();
-            batches.items(key).unwrap();
-            batches.set(key, names.iter().map(|name| (object(name).id, Step::Staged)));
+    fn of_batches_whose_end_was_told_only_the_last_are_kept() {
+        let (batches, _) = batches(100);
+        let keys = ["a", "b", "c", "d"];
+        for key in keys {
+            batches.accept(&request(key, &["x", "y"])).unwrap();
+            batches.told(key);
+            batches.set(key, [(object("x").id, Step::Staged), (object("y").id, Step::Staged)]);
         }
-        assert!(keys.iter().all(|key| batches.knows(key)), "none of them was read");
-        for key in &keys {
-            assert!(batches.items(key).unwrap().iter().all(|item| item.step == Step::Staged));
-            assert!(batches.items(key).is_some(), "the answer may have been lost");
+        assert!(keys.iter().all(|key| batches.knows(key)), "the end of none of them was told");
+        for key in keys {
+            batches.told(key);
+            assert!(batches.knows(key), "the answer may have been lost");
         }
-        assert_eq!(keys.iter().filter(|key| batches.knows(key)).count(), 4);
-        assert_eq!(batches.shared.kept.lock().n_items, MAX_READ);
+        assert_eq!(keys.map(|key| batches.knows(key)), [false, false, true, true]);
+        assert_eq!(batches.shared.kept.lock().n_items, 4);
     }
 
     #[test]
-    fn a_batch_that_begins_anew_by_a_name_that_was_read_stays() {
-        let (batches, _) = batches(usize::MAX);
-        let names: Vec<String> = (0..MAX_READ).map(|number| number.to_string()).collect();
-        let names: Vec<&str> = names.iter().map(String::as_str).collect();
-        batches.accept(&request("k", &["x"])).unwrap();
-        batches.set("k", [(object("x").id, Step::Staged)]);
-        batches.items("k").unwrap();
-        batches.forget("k");
-        batches.accept(&request("k", &["x"])).unwrap();
-        for key in ["l", "m"] {
-            batches.accept(&request(key, &names)).unwrap();
-            batches.set(key, names.iter().map(|name| (object(name).id, Step::Staged)));
-            batches.items(key).unwrap();
+    fn of_batches_that_were_cancelled_whole_only_the_last_are_kept() {
+        let (batches, _) = batches(100);
+        let all = ["x", "y"].map(|name| object(name).id);
+        for key in ["a", "b", "c", "d"] {
+            batches.accept(&request(key, &["x", "y"])).unwrap();
+            batches.cancel(key, &all[..1]);
         }
-        assert!(batches.knows("k") && !batches.knows("l") && batches.knows("m"));
+        assert!(batches.knows("a"), "something of it is wanted");
+        for key in ["a", "b", "c", "d"] {
+            batches.cancel(key, &all[1..]);
+        }
+        assert_eq!(["a", "b", "c", "d"].map(|key| batches.knows(key)), [false, false, true, true]);
+    }
+
+    #[test]
+    fn a_batch_that_begins_anew_by_a_name_whose_end_was_told_stays() {
+        let (batches, _) = batches(100);
+        for _ in 0..2 {
+            batches.accept(&request("k", &["x"])).unwrap();
+            batches.set("k", [(object("x").id, Step::Staged)]);
+            batches.told("k");
+            batches.forget("k");
+        }
+        batches.accept(&request("k", &["x"])).unwrap();
+        for key in ["l", "m", "n"] {
+            batches.accept(&request(key, &["a", "b"])).unwrap();
+            batches.cancel(key, &["a", "b"].map(|name| object(name).id));
+        }
+        assert_eq!(["k", "l", "m", "n"].map(|key| batches.knows(key)), [true, false, true, true]);
     }
 
     #[test]

@@ -207,7 +207,7 @@ impl RequestState {
 pub struct Estimate {
     /// From now on.
     pub duration: Duration,
-    /// In words: [`super::Basis::as_str`].
+    /// In words: [`super::schedule::Basis::as_str`].
     pub basis: &'static str,
 }
 

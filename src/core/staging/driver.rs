@@ -56,7 +56,7 @@ pub(super) struct Admission {
 pub(super) struct Driver {
     shared: Arc<Shared>,
     inputs: mpsc::Receiver<Input>,
-    /// What came while nothing could be kept.
+    /// What came while nothing could be kept, or while there was enough to be kept first.
     late: Late,
 }
 
@@ -121,12 +121,14 @@ impl Driver {
     }
 
     /// Lets the rules decide.
-    fn turn(&self, inputs: Vec<Input>) -> (Outbox, bool) {
+    fn turn(&mut self, inputs: Vec<Input>) -> (Outbox, bool) {
         let now = self.shared.now();
         let mut engine = self.shared.engine.lock();
         engine.has_listeners = self.shared.events.receiver_count() > 0;
         for input in inputs {
             match input {
+                // What somebody waits for is small, and is decided at once.
+                Input::Happened(_) if engine.has_decided_enough() => self.late.keep(input),
                 Input::Happened(happening) => engine.happened(happening, now),
                 Input::Admit(admission) => {
                     let Admission { head, tallies, reason, rows } = *admission;
@@ -136,7 +138,7 @@ impl Driver {
             }
         }
         let is_more = engine.go_on(now);
-        (engine.out.take(), is_more)
+        (engine.out.take(), is_more || !self.late.is_empty())
     }
 
     /// Writes, then tells, then begins.

@@ -47,6 +47,10 @@ pub(super) use admit::AdmittedRow;
 pub(super) use renew::Renewed;
 pub(super) use timers::Timers;
 
+/// Changes after which no more is decided before they are written. One happening, one piece of a chore, and one batch of
+/// each store may exceed it: none of them keeps another waiting for ever.
+const MOST_OPS: usize = 16_384;
+
 /// What time it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Now {
@@ -349,7 +353,13 @@ impl Engine {
         }
         self.make_room(now);
         self.settle_touched(now);
-        !self.chores.is_empty()
+        !self.chores.is_empty() || self.has_decided_enough()
+    }
+
+    /// True if so much is to be written that all else is decided after that: news of a million objects must not be a million
+    /// changes in memory.
+    pub(super) fn has_decided_enough(&self) -> bool {
+        self.out.ops.len() >= MOST_OPS
     }
 
     /// Where an object lies.

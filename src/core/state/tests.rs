@@ -45,6 +45,30 @@ async fn a_write_that_fails_leaves_no_trace_and_does_not_fail_those_beside_it() 
 }
 
 #[tokio::test]
+async fn a_write_that_fails_alone_leaves_no_trace_and_others_follow() {
+    let folder = tempfile::tempdir().unwrap();
+    let database = open(folder.path());
+    let failed = database.write(|tables| {
+        tables.execute("INSERT INTO numbers VALUES (100)", [])?;
+        Err::<(), _>(Error::invalid_input("no"))
+    });
+    assert_eq!(failed.await.unwrap_err().kind(), ErrorKind::InvalidInput);
+    let panicked = database.write(|tables| -> Result<()> {
+        tables.execute("INSERT INTO numbers VALUES (200)", [])?;
+        panic!("a mistake")
+    });
+    assert_eq!(panicked.await.unwrap_err().kind(), ErrorKind::Internal);
+    let gave_up = database.write(|tables| {
+        tables.execute("INSERT INTO numbers VALUES (300)", [])?;
+        Ok(tables.execute_batch("ROLLBACK")?)
+    });
+    assert!(matches!(gave_up.await.unwrap_err().kind(), ErrorKind::Unavailable { .. }));
+    assert_eq!(sum(&database).await, 0);
+    insert(&database, 7).await.unwrap();
+    assert_eq!(sum(&open(folder.path())).await, 7);
+}
+
+#[tokio::test]
 async fn a_database_of_a_newer_program_is_refused() {
     let folder = tempfile::tempdir().unwrap();
     let settings = DatabaseSettings::new(folder.path().join("state.db"));

@@ -150,12 +150,7 @@ pub(super) fn as_unknown(asked: &AskedDataset, response: Response) -> Response {
             | StatusCode::PAYLOAD_TOO_LARGE
             | StatusCode::UNSUPPORTED_MEDIA_TYPE
     );
-    if is_that_of_unknown { response } else { unknown(&asked.id).into_response() }
-}
-
-/// The problem of a dataset that does not exist.
-pub(crate) fn unknown(id: &str) -> Problem {
-    Problem::not_found(format!("Dataset '{id}' not found"))
+    if is_that_of_unknown { response } else { Problem::no_dataset(&asked.id).into_response() }
 }
 
 /// Says to caches that an answer is for whoever asked only.

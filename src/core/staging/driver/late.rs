@@ -1,4 +1,4 @@
-//! What happens while nothing can be written.
+//! What happens while nothing can be written, or while there is enough to write first.
 
 use std::mem::discriminant;
 
@@ -7,7 +7,7 @@ use crate::Result;
 use crate::cold::{ObjectId, StageState};
 use crate::staging::engine::Happening;
 
-/// What came while nothing could be written, in the order in which it came.
+/// What came and is not decided yet, in the order in which it came.
 ///
 /// Stores are asked on and on how far they are: of each batch the newest answer is kept. Of all else there is no more
 /// than was begun before.

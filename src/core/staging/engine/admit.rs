@@ -40,7 +40,7 @@ impl Engine {
         self.chores.push_back(Chore::Admit { request: slot, rows: rows.into_iter() });
     }
 
-    /// Does a piece of each chore.
+    /// Does a piece of each chore, at least of one.
     pub(super) fn work_on_chores(&mut self, now: Now) {
         for _ in 0..self.chores.len() {
             let Some(chore) = self.chores.pop_front() else { break };
@@ -51,6 +51,9 @@ impl Engine {
                 }
             };
             self.chores.extend(rest);
+            if self.has_decided_enough() {
+                return;
+            }
         }
     }
 

@@ -24,7 +24,7 @@ struct Terms {
 pub(super) const LOOK_FOR_SPACE_NS: i64 = 1_000_000_000;
 
 impl Engine {
-    /// Hands out whatever a store can take now.
+    /// Hands out whatever a store can take now, as far as that is decided now.
     pub(super) fn hand_out(&mut self, lane: usize, now: Now) {
         loop {
             let Some(store) = self.lanes.get_mut(lane) else { return };
@@ -34,6 +34,9 @@ impl Engine {
             store.no_space_until_ns = None;
             let Some(batch) = store.scheduler.next(now.steady_ns) else { return };
             self.begin_batch(lane, &batch, now);
+            if self.has_decided_enough() {
+                return;
+            }
         }
     }
 
