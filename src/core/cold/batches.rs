@@ -71,7 +71,7 @@ pub struct BatchLimits {
 
 impl Default for BatchLimits {
     fn default() -> Self {
-        Self { max_objects: 1_000_000, keep: Duration::from_secs(24 * 3600), max_told: 100_000 }
+        Self { max_objects: 1_000_000, keep: Duration::from_secs(24 * 3600), max_told: 20_000 }
     }
 }
 

@@ -72,8 +72,8 @@ pub(super) struct Object {
     pub(super) len_bytes: Option<u64>,
     /// The state in which it was seen last.
     pub(super) version: Option<Box<str>>,
-    /// That it was brought online by a recall.
-    pub(super) online: Option<Box<Online>>,
+    /// Its copy in the cache. Of what is online in place nothing is kept here: there may be millions.
+    pub(super) copy: Option<Box<Online>>,
     pub(super) flight: Option<Box<Flight>>,
     pub(super) interests: SmallVec<[Interest; 1]>,
 }
@@ -441,7 +441,7 @@ impl Book {
             place,
             len_bytes: None,
             version: None,
-            online: None,
+            copy: None,
             flight: None,
             interests: SmallVec::new(),
         }) as ObjectSlot;
@@ -477,8 +477,7 @@ impl Book {
     /// Forgets an object that nobody wants and that is not in the cache.
     pub(super) fn tidy(&mut self, slot: ObjectSlot) {
         let Some(object) = self.object(slot) else { return };
-        let is_copied = object.online.as_ref().is_some_and(|online| online.is_copied);
-        if object.flight.is_none() && object.interests.is_empty() && !is_copied {
+        if object.flight.is_none() && object.interests.is_empty() && object.copy.is_none() {
             let object = self.objects.remove(slot as usize);
             self.by_id.remove(&object.id, slot);
             self.endings.remove(&slot);

@@ -49,7 +49,7 @@ pub(super) use timers::Timers;
 
 /// Changes after which no more is decided before they are written. One happening, one piece of a chore, and one batch of
 /// each store may exceed it: none of them keeps another waiting for ever.
-const MOST_OPS: usize = 16_384;
+const MOST_OPS: usize = 8192;
 
 /// What time it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

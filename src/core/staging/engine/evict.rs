@@ -34,7 +34,7 @@ impl Engine {
             self.out.actions.push(Action::Remove { of: None, eviction, done });
             return;
         };
-        object.online = None;
+        object.copy = None;
         let id = object.id.clone();
         self.out.ops.push(Op::Offline(id.clone()));
         self.out.notes.push(Note::Gone { object: id.clone(), key });
@@ -52,7 +52,7 @@ impl Engine {
         }
         self.copies.remove(&key);
         let Some(object) = self.book.object_mut(slot) else { return };
-        object.online = None;
+        object.copy = None;
         let id = object.id.clone();
         self.out.notes.push(Note::Gone { object: id, key });
         // A reader may be in the middle of it: then it goes when room is made.
@@ -85,8 +85,7 @@ impl Engine {
     /// An object in place is not online, whatever was known of it.
     pub(super) fn forget_in_place(&mut self, slot: ObjectSlot) {
         let is_in_place = self.lane_of(slot).is_some_and(|lane| !self.is_copied(lane));
-        if let Some(object) = self.book.object_mut(slot).filter(|_| is_in_place) {
-            object.online = None;
+        if let Some(object) = self.book.object(slot).filter(|_| is_in_place) {
             self.out.ops.push(Op::Offline(object.id.clone()));
         }
     }

@@ -221,7 +221,7 @@ impl Engine {
             is_copied,
             is_safe: true,
         };
-        object.online = Some(Box::new(online.clone()));
+        object.copy = is_copied.then(|| Box::new(online.clone()));
         self.out.ops.push(Op::Online(Box::new(OnlineRow { object: object.id.clone(), online })));
     }
 }

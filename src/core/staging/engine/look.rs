@@ -148,7 +148,7 @@ impl Engine {
     /// Notes whether the store of a copy has the object still: after a restart nobody asks it before room is made.
     fn keep_whether_safe(&mut self, slot: ObjectSlot, is_safe: bool) {
         let Some(object) = self.book.object_mut(slot) else { return };
-        let Some(online) = object.online.as_deref_mut().filter(|online| online.is_safe != is_safe) else {
+        let Some(online) = object.copy.as_deref_mut().filter(|online| online.is_safe != is_safe) else {
             return;
         };
         online.is_safe = is_safe;
@@ -171,7 +171,7 @@ impl Engine {
     /// An object's copy in the cache, and what its file looks like as long as nobody writes to it.
     pub(in crate::staging) fn copy_of(&self, slot: ObjectSlot) -> Option<(CacheKey, Stamp)> {
         let object = self.book.object(slot)?;
-        let online = object.online.as_ref().filter(|online| online.is_copied)?;
+        let online = object.copy.as_ref()?;
         let key = CacheKey::new(&object.id, &online.version, online.len_bytes);
         Some((key, Stamp::of(&online.version, online.len_bytes)))
     }
@@ -188,7 +188,7 @@ impl Engine {
         let Some(eviction) = self.space.discard(&key) else { return };
         self.copies.remove(&key);
         let Some(object) = self.book.object_mut(slot) else { return };
-        object.online = None;
+        object.copy = None;
         let id = object.id.clone();
         tracing::warn!(object = %id, %key, "the copy in the cache is damaged or gone, recalling the object again");
         self.out.ops.push(Op::Offline(id.clone()));

@@ -23,7 +23,7 @@ impl Engine {
         if let Some(object) = self.book.object_mut(slot) {
             object.len_bytes = Some(row.online.len_bytes);
             object.version = Some(row.online.version.clone());
-            object.online = Some(Box::new(row.online));
+            object.copy = Some(Box::new(row.online));
         }
         self.copies.insert(key, slot);
         key
