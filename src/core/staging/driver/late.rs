@@ -1,7 +1,5 @@
 //! What happens while nothing can be written, or while there is enough to write first.
 
-use std::mem::discriminant;
-
 use super::Input;
 use crate::Result;
 use crate::cold::{ObjectId, StageState};
@@ -9,7 +7,7 @@ use crate::staging::engine::Happening;
 
 /// What came and is not decided yet, in the order in which it came.
 ///
-/// Stores are asked on and on how far they are: of each batch the newest answer is kept. Of all else there is no more
+/// Stores are asked on and on how far they are: of each batch the newest answer is kept that says something. Of all else there is no more
 /// than was begun before.
 #[derive(Default)]
 pub(super) struct Late(Vec<Input>);
@@ -46,11 +44,19 @@ impl Late {
             _ => None,
         });
         let Some(kept) = kept else { return Some(answer) };
-        // That a store was silent says less than what it said before.
-        if answer.is_ok() || discriminant(kept) == discriminant(&answer) {
+        if says_as_much(&answer, kept) {
             *kept = answer;
         }
         None
+    }
+}
+
+/// True unless a store was silent, or did not know the batch any more, after it had said something.
+fn says_as_much(answer: &Answer, before: &Answer) -> bool {
+    match (answer, before) {
+        (Ok(states), Ok(_)) => states.iter().any(|(_, state)| *state != StageState::Unknown),
+        (Ok(_), Err(_)) | (Err(_), Err(_)) => true,
+        (Err(_), Ok(_)) => false,
     }
 }
 
@@ -74,6 +80,8 @@ mod tests {
         }
         let silent = Err(Error::internal("no answer"));
         late.keep(Input::Happened(Happening::Progress { batch: 1, answer: silent }));
+        let unknown = Ok(vec![(ObjectId::new("a", "x").unwrap(), StageState::Unknown)]);
+        late.keep(Input::Happened(Happening::Progress { batch: 2, answer: unknown }));
         for batch in 1..=2 {
             let outcome = Err(Error::internal("no"));
             late.keep(Input::Happened(Happening::Staged { batch, outcome }));
