@@ -4,6 +4,7 @@
 //! A request that has ended and holds no pin is in the database only.
 
 use std::collections::HashMap;
+use std::num::NonZeroI64;
 use std::ops::{Deref, DerefMut};
 use std::sync::Arc;
 use std::time::Duration;
@@ -104,7 +105,23 @@ pub(super) enum Hold {
     /// The recall has not ended.
     Waiting,
     /// The object is online for it until then, at least.
-    Pinned { until_ns: i64 },
+    Pinned { until: PinEnd },
+}
+
+/// When a pin ends. Never 0, so that millions of [`Hold`]s take no more room than the time itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct PinEnd(NonZeroI64);
+
+impl PinEnd {
+    /// At a time in nanoseconds since 1970, whose beginning counts as long ago.
+    pub(super) fn at(time_ns: i64) -> Self {
+        Self(NonZeroI64::new(time_ns).unwrap_or(NonZeroI64::MIN))
+    }
+
+    /// In nanoseconds since 1970.
+    pub(super) fn ns(self) -> i64 {
+        self.0.get()
+    }
 }
 
 /// How far a recall is at its store.
@@ -560,4 +577,15 @@ impl Book {
 
 fn id_at(objects: &Slab<Object>, slot: ObjectSlot) -> Option<&ObjectId> {
     objects.get(slot as usize).map(|object| &object.id)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn millions_of_objects_and_recalls_are_small() {
+        assert!(size_of::<Object>() <= 120, "{}", size_of::<Object>());
+        assert!(size_of::<Flight>() <= 64, "{}", size_of::<Flight>());
+    }
 }

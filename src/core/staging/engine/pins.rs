@@ -13,9 +13,9 @@ impl Engine {
         let Some(object) = self.book.object(slot) else { return };
         let is_it = |interest: &&Interest| interest.request == request && interest.position == position;
         let Some(interest) = object.interests.iter().find(is_it).copied() else { return };
-        let Hold::Pinned { until_ns } = interest.hold else { return };
+        let Hold::Pinned { until } = interest.hold else { return };
         let extended_ns = self.book.request(request).map_or(i64::MIN, |request| request.pins_until_ns);
-        let until_ns = until_ns.max(extended_ns);
+        let until_ns = until.ns().max(extended_ns);
         if until_ns > now.wall_ns {
             self.timers.add_pin(until_ns, slot, request, position);
             return;
@@ -45,10 +45,10 @@ impl Engine {
     /// When the last pin of an object ends.
     pub(in crate::staging) fn pinned_until(&self, object: &Object) -> Option<i64> {
         let until = |interest: &Interest| match interest.hold {
-            Hold::Pinned { until_ns } => {
+            Hold::Pinned { until } => {
                 let extended_ns =
                     self.book.request(interest.request).map_or(i64::MIN, |request| request.pins_until_ns);
-                Some(until_ns.max(extended_ns))
+                Some(until.ns().max(extended_ns))
             }
             Hold::Waiting => None,
         };

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::{Action, Engine, Now};
 use crate::staging::Face;
 use crate::staging::ObjectState;
-use crate::staging::book::{Hold, Interest, ObjectSlot, RequestSlot, Stage};
+use crate::staging::book::{Hold, Interest, ObjectSlot, PinEnd, RequestSlot, Stage};
 use crate::staging::cache::CacheKey;
 use crate::staging::schedule::{self, BatchId};
 use crate::staging::tables::{LoadedObject, LoadedRequest, OnlineRow, Op, RecallRow};
@@ -66,7 +66,7 @@ impl Engine {
             let until_ns = loaded
                 .pinned_until_ns
                 .unwrap_or_else(|| now.wall_ns.saturating_add(crate::clock::nanoseconds(lifetime)));
-            interest.hold = Hold::Pinned { until_ns };
+            interest.hold = Hold::Pinned { until: PinEnd::at(until_ns) };
             live.expires_ns = live.expires_ns.max(Some(until_ns));
             self.timers.add_pin(until_ns, slot, request, loaded.position);
         }
@@ -177,9 +177,9 @@ impl Engine {
         let state = object.flight.as_ref().map_or(ObjectState::Queued, |flight| flight.state);
         let mut again = Vec::new();
         for interest in &mut object.interests {
-            if let Hold::Pinned { until_ns } = interest.hold {
+            if let Hold::Pinned { until } = interest.hold {
                 interest.hold = Hold::Waiting;
-                again.push((*interest, until_ns));
+                again.push((*interest, until.ns()));
             }
         }
         let has_flight = object.flight.is_some();

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::{Engine, Note, Now, Telling};
 use crate::ErrorKind;
 use crate::clock::nanoseconds;
-use crate::staging::book::{Hold, Interest, LiveRequest, ObjectSlot, RequestSlot, Stage};
+use crate::staging::book::{Hold, Interest, LiveRequest, ObjectSlot, PinEnd, RequestSlot, Stage};
 use crate::staging::tables::{ObjectRow, Op, RequestRow};
 use crate::staging::{ObjectState, Outcome, Request};
 
@@ -51,7 +51,7 @@ impl Engine {
             request.reason = reason.clone();
         }
         let pinned_until_ns = match interest.hold {
-            Hold::Pinned { until_ns } if state == ObjectState::Hot => Some(until_ns),
+            Hold::Pinned { until } if state == ObjectState::Hot => Some(until.ns()),
             Hold::Waiting if !state.is_settled() => kept_ns,
             Hold::Pinned { .. } | Hold::Waiting => None,
         };
@@ -110,7 +110,7 @@ impl Engine {
             let lasts_ns = || now.wall_ns.saturating_add(nanoseconds(request.lifetime));
             let until_ns = kept_ns.unwrap_or_else(lasts_ns).max(request.pins_until_ns);
             request.expires_ns = request.expires_ns.max(Some(until_ns));
-            let pinned = Interest { hold: Hold::Pinned { until_ns }, ..interest };
+            let pinned = Interest { hold: Hold::Pinned { until: PinEnd::at(until_ns) }, ..interest };
             self.set_hold(slot, pinned);
             self.timers.add_pin(until_ns, slot, interest.request, interest.position);
             self.tell_object(slot, pinned, (was, ObjectState::Hot), None, now);
