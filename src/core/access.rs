@@ -37,6 +37,15 @@ pub enum Who {
     Stagers,
 }
 
+/// A network such as `10.0.0.0/8`, or a single address. One of IPv4 that is written as IPv6 is what it is: clients are
+/// looked up by their addresses of IPv4.
+pub fn network(text: &str) -> Option<IpNet> {
+    let network = text.parse().ok().or_else(|| text.parse().ok().map(IpAddr::into));
+    let IpNet::V6(written) = network? else { return network };
+    let mapped = written.addr().to_ipv4_mapped().zip(written.prefix_len().checked_sub(96));
+    mapped.and_then(|(address, prefix)| IpNet::new(address.into(), prefix).ok()).or(network)
+}
+
 impl Who {
     /// What `anyone`, `token:NAME`, `group:NAME`, `network:CIDR` mean.
     ///
@@ -54,7 +63,7 @@ impl Who {
         match kind {
             "token" => Ok(Self::Token(name.into())),
             "group" => Ok(Self::Group(name.into())),
-            "network" => name.parse().map(Self::Network).map_err(|_| unknown()),
+            "network" => network(name).map(Self::Network).ok_or_else(unknown),
             _ => Err(unknown()),
         }
     }
@@ -340,6 +349,23 @@ mod tests {
         assert_eq!(view("10.0.0.1"), view("10.9.9.9"));
         assert_ne!(view("10.0.0.1"), view("192.0.2.1"));
         assert!(rules.restrict() && !Rules::default().restrict());
+    }
+
+    #[test]
+    fn networks_are_compared_with_addresses_as_clients_have_them() {
+        for (text, address, is_of) in [
+            ("10.1.0.0/16", "10.1.2.3", true),
+            ("10.1.2.3", "10.1.2.3", true),
+            ("::ffff:10.1.0.0/112", "10.1.2.3", true),
+            ("::ffff:10.1.0.0/112", "10.2.2.3", false),
+            ("::ffff:10.1.2.3", "10.1.2.3", true),
+            ("2001:db8::/32", "2001:db8::1", true),
+            ("::/0", "2001:db8::1", true),
+        ] {
+            let network = network(text).unwrap();
+            assert_eq!(network.contains(&address.parse::<IpAddr>().unwrap()), is_of, "{text} {address}");
+        }
+        assert_eq!(network("localhost"), None);
     }
 
     #[test]

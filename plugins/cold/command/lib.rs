@@ -201,7 +201,7 @@ impl ColdStore for CommandStore {
 
     async fn progress(&self, ticket: &StageTicket) -> Result<Vec<(ObjectId, StageState)>> {
         let states = Arc::clone(&self.shared).progress(ticket).await?;
-        self.shared.batches.told(&ticket.key);
+        self.shared.batches.told(&ticket.key, &states);
         Ok(states)
     }
 

@@ -188,9 +188,11 @@ impl ColdStore for PosixStore {
     }
 
     async fn progress(&self, ticket: &StageTicket) -> Result<Vec<(ObjectId, StageState)>> {
-        let known = self.shared.progress_of(&ticket.key).await;
-        self.shared.batches.told(&ticket.key);
-        Ok(known.unwrap_or_else(|| Batches::unknown(&ticket.objects)))
+        let Some(states) = self.shared.progress_of(&ticket.key).await else {
+            return Ok(Batches::unknown(&ticket.objects));
+        };
+        self.shared.batches.told(&ticket.key, &states);
+        Ok(states)
     }
 
     async fn cancel(&self, ticket: &StageTicket, objects: &[ObjectId]) -> Result<()> {

@@ -158,7 +158,7 @@ impl ColdStore for GlacierStore {
 
     async fn progress(&self, ticket: &StageTicket) -> Result<Vec<(ObjectId, StageState)>> {
         let states = self.shared.progress_of(ticket).await;
-        self.shared.batches.told(&ticket.key);
+        self.shared.batches.told(&ticket.key, &states);
         Ok(states)
     }
 

@@ -157,7 +157,7 @@ impl ColdStore for WlcgTapeStore {
 
     async fn progress(&self, ticket: &StageTicket) -> Result<Vec<(ObjectId, StageState)>> {
         let states = self.progress_of(ticket).await?;
-        self.batches.told(&ticket.key);
+        self.batches.told(&ticket.key, &states);
         Ok(states)
     }
 

@@ -118,7 +118,9 @@ struct Batch {
     n_open: usize,
     touched_ns: i64,
     store_id: Option<String>,
-    /// Whether its end was told.
+    /// Of how many objects it was told that they are staged or have failed.
+    n_told: usize,
+    /// Whether that was told of all of which it is so, and nothing more will come.
     is_told: bool,
 }
 
@@ -167,9 +169,15 @@ impl Batches {
         self.shared.kept.lock().batches.get(key).map(|batch| batch.items.clone())
     }
 
-    /// How far all objects of a batch are has been told. If it has ended, it need not be kept for long.
-    pub fn told(&self, key: &str) {
-        self.shared.kept.lock().note_told(key, self.shared.limits.max_told);
+    /// This was told of all objects of a batch. Once the ends of all of them were, it need not be kept for long.
+    pub fn told(&self, key: &str, states: &[(ObjectId, StageState)]) {
+        let is_end = |state: &StageState| matches!(state, StageState::Staged | StageState::Failed(_));
+        let n_ends = states.iter().filter(|(_, state)| is_end(state)).count();
+        let mut kept = self.shared.kept.lock();
+        if let Some(batch) = kept.batches.get_mut(key) {
+            batch.n_told = batch.n_told.max(n_ends);
+        }
+        kept.forget_told(key, self.shared.limits.max_told);
     }
 
     /// True if there is a batch with this key.
@@ -224,7 +232,7 @@ impl Batches {
             kept.set(key, id, Step::Cancelled, now_ns);
         }
         // Who cancels all that is left of a batch asks no more about it.
-        kept.note_told(key, self.shared.limits.max_told);
+        kept.forget_told(key, self.shared.limits.max_told);
         asked
     }
 
@@ -251,11 +259,16 @@ impl Batch {
             }
         }
         let n_open = items.len();
-        Self { items, index, n_open, touched_ns: now_ns, store_id: None, is_told: false }
+        Self { items, index, n_open, touched_ns: now_ns, store_id: None, n_told: 0, is_told: false }
     }
 
     fn item(&self, id: &ObjectId) -> Option<&Item> {
         self.items.get(*self.index.get(id)?)
+    }
+
+    /// How many of its objects are staged or have failed.
+    fn n_ends(&self) -> usize {
+        self.items.iter().filter(|item| matches!(item.step, Step::Staged | Step::Failed(_))).count()
     }
 
     fn is_open(&self, id: &ObjectId) -> bool {
@@ -289,12 +302,13 @@ impl Kept {
         }
     }
 
-    /// Notes that the end of a batch was told, if it has ended, and forgets those of which that was told long ago.
-    fn note_told(&mut self, key: &str, max_told: usize) {
+    /// Notes that a batch has ended and that this was told, if both is so, and forgets those of which it was told long ago.
+    fn forget_told(&mut self, key: &str, max_told: usize) {
         let Some(batch) = self.batches.get_mut(key) else { return };
-        if batch.n_open > 0 || std::mem::replace(&mut batch.is_told, true) {
+        if batch.n_open > 0 || batch.is_told || batch.n_ends() > batch.n_told {
             return;
         }
+        batch.is_told = true;
         self.n_told += batch.items.len();
         self.told.push_back(key.to_owned());
         // Names of batches that were forgotten otherwise are still in the list.
@@ -378,6 +392,13 @@ mod tests {
         (Batches::new(limits, Arc::new(clock.clone())), clock)
     }
 
+    /// As a store does that is asked how far a batch is.
+    fn tell(batches: &Batches, key: &str) {
+        let items = batches.items(key).unwrap();
+        let states: Vec<_> = items.into_iter().map(|item| (item.object.id, item.step.state(None))).collect();
+        batches.told(key, &states);
+    }
+
     #[test]
     fn a_batch_is_accepted_once_and_an_object_counts_once() {
         let (batches, _) = batches(10);
@@ -437,12 +458,13 @@ mod tests {
         let keys = ["a", "b", "c", "d"];
         for key in keys {
             batches.accept(&request(key, &["x", "y"])).unwrap();
-            batches.told(key);
+            tell(&batches, key);
             batches.set(key, [(object("x").id, Step::Staged), (object("y").id, Step::Staged)]);
+            batches.told(key, &[(object("x").id, StageState::Staged), (object("y").id, StageState::Queued)]);
         }
         assert!(keys.iter().all(|key| batches.knows(key)), "the end of none of them was told");
         for key in keys {
-            batches.told(key);
+            tell(&batches, key);
             assert!(batches.knows(key), "the answer may have been lost");
         }
         assert_eq!(keys.map(|key| batches.knows(key)), [false, false, true, true]);
@@ -465,12 +487,33 @@ mod tests {
     }
 
     #[test]
+    fn what_has_ended_beside_what_is_cancelled_is_kept_until_it_was_told() {
+        let (batches, _) = batches(100);
+        for key in ["a", "b", "c", "d"] {
+            batches.accept(&request(key, &["x", "y"])).unwrap();
+            batches.set(key, [(object("x").id, Step::Staged)]);
+        }
+        for key in ["a", "b"] {
+            tell(&batches, key);
+        }
+        for key in ["a", "b", "c", "d"] {
+            batches.cancel(key, &[object("y").id]);
+        }
+        for key in ["e", "f"] {
+            batches.accept(&request(key, &["x", "y"])).unwrap();
+            batches.cancel(key, &["x", "y"].map(|name| object(name).id));
+        }
+        let known = ["a", "b", "c", "d", "e", "f"].map(|key| batches.knows(key));
+        assert_eq!(known, [false, false, true, true, true, true]);
+    }
+
+    #[test]
     fn a_batch_that_begins_anew_by_a_name_whose_end_was_told_stays() {
         let (batches, _) = batches(100);
         for _ in 0..2 {
             batches.accept(&request("k", &["x"])).unwrap();
             batches.set("k", [(object("x").id, Step::Staged)]);
-            batches.told("k");
+            tell(&batches, "k");
             batches.forget("k");
         }
         batches.accept(&request("k", &["x"])).unwrap();

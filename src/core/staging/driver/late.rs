@@ -1,5 +1,7 @@
 //! What happens while nothing can be written, or while there is enough to write first.
 
+use std::collections::HashMap;
+
 use super::Input;
 use crate::Result;
 use crate::cold::{ObjectId, StageState};
@@ -7,13 +9,16 @@ use crate::staging::engine::Happening;
 
 /// What came and is not decided yet, in the order in which it came.
 ///
-/// Stores are asked on and on how far they are: of each batch the newest answer is kept that says something. Of all else there is no more
-/// than was begun before.
+/// Stores are asked on and on how far they are: of each batch the newest is kept that is known. Of all else there is no
+/// more than was begun before.
 #[derive(Default)]
 pub(super) struct Late(Vec<Input>);
 
+/// How far each object of a batch is.
+type States = Vec<(ObjectId, StageState)>;
+
 /// How far a batch is, if that could be told.
-type Answer = Result<Vec<(ObjectId, StageState)>>;
+type Answer = Result<States>;
 
 impl Late {
     pub(super) fn is_empty(&self) -> bool {
@@ -44,20 +49,27 @@ impl Late {
             _ => None,
         });
         let Some(kept) = kept else { return Some(answer) };
-        if says_as_much(&answer, kept) {
-            *kept = answer;
+        match (kept.as_mut(), answer) {
+            (Ok(before), Ok(states)) => *before = newest(std::mem::take(before), states),
+            // That a store was silent says less than what it said before.
+            (Ok(_), Err(_)) => {}
+            (Err(_), answer) => *kept = answer,
         }
         None
     }
 }
 
-/// True unless a store was silent, or did not know the batch any more, after it had said something.
-fn says_as_much(answer: &Answer, before: &Answer) -> bool {
-    match (answer, before) {
-        (Ok(states), Ok(_)) => states.iter().any(|(_, state)| *state != StageState::Unknown),
-        (Ok(_), Err(_)) | (Err(_), Err(_)) => true,
-        (Err(_), Ok(_)) => false,
+/// What is known of objects by two answers: that a store knows an object no more does not unsay what it told of it.
+fn newest(before: States, mut states: States) -> States {
+    if states.iter().any(|(_, state)| *state == StageState::Unknown) {
+        let mut before: HashMap<ObjectId, StageState> = before.into_iter().collect();
+        for (object, state) in states.iter_mut().filter(|(_, state)| *state == StageState::Unknown) {
+            if let Some(known) = before.remove(object) {
+                *state = known;
+            }
+        }
     }
+    states
 }
 
 #[cfg(test)]
