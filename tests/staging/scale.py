@@ -213,11 +213,13 @@ class Scale:
 
     def wait_until_looked_at(self) -> None:
         """Waits until the size of every object is known and the server has nothing to do any more."""
-        began, request, computed = time.monotonic(), {}, self.server.cpu_seconds()
-        while time.monotonic() < began + 600:
+        began, request, computed, idle = time.monotonic(), {}, self.server.cpu_seconds(), 0
+        # On a busy disk a write may take seconds, in which the server does nothing else.
+        while time.monotonic() < began + 600 and idle < 15:
             time.sleep(1)
             request, before, computed = self.server.request(self.rid), computed, self.server.cpu_seconds()
-            if request["objects"]["active"]["n"] and computed - before < 0.1:
+            idle = idle + 1 if request["objects"]["active"]["n"] and computed - before < 0.1 else 0
+            if idle and request["bytes"] == self.n * OBJECT_BYTES:
                 break
         took = f"{time.monotonic() - began:.1f} s, {request['bytes']} bytes"
         self.report.check(f"{self.form}: all was looked at", request["bytes"] == self.n * OBJECT_BYTES, took)
