@@ -89,13 +89,12 @@ pub enum Credentials {
 impl Identity {
     /// Who sent a request.
     pub fn of(app: &App, parts: &Parts) -> Self {
-        Self::known(&parts.extensions).unwrap_or_else(|| Self::seen_by(app, &parts.headers, peer(parts)))
+        Self::of_head(app, &parts.headers, &parts.extensions)
     }
 
     /// The same of a request that is whole.
     pub(crate) fn of_request(app: &App, request: &Request) -> Self {
-        let seen = || Self::seen_by(app, request.headers(), peer_of(request.extensions()));
-        Self::known(request.extensions()).unwrap_or_else(seen)
+        Self::of_head(app, request.headers(), request.extensions())
     }
 
     /// The same, and whoever asks again while this request is answered is told the same. Not so after it has waited for cold
@@ -106,8 +105,11 @@ impl Identity {
         identity
     }
 
-    fn known(extensions: &Extensions) -> Option<Self> {
-        extensions.get::<Noted>().map(|Noted(identity)| identity.as_ref().clone())
+    fn of_head(app: &App, headers: &HeaderMap, extensions: &Extensions) -> Self {
+        match extensions.get() {
+            Some(Noted(identity)) => identity.as_ref().clone(),
+            None => Self::seen_by(app, headers, peer_of(extensions)),
+        }
     }
 
     /// The same for a request from `peer` that was taken apart.

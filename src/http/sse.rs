@@ -16,8 +16,14 @@ use futures::{Stream, StreamExt, stream};
 use http::header::{CACHE_CONTROL, CONTENT_TYPE};
 use http::{HeaderMap, HeaderName, HeaderValue, Method};
 
+use crate::Problem;
+use crate::problem::TOO_MANY;
+
 /// How often a comment is sent while nothing happens, so that neither side takes the other for dead.
 const HEARTBEAT: Duration = Duration::from_secs(15);
+
+/// When to ask again where too many watch.
+pub(crate) const RETRY: Duration = Duration::from_secs(30);
 
 const LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
 
@@ -26,6 +32,12 @@ const X_ACCEL_BUFFERING: HeaderName = HeaderName::from_static("x-accel-buffering
 
 /// Media type of event streams.
 pub const MEDIA_TYPE: &str = "text/event-stream";
+
+/// The problem of a client that would watch while as many streams are open as may be.
+pub fn too_many(max_streams: usize) -> Problem {
+    let detail = format!("{max_streams} event streams are open, which is the most");
+    Problem::new(&TOO_MANY, detail).with_retry_after(RETRY)
+}
 
 /// One event.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -8,7 +8,6 @@ use std::collections::HashMap;
 use std::net::{IpAddr, Ipv6Addr};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::Duration;
 
 use axum::body::{Body, BodyDataStream};
 use axum::response::{IntoResponse, Response};
@@ -20,10 +19,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::Problem;
 use crate::problem::TOO_MANY;
-use crate::sse::EventStream;
-
-/// When to ask again for a stream of events.
-const RETRY: Duration = Duration::from_secs(30);
+use crate::sse::{EventStream, RETRY};
 
 /// Of an address of IPv6 the part that one client has to itself, in bits from the end.
 const OWN_BITS: u32 = 64;

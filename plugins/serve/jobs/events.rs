@@ -13,7 +13,6 @@ use thermocline_core::jobs::{Job, JobId, Jobs};
 use thermocline_http::identity::Presented;
 use thermocline_http::jobs::JobsEngine;
 use thermocline_http::links::BaseUrl;
-use thermocline_http::problem::TOO_MANY;
 use thermocline_http::sse::{self, Event};
 use thermocline_http::{AppState, Problem};
 use tokio::sync::OwnedSemaphorePermit;
@@ -21,9 +20,6 @@ use tokio::sync::broadcast::error::RecvError;
 
 use crate::Api;
 use crate::job::{document, is_there, known};
-
-/// When to ask again where too many watch.
-const RETRY: Duration = Duration::from_secs(30);
 
 /// Shortest time from one look at a job to the next, and the longest while nothing is told: progress within a step
 /// is not.
@@ -44,10 +40,8 @@ pub(crate) async fn watch(
         // By this browsers know that they need not come back.
         return Ok(StatusCode::NO_CONTENT.into_response());
     }
-    let turn = Arc::clone(&api.streams).try_acquire_owned().map_err(|_| {
-        let detail = format!("{} event streams are open, which is the most", api.settings.max_streams);
-        Problem::new(&TOO_MANY, detail).with_retry_after(RETRY)
-    })?;
+    let too_many = |_| sse::too_many(api.settings.max_streams);
+    let turn = Arc::clone(&api.streams).try_acquire_owned().map_err(too_many)?;
     let watch = Watch { app, jobs, presented, base, id: job.id, shown: None, _turn: turn };
     Ok(sse::respond(&parts.method, watch.events()))
 }

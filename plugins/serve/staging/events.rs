@@ -19,7 +19,6 @@ use thermocline_core::staging::{ObjectFilter, Request, RequestId, RequestState, 
 use thermocline_http::identity::Presented;
 use thermocline_http::links::BaseUrl;
 use thermocline_http::live::Engine;
-use thermocline_http::problem::TOO_MANY;
 use thermocline_http::query::Query;
 use thermocline_http::sse::{self, Event};
 use thermocline_http::{AppState, Problem};
@@ -31,9 +30,6 @@ use crate::requests::{is_there, known, unknown};
 
 /// Objects that are read at a time.
 const OBJECTS_AT_A_TIME: usize = 500;
-
-/// When to ask again where too many watch.
-const RETRY: Duration = Duration::from_secs(30);
 
 /// Shortest time from one look at a request to the next.
 pub(crate) const PACE: Duration = Duration::from_millis(200);
@@ -59,15 +55,11 @@ pub(crate) async fn watch(
         // By this browsers know that they need not come back.
         return Ok(StatusCode::NO_CONTENT.into_response());
     }
-    let turn = Arc::clone(&api.streams).try_acquire_owned().map_err(|_| too_many(&api))?;
+    let too_many = |_| sse::too_many(api.settings.max_streams);
+    let turn = Arc::clone(&api.streams).try_acquire_owned().map_err(too_many)?;
     let seen = since.unwrap_or(request.change);
     let watch = Watch::new(staging, base, (request.id, seen), turn).ok_or_else(|| unknown(&id))?;
     Ok(sse::respond(&parts.method, watch.read_by(app, presented).events()))
-}
-
-fn too_many(api: &Api) -> Problem {
-    let detail = format!("{} event streams are open, which is the most", api.settings.max_streams);
-    Problem::new(&TOO_MANY, detail).with_retry_after(RETRY)
 }
 
 /// What a stream does when its client has taken everything.

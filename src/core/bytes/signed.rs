@@ -118,10 +118,10 @@ pub fn judge(
 
 /// True for a request that is signed with this secret, and not with the one before it.
 fn is_signed_with(headers: &HeaderMap, secret: &Secret) -> bool {
-    let Some(AwsCredential { key_id, .. }) = secret.aws_key() else { return false };
+    let (Secret::Key { key_id, .. } | Secret::Basic { user: key_id, .. }) = secret else { return false };
     let header = headers.get(AUTHORIZATION).and_then(|header| header.to_str().ok());
     let named = header.and_then(|header| header.split_once("Credential=")).map(|(_, named)| named);
-    named.and_then(|named| named.strip_prefix(&*key_id)).is_some_and(|scope| scope.starts_with('/'))
+    named.and_then(|named| named.strip_prefix(key_id.as_str())).is_some_and(|scope| scope.starts_with('/'))
 }
 
 /// The document of an error, as far as it is kept: no store makes this server hold more.
