@@ -96,6 +96,12 @@ pub trait ObjectOpener: Send + Sync {
         Ok(None)
     }
 
+    /// True for an object of a cold store that is known to be online at this moment. Nobody is asked: it never waits.
+    fn is_known_online(&self, href: &str) -> bool {
+        let _ = href;
+        false
+    }
+
     /// Opens objects relative to the directory of one object, for formats.
     fn others(&self, href: &str) -> Box<dyn OpenOther + '_>;
 }
@@ -396,6 +402,10 @@ impl ObjectOpener for Objects {
             return Ok(None);
         }
         self.gated(href, || Ok(self.cold_file(href)?.map(|(_, cold)| cold.name)))
+    }
+
+    fn is_known_online(&self, href: &str) -> bool {
+        self.cold.as_ref().is_some_and(|cold| cold.is_known_online(href))
     }
 
     fn others(&self, href: &str) -> Box<dyn OpenOther + '_> {

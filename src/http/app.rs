@@ -82,7 +82,7 @@ impl Default for HttpConfig {
 }
 
 /// Addresses of this machine itself: `127.0.0.0/8` and `::1/128`.
-const THIS_MACHINE: [IpNet; 2] = [
+pub const THIS_MACHINE: [IpNet; 2] = [
     IpNet::V4(Ipv4Net::new_assert(Ipv4Addr::new(127, 0, 0, 0), 8)),
     IpNet::V6(Ipv6Net::new_assert(Ipv6Addr::LOCALHOST, 128)),
 ];

@@ -31,7 +31,7 @@ pub mod router;
 pub mod sse;
 mod waiting;
 
-pub use app::{AddressRule, App, AppState, HttpConfig};
+pub use app::{AddressRule, App, AppState, HttpConfig, THIS_MACHINE};
 pub use extract::{DatasetName, DatasetPath, OpenDataset, find_group, find_variable};
 pub use identity::{Identity, MayAdminister, MayStage};
 pub use keys::{KeyHandler, KeyRequest, KeyRoute};

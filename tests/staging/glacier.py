@@ -8,6 +8,7 @@ then they are archived, then clients read: what comes is right, or says that it 
 wanted is restored once, and no other one. The worlds:
   plain         readers of one file at once are one restore; nothing that only looks restores anything
   clients       Zarr clients read a file that is cold: the truth, by one restore (cold_reads.py)
+  unseen        files that were cold from the start are no datasets until they are restored, and are soon after
   joined        a restore that somebody else has begun is joined (409), not repeated
   rough         a tenth of all calls are told to slow down, there is no capacity for Expedited, one restore is slow
   failing       a restore that ends without a copy is an error for its own readers only, and can be asked for again
@@ -272,27 +273,33 @@ def once(steps: list[int] | range) -> dict[str, int]:
 class World:
     """A bucket with files that are indexed and cold, and a server over it."""
 
-    def __init__(self, run: Run, options: tuple[str, ...] = (), keys: str = "", n_files: int = STEPS, credentials: str = STATIC) -> None:
+    def __init__(self, run: Run, options: tuple[str, ...] = (), keys: str = "", n_files: int = STEPS, credentials: str = STATIC,
+                 is_indexed: bool = True) -> None:
         files = run.folder / "files"
         files.mkdir(parents=True, exist_ok=True)
         for step in range(n_files):
             write(files / f"f{step}.nc", values(step), step)
+        self.is_indexed = is_indexed
         self.run, self.glacier = run, Glacier(run.folder, files, *options)
         self.server = Server(run.binary, run.folder, self.glacier, keys, credentials)
 
     def __enter__(self) -> World:
         try:
-            self.glacier.start("STANDARD")
-            done = self.server.index()
-            if done.returncode:
-                raise RuntimeError(f"the files were not indexed: {done.stdout} {done.stderr}"[-1500:])
-            self.indexed = self.glacier.counters()
+            if self.is_indexed:
+                self.index()
             self.glacier.archive()
             self.server.start()
         except BaseException:
             self.__exit__()
             raise
         return self
+
+    def index(self) -> None:
+        self.glacier.start("STANDARD")
+        done = self.server.index()
+        if done.returncode:
+            raise RuntimeError(f"the files were not indexed: {done.stdout} {done.stderr}"[-1500:])
+        self.indexed = self.glacier.counters()
 
     def __exit__(self, *_: object) -> None:
         self.server.stop()
@@ -364,6 +371,29 @@ def clients(r: Part, run: Run) -> None:
         for mark, name in re.findall(r"^(PASS|FAIL|SKIP)  (.*)$", done.stdout, re.MULTILINE):
             r.check(name[:150], mark == "PASS")
         r.check("the clients were tried", done.returncode == 0, (done.stdout + done.stderr)[-200:])
+
+
+def unseen(r: Part, run: Run) -> None:
+    with World(run, ("--restore-seconds", "3", "--day-seconds", "86400"), is_indexed=False) as world:
+        server, glacier = world.server, world.glacier
+        path = "/datasets/f{}/zarr-v2/.zmetadata"
+        status, _, body = server.get(path.format(0))
+        r.check("what was never seen online says so", status not in (0, 200, 401, 403, 404) and b"has to be recalled" in body, (status, body[:200]))
+        r.check("nothing is restored to be indexed", glacier.restores() == {}, glacier.restores())
+        status, made = server.request([0])
+        r.check("it can be asked for", status == 202 and server.succeeds(made["id"], 40), (status, made))
+        restored, status = time.monotonic(), 0
+        while status != 200 and time.monotonic() < restored + 90:
+            status = server.get(path.format(0))[0]
+            time.sleep(0.2)
+        took = time.monotonic() - restored
+        # Buckets are looked at once a minute otherwise.
+        r.check("it is a dataset soon after its restore", status == 200 and took < 20, f"{took:.1f} s, {status}")
+        read = server.read(0)
+        r.check("it is read", is_right(read, 0), read[1])
+        status = server.get(path.format(1))[0]
+        r.check("others stay what they are", status not in (0, 200, 401, 403, 404), status)
+        r.check("it was restored once, and nothing else", glacier.restores() == once([0]), glacier.restores())
 
 
 def joined(r: Part, run: Run) -> None:
@@ -718,7 +748,7 @@ def moto(r: Part, run: Run) -> None:
 # Whose restores are made faster in a world: those of others that were slow.
 UPGRADED = {"faster": once([0, 1])}
 
-WORLDS = {world.__name__: world for world in (pinned, faster, expiry, failing, clients, soak, keys, changed, lying, plain, restarts, rough, moto, joined, behind, told)}
+WORLDS = {world.__name__: world for world in (pinned, faster, expiry, failing, clients, soak, keys, changed, lying, plain, unseen, restarts, rough, moto, joined, behind, told)}
 
 
 def live(name: str, report: Report, run: Run) -> None:

@@ -107,6 +107,11 @@ impl ColdFiles {
         named.map(Arc::from)
     }
 
+    /// True for an object of a store that is known to be online at this moment.
+    pub(super) fn is_known_online(&self, href: &str) -> bool {
+        self.is_bound(href) && self.residency.known_locality(href).is_online()
+    }
+
     /// True if the store of an object itself refuses to read what is cold: it is read without asking.
     pub(super) fn refuses_cold_reads(&self, href: &str) -> bool {
         self.residency.refuses_cold_reads(href)

@@ -172,6 +172,10 @@ impl ObjectOpener for NamedStores {
         self.objects_of(href).cold_name(href)
     }
 
+    fn is_known_online(&self, href: &str) -> bool {
+        self.objects_of(href).is_known_online(href)
+    }
+
     fn others(&self, href: &str) -> Box<dyn OpenOther + '_> {
         Box::new(Others { objects: self.objects_of(href), href: href.to_owned() })
     }

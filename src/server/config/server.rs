@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use thermocline_http::THIS_MACHINE;
 
 use super::load::Check;
 use super::units::{Network, Size, Span};
@@ -69,10 +70,7 @@ impl Default for ServerConfig {
         Self {
             listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 9000)),
             public_url: None,
-            trusted_proxies: ["127.0.0.0/8", "::1/128"]
-                .into_iter()
-                .filter_map(|network| network.parse().ok().map(Network))
-                .collect(),
+            trusted_proxies: THIS_MACHINE.map(Network).to_vec(),
             max_connections: NonZeroU32::MIN.saturating_add(15_999),
             max_streams: NonZeroU32::MIN.saturating_add(255),
             max_requests: NonZeroU32::MIN.saturating_add(4_095),

@@ -1,6 +1,7 @@
 //! Sources on cold stores: indexed when they are online, and never recalled for it by themselves.
 
 use std::collections::BTreeSet;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use parking_lot::Mutex;
 
@@ -11,9 +12,15 @@ use crate::cold::Locality;
 use crate::staging::{Joined, Outcome, Owner, Presence};
 use crate::verify::VerifyLevel;
 
-/// Everything is on tape, and cold as long as a test names it.
+/// Everything is on tape, and cold as long as a test names it. Counts how often somebody asked where something is.
 #[derive(Default)]
-struct Tape(Mutex<BTreeSet<String>>);
+struct Tape(Mutex<BTreeSet<String>>, AtomicUsize);
+
+impl Tape {
+    fn is_cold(&self, href: &str) -> bool {
+        self.0.lock().iter().any(|name| href.ends_with(name.as_str()))
+    }
+}
 
 #[async_trait]
 impl Residency for Tape {
@@ -22,14 +29,18 @@ impl Residency for Tape {
     }
 
     async fn presence(&self, href: &str) -> Result<Presence> {
-        let is_cold = self.0.lock().iter().any(|name| href.ends_with(name.as_str()));
-        Ok(if is_cold { Presence::Cold } else { Presence::Online { path: href.into(), guard: None } })
+        self.1.fetch_add(1, Ordering::Relaxed);
+        Ok(if self.is_cold(href) {
+            Presence::Cold
+        } else {
+            Presence::Online { path: href.into(), guard: None }
+        })
     }
 
     fn doubt(&self, _: &str) {}
 
-    fn known_locality(&self, _: &str) -> Locality {
-        Locality::Unavailable
+    fn known_locality(&self, href: &str) -> Locality {
+        if self.is_cold(href) { Locality::Nearline } else { Locality::OnlineAndNearline }
     }
 
     async fn join(&self, href: &str, _: &Owner, _: Option<&DatasetId>) -> Result<Joined> {
@@ -93,6 +104,22 @@ async fn a_cold_source_that_changed_is_not_served_as_it_was() {
     world.seconds(2);
     assert_eq!(world.text("a").await.unwrap(), "FAKE another");
     assert!(world.catalog.not_indexed().is_empty());
+}
+
+#[tokio::test]
+async fn a_source_that_was_recalled_is_indexed_however_seldom_it_is_looked_at() {
+    let world = World::new().await;
+    world.add("a.nc", "FAKE one").await;
+    let seldom = |settings: &mut CatalogSettings| settings.check_every = Duration::from_secs(3600);
+    let (world, tape) = restarted_on_tape(world, &["a.nc"], seldom).await;
+    assert!(world.refusal("a").await.contains("has to be recalled"));
+    let n_asked = tape.1.load(Ordering::Relaxed);
+    world.seconds(10);
+    assert!(world.refusal("a").await.contains("has to be recalled"));
+    assert_eq!(tape.1.load(Ordering::Relaxed), n_asked, "nobody asks where it is before it has come");
+
+    tape.0.lock().clear();
+    assert_eq!(world.text("a").await.unwrap(), "FAKE one");
 }
 
 #[tokio::test]
