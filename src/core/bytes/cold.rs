@@ -109,7 +109,7 @@ impl ColdFiles {
 
     /// True for an object of a store that is known to be online at this moment.
     pub(super) fn is_known_online(&self, href: &str) -> bool {
-        self.is_bound(href) && self.residency.known_locality(href).is_online()
+        self.residency.known_locality(href).is_online()
     }
 
     /// True if the store of an object itself refuses to read what is cold: it is read without asking.

@@ -111,7 +111,6 @@ impl Catalog {
     /// True when an entry's source was not looked at for as long as its settings say.
     pub(super) fn is_due(&self, entry: &Entry, now_ns: i64) -> bool {
         let settings = &self.shared.settings;
-        let has_come_online = self.has_come_online(&entry.cold_objects());
         let slot = entry.slot.lock();
         let every = match &entry.spec.source {
             _ if !entry.spec.invalidate_after.is_zero() => entry.spec.invalidate_after,
@@ -124,17 +123,16 @@ impl Catalog {
         // otherwise.
         let every = match &slot.phase {
             Phase::Failed(_) | Phase::Missing { .. } => every.min(settings.retry_after),
-            Phase::Cold { .. } if has_come_online => every.min(settings.retry_after),
+            Phase::Cold { objects, .. } if self.have_come_online(objects) => every.min(settings.retry_after),
             _ => every,
         };
         let every_ns = nanoseconds(every).max(slot.check_took_ns.saturating_mul(SHARE_OF_TIME));
         slot.checked_at_ns.is_none_or(|checked_ns| now_ns.saturating_sub(checked_ns) >= every_ns)
     }
 
-    /// True if all objects that were cold when a dataset was to be indexed are known to be online.
-    fn has_come_online(&self, cold: &[Arc<str>]) -> bool {
-        let opener = &self.shared.indexer.opener;
-        !cold.is_empty() && cold.iter().all(|href| opener.is_known_online(href))
+    /// True if the objects that were cold when a dataset was to be indexed are known to be online.
+    fn have_come_online(&self, cold: &[Arc<str>]) -> bool {
+        !cold.is_empty() && cold.iter().all(|href| self.shared.indexer.opener.is_known_online(href))
     }
 
     /// Makes an entry ready; everybody who asks at the same time waits for the same work, and nobody

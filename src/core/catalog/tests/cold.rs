@@ -12,13 +12,17 @@ use crate::cold::Locality;
 use crate::staging::{Joined, Outcome, Owner, Presence};
 use crate::verify::VerifyLevel;
 
-/// Everything is on tape, and cold as long as a test names it. Counts how often somebody asked where something is.
+/// Everything is on tape, and cold as long as a test names it.
 #[derive(Default)]
-struct Tape(Mutex<BTreeSet<String>>, AtomicUsize);
+struct Tape {
+    cold: Mutex<BTreeSet<String>>,
+    /// How often somebody asked where something is.
+    n_asked: AtomicUsize,
+}
 
 impl Tape {
     fn is_cold(&self, href: &str) -> bool {
-        self.0.lock().iter().any(|name| href.ends_with(name.as_str()))
+        self.cold.lock().iter().any(|name| href.ends_with(name.as_str()))
     }
 }
 
@@ -29,7 +33,7 @@ impl Residency for Tape {
     }
 
     async fn presence(&self, href: &str) -> Result<Presence> {
-        self.1.fetch_add(1, Ordering::Relaxed);
+        self.n_asked.fetch_add(1, Ordering::Relaxed);
         Ok(if self.is_cold(href) {
             Presence::Cold
         } else {
@@ -59,7 +63,7 @@ async fn restarted_on_tape(
     change: impl FnOnce(&mut CatalogSettings),
 ) -> (World, Arc<Tape>) {
     let tape = Arc::new(Tape::default());
-    tape.0.lock().extend(cold.iter().map(|name| (*name).to_owned()));
+    tape.cold.lock().extend(cold.iter().map(|name| (*name).to_owned()));
     world.catalog.shut_down().await;
     let World { dir, clock, declared, .. } = world;
     let residency = Some(Arc::<Tape>::clone(&tape) as Arc<dyn Residency>);
@@ -100,7 +104,7 @@ async fn a_cold_source_that_changed_is_not_served_as_it_was() {
     assert!(world.refusal("a").await.contains("not indexed"));
     assert_eq!(world.catalog.not_indexed().len(), 1);
 
-    tape.0.lock().clear();
+    tape.cold.lock().clear();
     world.seconds(2);
     assert_eq!(world.text("a").await.unwrap(), "FAKE another");
     assert!(world.catalog.not_indexed().is_empty());
@@ -113,12 +117,12 @@ async fn a_source_that_was_recalled_is_indexed_however_seldom_it_is_looked_at() 
     let seldom = |settings: &mut CatalogSettings| settings.check_every = Duration::from_secs(3600);
     let (world, tape) = restarted_on_tape(world, &["a.nc"], seldom).await;
     assert!(world.refusal("a").await.contains("has to be recalled"));
-    let n_asked = tape.1.load(Ordering::Relaxed);
+    let n_asked = tape.n_asked.load(Ordering::Relaxed);
     world.seconds(10);
     assert!(world.refusal("a").await.contains("has to be recalled"));
-    assert_eq!(tape.1.load(Ordering::Relaxed), n_asked, "nobody asks where it is before it has come");
+    assert_eq!(tape.n_asked.load(Ordering::Relaxed), n_asked, "nobody asks where it is before it has come");
 
-    tape.0.lock().clear();
+    tape.cold.lock().clear();
     assert_eq!(world.text("a").await.unwrap(), "FAKE one");
 }
 
@@ -149,7 +153,7 @@ async fn what_a_listing_shows_is_not_read_to_be_recognised_while_it_is_cold() {
     world.write("unnamed", "FAKE one");
     let (world, tape) = restarted_on_tape(world, &["unnamed"], |_| {}).await;
     assert!(world.ids().is_empty());
-    tape.0.lock().clear();
+    tape.cold.lock().clear();
     world.catalog.scan().await;
     assert_eq!(world.ids(), ["unnamed"]);
 }
